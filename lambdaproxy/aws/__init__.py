@@ -1,0 +1,1 @@
+"""Invoking on AWS Lambda: connection pool, credentials, retries."""

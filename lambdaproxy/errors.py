@@ -1,0 +1,198 @@
+"""Everything that can go wrong on the way of a request, and the one table of what the client is told.
+
+Each error names its row of `STATUSES` (`outcome`), the value of the metric label (`label`) and a text that may go to
+a client (`public`). `detail` is for the operator's log: it may hold names and reasons, never payloads or secrets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """The status of one outcome in each dialect, and in `plain`, which is the same for all (`errors=plain`)."""
+
+    alb: int
+    apigateway_v1: int
+    apigateway_v2: int
+    function_url: int
+    plain: int
+
+
+STATUSES: dict[str, Statuses] = {
+    "bad-request": Statuses(400, 400, 400, 400, 400),
+    "bad-function-header": Statuses(400, 400, 400, 400, 400),
+    "not-found": Statuses(404, 403, 404, 403, 404),
+    "too-large": Statuses(413, 413, 413, 413, 413),
+    "function": Statuses(502, 502, 500, 502, 502),
+    "rejected": Statuses(502, 500, 500, 502, 502),
+    "throttled": Statuses(502, 500, 503, 429, 503),
+    "timeout": Statuses(504, 504, 503, 504, 504),
+    "connection": Statuses(502, 502, 500, 502, 502),
+    "unavailable": Statuses(503, 503, 503, 503, 503),
+    "internal": Statuses(500, 500, 500, 500, 500),
+}
+
+
+class LambdaProxyError(Exception):
+    """The root of the tree; never raised itself."""
+
+    outcome = "internal"
+    label = "internal"
+    public = "Internal server error"
+
+    def __init__(self, detail: str = "", *, retry_after: int | None = None) -> None:
+        super().__init__(detail or self.public)
+        self.detail = detail
+        #: Seconds the client may wait before it tries again, where we know.
+        self.retry_after = retry_after
+
+
+class BadRequest(LambdaProxyError):
+    """The request is valid HTTP, but this front door has no event for it (ALB: a text body that is not UTF-8)."""
+
+    outcome = "bad-request"
+    label = "bad_request"
+    public = "Bad request"
+
+
+class MethodNotAllowed(BadRequest):
+    """A method that the dialect does not know; `status` overrides the table's."""
+
+    label = "method"
+    public = "Method not allowed"
+
+
+class BadFunctionHeader(LambdaProxyError):
+    """The header that names the function is missing, repeated, malformed or an alias of it was sent."""
+
+    outcome = "bad-function-header"
+    label = "function_header"
+
+    def __init__(self, public: str, detail: str = "") -> None:
+        super().__init__(detail or public)
+        self.public = public
+
+
+class NotFound(LambdaProxyError):
+    """No route, no permission or no such function: one text for all, so that a client cannot probe for names."""
+
+    outcome = "not-found"
+    label = "not_found"
+    public = "Not found"
+
+
+class NotPermitted(NotFound):
+    """The header named a function that `--allow` does not permit."""
+
+    label = "not_permitted"
+
+
+class UnknownFunction(NotFound):
+    """The embedded runtime has no function of that name."""
+
+    label = "unknown_function"
+
+
+class EventTooLarge(LambdaProxyError):
+    """The body, or the event made of it, is larger than Lambda takes (6,291,456 bytes) or than the route allows."""
+
+    outcome = "too-large"
+    label = "too_large"
+    public = "Request too large"
+
+
+class FunctionError(LambdaProxyError):
+    """The function ran and failed: `X-Amz-Function-Error`. `detail` holds the error type only."""
+
+    outcome = "function"
+    label = "function_error"
+    public = "Internal server error"
+
+    def __init__(self, detail: str = "", payload: bytes = b"") -> None:
+        super().__init__(detail)
+        #: The error document, for `--error-detail` only.
+        self.payload = payload
+
+
+class FunctionTimeout(FunctionError):
+    """Lambda ended the function because its own time-out passed (`Sandbox.Timedout`)."""
+
+    label = "function_timeout"
+
+
+class MalformedResult(FunctionError):
+    """The function's result is no HTTP response in this dialect; `detail` says which rule it breaks."""
+
+    label = "malformed_result"
+
+
+class ResultTooLarge(FunctionError):
+    """The result is larger than Lambda gives (6,291,556 bytes) or than `limits=aws` allows."""
+
+    label = "result_too_large"
+
+
+class InvokeRejected(LambdaProxyError):
+    """The Lambda API refused the call; the function did not run, unless it was a 5xx (then nobody knows)."""
+
+    outcome = "rejected"
+    label = "rejected"
+
+    def __init__(self, detail: str = "", status: int = 0, code: str = "") -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+
+
+class Throttled(LambdaProxyError):
+    """Too many invocations at once: AWS's 429, or the embedded runtime's; the function did not run."""
+
+    outcome = "throttled"
+    label = "throttled"
+    public = "Too many requests"
+
+    def __init__(self, detail: str = "", *, retry_after: int | None = 1, reason: str = "") -> None:
+        super().__init__(detail, retry_after=retry_after)
+        #: AWS's Reason, such as `ReservedFunctionConcurrentInvocationLimitExceeded`.
+        self.reason = reason
+
+
+class InvokeTimeout(LambdaProxyError):
+    """Our own deadline passed (`--timeout`); the function may still be running."""
+
+    outcome = "timeout"
+    label = "timeout"
+    public = "Gateway time-out"
+
+
+class ConnectionFailed(LambdaProxyError):
+    """No usable connection to the Lambda API: name, connect, TLS. Nothing was executed."""
+
+    outcome = "connection"
+    label = "connect"
+    public = "Bad gateway"
+
+
+class ConnectionLost(ConnectionFailed):
+    """The connection broke after the request was handed over: whether the function ran is unknown."""
+
+    label = "connection_lost"
+
+
+class Unavailable(LambdaProxyError):
+    """We do not take this request now: queue full, draining, breaker open, no credentials. Nothing was executed."""
+
+    outcome = "unavailable"
+    label = "unavailable"
+    public = "Service unavailable"
+
+    def __init__(self, detail: str = "", *, retry_after: int | None = 1, label: str = "") -> None:
+        super().__init__(detail, retry_after=retry_after)
+        if label:
+            self.label = label
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the text names the option or file, line and key, and what to do."""

@@ -1,0 +1,137 @@
+"""What the parts promise each other. Implementations say only what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IConsumer
+
+    from lambdaproxy.errors import LambdaProxyError
+    from lambdaproxy.messages import Invocation, InvocationResult, Match, Request, Response
+
+
+class IBody(Interface):
+    """A body that comes in pieces: a streamed result on its way to a client."""
+
+    def start(consumer: IConsumer) -> Deferred[None]:
+        """Write the body to `consumer`, once; called at most once.
+
+        The body registers itself with `consumer.registerProducer(producer, True)`, honours pause and resume, and
+        unregisters before the Deferred fires. The Deferred fires with None after the last byte, or fails with a
+        `LambdaProxyError`: then the consumer must abort its connection, so that the client can tell the body is
+        cut. Cancelling it means that the reader is gone: nothing more is written.
+        """
+
+
+class IEventCodec(Interface):
+    """One front door's dialect: HTTP requests to events, results to HTTP responses, and back.
+
+    Pure and synchronous: the same input gives the same bytes; `request` is the only source of ids, time and
+    randomness. One object serves one configured route for ever. Nothing here may raise anything that is not named.
+    """
+
+    name = Attribute("The dialect's name, such as `alb`; also the column of `errors.STATUSES`, with `_` for `-`.")
+
+    def encode_request(request: Request, match: Match) -> bytes:
+        """HTTP request -> the event document, JSON in UTF-8.
+
+        Raises `BadRequest` (or `EventTooLarge`, with `limits=aws`) where this front door would not have invoked.
+        """
+
+    def decode_result(result: InvocationResult, request: Request, match: Match) -> Response:
+        """A buffered result without function error -> the HTTP response; `MalformedResult` if it is none.
+
+        The response is safe to write: status 200..599, token names, values without control characters, none of
+        the framing headers.
+        """
+
+    def decode_prelude(prelude: bytes | None, request: Request, match: Match) -> Response:
+        """The head of a streamed result -> a response whose body is still empty.
+
+        `prelude` is the JSON document before the eight NUL bytes, or None where the stream has none. Raises
+        `MalformedResult`.
+        """
+
+    def error_response(error: LambdaProxyError, request: Request) -> Response:
+        """The status, headers and body that this front door uses for this error; never exception text.
+
+        `request.body` may be empty: an error may be found before the body was read.
+        """
+
+    def decode_event(event: Mapping[str, Any]) -> Request:
+        """An event of this dialect -> the HTTP request, for an application inside Lambda; `ValueError` if it is none."""
+
+    def encode_response(response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
+        """An HTTP response with a bytes body -> the function's result in this dialect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One `key=value` that a maker understands.
+
+    `parse` turns the text into a value and raises `ValueError` with a sentence; `multiple` options may be repeated
+    and give a tuple.
+    """
+
+    name: str
+    parse: Callable[[str], Any]
+    default: Any
+    help: str
+    multiple: bool = False
+
+
+class IEventCodecMaker(Interface):
+    """A plugin that makes codecs: a cheap object at module level in a module of `lambdaproxy.plugins`."""
+
+    name = Attribute("What follows `--format`: lower-case letters, digits and hyphens.")
+    help = Attribute("One line for the operator.")
+    options = Attribute("A tuple of `Option`.")
+
+    def make(options: Mapping[str, Any]) -> IEventCodec:
+        """Make the codec; `options` has a value for every `Option`. Heavy imports happen here.
+
+        Raises `ValueError` with a sentence where the options contradict each other.
+        """
+
+
+class IInvoker(Interface):
+    """Something that runs functions."""
+
+    def invoke(invocation: Invocation) -> Deferred[InvocationResult]:
+        """Run the function; fires exactly once, by `invocation.deadline`.
+
+        A function that failed is a result with `function_error`. Everything else that goes wrong is a failure with a
+        `LambdaProxyError`: `InvokeTimeout` at the deadline, `UnknownFunction`, `Throttled`, `Unavailable`,
+        `EventTooLarge`, `ConnectionFailed` (nothing ran), `ConnectionLost` (nobody knows), `InvokeRejected`. In mode `stream`
+        it fires at the head of the stream, with an `IBody`; in mode `event` and `dry-run` with an empty payload.
+
+        Cancelling it before the last byte of the request is handed over: nothing runs. Later: the function runs on, its
+        result is read and dropped, and the Deferred fails with `CancelledError` at once; the invoker keeps counting
+        the invocation as in flight until it ends or its deadline passes.
+        """
+
+    def ready() -> str | None:
+        """None if invocations can be expected to work, else one sentence that says why not."""
+
+    def stop() -> Deferred[None]:
+        """Let go of processes, connections and timers; fires when nothing is left. No invocation follows."""
+
+
+class IInvokerMaker(Interface):
+    """A plugin that makes invokers, for the `kind` of an `[invoker.NAME]` table."""
+
+    name = Attribute("The `kind`: lower-case letters, digits and hyphens.")
+    help = Attribute("One line for the operator.")
+    options = Attribute("A tuple of `Option`: the keys of the table.")
+
+    def make(name: str, options: Mapping[str, Any], context: Any) -> IInvoker:
+        """Make the invoker called `name`, in a running reactor, when it is first needed.
+
+        `context` is a `service.Context`: reactor, settings, metrics. Raises `ConfigError` with a sentence.
+        """

@@ -1,0 +1,157 @@
+"""The values that travel through the proxy: frozen, made once at the edge, never changed on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from lambdaproxy.interfaces import IBody
+
+Headers = tuple[tuple[bytes, bytes], ...]
+"""Header fields in wire order; names in the case they were sent, repeats kept."""
+
+Mode = Literal["buffered", "stream", "event", "dry-run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What the client's TLS handshake agreed on, in the words of AWS's headers (`TLSv1.3`, an OpenSSL cipher name)."""
+
+    version: str
+    cipher: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request whose header section is complete and whose body is still to come.
+
+    `target` is the request target as sent, reduced to origin form (it begins with `/`, or is `*`).
+    `scheme`, `host`, `port` and `client` are the effective ones, after `X-Forwarded-*` of trusted peers;
+    `host` is a valid Host value, its port included if one was sent. `client` is an IP address without a port
+    (IPv4-mapped addresses as IPv4; an empty string on a Unix socket with nothing forwarded).
+    `forwarded_for` is the address list that preceded `client`, as received, or an empty string.
+    `content_length` is None for a chunked body and 0 where there is none.
+    `received` is in epoch seconds; `id` is a lower-case UUID4; `trace_id` is `1-<8 hex>-<24 hex>`.
+    """
+
+    method: str
+    target: bytes
+    version: str
+    headers: Headers
+    content_length: int | None
+    scheme: str
+    host: str
+    port: int
+    client: str
+    forwarded_for: str
+    tls: Tls | None
+    id: str
+    trace_id: str
+    received: float
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A whole HTTP request: a `Head` and its body, without the function header and without framing headers' meaning.
+
+    The fields are those of `Head`; `headers` lacks the header that named the function. `body` is decoded from its
+    transfer coding but not from its content coding.
+    """
+
+    method: str
+    target: bytes
+    version: str
+    headers: Headers
+    body: bytes
+    scheme: str
+    host: str
+    port: int
+    client: str
+    forwarded_for: str
+    tls: Tls | None
+    id: str
+    trace_id: str
+    received: float
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP response: status 200..599, valid header fields, and a body in bytes or in pieces.
+
+    The framing headers (Content-Length, Transfer-Encoding, Connection, Date) are the server's, never in `headers`.
+    For HEAD the server sends the length of `body` and leaves the body out.
+    `outcome` is the row of `errors.STATUSES` that this answers, or `ok`.
+    """
+
+    status: int
+    headers: Headers = ()
+    body: bytes | IBody = b""
+    outcome: str = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """Which function to invoke: an invoker's name, a function name or ARN, and a version or alias."""
+
+    invoker: str
+    name: str
+    qualifier: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.qualifier}" if self.qualifier else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Where a request fits: the template and methods of its route, and the path parameters as sent.
+
+    `template` is None where no route matched (then codecs speak of `/{proxy+}` and `$default`). `methods` is empty
+    for a route that takes any. `path_parameters` are still percent-encoded, in template order; a greedy parameter
+    `{proxy+}` is named `proxy`.
+    """
+
+    template: str | None = None
+    methods: tuple[str, ...] = ()
+    path_parameters: tuple[tuple[str, str], ...] = ()
+
+
+NO_ROUTE = Match()
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call of a function, as every invoker understands it.
+
+    `payload` is a JSON document. `deadline` is in seconds of the reactor's clock (`IReactorTime.seconds`); the
+    answer is needed by then. `trace_id` as in `Head`. `client_context` is JSON text, not base64.
+    """
+
+    function: Function
+    payload: bytes
+    deadline: float
+    request_id: str
+    trace_id: str
+    mode: Mode = "buffered"
+    client_context: str | None = None
+    tenant_id: str | None = None
+    log_tail: bool = False
+    repeatable: bool = False
+    durable_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationResult:
+    """What an invocation gave: the payload of the function, or of its error when `function_error` is set.
+
+    `function_error` is AWS's word (`Unhandled`, `Handled`) or None. A `stream` has an `IBody` as payload, and its
+    content type where the invoker knows it. `log_tail` is at most the last 4 KiB of the function's log.
+    """
+
+    payload: bytes | IBody
+    function_error: str | None = None
+    executed_version: str = "$LATEST"
+    request_id: str = ""
+    log_tail: bytes | None = None
+    content_type: bytes | None = None
+    attempts: int = 1

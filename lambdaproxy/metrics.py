@@ -1,0 +1,179 @@
+"""Metric cells of our own, exposed through a prometheus-client collector.
+
+`prometheus_client`'s own cells cost 3 to 6 microseconds an update, because they lock for threads; ours are changed in
+the reactor thread only and cost a dictionary look-up and an addition.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+DURATION_BUCKETS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    30,
+    60,
+    300,
+    900,
+)
+OTHER = "other"
+
+
+class Cell:
+    """One number."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def inc(self, amount: float = 1.0) -> None:
+        self.value += amount
+
+    def dec(self, amount: float = 1.0) -> None:
+        self.value -= amount
+
+    def set(self, value: float) -> None:
+        self.value = value
+
+
+class HistogramCell:
+    """The buckets of one label combination; `observe` takes seconds."""
+
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+
+C = TypeVar("C")
+
+
+class Family(Generic[C]):
+    """One metric and its cells, one for each combination of label values."""
+
+    def __init__(self, name: str, help: str, labels: tuple[str, ...], make: Callable[[], C]) -> None:
+        self.name, self.help, self.labels = name, help, labels
+        self._make = make
+        self.cells: dict[tuple[str, ...], C] = {}
+
+    def cell(self, *values: str) -> C:
+        """The cell of these label values, made when first asked for; keep it where it is asked for often."""
+        try:
+            return self.cells[values]
+        except KeyError:
+            if len(values) != len(self.labels):
+                raise ValueError(f"{self.name} has the labels {self.labels}, not {values}") from None
+            return self.cells.setdefault(values, self._make())
+
+
+class Metrics(Collector):
+    """All the families of one process; register it with a prometheus-client registry to expose it."""
+
+    def __init__(self) -> None:
+        self._counters: dict[str, Family[Cell]] = {}
+        self._gauges: dict[str, Family[Cell]] = {}
+        self._read: dict[str, tuple[str, Callable[[], float]]] = {}
+        self._histograms: dict[str, Family[HistogramCell]] = {}
+
+    def counter(self, name: str, help: str, labels: tuple[str, ...] = ()) -> Family[Cell]:
+        """The counter `name` (which ends in `_total`); the same one however often it is asked for."""
+        return self._counters.setdefault(name, Family(name, help, labels, Cell))
+
+    def gauge(self, name: str, help: str, labels: tuple[str, ...] = ()) -> Family[Cell]:
+        """The gauge `name`, set by whoever owns it."""
+        return self._gauges.setdefault(name, Family(name, help, labels, Cell))
+
+    def read_gauge(self, name: str, help: str, read: Callable[[], float]) -> None:
+        """A gauge without labels that is read when somebody looks; the last reader wins."""
+        self._read[name] = (help, read)
+
+    def histogram(
+        self,
+        name: str,
+        help: str,
+        labels: tuple[str, ...] = (),
+        bounds: tuple[float, ...] = DURATION_BUCKETS,
+    ) -> Family[HistogramCell]:
+        """The histogram `name`, in seconds."""
+        return self._histograms.setdefault(name, Family(name, help, labels, lambda: HistogramCell(bounds)))
+
+    def collect(self) -> Iterator[Metric]:
+        for counter in list(self._counters.values()):
+            metric: Metric = CounterMetricFamily(counter.name, counter.help, labels=counter.labels)
+            for values, cell in list(counter.cells.items()):
+                metric.add_metric(values, cell.value)  # type: ignore[attr-defined]
+            yield metric
+        for gauge in list(self._gauges.values()):
+            metric = GaugeMetricFamily(gauge.name, gauge.help, labels=gauge.labels)
+            for values, cell in list(gauge.cells.items()):
+                metric.add_metric(values, cell.value)
+            yield metric
+        for name, (help, read) in list(self._read.items()):
+            yield GaugeMetricFamily(name, help, value=read())
+        for histogram in list(self._histograms.values()):
+            metric = HistogramMetricFamily(histogram.name, histogram.help, labels=histogram.labels)
+            for values, buckets in list(histogram.cells.items()):
+                metric.add_metric(values, *_cumulative(buckets))
+            yield metric
+
+
+def _cumulative(cell: HistogramCell) -> tuple[list[tuple[str, float]], float]:
+    total = 0
+    out: list[tuple[str, float]] = []
+    for bound, count in zip((*cell.bounds, float("inf")), cell.counts, strict=True):
+        total += count
+        out.append(("+Inf" if bound == float("inf") else repr(float(bound)), total))
+    return out, cell.sum
+
+
+class FunctionLabels:
+    """Decides the function label: configured names, then the first names that proved to exist, else `other`."""
+
+    def __init__(self, configured: frozenset[str], most: int = 200) -> None:
+        self._known = set(configured)
+        self._room = most
+
+    def label(self, name: str) -> str:
+        return name if name in self._known else OTHER
+
+    def proved(self, name: str) -> None:
+        """The invoker answered for `name` with a result: it is no invention of a client."""
+        if self._room and name not in self._known:
+            self._known.add(name)
+            self._room -= 1
+
+
+def exposition(metrics: Metrics, *, process: bool = True) -> CollectorRegistry:
+    """A registry that holds our metrics and, with `process`, those of the process, the platform and the collector."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(metrics)
+    if process:
+        GCCollector(registry)
+        PlatformCollector(registry)
+        ProcessCollector(registry=registry)
+    return registry
