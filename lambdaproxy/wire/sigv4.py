@@ -22,6 +22,8 @@ ALGORITHM = b"AWS4-HMAC-SHA256"
 MOST_SKEW = 300.0
 """Seconds that a request's date may differ from the verifier's clock, as AWS has it."""
 
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 _EXPIRED = "Signature {word}: {date} is now {than} {bound} ({now} {sign} 5 min.)"
 _MISMATCH = (
     "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
@@ -135,17 +137,17 @@ class Template:
     """
 
     __slots__ = (
+        "_canonical",
         "_date",
-        "_hash",
         "_headers",
-        "_key",
+        "_inner",
         "_keys",
         "_method",
+        "_outer",
         "_prefix",
         "_region",
         "_service",
         "_target",
-        "_to_sign",
     )
 
     def __init__(
@@ -171,16 +173,22 @@ class Template:
         """The signature of a request with this body at this date."""
         if date != self._date:
             self._prepare(date)
-        canonical = self._hash.copy()
+        canonical = self._canonical.copy()
         canonical.update(sha256(body).hexdigest().encode())
-        return hmac.digest(self._key, self._to_sign + canonical.hexdigest().encode(), "sha256").hex().encode()
+        # HMAC by hand: hmac.digest sets up its key for every message, which takes twice as long.
+        inner = self._inner.copy()
+        inner.update(canonical.hexdigest().encode())
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return outer.hexdigest().encode()
 
     def _prepare(self, date: bytes) -> None:
         canonical, names = canonical_prefix(self._method, self._target, (*self._headers, (b"x-amz-date", date)))
         scope = b"/".join((date[:8], self._region, self._service, b"aws4_request"))
-        self._hash = sha256(canonical)
-        self._key = signing_key(self._keys.secret_key, date[:8], self._region, self._service)
-        self._to_sign = b"\n".join((ALGORITHM, date, scope, b""))
+        key = signing_key(self._keys.secret_key, date[:8], self._region, self._service).ljust(64, b"\0")
+        self._canonical = sha256(canonical)
+        self._inner = sha256(key.translate(_INNER) + b"\n".join((ALGORITHM, date, scope, b"")))
+        self._outer = sha256(key.translate(_OUTER))
         self._prefix = b"%s Credential=%s/%s, SignedHeaders=%s, Signature=" % (
             ALGORITHM,
             self._keys.access_key.encode(),
