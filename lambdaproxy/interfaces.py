@@ -38,6 +38,9 @@ class IEventCodec(Interface):
 
     name = Attribute("The dialect's name, such as `alb`; also the column of `errors.STATUSES`, with `_` for `-`.")
 
+    has_request_id = Attribute("Whether its responses name the request id themselves; else `X-Request-Id` is added.")
+    path_prefix = Attribute("Path segments in front of every template that clients send (a stage): a tuple of str.")
+
     def encode_request(request: Request, match: Match) -> bytes:
         """HTTP request -> the event document, JSON in UTF-8.
 
@@ -65,7 +68,7 @@ class IEventCodec(Interface):
         """
 
     def decode_event(event: Mapping[str, Any]) -> Request:
-        """An event of this dialect -> the HTTP request, for an application inside Lambda; `ValueError` if it is none."""
+        """An event of this dialect -> the HTTP request, for an application inside Lambda; else `ValueError`."""
 
     def encode_response(response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
         """An HTTP response with a bytes body -> the function's result in this dialect."""
@@ -108,8 +111,8 @@ class IInvoker(Interface):
 
         A function that failed is a result with `function_error`. Everything else that goes wrong is a failure with a
         `LambdaProxyError`: `InvokeTimeout` at the deadline, `UnknownFunction`, `Throttled`, `Unavailable`,
-        `EventTooLarge`, `ConnectionFailed` (nothing ran), `ConnectionLost` (nobody knows), `InvokeRejected`. In mode `stream`
-        it fires at the head of the stream, with an `IBody`; in mode `event` and `dry-run` with an empty payload.
+        `EventTooLarge`, `ConnectionFailed` (nothing ran), `ConnectionLost` (nobody knows), `InvokeRejected`. In mode
+        `stream` it fires at the head of the stream, with an `IBody`; in `event` and `dry-run` with an empty payload.
 
         Cancelling it before the last byte of the request is handed over: nothing runs. Later: the function runs on, its
         result is read and dropped, and the Deferred fails with `CancelledError` at once; the invoker keeps counting

@@ -1,0 +1,133 @@
+"""What is remembered of each request: metrics, one access line, and a warning where something went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import gmtime, strftime
+
+import orjson
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger, LogLevel
+
+from lambdaproxy import __version__
+from lambdaproxy.errors import LambdaProxyError, NotPermitted
+from lambdaproxy.logs import Limited
+from lambdaproxy.messages import Function, Head, Response
+from lambdaproxy.metrics import Cell, FunctionLabels, HistogramCell, Metrics
+
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
+NO_FUNCTION = "none"
+
+_LEVELS = {
+    "bad-request": LogLevel.info,
+    "bad-function-header": LogLevel.info,
+    "not-found": LogLevel.info,
+    "too-large": LogLevel.info,
+    "function": LogLevel.error,
+    "rejected": LogLevel.error,
+    "connection": LogLevel.error,
+    "internal": LogLevel.critical,
+}
+
+
+class Accounts:
+    """Counts, times and writes down; nothing here may raise into the way of a request.
+
+    `line` takes a finished access line, or is None where they are off. Paths are logged without their query, which may
+    hold secrets.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        metrics: Metrics,
+        labels: FunctionLabels,
+        line: Callable[[str], object] | None,
+    ) -> None:
+        self._labels = labels
+        self._line = line
+        self._limited = Limited(self._log, reactor)
+        self._requests = metrics.counter(
+            "lambdaproxy_requests_total", "Requests answered.", ("function", "method", "code")
+        )
+        self._durations = metrics.histogram(
+            "lambdaproxy_request_duration_seconds", "From the end of the headers to the last byte sent.", ("function",)
+        )
+        self._invocations = metrics.counter(
+            "lambdaproxy_invocations_total", "Invocations by outcome.", ("function", "outcome")
+        )
+        self._invoke_seconds = metrics.histogram(
+            "lambdaproxy_invocation_duration_seconds", "From the event to the whole result.", ("function",)
+        )
+        self._gone = metrics.counter(
+            "lambdaproxy_client_gone_total", "Requests whose client left, or read too slowly.", ("fate",)
+        )
+        metrics.gauge("lambdaproxy_build_info", "The version that runs.", ("version",)).cell(__version__).set(1)
+        self._cells: dict[tuple[str, str, int], tuple[Cell, HistogramCell]] = {}
+
+    def invoked(self, function: Function, outcome: str, seconds: float) -> None:
+        """An invocation ended; `outcome` is `ok`, `abandoned` or the label of an error."""
+        if outcome == "ok":
+            self._labels.proved(function.name)
+        label = self._labels.label(function.name)
+        self._invocations.cell(label, outcome).inc()
+        self._invoke_seconds.cell(label).observe(seconds)
+
+    def failed(self, head: Head, function: Function | None, error: LambdaProxyError) -> None:
+        """A request gets an error as its answer."""
+        level = LogLevel.warn if isinstance(error, NotPermitted) else _LEVELS.get(error.outcome, LogLevel.warn)
+        self._limited.emit(
+            level,
+            f"{error.label}: {{detail}} (request {{id}}, function {{function}}, client {{client}})",
+            detail=error.detail or error.public,
+            id=head.id,
+            function=str(function) if function else "-",
+            client=head.client or "-",
+            outcome=error.outcome,
+        )
+
+    def finished(
+        self, head: Head, function: Function | None, response: Response, sent: int, seconds: float, fate: str
+    ) -> None:
+        """A request ended: answered, or its client gone."""
+        label = self._labels.label(function.name) if function else NO_FUNCTION
+        method = head.method if head.method in METHODS else "other"
+        key = (label, method, response.status // 100)
+        cells = self._cells.get(key)
+        if cells is None:
+            code = f"{key[2]}xx"
+            cells = self._cells[key] = (self._requests.cell(label, method, code), self._durations.cell(label))
+        cells[0].value += 1
+        cells[1].observe(seconds)
+        if fate:
+            self._gone.cell(fate).inc()
+        if self._line is not None:
+            self._line(access_line(head, function, response, sent, seconds, fate))
+
+
+_second = 0
+_stamp = ""
+
+
+def access_line(head: Head, function: Function | None, response: Response, sent: int, seconds: float, fate: str) -> str:
+    """One JSON object: when the head was complete, who asked for what, what came of it, in how many milliseconds."""
+    global _second, _stamp
+    whole = int(head.received)
+    if whole != _second:
+        _second, _stamp = whole, strftime("%Y-%m-%dT%H:%M:%S", gmtime(whole))
+    line = {
+        "time": f"{_stamp}.{int((head.received - whole) * 1000):03d}Z",
+        "id": head.id,
+        "client": head.client,
+        "method": head.method,
+        "host": head.host,
+        "path": head.target.partition(b"?")[0].decode("latin-1"),
+        "function": str(function) if function else None,
+        "status": response.status,
+        "outcome": fate or response.outcome,
+        "bytes": sent,
+        "ms": round(seconds * 1000, 3),
+    }
+    return orjson.dumps(line).decode()

@@ -1,0 +1,121 @@
+"""The command line, made from the table of settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Any
+
+from twisted.python import usage
+
+from lambdaproxy import __version__, registry
+from lambdaproxy.config import toml
+from lambdaproxy.config.model import Configuration, RouteSettings
+from lambdaproxy.config.settings import SETTINGS, Setting, Settings, attribute
+from lambdaproxy.errors import ConfigError
+
+
+def _help(setting: Setting) -> str:
+    default = setting.shown_default
+    if not default and not setting.flag and setting.default is not None and not setting.multiple:
+        default = f"{setting.default:g} {setting.unit}" if isinstance(setting.default, float) else str(setting.default)
+    repeat = " May be repeated." if setting.multiple else ""
+    return f"{setting.help}{repeat}" + (f" [default: {default}]" if default else "")
+
+
+def _collector(setting: Setting) -> Any:
+    def option(self: Any, value: str) -> None:
+        self.given.setdefault(setting.name, []).append(value)
+
+    option.__doc__ = _help(setting)
+    return option
+
+
+class _Options(usage.Options):
+    """Keeps what was typed, by public name, and gives a `Configuration` at the end."""
+
+    optFlags = [
+        *([setting.name, None, _help(setting)] for setting in SETTINGS.values() if setting.flag),
+        ["check", None, "Check the configuration, print the routes and end."],
+    ]
+    optParameters = [["config", None, None, "Read settings, routes, invokers and functions from this TOML file."]]
+
+    synopsis = "Usage: twistd [twistd options] lambdaproxy [options]"
+    longdesc = (
+        "The front door to AWS Lambda: takes HTTP requests, invokes functions with the events that an ALB, "
+        "API Gateway or a Function URL would have sent, and answers as they would have."
+    )
+
+    def __init__(self) -> None:
+        self.given: dict[str, list[str]] = {}
+        super().__init__()
+
+    def parseOptions(self, options: Any = None) -> None:
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            raise usage.UsageError(_hint(str(error), self.longOpt)) from None
+
+    def parseArgs(self, *arguments: str) -> None:
+        if arguments:
+            raise usage.UsageError(f"{arguments[0]!r} is no option; options begin with --")
+
+    def opt_version(self) -> None:
+        """Print the version and end."""
+        print(f"lambdaproxy {__version__}")
+        raise SystemExit(0)
+
+    def configuration(self) -> Configuration:
+        """What the command line and the file say together; `usage.UsageError` names the option, or file and line."""
+        try:
+            return configure(
+                self.given, {name: bool(self[name]) for name, s in SETTINGS.items() if s.flag}, self["config"]
+            )
+        except ConfigError as error:
+            raise usage.UsageError(str(error)) from None
+
+
+Options: type[_Options] = type(
+    "Options",
+    (_Options,),
+    {f"opt_{attribute(s.name)}": _collector(s) for s in SETTINGS.values() if not s.flag},
+)
+
+
+def configure(given: dict[str, list[str]], flags: dict[str, bool], config: str | None) -> Configuration:
+    """Parse what was typed, read the file, and let the command line win; raises `ConfigError`."""
+    file = toml.read(config) if config else toml.File()
+    values = dict(file.values)
+    origins = dict(file.origins)
+    for name, texts in given.items():
+        values[attribute(name)] = _parse(SETTINGS[name], texts)
+        origins[name] = f"--{name}"
+    for name, on in flags.items():
+        if on:
+            values[attribute(name)] = True
+            origins[name] = f"--{name}"
+    settings = Settings(**values)
+    routes = tuple(
+        RouteSettings(route.path, route.host, route.methods, replace(settings, **route.values), route.where)
+        for route in file.routes
+    )
+    return Configuration(settings, routes, file.invokers, file.functions, origins)
+
+
+def _parse(setting: Setting, texts: list[str]) -> Any:
+    if not setting.multiple and len(texts) > 1:
+        raise ConfigError(f"--{setting.name} is given {len(texts)} times; give it once")
+    try:
+        parsed = tuple(setting.parse(text) for text in texts)
+        if setting.name == "format":
+            registry.make_codec(parsed[0])
+    except ValueError as error:
+        raise ConfigError(f"--{setting.name}: {error}") from None
+    return parsed if setting.multiple else parsed[0]
+
+
+def _hint(message: str, known: list[str]) -> str:
+    """Add the nearest option to `option --prot not recognized`."""
+    words = [word for word in message.split() if word.startswith("--")]
+    near = get_close_matches(words[0][2:], [name.rstrip("=") for name in known], 1) if words else []
+    return f"{message}; did you mean --{near[0]}?" if near and "not recognized" in message else message

@@ -1,0 +1,55 @@
+"""The whole configuration, after the command line and the file were read: what `service` builds from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lambdaproxy.config.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSettings:
+    """A `[[route]]`: what it matches, and its settings, inherited ones included. `where` is `FILE:LINE`."""
+
+    path: str
+    host: str | None
+    methods: tuple[str, ...]
+    settings: Settings
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvokerSettings:
+    """An `[invoker.NAME]` table: a maker's name and its parsed options."""
+
+    name: str
+    kind: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionTable:
+    """A `[function.NAME]` table as written; the embedded runtime knows its keys.
+
+    `base` is the directory of the file; `where(key)` is `FILE:LINE` of a key, or of the table for None.
+    """
+
+    name: str
+    table: Mapping[str, Any]
+    base: Path
+    where: Callable[[str | None], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Settings, routes, invokers and embedded functions, frozen."""
+
+    settings: Settings
+    routes: tuple[RouteSettings, ...] = ()
+    invokers: Mapping[str, InvokerSettings] = field(default_factory=dict)
+    functions: Mapping[str, FunctionTable] = field(default_factory=dict)
+    #: Where each setting came from, by its public name: `--port`, or `proxy.toml:3`.
+    origins: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,266 @@
+"""Every setting, declared once: name, parser, default, unit, help, and where it may stand.
+
+A field `aws_region` is `--aws-region` on the command line and `aws-region` in the file. The command line wins over
+the file; a route inherits what it does not set. `config.cli`, `config.toml` and the reference page are made from this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from lambdaproxy.config import values
+from lambdaproxy.config.values import Network, Spec
+from lambdaproxy.selection import parse_allow, parse_function
+
+if TYPE_CHECKING:
+    from lambdaproxy.selection import FunctionName, Pattern
+
+COMMAND_LINE, FILE, ROUTE = "command line", "file", "route"
+BOTH = frozenset((COMMAND_LINE, FILE))
+EVERYWHERE = BOTH | {ROUTE}
+
+MAX_EVENT = 6_291_456
+"""Bytes of an event: AWS's limit for a synchronous invocation (Lambda quotas)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """All there is to know of one setting: `multiple` ones are tuples, a `flag` takes no value on the command line."""
+
+    name: str
+    parse: Callable[[str], Any]
+    default: Any
+    help: str
+    unit: str
+    metavar: str
+    where: frozenset[str]
+    multiple: bool
+    flag: bool
+    section: str
+    shown_default: str
+
+
+def setting(
+    parse: Callable[[str], Any],
+    default: Any,
+    help: str,
+    *,
+    section: str = "",
+    unit: str = "",
+    metavar: str = "",
+    where: frozenset[str] = BOTH,
+    multiple: bool = False,
+    flag: bool = False,
+    shown_default: str = "",
+) -> Any:
+    """A dataclass field that carries its `Setting`; `shown_default` explains a default that is decided later."""
+    about = (parse, default, help, unit, metavar, where, multiple, flag, section, shown_default)
+    return field(default=default, metadata={"setting": about})
+
+
+def _flag(help: str, *, section: str = "", where: frozenset[str] = BOTH) -> Any:
+    return setting(values.yes_no, False, help, section=section, flag=True, where=where)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set, with defaults; one of these for the whole, and one for every route."""
+
+    port: str = setting(
+        values.port, "8011", "Port to listen on, or a Twisted server endpoint.", section="Listening", metavar="PORT"
+    )
+    host: str = setting(
+        values.text, "127.0.0.1", "Address to listen on, if --port is a number.", section="Listening", metavar="ADDRESS"
+    )
+    trusted_proxy: tuple[Network | None, ...] = setting(
+        values.network,
+        (),
+        "Peer whose X-Forwarded-* headers are believed: an address, a network, or none.",
+        section="Listening",
+        metavar="CIDR",
+        multiple=True,
+        shown_default="loopback and Unix sockets",
+    )
+    format: Spec = setting(
+        values.spec,
+        Spec("alb"),
+        "Which front door's events to send, with options as in alb:multi_value=yes.",
+        section="Functions",
+        metavar="NAME[:KEY=VALUE...]",
+        where=EVERYWHERE,
+    )
+    function: FunctionName | None = setting(
+        parse_function,
+        None,
+        "Function to invoke when neither a route nor the header says which: NAME, NAME:QUALIFIER or an ARN.",
+        section="Functions",
+        metavar="FUNCTION",
+        where=EVERYWHERE,
+    )
+    function_header: str | None = setting(
+        values.header_name,
+        "X-Lambda-Function",
+        "Header that names the function; none: no header does.",
+        section="Functions",
+        metavar="HEADER",
+    )
+    allow: tuple[Pattern, ...] = setting(
+        parse_allow,
+        (),
+        "Functions the header may name: api-* for names, api-*:prod for that alias, api-*:* for any, arn:... for ARNs.",
+        section="Functions",
+        metavar="PATTERN",
+        multiple=True,
+        shown_default="on loopback any name, elsewhere the start is refused",
+    )
+    insecure: bool = _flag("Permit --allow '*' on an address that other machines reach.", section="Functions")
+    timeout: float | None = setting(
+        values.seconds,
+        None,
+        "How long an invocation may take before the client gets an error.",
+        section="Functions",
+        unit="seconds",
+        metavar="SECONDS",
+        where=EVERYWHERE,
+        shown_default="900 on AWS, 30 embedded",
+    )
+    max_body: int = setting(
+        values.size,
+        MAX_EVENT,
+        "Largest request body; a larger one is answered 413.",
+        section="Limits",
+        unit="bytes",
+        metavar="BYTES",
+        where=EVERYWHERE,
+    )
+    max_requests: int = setting(
+        values.whole(1),
+        2048,
+        "Requests in progress at once; more are answered 503.",
+        section="Limits",
+        metavar="N",
+    )
+    invoker: str | None = setting(
+        values.plugin_name,
+        None,
+        "Invoker for functions that are not embedded: aws, local, or the name of an [invoker.NAME] table.",
+        section="Invoking",
+        metavar="NAME",
+        where=EVERYWHERE,
+        shown_default="aws; local when embedded functions are given and --allow is not",
+    )
+    aws_region: str | None = setting(
+        values.text,
+        None,
+        "AWS region.",
+        section="Invoking",
+        metavar="REGION",
+        shown_default="AWS_REGION, AWS_DEFAULT_REGION, the profile's, else us-east-1",
+    )
+    aws_profile: str | None = setting(
+        values.text,
+        None,
+        "Profile of the AWS configuration files.",
+        section="Invoking",
+        metavar="PROFILE",
+        shown_default="AWS_PROFILE",
+    )
+    endpoint_url: str | None = setting(
+        values.endpoint_url,
+        None,
+        "Where the Lambda API is, if not at AWS: https, or http on this machine.",
+        section="Invoking",
+        metavar="URL",
+    )
+    local: tuple[str, ...] = setting(
+        values.text,
+        (),
+        "Embedded function, run by this machine: hello=examples/hello.py:handler or hello=package.module:handler.",
+        section="Embedded functions",
+        metavar="NAME=HANDLER",
+        multiple=True,
+    )
+    local_concurrency: int = setting(
+        values.whole(1, 1000),
+        10,
+        "Workers of one embedded function at most.",
+        section="Embedded functions",
+        metavar="N",
+    )
+    local_queue: int = setting(
+        values.whole(0),
+        100,
+        "Invocations that may wait for a worker; 0 throttles as AWS does.",
+        section="Embedded functions",
+        metavar="N",
+    )
+    invoke_api: str | None = setting(
+        values.endpoint,
+        None,
+        "Serve the Lambda Invoke API for SDKs on this port or endpoint.",
+        section="Embedded functions",
+        metavar="ENDPOINT",
+    )
+    invoke_api_keys: str = setting(
+        values.text,
+        "invoke-api-keys",
+        "AWS credentials file with the keys that the Invoke API accepts; made there, mode 0600, if absent.",
+        section="Embedded functions",
+        metavar="FILE",
+    )
+    invoke_api_unsigned: bool = _flag(
+        "Accept unsigned calls of the Invoke API; on loopback only.", section="Embedded functions"
+    )
+    disable_metrics: bool = _flag("Do not serve /metrics.", section="Observing")
+    metrics_listen: str | None = setting(
+        values.endpoint,
+        None,
+        "Serve /metrics, /healthz and /readyz on this port or endpoint instead of the main one.",
+        section="Observing",
+        metavar="ENDPOINT",
+    )
+    access_log: str | None = setting(
+        values.text,
+        None,
+        "Where the access lines go: - for standard output, a file, or off.",
+        section="Observing",
+        metavar="-|FILE|off",
+        shown_default="where twistd logs",
+    )
+    error_detail: bool | None = setting(
+        values.yes_no,
+        None,
+        "Say in error responses what went wrong; for development.",
+        section="Observing",
+        metavar="yes|no",
+        where=EVERYWHERE,
+        shown_default="yes if every function is embedded and the listener is on loopback",
+    )
+    drain_timeout: float = setting(
+        values.seconds,
+        30.0,
+        "How long requests in progress may take to finish when we are told to stop.",
+        section="Limits",
+        unit="seconds",
+        metavar="SECONDS",
+    )
+
+
+def _collect() -> Mapping[str, Setting]:
+    found = {}
+    for each in fields(Settings):
+        name = each.name.replace("_", "-")
+        parse, default, help, unit, metavar, where, multiple, flag, section, shown = each.metadata["setting"]
+        found[name] = Setting(name, parse, default, help, unit, metavar, where, multiple, flag, section, shown)
+    return found
+
+
+SETTINGS: Mapping[str, Setting] = _collect()
+"""All settings by their public name, in the order of the help text."""
+
+
+def attribute(name: str) -> str:
+    """The field of `Settings` that the public name stands for."""
+    return name.replace("-", "_")

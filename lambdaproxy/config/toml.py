@@ -1,0 +1,163 @@
+"""Reads `--config FILE`: the settings under their own names, `[[route]]`, `[invoker.NAME]` and `[function.NAME]`."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lambdaproxy import registry
+from lambdaproxy.config import values
+from lambdaproxy.config.locate import Path as KeyPath
+from lambdaproxy.config.locate import line_of, locate
+from lambdaproxy.config.model import FunctionTable, InvokerSettings
+from lambdaproxy.config.settings import FILE, ROUTE, SETTINGS, Setting, attribute
+from lambdaproxy.config.templates import check_host, check_template
+from lambdaproxy.errors import ConfigError
+
+_TABLES = ("route", "invoker", "function")
+_ROUTE_KEYS = ("path", "host", "methods")
+_METHOD = re.compile(r"[A-Z]{1,20}")
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """A `[[route]]` as written: the settings it sets itself, by attribute of `Settings`."""
+
+    path: str
+    host: str | None
+    methods: tuple[str, ...]
+    values: Mapping[str, Any]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What a configuration file says; `values` by attribute of `Settings`, `origins` by public name."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    routes: tuple[RouteTable, ...] = ()
+    invokers: Mapping[str, InvokerSettings] = field(default_factory=dict)
+    functions: Mapping[str, FunctionTable] = field(default_factory=dict)
+
+
+def read(path: str) -> File:
+    """Read and check a file; `ConfigError` names file, line, key and the nearest valid key."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--config: {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"--config: {path} is not UTF-8 text") from None
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"at line (\d+)", str(error))
+        raise ConfigError(f"{path}:{place[1] if place else 1}: {error}") from None
+    return _Reader(path, document, locate(text)).read()
+
+
+class _Reader:
+    def __init__(self, path: str, document: Mapping[str, Any], lines: dict[KeyPath, int]) -> None:
+        self._path, self._document, self._lines = path, document, lines
+
+    def _where(self, at: KeyPath) -> str:
+        return f"{self._path}:{line_of(self._lines, at)}"
+
+    def _where_in(self, function: str) -> Callable[[str | None], str]:
+        return lambda key: self._where(("function", function, *([key] if key else [])))
+
+    def _error(self, at: KeyPath, sentence: object) -> ConfigError:
+        return ConfigError(f"{self._where(at)}: {sentence}")
+
+    def read(self) -> File:
+        top = {key: value for key, value in self._document.items() if key not in _TABLES}
+        found = self._settings(top, (), FILE, _TABLES)
+        return File(
+            found,
+            {key: self._where((key,)) for key in top},
+            tuple(self._route(n, table) for n, table in enumerate(self._tables("route", list))),
+            {name: self._invoker(name, table) for name, table in self._tables("invoker", dict).items()},
+            {
+                name: FunctionTable(name, table, Path(self._path).resolve().parent, self._where_in(name))
+                for name, table in self._tables("function", dict).items()
+            },
+        )
+
+    def _tables(self, name: str, kind: type) -> Any:
+        tables = self._document.get(name, kind())
+        written = "[[route]]" if kind is list else f"[{name}.NAME]"
+        each = tables if isinstance(tables, list) else tables.values() if isinstance(tables, dict) else [None]
+        if not isinstance(tables, kind) or not all(isinstance(table, dict) for table in each):
+            raise self._error((name,), f"{name} must be written as {written} tables")
+        return tables
+
+    def _settings(self, table: Mapping[str, Any], at: KeyPath, where: str, others: tuple[str, ...]) -> dict[str, Any]:
+        found = {}
+        for key, value in table.items():
+            known = SETTINGS.get(key)
+            if known is None or where not in known.where:
+                names = [name for name, each in SETTINGS.items() if where in each.where]
+                what = "key of a route" if where == ROUTE else "key"
+                if known is not None:
+                    raise self._error((*at, key), f"{key} cannot be set for a route, only for the whole")
+                raise self._error((*at, key), registry.unknown(what, key, [*names, *others]))
+            found[attribute(key)] = self._value(known, value, (*at, key))
+        return found
+
+    def _value(self, setting: Setting, value: object, at: KeyPath) -> Any:
+        try:
+            if setting.multiple:
+                items = value if isinstance(value, list) else [value]
+                return tuple(setting.parse(values.scalar(item)) for item in items)
+            if setting.name == "format":
+                given = values.spec_of_table(value) if isinstance(value, dict) else values.spec(values.scalar(value))
+                registry.make_codec(given)
+                return given
+            return setting.parse(values.scalar(value))
+        except ValueError as error:
+            raise self._error(at, f"{setting.name}: {error}") from None
+
+    def _route(self, index: int, table: Mapping[str, Any]) -> RouteTable:
+        at: KeyPath = ("route", index)
+        own = {key: value for key, value in table.items() if key not in _ROUTE_KEYS}
+        found = self._settings(own, at, ROUTE, _ROUTE_KEYS)
+        path, host, methods = table.get("path"), table.get("host"), table.get("methods", [])
+        if not isinstance(path, str):
+            raise self._error(at, 'a route needs a path, such as path = "/users/{id}" or "/{proxy+}"')
+        if isinstance(methods, str):
+            methods = [] if methods == "ANY" else [methods]
+        if not isinstance(methods, list) or not all(isinstance(m, str) and _METHOD.fullmatch(m) for m in methods):
+            raise self._error((*at, "methods"), 'methods must be a list such as ["GET", "POST"], in capitals')
+        for key, check, value in (("path", check_template, path), ("host", check_host, host)):
+            try:
+                if value is not None:
+                    check(values.scalar(value))
+            except ValueError as error:
+                raise self._error((*at, key), f"{key}: {error}") from None
+        return RouteTable(path, host, tuple(m for m in methods if m != "ANY"), found, self._where(at))
+
+    def _invoker(self, name: str, table: Mapping[str, Any]) -> InvokerSettings:
+        at: KeyPath = ("invoker", name)
+        kind = table.get("kind", name if name in registry.invoker_makers() else None)
+        if not isinstance(kind, str):
+            raise self._error(at, f'[invoker.{name}] needs a kind, such as kind = "aws"')
+        try:
+            values.plugin_name(name)
+            maker = registry.invoker_maker(kind)
+        except ValueError as error:
+            raise self._error((*at, "kind"), error) from None
+        given: list[tuple[str, str]] = []
+        for key, value in table.items():
+            if key != "kind":
+                try:
+                    for item in value if isinstance(value, list) else [value]:
+                        given.append((key, values.scalar(item)))
+                    registry.parse_options(f"[invoker.{name}]", maker.options, given)
+                except ValueError as error:
+                    raise self._error((*at, key), error) from None
+        return InvokerSettings(name, kind, registry.parse_options(f"[invoker.{name}]", maker.options, given))

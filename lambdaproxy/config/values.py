@@ -1,0 +1,203 @@
+"""Parsers for the values of settings: text in, a value out, or `ValueError` with a sentence that says what would do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+Network = IPv4Network | IPv6Network
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
+_SIZE = re.compile(r"(\d+)\s*([kmg]i?b?|b)?", re.IGNORECASE)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def text(value: str) -> str:
+    if not value.strip():
+        raise ValueError("it is empty")
+    return value
+
+
+def yes_no(value: str) -> bool:
+    word = value.strip().lower()
+    if word in ("yes", "true", "on", "1"):
+        return True
+    if word in ("no", "false", "off", "0"):
+        return False
+    raise ValueError(f"{value!r} is neither yes nor no")
+
+
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """A parser for whole numbers from `least` to `most`."""
+
+    def parse(value: str) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is no whole number") from None
+        if number < least or (most is not None and number > most):
+            upper = f" to {most}" if most is not None else " or more"
+            raise ValueError(f"{number} is out of range: {least}{upper}")
+        return number
+
+    return parse
+
+
+def seconds(value: str) -> float:
+    """A time: `30`, `1.5s`, `250ms`, `15m`; more than nothing."""
+    found = _SECONDS.fullmatch(value.strip())
+    if found is None:
+        raise ValueError(f"{value!r} is no time; write seconds, or a number with ms, s, m or h")
+    amount = float(found[1]) * _UNITS[found[2] or "s"]
+    if amount <= 0:
+        raise ValueError("a time must be more than 0")
+    return amount
+
+
+def size(value: str) -> int:
+    """A size in bytes: `6291456`, `512k`, `6MiB` (k, M and G count in 1024)."""
+    found = _SIZE.fullmatch(value.strip())
+    if found is None:
+        raise ValueError(f"{value!r} is no size; write bytes, or a number with k, M or G")
+    unit = (found[2] or "b")[0].lower()
+    return int(found[1]) * {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}[unit]
+
+
+def port(value: str) -> str:
+    """A port number, or the description of a Twisted server endpoint (`unix:/run/x.sock`, `systemd:...`)."""
+    value = value.strip()
+    if value.isdigit():
+        if int(value) > 65535:
+            raise ValueError(f"{value} is no port; ports go from 0 to 65535")
+        return value
+    return endpoint(value)
+
+
+def endpoint(value: str) -> str:
+    """The description of a Twisted server endpoint; a bare number is a port on 127.0.0.1."""
+    value = value.strip()
+    if value.isdigit():
+        return f"tcp:{port(value)}:interface=127.0.0.1"
+    if not re.match(r"[A-Za-z][A-Za-z0-9_-]*:", value):
+        raise ValueError(
+            f"{value!r} is neither a port nor a Twisted endpoint such as tcp:8011 or unix:/run/lambdaproxy.sock"
+        )
+    return value
+
+
+def header_name(value: str) -> str | None:
+    """A header field name; `none` for no header at all."""
+    if value.lower() == "none":
+        return None
+    if not _TOKEN.fullmatch(value):
+        raise ValueError(f"{value!r} is no header name")
+    return value
+
+
+def plugin_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError(f"{value!r} is no name: lower-case letters, digits and hyphens")
+    return value
+
+
+def network(value: str) -> Network | None:
+    """An address or a network (`10.0.0.0/8`); `none` trusts nobody."""
+    if value.strip().lower() == "none":
+        return None
+    try:
+        return ip_network(value.strip(), strict=False)
+    except ValueError:
+        raise ValueError(f"{value!r} is neither an address nor a network such as 10.0.0.0/8, nor none") from None
+
+
+def endpoint_url(value: str) -> str:
+    """Where the Lambda API is: https, or http on loopback only: no signed request crosses a network in clear."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{value!r} is no URL such as https://lambda.eu-central-1.amazonaws.com")
+    if parts.query or parts.fragment or parts.username:
+        raise ValueError(f"{value!r} may have no query, fragment or user")
+    try:
+        number = parts.port
+    except ValueError:
+        raise ValueError(f"{value!r} has no valid port") from None
+    del number
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError(f"{value!r} is http and not on this machine; use https, or a loopback address")
+    return value.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` can only be reached from this machine: localhost, 127.0.0.0/8 or ::1."""
+    from ipaddress import ip_address
+
+    if host.lower() == "localhost":
+        return True
+    try:
+        address = ip_address(host.split("%", 1)[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A plugin and its options, before a maker has parsed them: `alb:multi_value=yes`."""
+
+    name: str
+    options: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return ":".join([self.name, *(f"{key}={_escape(value)}" for key, value in self.options)])
+
+
+def spec(value: str) -> Spec:
+    """`NAME:key=value:key=value`, in the syntax of Twisted endpoints: `\\:` and `\\\\` escape, lists repeat the key."""
+    parts = [""]
+    letters = iter(value)
+    for letter in letters:
+        if letter == "\\":
+            parts[-1] += next(letters, "\\")
+        elif letter == ":":
+            parts.append("")
+        else:
+            parts[-1] += letter
+    options = []
+    for part in parts[1:]:
+        key, equals, text = part.partition("=")
+        if not equals:
+            raise ValueError(f"{part!r} is no key=value (a colon inside a value is written \\:)")
+        options.append((key.strip().replace("-", "_"), text))
+    return Spec(plugin_name(parts[0].strip()), tuple(options))
+
+
+def spec_of_table(table: Mapping[str, Any]) -> Spec:
+    """The same from a TOML table: `{name = "alb", multi_value = true}`."""
+    if not isinstance(table.get("name"), str):
+        raise ValueError('a table here needs a name, as in {name = "alb"}')
+    options = []
+    for key, value in table.items():
+        if key != "name":
+            values = value if isinstance(value, list) else [value]
+            options += [(key.replace("-", "_"), scalar(each)) for each in values]
+    return Spec(plugin_name(table["name"]), tuple(options))
+
+
+def scalar(value: object) -> str:
+    """The text of a TOML value, as one would write it on the command line; `ValueError` for tables and lists."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise ValueError(f"a {type(value).__name__} cannot stand here")
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace(":", "\\:")

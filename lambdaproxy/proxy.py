@@ -1,0 +1,221 @@
+"""The program: a request is admitted by its head, handled when its body is there, and accounted for at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from lambdaproxy.accounts import Accounts
+from lambdaproxy.config.settings import MAX_EVENT
+from lambdaproxy.errors import (
+    EventTooLarge,
+    FunctionError,
+    FunctionTimeout,
+    LambdaProxyError,
+    Unavailable,
+)
+from lambdaproxy.interfaces import IEventCodec, IInvoker
+from lambdaproxy.messages import Function, Head, Headers, Invocation, InvocationResult, Match, Request, Response
+from lambdaproxy.routing import Route, Router
+from lambdaproxy.selection import FunctionHeader, FunctionName
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What was decided about a request at the end of its headers.
+
+    `headers` lack the one that named the function. `body_limit` is in bytes, `timeout` in seconds.
+    """
+
+    route: Route
+    match: Match
+    function: Function
+    headers: Headers
+    head: Head
+    body_limit: int
+    timeout: float
+
+    def request(self, body: bytes) -> Request:
+        """The whole request, when its body is there."""
+        return _request(self.head, self.headers, body)
+
+
+class Proxy:
+    """Turns heads into admissions and requests into responses.
+
+    `resolve` finds the invoker that a name from the header belongs to; `invokers` gives the invoker of a name, made when
+    first needed, and `timeouts` its default time-out in seconds.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        router: Router,
+        header: FunctionHeader,
+        resolve: Callable[[FunctionName, str | None], Function],
+        invokers: Callable[[str], IInvoker],
+        timeouts: Callable[[str], float],
+        accounts: Accounts,
+        max_requests: int = 2048,
+    ) -> None:
+        self._seconds = reactor.seconds
+        self._router = router
+        self._header = header
+        self._resolve = resolve
+        self._invokers = invokers
+        self._timeouts = timeouts
+        self._accounts = accounts
+        self._max_requests = max_requests
+        self.in_flight = 0
+        self.draining = False
+
+    def admit(self, head: Head) -> Admission:
+        """Decide by the head alone; raises the `LambdaProxyError` that `answer` turns into a response."""
+        if self.draining:
+            raise Unavailable("draining", label="draining")
+        if self.in_flight >= self._max_requests:
+            raise Unavailable(f"{self.in_flight} requests are in progress (--max-requests)", label="overload")
+        value, headers = self._header.split(head.headers)
+        route, match = self._router.match(head.method, head.host, head.target)
+        function = route.function or self._resolve(self._header.function(value), route.invoker)
+        limit = route.settings.max_body
+        if head.content_length is not None and head.content_length > limit:
+            raise EventTooLarge(f"a body of {head.content_length} bytes; the limit is {limit} (--max-body)")
+        timeout = route.timeout or self._timeouts(function.invoker)
+        return Admission(route, match, function, headers, head, limit, timeout)
+
+    def would_answer(self, head: Head) -> bool:
+        """Whether a request is for a function at all: a route, `--function` or the header says so.
+
+        What is not may be for `/metrics` and the like, which answer only what nothing else would.
+        """
+        route, _ = self._router.match(head.method, head.host, head.target)
+        if route is not self._router.default or route.function is not None:
+            return True
+        try:
+            return self._header.split(head.headers)[0] is not None
+        except LambdaProxyError:
+            return True
+
+    async def handle(self, admission: Admission, body: bytes) -> Response:
+        """Encode, invoke, decode. Every error is an answer; only `CancelledError` (the client has gone) is raised."""
+        request = admission.request(body)
+        self.in_flight += 1
+        try:
+            return await self._invoke(request, admission)
+        except CancelledError:
+            raise
+        except LambdaProxyError as error:
+            return self.answer(admission.head, error, admission)
+        except Exception:
+            self._log.failure("Internal error while handling request {id}", id=request.id)
+            return self.answer(admission.head, LambdaProxyError(), admission)
+        finally:
+            self.in_flight -= 1
+
+    async def _invoke(self, request: Request, admission: Admission) -> Response:
+        codec, function = admission.route.codec, admission.function
+        payload = codec.encode_request(request, admission.match)
+        if len(payload) > MAX_EVENT:
+            raise EventTooLarge(f"an event of {len(payload)} bytes; Lambda takes {MAX_EVENT}")
+        started = self._seconds()
+        invocation = Invocation(
+            function, payload, started + admission.timeout, request.id, request.trace_id, admission.route.mode
+        )
+        outcome = "abandoned"
+        try:
+            result = await self._invokers(function.invoker).invoke(invocation)
+            if result.function_error is not None:
+                raise _function_error(result)
+            response = codec.decode_result(result, request, admission.match)
+            outcome = "ok"
+        except CancelledError:
+            raise
+        except LambdaProxyError as error:
+            outcome = error.label
+            raise
+        except Exception:
+            outcome = "internal"
+            raise
+        finally:
+            self._accounts.invoked(function, outcome, self._seconds() - started)
+        return _with_request_id(response, request.id, codec)
+
+    def answer(self, head: Head, error: LambdaProxyError, admission: Admission | None = None) -> Response:
+        """The response for an error, in the words of the route's codec; the log and the metrics learn of it."""
+        route = admission.route if admission else self._router.match(head.method, head.host, head.target)[0]
+        self._accounts.failed(head, admission.function if admission else None, error)
+        response = route.codec.error_response(error, _request(head, admission.headers if admission else (), b""))
+        if route.error_detail:
+            response = _explained(response, error, admission)
+        return _with_request_id(response, head.id, route.codec)
+
+    def account(
+        self, head: Head, admission: Admission | None, response: Response, sent: int, seconds: float, fate: str = ""
+    ) -> None:
+        """Say, exactly once for each request, how it ended: bytes of body sent, seconds since the head was complete.
+
+        `fate` is empty, `client_gone` or `write_timeout`.
+        """
+        self._accounts.finished(head, admission.function if admission else None, response, sent, seconds, fate)
+
+
+def _request(head: Head, headers: Headers, body: bytes) -> Request:
+    return Request(
+        head.method,
+        head.target,
+        head.version,
+        headers,
+        body,
+        head.scheme,
+        head.host,
+        head.port,
+        head.client,
+        head.forwarded_for,
+        head.tls,
+        head.id,
+        head.trace_id,
+        head.received,
+    )
+
+
+def _function_error(result: InvocationResult) -> FunctionError:
+    """The error type goes to our log; the message may hold anything, so it does not."""
+    payload = result.payload if isinstance(result.payload, bytes) else b""
+    try:
+        document: Any = orjson.loads(payload)
+        kind = str(document.get("errorType", ""))[:128]
+    except (ValueError, AttributeError):
+        kind = ""
+    error = FunctionTimeout if kind == "Sandbox.Timedout" else FunctionError
+    return error(kind or str(result.function_error), payload)
+
+
+def _explained(response: Response, error: LambdaProxyError, admission: Admission | None) -> Response:
+    """The same status with a body that says what happened (`--error-detail`)."""
+    about: dict[str, Any] = {"message": error.public, "error": error.label, "detail": error.detail}
+    if admission is not None:
+        about["function"] = str(admission.function)
+    if isinstance(error, FunctionError) and error.payload:
+        try:
+            about["result"] = orjson.loads(error.payload)
+        except ValueError:
+            about["result"] = error.payload.decode("utf-8", "replace")
+    headers = tuple(pair for pair in response.headers if pair[0].lower() != b"content-type")
+    body = orjson.dumps(about, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return Response(response.status, (*headers, (b"Content-Type", b"application/json")), body, response.outcome)
+
+
+def _with_request_id(response: Response, request_id: str, codec: IEventCodec) -> Response:
+    if codec.has_request_id:
+        return response
+    headers = (*response.headers, (b"X-Request-Id", request_id.encode()))
+    return Response(response.status, headers, response.body, response.outcome)

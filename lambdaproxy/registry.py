@@ -1,0 +1,85 @@
+"""Finds the plugins: makers of codecs and invokers by name, and checks the options they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from twisted.plugin import getPlugins
+from zope.interface import Interface
+
+import lambdaproxy.plugins
+from lambdaproxy.config.values import Spec
+from lambdaproxy.interfaces import IEventCodec, IEventCodecMaker, IInvokerMaker, Option
+
+
+@cache
+def _makers(interface: type[Interface]) -> Mapping[str, Any]:
+    # A plugin module that fails to import is logged with its traceback on each look, so we look once.
+    found: dict[str, Any] = {}
+    makers: Iterable[Any] = getPlugins(interface, lambdaproxy.plugins)
+    for maker in makers:
+        found.setdefault(maker.name, maker)
+    return dict(sorted(found.items()))
+
+
+def codec_makers() -> Mapping[str, IEventCodecMaker]:
+    """All codec makers that are installed, by name."""
+    return _makers(IEventCodecMaker)
+
+
+def invoker_makers() -> Mapping[str, IInvokerMaker]:
+    """All invoker makers that are installed, by name."""
+    return _makers(IInvokerMaker)
+
+
+def make_codec(spec: Spec) -> IEventCodec:
+    """The codec that `--format` names; `ValueError` lists the known names or options."""
+    maker = _find("format", spec.name, codec_makers())
+    options = parse_options(f"format {spec.name}", maker.options, spec.options)
+    codec: IEventCodec = maker.make(options)
+    return codec
+
+
+def invoker_maker(kind: str) -> IInvokerMaker:
+    """The invoker maker of this kind; `ValueError` lists the known ones."""
+    maker: IInvokerMaker = _find("kind of invoker", kind, invoker_makers())
+    return maker
+
+
+def parse_options(whose: str, known: Iterable[Option], given: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Parse `key=value` pairs by a maker's options, defaults filled in; `ValueError` names the key."""
+    by_name = {option.name: option for option in known}
+    values: dict[str, Any] = {}
+    for key, text in given:
+        option = by_name.get(key)
+        if option is None:
+            raise ValueError(unknown(f"option of {whose}", key, by_name))
+        try:
+            value = option.parse(text)
+        except ValueError as error:
+            raise ValueError(f"{whose}: {key}: {error}") from None
+        if option.multiple:
+            values[key] = (*values.get(key, ()), value)
+        elif key in values:
+            raise ValueError(f"{whose}: {key} is given twice")
+        else:
+            values[key] = value
+    return {name: values.get(name, option.default) for name, option in by_name.items()}
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """`unknown option 'x'; did you mean 'y'? There are: ...`"""
+    known = sorted(known)
+    near = get_close_matches(name, known, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    listed = f" There are: {', '.join(known)}" if known else " There are none"
+    return f"unknown {what} {name!r}{hint}{listed}"
+
+
+def _find(what: str, name: str, makers: Mapping[str, Any]) -> Any:
+    if name not in makers:
+        raise ValueError(unknown(what, name, makers))
+    return makers[name]

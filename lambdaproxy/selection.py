@@ -1,0 +1,146 @@
+"""Which function a request may invoke: the grammar of names, the header that names one, and what `--allow` permits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lambdaproxy.errors import BadFunctionHeader, NotPermitted
+from lambdaproxy.messages import Headers
+
+_PART = r"[A-Za-z0-9_-]"
+_NAME = re.compile(rf"{_PART}{{1,64}}")
+_QUALIFIER = re.compile(r"\$LATEST|[A-Za-z0-9_-]{1,128}")
+_ARN = re.compile(
+    r"(arn:aws[a-z-]{0,20}:lambda:[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2}:\d{12}:function:[A-Za-z0-9_-]{1,64})"
+    r"(?::(\$LATEST|[A-Za-z0-9_-]{1,128}))?"
+)
+_PATTERN = re.compile(r"[A-Za-z0-9_$*?:-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionName:
+    """A function as an operator or a client names it: a bare name or a full ARN, and a version or alias."""
+
+    name: str
+    qualifier: str | None = None
+
+    @property
+    def is_arn(self) -> bool:
+        return self.name.startswith("arn:")
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.qualifier}" if self.qualifier else self.name
+
+
+def parse_function(text: str) -> FunctionName:
+    """`NAME`, `NAME:QUALIFIER` or a full ARN, as in AWS's API reference for Invoke; `ValueError` for anything else."""
+    if text.startswith("arn:"):
+        found = _ARN.fullmatch(text)
+        if found is None:
+            raise ValueError(f"{text!r} is no function ARN such as arn:aws:lambda:eu-west-1:123456789012:function:api")
+        return FunctionName(found[1], found[2])
+    name, colon, qualifier = text.partition(":")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no function name: 1 to 64 letters, digits, hyphens and underscores")
+    if colon and not _QUALIFIER.fullmatch(qualifier):
+        raise ValueError(f"{qualifier!r} is no version or alias")
+    return FunctionName(name, qualifier or None)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One `--allow`: permits what it matches as a whole, part by part."""
+
+    text: str
+    matches: Callable[[str], object]
+
+    @property
+    def everything(self) -> bool:
+        """Whether it permits any function name at all."""
+        return not self.text.startswith("arn:") and set(self.text.split(":", 1)[0]) == {"*"}
+
+
+def parse_allow(text: str) -> Pattern:
+    """Compile an `--allow` pattern; `*` and `?` stay within one colon-separated part: `api-*` permits no qualifier."""
+    if not _PATTERN.fullmatch(text):
+        raise ValueError(f"{text!r} is no pattern: letters, digits, - and _ of function names, with * and ?")
+    is_arn = text.startswith("arn:")
+    if not is_arn and text.count(":") > 1:
+        raise ValueError(f"{text!r} has more than NAME:QUALIFIER; a pattern for ARNs begins with arn:")
+    expression = re.escape(text).replace(r"\*", "[^:]*").replace(r"\?", "[^:]")
+    return Pattern(text, re.compile(expression).fullmatch)
+
+
+class FunctionHeader:
+    """Reads the header that names the function, and takes it out of the headers that the event will show.
+
+    `permits` decides about a name that is well formed; where it says no, `NotPermitted` is raised, with the `--allow`
+    that would permit it in the detail.
+    """
+
+    def __init__(self, header: str | None, permits: Callable[[FunctionName], bool]) -> None:
+        self.header = header
+        self._name = (header or "").lower().encode()
+        self._alias = self._name.replace(b"-", b"_")
+        self._permits = permits
+        self._parsed: dict[bytes, FunctionName] = {}
+
+    def split(self, headers: Headers) -> tuple[bytes | None, Headers]:
+        """The header's value, None where it was not sent, and the other headers.
+
+        Raises `BadFunctionHeader` if it was sent twice, or with underscores: programs that turn header names into
+        variables cannot tell the two spellings apart, so a proxy in front may have checked only one of them.
+        """
+        name = self._name
+        if not name:
+            return None, headers
+        size = len(name)
+        value = None
+        for key, text in headers:
+            if len(key) == size:
+                lower = key.lower()
+                if lower == name:
+                    if value is not None:
+                        raise BadFunctionHeader(f"The {self.header} header was sent more than once; send it once.")
+                    value = text
+                elif lower.replace(b"-", b"_") == self._alias:
+                    raise BadFunctionHeader(
+                        f"A header that could be taken for {self.header} was sent; spell it {self.header}."
+                    )
+        if value is None:
+            return None, headers
+        return value, tuple([pair for pair in headers if len(pair[0]) != size or pair[0].lower() != name])
+
+    def function(self, value: bytes | None) -> FunctionName:
+        """The permitted function that `value` names; raises `BadFunctionHeader` or `NotPermitted`."""
+        known = self._parsed.get(value) if value is not None else None
+        if known is not None:
+            return known
+        if value is None:
+            if self.header is None:
+                raise NotPermitted("no route matches, and no header may name a function (--function-header none)")
+            raise BadFunctionHeader(f"No {self.header} header was sent; name the function to invoke in it.")
+        try:
+            function = parse_function(value.decode("ascii"))
+        except ValueError:
+            raise BadFunctionHeader(
+                f"The {self.header} header names no function; send NAME or NAME:QUALIFIER."
+            ) from None
+        if not self._permits(function):
+            raise NotPermitted(
+                f"{str(function)[:200]} is not permitted; --allow '{str(function)[:200]}' would permit it"
+            )
+        if len(self._parsed) < 1024:
+            self._parsed[value] = function
+        return function
+
+
+def permitted_by(patterns: tuple[Pattern, ...]) -> Callable[[FunctionName], bool]:
+    """What the patterns permit; without patterns, any name and qualifier, but no ARN (for loopback listeners)."""
+    if not patterns:
+        return lambda function: not function.is_arn
+    return lambda function: any(
+        pattern.matches(str(function)) for pattern in patterns if pattern.text.startswith("arn:") == function.is_arn
+    )

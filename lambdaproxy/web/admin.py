@@ -1,0 +1,84 @@
+"""`/metrics`, `/healthz` and `/readyz`: twisted.web resources that tell operators how we are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from twisted.web.resource import NoResource, Resource
+from twisted.web.server import Request
+
+METRICS, HEALTH, READY = b"metrics", b"healthz", b"readyz"
+
+
+class MetricsResource(Resource):
+    """The metrics in the format that the scraper asks for; rendered anew at most once a second."""
+
+    isLeaf = True
+
+    def __init__(self, registry: CollectorRegistry, seconds: Callable[[], float]) -> None:
+        super().__init__()
+        self._registry, self._seconds = registry, seconds
+        self._kept: dict[str, tuple[float, bytes]] = {}
+
+    def render_GET(self, request: Request) -> bytes:
+        encode, content_type = choose_encoder(request.getHeader("accept") or "")
+        now = self._seconds()
+        since, text = self._kept.get(content_type, (-1.0, b""))
+        if since < 0 or now - since >= 1:
+            text = encode(self._registry)
+            if len(self._kept) > 8:
+                self._kept.clear()
+            self._kept[content_type] = (now, text)
+        request.setHeader(b"content-type", content_type.encode())
+        return text
+
+
+class HealthResource(Resource):
+    """200 while the process serves: restart it when this does not answer."""
+
+    isLeaf = True
+
+    def render_GET(self, request: Request) -> bytes:
+        request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+        return b"ok\n"
+
+
+class ReadyResource(Resource):
+    """200 if invocations can be expected to work, else 503 and one sentence: send traffic elsewhere."""
+
+    isLeaf = True
+
+    def __init__(self, why_not: Callable[[], str | None]) -> None:
+        super().__init__()
+        self._why_not = why_not
+
+    def render_GET(self, request: Request) -> bytes:
+        why = self._why_not()
+        request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+        if why is not None:
+            request.setResponseCode(503)
+            return f"{why}\n".encode()
+        return b"ok\n"
+
+
+class AdminResource(Resource):
+    """The root of what we serve ourselves; `registry` is None where metrics are disabled."""
+
+    def __init__(
+        self, registry: CollectorRegistry | None, why_not: Callable[[], str | None], seconds: Callable[[], float]
+    ) -> None:
+        super().__init__()
+        if registry is not None:
+            self.putChild(METRICS, MetricsResource(registry, seconds))
+        self.putChild(HEALTH, HealthResource())
+        self.putChild(READY, ReadyResource(why_not))
+
+    def serves(self, method: str, target: bytes) -> bool:
+        """Whether this is a GET or HEAD for one of our paths."""
+        path = target.partition(b"?")[0]
+        return method in ("GET", "HEAD") and path[1:] in self.children
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        return NoResource()

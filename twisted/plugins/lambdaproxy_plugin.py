@@ -1,0 +1,10 @@
+"""Makes `twistd lambdaproxy` known; nothing else is imported until it is asked for."""
+
+from twisted.application.service import ServiceMaker
+
+lambdaproxy = ServiceMaker(
+    "lambdaproxy",
+    "lambdaproxy.tap",
+    "The front door to AWS Lambda: HTTP in, ALB, API Gateway or Function URL events out.",
+    "lambdaproxy",
+)
