@@ -1,0 +1,155 @@
+"""Reads message bodies by length, by chunks or to the end of the connection, and writes chunks."""
+
+from __future__ import annotations
+
+import re
+
+from lambdaproxy.http1.grammar import TCHAR, HeadLimits, Malformed
+from lambdaproxy.http1.lines import SectionReader
+from lambdaproxy.messages import Headers
+
+last_chunk = b"0\r\n\r\n"
+
+MOST_CHUNK_LINE = 1024
+"""Bytes of a line that holds a chunk's size and extensions, its CRLF included."""
+
+_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\t\x20-\x7e\x80-\xff])*+"'
+_EXTENSION = rb";[ \t]*+[%s]++(?:[ \t]*+=[ \t]*+(?:[%s]++|%s))?[ \t]*+" % (TCHAR, TCHAR, _QUOTED)
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:%s)*+\r\n" % _EXTENSION)
+
+
+def chunk(data: bytes) -> bytes:
+    """`data` as one chunk; it must not be empty, for that would be the last one."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+class LengthReader:
+    """A body of exactly `size` bytes; `done` from the start where that is 0."""
+
+    trailers: Headers = ()
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.wire = 0
+        self.done = size == 0
+        self.rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes of `data` that belong to the body."""
+        room = self._size - self.wire
+        if len(data) < room:
+            self.wire += len(data)
+            return data
+        self.wire = self._size
+        self.done = True
+        self.rest += data[room:]
+        return data[:room]
+
+
+class CloseReader:
+    """A body that ends with the connection: `done` never becomes true, the caller sees the end."""
+
+    trailers: Headers = ()
+    done = False
+    rest = b""
+
+    def __init__(self) -> None:
+        self.wire = 0
+
+    def feed(self, data: bytes) -> bytes:
+        self.wire += len(data)
+        return data
+
+
+class ChunkedReader:
+    """A chunked body, RFC 9112, 7.1: extensions checked and left out, trailers checked and kept apart.
+
+    With `most`, a body that announces more than so many bytes is refused with 413 as soon as the size is known, and so
+    is one whose framing costs more than twice that and `slack` bytes on the wire (bodies in one-byte chunks cost
+    processor time, not memory). What is refused, and when, depends on the bytes alone, not on their segments.
+    """
+
+    def __init__(self, limits: HeadLimits | None = None, most: int | None = None, slack: int = 65536) -> None:
+        self._limits = limits or HeadLimits()
+        self._most = most
+        self._most_wire = None if most is None else 2 * most + slack
+        self._kept = b""
+        self._left = -1  # bytes of the chunk still to come and its CRLF, or -1 for a chunk line
+        self._trailer: SectionReader | None = None
+        self.size = 0
+        self.wire = 0
+        self.done = False
+        self.rest = b""
+        self.trailers: Headers = ()
+
+    def feed(self, data: bytes) -> bytes:
+        """The decoded bytes that `data` completes; raises `Malformed`, and is of no use afterwards."""
+        if self.done:
+            self.rest += data
+            return b""
+        late = b""
+        if self._most_wire is not None and self.wire + len(data) > self._most_wire:
+            cut = self._most_wire - self.wire
+            data, late = data[:cut], data[cut:]
+        self.wire += len(data)
+        out = self._feed(data)
+        if self.done:
+            self.wire -= len(self.rest)
+            self.rest += late
+        elif late:
+            raise Malformed(413, "body", f"over {self._most_wire} bytes of framing and body")
+        return out
+
+    def _feed(self, data: bytes) -> bytes:
+        if self._trailer is not None:
+            self._trailers(data)
+            return b""
+        if self._kept:
+            data, self._kept = self._kept + data, b""
+        out: list[bytes] = []
+        at, end, left = 0, len(data), self._left
+        while at < end:
+            if left > 2:
+                piece = data[at : at + left - 2]
+                out.append(piece)
+                at += len(piece)
+                left -= len(piece)
+            elif left >= 0:
+                ending = data[at : at + left]
+                if ending != b"\r\n"[2 - left : 2 - left + len(ending)]:
+                    raise Malformed(400, "chunk", "data does not end in CRLF")
+                at += len(ending)
+                left -= len(ending)
+                if left == 0:
+                    left = -1
+            else:
+                found = _CHUNK_LINE.match(data, at, at + MOST_CHUNK_LINE)
+                if found is None:
+                    self._keep(data[at:])
+                    break
+                at = found.end()
+                size = int(found[1], 16)
+                if size == 0:
+                    self._trailer = SectionReader(self._limits)
+                    self._trailers(data[at:])
+                    break
+                self.size += size
+                if self._most is not None and self.size > self._most:
+                    raise Malformed(413, "body", f"over {self._most} bytes")
+                left = size + 2
+        self._left = left
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def _keep(self, line: bytes) -> None:
+        """Keep the beginning of a chunk line, unless it can no longer become one."""
+        if b"\n" in line[:MOST_CHUNK_LINE] or len(line) >= MOST_CHUNK_LINE:
+            raise Malformed(400, "chunk", "not a size and extensions")
+        self._kept = line
+
+    def _trailers(self, data: bytes) -> None:
+        assert self._trailer is not None
+        self._trailer.feed(data)
+        if self._trailer.done:
+            self.done = True
+            self.rest = self._trailer.rest
+            self.trailers = self._trailer.fields

@@ -1,0 +1,340 @@
+"""Parses the header section of a request or a response: a few expressions for what is right, `lines` for what is not.
+
+Rules are those of RFC 9112 and RFC 9110; where they allow either, the stricter way is taken.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from lambdaproxy.http1.grammar import (
+    FIELDS,
+    TCHAR,
+    TOKEN,
+    VCHAR,
+    HeadLimits,
+    Malformed,
+    field_name,
+    header,
+    host,
+    length,
+    tokens,
+)
+from lambdaproxy.http1.lines import BOUNDARY, Lines
+from lambdaproxy.messages import Headers
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "HeadLimits",
+    "HeadReader",
+    "Malformed",
+    "RequestHead",
+    "ResponseHead",
+    "header",
+    "parse_request",
+    "parse_response",
+]
+
+DEFAULT_LIMITS = HeadLimits()
+MOST_METHOD = 64
+
+_REQUEST_LINE = re.compile(rb"([%s]{1,64}+) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])(?=\r\n)" % TCHAR)
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [%s]*+)?(?=\r\n)" % VCHAR)
+_ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp]([Ss]?)://([^/?]++)(.*)\Z")
+_VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]\Z")
+_TARGET = re.compile(rb"[\x21\x22\x24-\x7e]++\Z")
+_DECIDES = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"))
+
+
+class RequestHead(NamedTuple):
+    """A request head; `target` in origin form or `*`, `host` empty where HTTP/1.0 sent none.
+
+    `content_length` is None for a chunked body and 0 where there is none. (A NamedTuple, because one is made for
+    every request and a frozen dataclass costs twice as much.)
+    """
+
+    method: str
+    target: bytes
+    version: str
+    headers: Headers
+    host: str
+    content_length: int | None
+    keep_alive: bool
+    expect_continue: bool
+
+
+class ResponseHead(NamedTuple):
+    """A response head; `content_length` None and not `chunked` means a body that ends with the connection.
+
+    For an answer to HEAD the caller knows that no body follows, whatever this says.
+    """
+
+    status: int
+    version: str
+    headers: Headers
+    content_length: int | None
+    chunked: bool
+    keep_alive: bool
+
+
+def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestHead:
+    """Parse the bytes from the request line through the empty line; raise `Malformed` with a status for the client."""
+    line = _REQUEST_LINE.match(block)
+    fields = FIELDS.findall(block, line.end()) if line is not None else []
+    # Every line is a field, and the empty one the end: then what was found is all there is.
+    if (
+        line is None
+        or len(fields) != block.count(b"\r\n") - 2
+        or len(fields) > limits.fields
+        or len(block) > limits.section
+        or len(block) > limits.line
+        or line.end(2) - line.end(1) - 1 > limits.target
+    ):
+        fields = _checked(_RequestLines(limits), block)
+        line = _REQUEST_LINE.match(block)
+        assert line is not None
+    elif b" \r\n" in block or b"\t\r\n" in block:
+        fields = [(name, value.rstrip(b" \t")) for name, value in fields]
+    method, target, minor = line.groups()
+    if method in (b"CONNECT", b"TRACE"):
+        raise Malformed(405, "method", method.decode())
+
+    host_value: bytes | None = None
+    content_length: bytes | None = None
+    coding: bytes | None = None
+    expect: bytes | None = None
+    connection = b""
+    for name, value in fields:
+        key = field_name(name)
+        if key not in _DECIDES:
+            continue
+        if key == b"host":
+            if host_value is not None:
+                raise Malformed(400, "host", "more than one")
+            host_value = value
+        elif key == b"connection":
+            connection = connection + b"," + value if connection else value
+        elif key == b"content-length":
+            if content_length is not None:
+                raise Malformed(400, "content-length", "more than one")
+            content_length = value
+        elif key == b"transfer-encoding":
+            coding = value if coding is None else coding + b"," + value
+        else:
+            expect = value if expect is None else expect + b"," + value
+
+    new = minor == b"1"
+    effective = host(host_value) if host_value is not None else ""
+    if host_value is None and new:
+        raise Malformed(400, "host", "missing")
+    if not target.startswith(b"/"):
+        target, effective = _other_form(method, target, effective)
+
+    size: int | None = None
+    if coding is not None:
+        _check_coding(coding, new, content_length)
+    else:
+        size = length(content_length) if content_length is not None else 0
+    close = not new
+    if connection and connection not in (b"keep-alive", b"Keep-Alive"):
+        close = b"close" in _connection(connection) or close
+    if expect is not None and expect.lower() != b"100-continue":
+        raise Malformed(417, "expect", "only 100-continue is met")
+    return RequestHead(
+        method.decode("ascii"),
+        target,
+        "HTTP/1.1" if new else "HTTP/1.0",
+        tuple(fields),
+        effective,
+        size,
+        not close,
+        expect is not None and new and size != 0,
+    )
+
+
+def _connection(value: bytes) -> list[bytes]:
+    try:
+        return tokens(value)
+    except Malformed as error:
+        raise Malformed(error.status, "connection", error.detail) from None
+
+
+def _check_coding(coding: bytes, new: bool, content_length: bytes | None) -> None:
+    """Nothing but one `chunked` on HTTP/1.1, without a Content-Length, is followed; RFC 9112, 6.1 and 6.3."""
+    if content_length is not None:
+        raise Malformed(400, "transfer-encoding", "with a Content-Length")
+    if not new:
+        raise Malformed(400, "transfer-encoding", "in HTTP/1.0")
+    if coding.lower() != b"chunked":
+        try:
+            codings = tokens(coding)
+        except Malformed:
+            codings = []
+        known = codings and codings[-1] == b"chunked" and codings.count(b"chunked") == 1
+        raise Malformed(501 if known else 400, "transfer-encoding", "only chunked is read")
+
+
+def _other_form(method: bytes, target: bytes, sent: str) -> tuple[bytes, str]:
+    """Absolute and asterisk form, RFC 9112, 3.2.2 and 3.2.4; gives the origin form and the effective host."""
+    if target == b"*" and method == b"OPTIONS":
+        return target, sent
+    found = _ABSOLUTE.match(target)
+    if found is None:
+        raise Malformed(400, "target", "none of the four forms")
+    authority = host(found[2])
+    default = ":443" if found[1] else ":80"
+    if sent and sent.lower().removesuffix(default) != authority.lower().removesuffix(default):
+        raise Malformed(421, "host", "differs from the target's authority")
+    rest = found[3]
+    if not rest and method == b"OPTIONS":
+        return b"*", authority
+    return (rest if rest.startswith(b"/") else b"/" + rest), authority
+
+
+def parse_response(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> ResponseHead:
+    """Parse the bytes from the status line through the empty line; raise `Malformed` with status 502."""
+    try:
+        return _parse_response(block, limits)
+    except Malformed as error:
+        error.status = 502
+        raise
+
+
+def _parse_response(block: bytes, limits: HeadLimits) -> ResponseHead:
+    line = _STATUS_LINE.match(block)
+    fields = FIELDS.findall(block, line.end()) if line is not None else []
+    if (
+        line is None
+        or len(fields) != block.count(b"\r\n") - 2
+        or len(fields) > limits.fields
+        or len(block) > limits.section
+        or len(block) > limits.line
+    ):
+        fields = _checked(_ResponseLines(limits, start_line=True), block)
+        line = _STATUS_LINE.match(block)
+        assert line is not None
+    elif b" \r\n" in block or b"\t\r\n" in block:
+        fields = [(name, value.rstrip(b" \t")) for name, value in fields]
+    new, status = line[1] == b"1", int(line[2])
+    content_length: bytes | None = None
+    coding: bytes | None = None
+    connection = b""
+    for name, value in fields:
+        key = field_name(name)
+        if key not in _DECIDES:
+            continue
+        if key == b"content-length":
+            if content_length is not None:
+                raise Malformed(502, "content-length", "more than one")
+            content_length = value
+        elif key == b"transfer-encoding":
+            coding = value if coding is None else coding + b"," + value
+        elif key == b"connection":
+            connection = connection + b"," + value if connection else value
+    if coding is not None:
+        _check_coding(coding, new, content_length)
+    size = length(content_length) if content_length is not None else None
+    if status < 200 or status in (204, 304):
+        size = 0
+    keep_alive = new and not (connection and b"close" in _connection(connection))
+    if size is None and coding is None:
+        keep_alive = False
+    return ResponseHead(
+        status,
+        "HTTP/1.1" if new else "HTTP/1.0",
+        tuple(fields),
+        size,
+        coding is not None and size is None,
+        keep_alive,
+    )
+
+
+class _RequestLines(Lines):
+    def __init__(self, limits: HeadLimits) -> None:
+        super().__init__(limits, start_line=True)
+
+    def check_start(self, line: bytes) -> None:
+        parts = line.split(b" ")
+        method = parts[0]
+        if len(parts) != 3 or not TOKEN.match(method):
+            raise Malformed(400, "request-line", "not method, target and version")
+        _, target, version = parts
+        if not _TARGET.match(target):
+            raise Malformed(400, "target", "a byte that must be percent-encoded")
+        if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+            raise Malformed(505 if _VERSION.match(version) else 400, "version", "only HTTP/1.1 and HTTP/1.0 are spoken")
+        if len(method) > MOST_METHOD:
+            raise Malformed(501, "method", f"over {MOST_METHOD} bytes")
+        if len(target) > self._limits.target:
+            raise Malformed(414, "target", f"over {self._limits.target} bytes")
+
+
+class _ResponseLines(Lines):
+    def check_start(self, line: bytes) -> None:
+        if _STATUS_LINE.match(line + b"\r\n") is None:
+            raise Malformed(502, "status-line", "not version, status and reason")
+
+
+def _checked(lines: Lines, block: bytes) -> list[tuple[bytes, bytes]]:
+    """The fields of `block`, looked at line by line."""
+    end, _, done = lines.scan(block, 0, 0)
+    if not done or end != len(block):
+        raise Malformed(400, "line-end", "the block does not end with its first empty line")
+    return lines.fields
+
+
+class HeadReader:
+    """Collects the bytes of a head until its empty line; refuses early what can no longer become a head.
+
+    One empty line before a request line is skipped (RFC 9112, 2.2). Use one reader for each head.
+    """
+
+    def __init__(self, limits: HeadLimits = DEFAULT_LIMITS, *, response: bool = False) -> None:
+        self._limits, self._response = limits, response
+        self._buffer = bytearray()
+        self._lines: Lines | None = None
+        self._line = self._searched = 0
+        self._skip = not response
+        self.rest = b""
+
+    @property
+    def empty(self) -> bool:
+        """True while nothing of a head has been read (an empty line before it is nothing)."""
+        return not self._buffer
+
+    def feed(self, data: bytes) -> bytes | None:
+        """The whole block once it is complete (`rest` then holds what followed), else None; or raise `Malformed`."""
+        if not self._buffer:
+            if self._skip and data.startswith(b"\r\n"):
+                self._skip = False
+                data = data[2:]
+            end = data.find(BOUNDARY)
+            if end >= 0:
+                end += 4
+                self.rest = data[end:]
+                return data[:end]
+            if not data:
+                return None
+        buffer = self._buffer
+        buffer += data
+        if self._skip:
+            if buffer == b"\r":
+                return None
+            self._skip = False
+            if buffer.startswith(b"\r\n"):
+                del buffer[:2]
+                if not buffer:
+                    return None
+        # The last three bytes that were searched may be the beginning of the boundary.
+        end = buffer.find(BOUNDARY, max(0, self._searched - 3))
+        if end >= 0:
+            end += 4
+            self.rest = bytes(buffer[end:])
+            return bytes(buffer[:end])
+        if self._lines is None:
+            self._lines = (
+                _ResponseLines(self._limits, start_line=True) if self._response else _RequestLines(self._limits)
+            )
+        self._line, self._searched, _ = self._lines.scan(buffer, self._line, self._searched)
+        return None
