@@ -5,6 +5,7 @@ Nothing here may raise into the way of a request: a write that fails is dropped 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING
@@ -13,11 +14,10 @@ from twisted.logger import Logger, LogLevel
 
 if TYPE_CHECKING:
     from constantly import NamedConstant
-    from twisted.internet.interfaces import IReactorTime
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 FLUSH_SECONDS = 0.5
 FLUSH_BYTES = 64 * 1024
-MOST_BUFFERED = 4 * 1024 * 1024
 
 
 class Limited:
@@ -62,19 +62,19 @@ class Limited:
 class AccessLog:
     """Access lines, kept for at most half a second or 64 KB and written at once.
 
-    `write` is given whole lines; where it fails, or where more than 4 MB wait, lines are dropped and counted.
+    Where the write fails the lines are dropped, and `dropped` is told how many.
     """
 
-    def __init__(
-        self,
-        reactor: IReactorTime,
-        write: Callable[[str], object],
-        dropped: Callable[[int], object],
-    ) -> None:
-        self._reactor, self._write, self._dropped = reactor, write, dropped
+    def __init__(self, reactor: IReactorTime, dropped: Callable[[int], object]) -> None:
+        self._reactor, self._dropped = reactor, dropped
+        self._write: Callable[[str], object] | None = None
         self._lines: list[str] = []
         self._size = 0
-        self._call: object | None = None
+        self._call: IDelayedCall | None = None
+
+    def open(self, where: str) -> None:
+        """Write to `where` from now on; see `open_access_log`. Raises `OSError`."""
+        self._write = open_access_log(where)
 
     def line(self, line: str) -> None:
         """Keep one line, without its line end."""
@@ -93,9 +93,9 @@ class AccessLog:
         """Write what is kept; called at stop too, which also ends the timer."""
         if self._call is not None:
             call, self._call = self._call, None
-            call.cancel()  # type: ignore[attr-defined]
+            call.cancel()
         lines, self._lines, self._size = self._lines, [], 0
-        if not lines:
+        if not lines or self._write is None:
             return
         try:
             self._write("\n".join(lines) + "\n")
@@ -131,8 +131,6 @@ class _File:
 
     @staticmethod
     def _stat(of: int | str) -> tuple[int, int]:
-        import os
-
         found = os.stat(of)
         return found.st_dev, found.st_ino
 

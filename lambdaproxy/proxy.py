@@ -50,7 +50,7 @@ class Proxy:
     """Turns heads into admissions and requests into responses.
 
     `resolve` finds the invoker that a name from the header belongs to; `invokers` gives the invoker of a name, made when
-    first needed, and `timeouts` its default time-out in seconds.
+    first needed, and `timeouts` a function's default time-out in seconds.
     """
 
     _log = Logger()
@@ -62,7 +62,7 @@ class Proxy:
         header: FunctionHeader,
         resolve: Callable[[FunctionName, str | None], Function],
         invokers: Callable[[str], IInvoker],
-        timeouts: Callable[[str], float],
+        timeouts: Callable[[Function], float],
         accounts: Accounts,
         max_requests: int = 2048,
     ) -> None:
@@ -76,6 +76,8 @@ class Proxy:
         self._max_requests = max_requests
         self.in_flight = 0
         self.draining = False
+        #: Whether routes that do not say so themselves explain errors to clients.
+        self.error_detail = False
 
     def admit(self, head: Head) -> Admission:
         """Decide by the head alone; raises the `LambdaProxyError` that `answer` turns into a response."""
@@ -89,7 +91,7 @@ class Proxy:
         limit = route.settings.max_body
         if head.content_length is not None and head.content_length > limit:
             raise EventTooLarge(f"a body of {head.content_length} bytes; the limit is {limit} (--max-body)")
-        timeout = route.timeout or self._timeouts(function.invoker)
+        timeout = route.timeout or self._timeouts(function)
         return Admission(route, match, function, headers, head, limit, timeout)
 
     def would_answer(self, head: Head) -> bool:
@@ -154,7 +156,7 @@ class Proxy:
         route = admission.route if admission else self._router.match(head.method, head.host, head.target)[0]
         self._accounts.failed(head, admission.function if admission else None, error)
         response = route.codec.error_response(error, _request(head, admission.headers if admission else (), b""))
-        if route.error_detail:
+        if self.error_detail if route.error_detail is None else route.error_detail:
             response = _explained(response, error, admission)
         return _with_request_id(response, head.id, route.codec)
 

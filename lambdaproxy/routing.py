@@ -22,7 +22,8 @@ class Route:
     """A route, ready to serve: what it matches, and everything that handling a request of it needs.
 
     `path` is a template or None, which matches anything. `function` is None where the header names it; `invoker` is the
-    route's own, or None. `timeout` is in seconds, or None for the invoker's default. `prefix` are the path segments in
+    route's own, or None. `timeout` is in seconds, or None for the invoker's default; `error_detail` is None where it
+    depends on the listener. `prefix` are the path segments in
     front of the template that clients send and the codec takes off (a stage).
     """
 
@@ -34,7 +35,7 @@ class Route:
     function: Function | None
     invoker: str | None
     timeout: float | None
-    error_detail: bool
+    error_detail: bool | None
     mode: Mode = "buffered"
     prefix: tuple[str, ...] = ()
 

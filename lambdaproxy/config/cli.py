@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.python import usage
 
@@ -13,6 +13,8 @@ from lambdaproxy.config import toml
 from lambdaproxy.config.model import Configuration, RouteSettings
 from lambdaproxy.config.settings import SETTINGS, Setting, Settings, attribute
 from lambdaproxy.errors import ConfigError
+
+_O = TypeVar("_O", bound=type[usage.Options])
 
 
 def _help(setting: Setting) -> str:
@@ -31,7 +33,16 @@ def _collector(setting: Setting) -> Any:
     return option
 
 
-class _Options(usage.Options):
+def _with_collectors(options: _O) -> _O:
+    """Give the class a repeatable option for every setting; what is wrong is then said in our words, by `configure`."""
+    for each in SETTINGS.values():
+        if not each.flag:
+            setattr(options, f"opt_{attribute(each.name)}", _collector(each))
+    return options
+
+
+@_with_collectors
+class Options(usage.Options):
     """Keeps what was typed, by public name, and gives a `Configuration` at the end."""
 
     optFlags = [
@@ -73,13 +84,6 @@ class _Options(usage.Options):
             )
         except ConfigError as error:
             raise usage.UsageError(str(error)) from None
-
-
-Options: type[_Options] = type(
-    "Options",
-    (_Options,),
-    {f"opt_{attribute(s.name)}": _collector(s) for s in SETTINGS.values() if not s.flag},
-)
 
 
 def configure(given: dict[str, list[str]], flags: dict[str, bool], config: str | None) -> Configuration:

@@ -23,11 +23,11 @@ class RouteSettings:
 
 @dataclass(frozen=True, slots=True)
 class InvokerSettings:
-    """An `[invoker.NAME]` table: a maker's name and its parsed options."""
+    """An `[invoker.NAME]` table: a maker's name, and the options that the table itself sets, as text."""
 
     name: str
     kind: str
-    options: Mapping[str, Any]
+    given: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

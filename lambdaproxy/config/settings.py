@@ -204,7 +204,7 @@ class Settings:
         metavar="ENDPOINT",
     )
     invoke_api_keys: str = setting(
-        values.text,
+        values.file,
         "invoke-api-keys",
         "AWS credentials file with the keys that the Invoke API accepts; made there, mode 0600, if absent.",
         section="Embedded functions",
@@ -222,7 +222,7 @@ class Settings:
         metavar="ENDPOINT",
     )
     access_log: str | None = setting(
-        values.text,
+        values.log_file,
         None,
         "Where the access lines go: - for standard output, a file, or off.",
         section="Observing",

@@ -156,8 +156,8 @@ class _Reader:
             if key != "kind":
                 try:
                     for item in value if isinstance(value, list) else [value]:
-                        given.append((key, values.scalar(item)))
+                        given.append((key.replace("-", "_"), values.scalar(item)))
                     registry.parse_options(f"[invoker.{name}]", maker.options, given)
                 except ValueError as error:
                     raise self._error((*at, key), error) from None
-        return InvokerSettings(name, kind, registry.parse_options(f"[invoker.{name}]", maker.options, given))
+        return InvokerSettings(name, kind, tuple(given))

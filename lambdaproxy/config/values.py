@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,16 @@ def text(value: str) -> str:
     if not value.strip():
         raise ValueError("it is empty")
     return value
+
+
+def file(value: str) -> str:
+    """A file name, made absolute: a daemon changes its directory after the options were read."""
+    return os.path.abspath(os.path.expanduser(text(value)))
+
+
+def log_file(value: str) -> str:
+    """`-`, `off` or a file name."""
+    return value if value in ("-", "off") else file(value)
 
 
 def yes_no(value: str) -> bool:

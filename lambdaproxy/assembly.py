@@ -1,0 +1,185 @@
+"""Puts the configuration together into what serves requests, and finds its contradictions before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lambdaproxy import registry
+from lambdaproxy.config.model import Configuration, InvokerSettings
+from lambdaproxy.config.settings import SETTINGS, Settings, attribute
+from lambdaproxy.config.templates import DEFAULT
+from lambdaproxy.errors import ConfigError
+from lambdaproxy.interfaces import IInvokerMaker
+from lambdaproxy.messages import Function
+from lambdaproxy.routing import Route, Router
+from lambdaproxy.runtime.functions import FunctionSettings, function_settings, parse_local
+from lambdaproxy.selection import FunctionHeader, FunctionName, permitted_by
+
+AWS, LOCAL = "aws", "local"
+TIMEOUT_AWS, TIMEOUT_LOCAL = 900.0, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """Everything that is known before the listener is open; `invokers` are the tables and the two built-in ones."""
+
+    settings: Settings
+    functions: Mapping[str, FunctionSettings]
+    invokers: Mapping[str, InvokerSettings]
+    default_invoker: str
+    router: Router
+    header: FunctionHeader
+
+    def resolve(self, name: FunctionName, invoker: str | None = None) -> Function:
+        """A function's invoker: the route's own, else `local` for embedded names, else `--invoker`."""
+        return _resolve(name, invoker, self.functions, self.default_invoker)
+
+    def timeout(self, function: Function) -> float:
+        """The time-out of a function whose route sets none, in seconds.
+
+        Lambda itself ends a function on AWS, at 900 seconds at the latest; an embedded one has its own time-out, which
+        ends it a little before ours ends the wait.
+        """
+        if self.invokers[function.invoker].kind != LOCAL:
+            return TIMEOUT_AWS
+        embedded = self.functions.get(function.name)
+        return max(TIMEOUT_LOCAL, embedded.timeout if embedded else 0) + 2
+
+    @property
+    def all_embedded(self) -> bool:
+        """Whether no request can reach an account."""
+        return self.used_invokers() == {LOCAL} and self.default_invoker == LOCAL
+
+    def used_invokers(self) -> set[str]:
+        """The invokers that requests are bound to need: those of routes and of `--function`, and the default one."""
+        routes = (*self.router.routes, self.router.default)
+        used = {route.function.invoker if route.function else route.invoker for route in routes}
+        used.discard(None)
+        if self.header.header is not None:
+            used.add(self.default_invoker)
+        return {name for name in used if name is not None}
+
+    def names(self) -> frozenset[str]:
+        """The functions that the configuration names: these may be values of metric labels."""
+        routes = (*self.router.routes, self.router.default)
+        return frozenset(self.functions) | {route.function.name for route in routes if route.function}
+
+    def maker(self, invoker: str) -> tuple[IInvokerMaker, dict[str, Any]]:
+        """The maker of an invoker and its options: the table's, else the top-level settings, else the maker's own."""
+        return _maker(self.invokers[invoker], self.settings)
+
+    def describe(self) -> Iterable[str]:
+        """The routes for a person to read, the most general last."""
+        for route in (*self.router.routes, self.router.default):
+            function = route.function
+            to = f"{function} on {function.invoker}" if function else f"the function that {self.header.header} names"
+            if function is None and self.header.header is None:
+                to = "nothing"
+            yield f"{route!s:40} -> {to}, as {route.settings.format}"
+
+
+def assemble(configuration: Configuration) -> Assembly:
+    """Build and check everything; `ConfigError` names the option, or file and line."""
+    settings = configuration.settings
+    where = configuration.origins
+    functions = _functions(configuration)
+    invokers = {name: InvokerSettings(name, name) for name in (AWS, LOCAL)} | dict(configuration.invokers)
+    default = settings.invoker or (LOCAL if functions and not settings.allow else AWS)
+    if default not in invokers:
+        known = registry.unknown("invoker", default, invokers)
+        raise ConfigError(f"{where.get('invoker', '--invoker')}: {known} (or add an [invoker.{default}] table)")
+    for each in invokers.values():
+        _maker(each, settings)
+    if settings.invoke_api and not functions:
+        raise ConfigError(
+            f"{where['invoke-api']}: there is no embedded function to serve; add --local NAME=HANDLER or a [function.NAME]"
+        )
+    routes = []
+    for route in configuration.routes:
+        if route.settings.invoker is not None and route.settings.invoker not in invokers:
+            raise ConfigError(f"{route.where}: {registry.unknown('invoker', route.settings.invoker, invokers)}")
+        routes.append(_route(route.settings, functions, default, route.where, route.path, route.host, route.methods))
+    whole = _route(settings, functions, default, where.get("function", "--function"), None, None, ())
+    try:
+        router = Router(routes, whole)
+    except ValueError as error:
+        raise ConfigError(f"{configuration.routes[0].where.rpartition(':')[0]}: {error}") from None
+    header = FunctionHeader(settings.function_header, permitted_by(settings.allow))
+    return Assembly(settings, functions, invokers, default, router, header)
+
+
+def _functions(configuration: Configuration) -> dict[str, FunctionSettings]:
+    functions = {}
+    for table in configuration.functions.values():
+        try:
+            functions[table.name] = function_settings(table.name, table.table, str(table.base))
+        except ValueError as error:
+            raise ConfigError(f"{table.where(getattr(error, 'key', None))}: {error}") from None
+    named = set()
+    for text in configuration.settings.local:
+        try:
+            function = parse_local(text)
+        except ValueError as error:
+            raise ConfigError(f"{configuration.origins.get('local', '--local')}: {error}") from None
+        if function.name in named:
+            raise ConfigError(f"--local: the function {function.name} is given twice")
+        named.add(function.name)
+        functions[function.name] = function
+    return functions
+
+
+def _route(
+    settings: Settings,
+    functions: Mapping[str, FunctionSettings],
+    default_invoker: str,
+    where: str,
+    path: str | None,
+    host: str | None,
+    methods: tuple[str, ...],
+) -> Route:
+    codec = registry.make_codec(settings.format)
+    function = None
+    if settings.function is not None:
+        function = _resolve(settings.function, settings.invoker if path else None, functions, default_invoker)
+        if function.invoker == LOCAL and function.name not in functions:
+            raise ConfigError(f"{where}: {registry.unknown('embedded function', function.name, functions)}")
+    return Route(
+        None if path == DEFAULT else path,
+        host,
+        methods,
+        settings,
+        codec,
+        function,
+        settings.invoker if path else None,
+        settings.timeout,
+        settings.error_detail,
+        prefix=codec.path_prefix,
+    )
+
+
+def _resolve(
+    name: FunctionName, invoker: str | None, functions: Mapping[str, FunctionSettings], default: str
+) -> Function:
+    if invoker is None:
+        invoker = LOCAL if name.name in functions else default
+    return Function(invoker, name.name, name.qualifier)
+
+
+def _maker(invoker: InvokerSettings, settings: Settings) -> tuple[IInvokerMaker, dict[str, Any]]:
+    try:
+        maker = registry.invoker_maker(invoker.kind)
+        options = registry.parse_options(f"[invoker.{invoker.name}]", maker.options, invoker.given)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    given = {key for key, _ in invoker.given}
+    for option in maker.options:
+        if option.name not in given:
+            for name in (f"{invoker.kind}-{option.name}", option.name):
+                name = name.replace("_", "-")
+                if name in SETTINGS:
+                    value = getattr(settings, attribute(name))
+                    options[option.name] = option.default if value is None else value
+                    break
+    return maker, options

@@ -1,0 +1,81 @@
+"""Open ports: bound while we may still bind them, and refused with one sentence where that cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.python.failure import Failure
+
+from lambdaproxy.config.values import is_loopback
+from lambdaproxy.errors import ConfigError
+
+
+class Listener(Service):
+    """One open port, bound while we still have the privileges that binding may need.
+
+    A port that cannot be had ends the start with one sentence, `ConfigError`, instead of a deaf process.
+    """
+
+    def __init__(self, reactor: Any, description: str, factory: IProtocolFactory, option: str) -> None:
+        self._reactor, self._description, self._factory, self._option = reactor, description, factory, option
+        self._port: IListeningPort | None = None
+
+    def privilegedStartService(self) -> None:
+        super().privilegedStartService()
+        try:
+            endpoint = serverFromString(self._reactor, self._description)
+            outcome: list[Any] = []
+            endpoint.listen(self._factory).addBoth(outcome.append)
+        except Exception as error:
+            raise ConfigError(f"{self._option}: {self._description}: {_reason(error)}") from None
+        if not outcome:
+            raise ConfigError(f"{self._option}: {self._description}: this kind of endpoint does not bind at once")
+        if isinstance(outcome[0], Failure):
+            raise ConfigError(f"{self._option}: cannot listen on {self._description}: {_reason(outcome[0].value)}")
+        self._port = outcome[0]
+
+    @property
+    def address(self) -> Any:
+        """Where it listens, once it was started."""
+        assert self._port is not None
+        return self._port.getHost()
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return isinstance(self.address, UNIXAddress) or is_loopback(self.address.host)
+
+    @property
+    def url(self) -> str:
+        """Its address as a URL, for people; a Unix socket is its path."""
+        address = self.address
+        if isinstance(address, UNIXAddress):
+            return f"unix:{address.name!r}"
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        return f"{'https' if self._description.startswith('ssl:') else 'http'}://{host}:{address.port}"
+
+    def __str__(self) -> str:
+        return self.url
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        port, self._port = self._port, None
+        return Deferred.fromCoroutine(_closed(port)) if port is not None else succeed(None)
+
+
+async def _closed(port: IListeningPort) -> None:
+    closing = port.stopListening()
+    if closing is not None:
+        await closing
+
+
+def _reason(error: BaseException | None) -> str:
+    if isinstance(error, CannotListenError):
+        return getattr(error.socketError, "strerror", None) or str(error.socketError)
+    return str(error) or type(error).__name__

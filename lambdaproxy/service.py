@@ -1,0 +1,224 @@
+"""Starts and stops everything: the listeners, the invokers, the drain."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
+
+from lambdaproxy import __version__
+from lambdaproxy.accounts import Accounts
+from lambdaproxy.assembly import LOCAL, Assembly
+from lambdaproxy.config.settings import Settings
+from lambdaproxy.errors import ConfigError
+from lambdaproxy.interfaces import IInvoker
+from lambdaproxy.listening import Listener
+from lambdaproxy.logs import AccessLog
+from lambdaproxy.metrics import FunctionLabels, Metrics, exposition
+from lambdaproxy.proxy import Proxy
+from lambdaproxy.runtime.functions import FunctionSettings
+from lambdaproxy.web.admin import AdminResource
+
+log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an invoker's maker may use: the reactor, the settings, the metrics and the embedded functions."""
+
+    reactor: Any
+    settings: Settings
+    metrics: Metrics
+    functions: Mapping[str, FunctionSettings]
+
+
+class Invokers:
+    """The invokers by name, each made when first needed."""
+
+    def __init__(self, assembly: Assembly, context: Context) -> None:
+        self._assembly, self._context = assembly, context
+        self._made: dict[str, IInvoker] = {}
+
+    def get(self, name: str) -> IInvoker:
+        """The invoker of this name; `ConfigError` if it cannot be made."""
+        invoker = self._made.get(name)
+        if invoker is None:
+            maker, options = self._assembly.maker(name)
+            invoker = self._made[name] = maker.make(name, options, self._context)
+        return invoker
+
+    def why_not_ready(self) -> str | None:
+        """The first reason that one of them gives."""
+        for name, invoker in self._made.items():
+            why = invoker.ready()
+            if why is not None:
+                return f"{name}: {why}"
+        return None
+
+    def stop(self) -> Deferred[None]:
+        made, self._made = self._made, {}
+        stopped: Deferred[Any] = gatherResults([invoker.stop() for invoker in made.values()], consumeErrors=True)
+        stopped.addErrback(lambda failure: log.failure("An invoker did not stop well", failure))
+        return stopped.addCallback(lambda _: None)
+
+
+class ProxyService(Service):
+    """The whole program as one service: binds, starts, drains, stops.
+
+    `access_log` is where the access lines go: `-`, a file name, or None for nowhere.
+    """
+
+    def __init__(self, reactor: Any, assembly: Assembly, access_log: str | None) -> None:
+        self._reactor, self._assembly = reactor, assembly
+        settings = self._settings = assembly.settings
+        self.metrics = Metrics()
+        dropped = self.metrics.counter("lambdaproxy_log_lines_dropped_total", "Access lines that could not be written.")
+        self._access, self._access_log = AccessLog(reactor, dropped.cell().inc), access_log
+        labels = FunctionLabels(assembly.names())
+        accounts = Accounts(reactor, self.metrics, labels, self._access.line if access_log else None)
+        self.invokers = Invokers(assembly, Context(reactor, settings, self.metrics, assembly.functions))
+        self.proxy = Proxy(
+            reactor,
+            assembly.router,
+            assembly.header,
+            assembly.resolve,
+            self.invokers.get,
+            assembly.timeout,
+            accounts,
+            settings.max_requests,
+        )
+        self.metrics.read_gauge(
+            "lambdaproxy_requests_in_progress", "Requests being handled.", lambda: self.proxy.in_flight
+        )
+        self._listen()
+
+    def _listen(self) -> None:
+        settings = self._settings
+        registry: CollectorRegistry | None = None
+        if not settings.disable_metrics:
+            registry = exposition(self.metrics)
+        admin = AdminResource(registry, self.why_not_ready, self._reactor.seconds)
+        self.site = make_site(
+            self._reactor, self.proxy, settings, self.metrics, None if settings.metrics_listen else admin
+        )
+        self.main = Listener(self._reactor, main_endpoint(settings), self.site, "--port")
+        self._listeners = [self.main]
+        if settings.metrics_listen:
+            site = make_admin_site(self._reactor, admin)
+            self._listeners.append(Listener(self._reactor, settings.metrics_listen, site, "--metrics-listen"))
+        if settings.invoke_api:
+            self._listeners.append(self._invoke_api(settings.invoke_api))
+
+    def _invoke_api(self, endpoint: str) -> Listener:
+        from lambdaproxy.runtime.invoke_api import InvokeApi
+
+        settings = self._settings
+        keys = None if settings.invoke_api_unsigned else load_keys(settings.invoke_api_keys)
+        api = InvokeApi(self._reactor, self.invokers.get(LOCAL), keys)
+        return Listener(self._reactor, endpoint, api, "--invoke-api")
+
+    def why_not_ready(self) -> str | None:
+        """None while requests can be expected to be served, else one sentence."""
+        return "draining" if self.proxy.draining else self.invokers.why_not_ready()
+
+    def privilegedStartService(self) -> None:
+        super().privilegedStartService()
+        if self._access_log is not None:
+            try:
+                self._access.open(self._access_log)
+            except OSError as error:
+                raise ConfigError(f"--access-log: {self._access_log}: {error.strerror}") from None
+        for listener in self._listeners:
+            listener.privilegedStartService()
+        self._check_who_can_reach_us()
+
+    def _check_who_can_reach_us(self) -> None:
+        """Judge by the address that was really bound: the header may name functions only where that is meant."""
+        settings, loopback = self._settings, self.main.loopback
+        self.proxy.error_detail = loopback and self._assembly.all_embedded
+        if not loopback and settings.function_header is not None and not settings.insecure:
+            if not settings.allow:
+                raise ConfigError(
+                    f"other machines reach {self.main}: say which functions the {settings.function_header} header may "
+                    "name, as in --allow 'api-*', or turn it off with --function-header none"
+                )
+            if any(pattern.everything for pattern in settings.allow):
+                raise ConfigError(
+                    f"other machines reach {self.main}, and --allow permits them every function; narrow it, or add "
+                    "--insecure if that is what you mean"
+                )
+        if settings.invoke_api_unsigned and not self._listeners[-1].loopback:
+            raise ConfigError("--invoke-api-unsigned: the Invoke API may be unsigned on loopback only")
+
+    def startService(self) -> None:
+        super().startService()
+        for listener in self._listeners:
+            listener.startService()
+        for name in sorted(self._assembly.used_invokers()):
+            self.invokers.get(name)
+        self._say_what_we_do()
+        self._reactor.callWhenRunning(self._take_signals)
+
+    def _say_what_we_do(self) -> None:
+        settings = self._settings
+        log.info("lambdaproxy {version} serves on {address}", version=__version__, address=str(self.main))
+        if settings.function_header and not settings.allow and self._assembly.default_invoker != LOCAL:
+            log.warn(
+                "Whoever reaches this port can invoke any function that our credentials may invoke, by naming it in "
+                "{header}. Narrow it with --allow, as in --allow 'api-*'.",
+                header=settings.function_header,
+            )
+        for name in self._assembly.functions:
+            log.info(
+                "Embedded function {name}; try: curl -H '{header}: {name}' {url}/",
+                name=name,
+                header=settings.function_header or "-",
+                url=self.main.url,
+            )
+
+    def _take_signals(self) -> None:
+        """The first SIGTERM or SIGINT drains, a second one ends the drain; SIGHUP ends nothing."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before = signal.getsignal(number)
+            if callable(before):
+                signal.signal(number, self._stopper(before))
+        signal.signal(signal.SIGHUP, lambda *_: None)
+
+    def _stopper(self, before: Any) -> Any:
+        def stop(number: int, frame: Any) -> None:
+            if self.proxy.draining:
+                self._reactor.callFromThread(self.site.drain, 0)
+            else:
+                self.proxy.draining = True
+                before(number, frame)
+
+        return stop
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        log.info("Stopping: {count} requests are in progress", count=self.proxy.in_flight)
+        self.proxy.draining = True
+        await self.main.stopService()
+        await self.site.drain(self._settings.drain_timeout)
+        await self.invokers.stop()
+        for listener in self._listeners[1:]:
+            await listener.stopService()
+        self._access.flush()
+        log.info("Stopped")
+
+
+def main_endpoint(settings: Settings) -> str:
+    """The endpoint of `--port` and `--host`; a long queue of connections, so that a burst is not refused."""
+    if not settings.port.isdigit():
+        return settings.port
+    host = settings.host.replace(":", "\\:")
+    return f"tcp{'6' if ':' in settings.host else ''}:{settings.port}:interface={host}:backlog=1024"

@@ -1,0 +1,58 @@
+"""What `twistd lambdaproxy` calls: the options, and the service made of them."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.python import usage
+
+from lambdaproxy.assembly import Assembly, assemble
+from lambdaproxy.config import cli
+from lambdaproxy.errors import ConfigError
+
+
+class Options(cli.Options):
+    """The command line; afterwards `assembly` holds everything it says."""
+
+    assembly: Assembly
+
+    def postOptions(self) -> None:
+        try:
+            self.assembly = assemble(self.configuration())
+        except ConfigError as error:
+            raise usage.UsageError(str(error)) from None
+        if self["check"]:
+            print("The configuration is good. Routes:")
+            print("\n".join(f"  {line}" for line in self.assembly.describe()))
+            raise SystemExit(0)
+
+    def access_log(self) -> str | None:
+        """Where access lines go: what `--access-log` says, else where twistd logs; None for nowhere."""
+        chosen = self.assembly.settings.access_log
+        if chosen is not None:
+            return None if chosen == "off" else chosen
+        twistd: Any = self.parent or {}
+        if twistd.get("logfile"):
+            return str(twistd["logfile"])
+        return "-" if twistd.get("nodaemon", True) else "twistd.log"
+
+
+def makeService(options: Options) -> IService:
+    """The service that twistd starts; nothing is opened here, because twistd has not forked yet."""
+    from twisted.internet import reactor
+
+    from lambdaproxy.service import ProxyService
+
+    sys.excepthook = _say_in_one_sentence
+    return ProxyService(reactor, options.assembly, options.access_log())
+
+
+def _say_in_one_sentence(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A start that was refused is a sentence for the operator, not a traceback; twistd still exits with 1."""
+    if isinstance(error, ConfigError):
+        print(f"lambdaproxy: {error}", file=sys.__stderr__)
+    else:
+        sys.__excepthook__(kind, error, trace)

@@ -1,0 +1,274 @@
+"""Admit and handle, without sockets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import orjson
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from lambdaproxy import errors
+from lambdaproxy.accounts import Accounts
+from lambdaproxy.config.settings import MAX_EVENT, Settings
+from lambdaproxy.messages import Function, InvocationResult, Match
+from lambdaproxy.metrics import FunctionLabels, Metrics
+from lambdaproxy.proxy import Proxy
+from lambdaproxy.routing import Route, Router
+from lambdaproxy.selection import FunctionHeader, parse_allow, permitted_by
+from tests.memory import HEAD, MemoryCodec, MemoryInvoker, head
+
+
+def leaves(error=errors.LambdaProxyError):
+    """Every error class that can be raised."""
+    for each in error.__subclasses__():
+        yield each
+        yield from leaves(each)
+
+
+def test_every_error_has_a_row_in_the_table():
+    for error in leaves():
+        assert error.outcome in errors.STATUSES, error
+        assert error.label
+        assert error.public
+
+
+def test_labels_tell_errors_apart():
+    labels = [error.label for error in leaves()]
+    assert len(labels) == len(set(labels))
+
+
+#: The statuses of every outcome, written down a second time: a change of one is a change for clients.
+OUTCOMES = {
+    # outcome: (alb, apigateway-v1, apigateway-v2 and payload 1.0, function-url, plain)
+    "bad-request": (400, 400, 400, 400, 400),
+    "bad-function-header": (400, 400, 400, 400, 400),
+    "not-found": (404, 403, 404, 403, 404),
+    "too-large": (413, 413, 413, 413, 413),
+    "function": (502, 502, 500, 502, 502),
+    "rejected": (502, 500, 500, 502, 502),
+    "throttled": (502, 500, 503, 429, 503),
+    "timeout": (504, 504, 503, 504, 504),
+    "connection": (502, 502, 500, 502, 502),
+    "unavailable": (503, 503, 503, 503, 503),
+    "internal": (500, 500, 500, 500, 500),
+}
+
+
+def test_the_table_of_outcomes():
+    table = {
+        name: (row.alb, row.apigateway_v1, row.apigateway_v2, row.function_url, row.plain)
+        for name, row in errors.STATUSES.items()
+    }
+    assert table == OUTCOMES
+
+
+class ProxyTests(SynchronousTestCase):
+    def setUp(self):
+        self.clock = Clock()
+        self.codec, self.invoker, self.lines = MemoryCodec(), MemoryInvoker(), []
+        self.metrics = Metrics()
+        self.proxy = self.make()
+
+    def make(self, routes=(), allow="*", **settings):
+        settings = Settings(**settings)
+        whole = self.route(None, settings=settings)
+        header = FunctionHeader(settings.function_header, permitted_by((parse_allow(allow),)))
+        labels = FunctionLabels(frozenset({"hello"}))
+        return Proxy(
+            self.clock,
+            Router(routes, whole),
+            header,
+            lambda name, invoker: Function(invoker or "memory", name.name, name.qualifier),
+            {"memory": self.invoker, "other": self.invoker}.__getitem__,
+            lambda function: 30.0,
+            Accounts(self.clock, self.metrics, labels, self.lines.append),
+            settings.max_requests,
+        )
+
+    def route(self, path, settings=None, function=None, **changes):
+        values = {
+            "path": path,
+            "host": None,
+            "methods": (),
+            "settings": settings or Settings(),
+            "codec": self.codec,
+            "function": function,
+            "invoker": None,
+            "timeout": None,
+            "error_detail": None,
+        }
+        return Route(**(values | changes))
+
+    def handle(self, body=b"hello", given=HEAD):
+        return Deferred.fromCoroutine(self.proxy.handle(self.proxy.admit(given), body))
+
+    def finish(self, waiting, payload=b"done", **changes):
+        self.invoker.pending[-1].callback(InvocationResult(payload, **changes))
+        return self.successResultOf(waiting)
+
+    def test_the_way_of_a_request(self):
+        waiting = self.handle()
+        (invocation,) = self.invoker.invocations
+        self.assertEqual(invocation.payload, b"HELLO")
+        self.assertEqual(invocation.function, Function("memory", "hello"))
+        self.assertEqual((invocation.request_id, invocation.trace_id), (HEAD.id, HEAD.trace_id))
+        self.assertEqual(invocation.deadline, 30.0)
+        self.assertEqual(self.proxy.in_flight, 1)
+        response = self.finish(waiting)
+        self.assertEqual((response.status, response.body, response.outcome), (200, b"done", "ok"))
+        self.assertIn((b"X-Request-Id", HEAD.id.encode()), response.headers)
+        self.assertEqual(self.proxy.in_flight, 0)
+
+    def test_the_function_header_does_not_reach_the_event(self):
+        self.handle()
+        names = [name for name, _ in self.codec.requests[0].headers]
+        self.assertEqual(names, [b"Host", b"Content-Type"])
+
+    def test_a_route_wins_over_the_header_and_names_the_function(self):
+        function = Function("other", "routed", "prod")
+        self.proxy = self.make([self.route("/add", function=function, timeout=3.0)], allow="nothing")
+        admission = self.proxy.admit(HEAD)
+        self.assertEqual((admission.function, admission.timeout), (function, 3.0))
+        self.assertEqual(admission.match, Match("/add"))
+
+    def test_function_is_for_requests_without_a_header_and_wins_over_it(self):
+        # The operator's word: whoever sends a header cannot reach anything else.
+        self.proxy = self.make()
+        self.proxy._router = Router((), self.route(None, function=Function("memory", "fixed")))
+        self.assertEqual(self.proxy.admit(HEAD).function.name, "fixed")
+        self.assertEqual(self.proxy.admit(head(headers=())).function.name, "fixed")
+
+    def test_what_is_refused_by_the_head_alone(self):
+        self.proxy = self.make(max_body=10)
+        cases = {
+            errors.BadFunctionHeader: head(headers=()),
+            errors.NotPermitted: head(headers=((b"X-Lambda-Function", b"a:b"),)),
+            errors.EventTooLarge: head(content_length=11),
+        }
+        for error, given in cases.items():
+            self.assertRaises(error, self.proxy.admit, given)
+        self.proxy.draining = True
+        self.assertRaises(errors.Unavailable, self.proxy.admit, HEAD)
+        self.assertEqual(self.invoker.invocations, [])
+
+    def test_too_many_requests_at_once(self):
+        self.proxy = self.make(max_requests=1)
+        waiting = self.handle()
+        caught = self.assertRaises(errors.Unavailable, self.proxy.admit, HEAD)
+        self.assertEqual(caught.retry_after, 1)
+        self.finish(waiting)
+        self.proxy.admit(HEAD)
+
+    def test_every_error_of_an_invoker_is_an_answer(self):
+        for error in leaves():
+            with self.subTest(error=error):
+                waiting = self.handle()
+                self.invoker.pending[-1].errback(error("secret detail"))
+                response = self.successResultOf(waiting)
+                self.assertEqual(response.status, errors.STATUSES[error.outcome].plain)
+                self.assertEqual(response.outcome, error.outcome)
+                self.assertNotIn(b"secret", response.body if error is not errors.BadFunctionHeader else b"")
+                self.assertEqual(self.proxy.in_flight, 0)
+
+    def test_an_unexpected_exception_is_logged_and_not_told(self):
+        waiting = self.handle()
+        self.invoker.pending[-1].errback(KeyError("secret"))
+        response = self.successResultOf(waiting)
+        self.assertEqual((response.status, response.body), (500, b"Internal server error"))
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+
+    def test_function_errors(self):
+        cases = [
+            (b'{"errorType":"Sandbox.Timedout","errorMessage":"x"}', "function_timeout"),
+            (b'{"errorType":"ValueError","errorMessage":"secret"}', "function_error"),
+            (b"not json", "function_error"),
+            (b"[]", "function_error"),
+        ]
+        for payload, label in cases:
+            with capturedLogs() as logs:
+                response = self.finish(self.handle(), payload, function_error="Unhandled")
+            self.assertEqual(response.outcome, "function")
+            self.assertTrue(any(event["log_format"].startswith(label) for event in logs), logs)
+            self.assertNotIn("secret", repr(logs))
+
+    def test_a_malformed_result(self):
+        response = self.finish(self.handle(), b"bad")
+        self.assertEqual((response.status, response.outcome), (502, "function"))
+
+    def test_an_event_that_lambda_would_not_take(self):
+        response = self.successResultOf(self.handle(b"x" * (MAX_EVENT + 1)))
+        self.assertEqual(response.status, 413)
+        self.assertEqual(self.invoker.invocations, [])
+
+    def test_error_detail_explains_in_the_body(self):
+        self.proxy.error_detail = True
+        payload = b'{"errorType":"ValueError","errorMessage":"why"}'
+        response = self.finish(self.handle(), payload, function_error="Unhandled")
+        about = orjson.loads(response.body)
+        self.assertEqual(about["result"]["errorMessage"], "why")
+        self.assertEqual((about["error"], about["function"]), ("function_error", "hello"))
+
+    def test_a_route_may_refuse_to_explain(self):
+        self.proxy = self.make([self.route("/add", function=Function("memory", "hello"), error_detail=False)])
+        self.proxy.error_detail = True
+        response = self.finish(self.handle(), b"{}", function_error="Unhandled")
+        self.assertEqual(response.body, b"Internal server error")
+
+    def test_a_client_that_leaves_cancels_the_invocation(self):
+        waiting = self.handle()
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+        self.assertEqual((self.invoker.cancelled, self.proxy.in_flight), (1, 0))
+        self.assertEqual(self.metrics.counter("lambdaproxy_invocations_total", "").cell("hello", "abandoned").value, 1)
+
+    def test_answers_to_refusals_use_the_routes_codec(self):
+        response = self.proxy.answer(HEAD, errors.EventTooLarge("detail"))
+        self.assertEqual((response.status, response.body), (413, b"Request too large"))
+
+    def test_the_account_of_a_request(self):
+        response = self.finish(self.handle())
+        admission = self.proxy.admit(HEAD)
+        self.proxy.account(HEAD, admission, response, 4, 0.0015)
+        self.proxy.account(HEAD, None, replace(response, status=404), 0, 0.1, "client_gone")
+        first, second = map(orjson.loads, self.lines)
+        self.assertEqual(
+            first,
+            {
+                "time": "2025-06-15T15:06:40.250Z",
+                "id": HEAD.id,
+                "client": "192.0.2.1",
+                "method": "POST",
+                "host": "example.com",
+                "path": "/add",
+                "function": "hello",
+                "status": 200,
+                "outcome": "ok",
+                "bytes": 4,
+                "ms": 1.5,
+            },
+        )
+        self.assertEqual((second["function"], second["outcome"]), (None, "client_gone"))
+        requests = self.metrics.counter("lambdaproxy_requests_total", "")
+        self.assertEqual(requests.cell("hello", "POST", "2xx").value, 1)
+        self.assertEqual(requests.cell("none", "POST", "4xx").value, 1)
+
+    def test_what_is_for_a_function_at_all(self):
+        self.proxy = self.make([self.route("/metrics", methods=("POST",), function=Function("memory", "f"))])
+        bare = ((b"Host", b"h"),)
+        self.assertFalse(self.proxy.would_answer(head(method="GET", target=b"/metrics", headers=bare)))
+        self.assertTrue(self.proxy.would_answer(head(method="POST", target=b"/metrics", headers=bare)))
+        self.assertTrue(self.proxy.would_answer(head(method="GET", target=b"/metrics")))
+        self.assertTrue(self.proxy.would_answer(head(headers=((b"X_Lambda_Function", b"x"),))))
+
+
+@pytest.mark.parametrize("name", ["other", "hello"])
+def test_only_proved_names_become_labels(name):
+    labels = FunctionLabels(frozenset({"hello"}), most=1)
+    assert labels.label(name) == (name if name == "hello" else "other")
+    labels.proved("first")
+    labels.proved("second")
+    assert (labels.label("first"), labels.label("second")) == ("first", "other")
