@@ -1,0 +1,320 @@
+"""What an embedded function is: its settings, from the command line or from a `[function.NAME]` table."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_NAME = re.compile(r"[a-zA-Z0-9-_]{1,64}\Z", re.ASCII)
+_ALIAS = re.compile(r"[a-zA-Z0-9-_]{1,128}\Z", re.ASCII)
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
+_NODE_SUFFIXES = (".mjs", ".cjs", ".js")
+_RUNTIME = re.compile(r"(?:python(?:3\.\d+)?|nodejs(?:\d+\.x)?|provided(?:\.al2|\.al2023)?)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSettings:
+    """One embedded function.
+
+    `handler` is written as on AWS (`module.function`, `folder/module.function`); `runtime` is an AWS identifier or its
+    family (`python`, `python3.12`, `nodejs`, `nodejs20.x`, `provided.al2023`). `directory` is the task root, absolute.
+    `timeout` is in seconds, `memory` in MB: it is what REPORT and the context say; `memory_limit` is enforced where
+    it is set. `concurrency` is the number reserved for this function; None means the invoker's default.
+    `executable` is what a `provided` function runs (`bootstrap` in the task root by default).
+    `ric` names the runtime interface client: `builtin`, `awslambdaric` or `aws-lambda-ric`.
+    `credentials` is `none` (the function gets dummies) or `inherit` (it gets the operator's own).
+    """
+
+    name: str
+    handler: str
+    runtime: str
+    directory: str
+    environment: tuple[tuple[str, str], ...] = ()
+    env_file: str | None = None
+    timeout: float = 30.0
+    memory: int = 128
+    memory_limit: int | None = None
+    concurrency: int | None = None
+    streaming: bool = False
+    layers: tuple[str, ...] = ()
+    python: str | None = None
+    node: str | None = None
+    executable: str | None = None
+    ric: str = "builtin"
+    credentials: str = "none"
+    aliases: tuple[str, ...] = ()
+    idle_timeout: float = 300.0
+    prewarm: int = 0
+    log_format: str = "text"
+    on_success: str | None = None
+    on_failure: str | None = None
+
+    @property
+    def family(self) -> str:
+        """`python`, `nodejs` or `provided`."""
+        for family in ("python", "nodejs"):
+            if self.runtime.startswith(family):
+                return family
+        return "provided"
+
+
+def parse_local(text: str, base_dir: str | None = None) -> FunctionSettings:
+    """`NAME=HANDLER` of `--local`.
+
+    HANDLER is `path/file.py:function`, `path/file.mjs:function` (also .js, .cjs), `package.module:function`, an
+    executable file, or a directory that holds an executable `bootstrap`. Raises `ValueError` with a sentence.
+    """
+    name, equals, where = text.partition("=")
+    if not equals or not where:
+        raise ValueError(
+            f"{text!r} is not NAME=HANDLER; write for example hello=examples/hello.py:handler "
+            "or hello=package.module:handler"
+        )
+    check_name(name)
+    base = os.path.abspath(base_dir or os.curdir)
+    path, colon, function = where.rpartition(":")
+    if not colon:
+        return _local_executable(name, os.path.join(base, os.path.expanduser(where)), where)
+    if not function.isidentifier() and not re.fullmatch(r"[\w$.]+", function):
+        raise ValueError(f"{where!r}: {function!r} is no name of a function; write FILE:FUNCTION or MODULE:FUNCTION")
+    suffix = os.path.splitext(path)[1]
+    if suffix == ".py" or suffix in _NODE_SUFFIXES:
+        file = os.path.join(base, os.path.expanduser(path))
+        if not os.path.isfile(file):
+            raise ValueError(f"there is no file {path} (for the function {name}); paths are relative to {base}")
+        stem = os.path.splitext(os.path.basename(file))[0]
+        runtime = "python" if suffix == ".py" else "nodejs"
+        return FunctionSettings(name, f"{stem}.{function}", runtime, os.path.dirname(file))
+    if _MODULE.match(path):
+        return FunctionSettings(name, f"{path}.{function}", "python", base)
+    raise ValueError(
+        f"{path!r} (for the function {name}) is neither a .py, .js, .mjs or .cjs file nor the dotted name of a module"
+    )
+
+
+def _local_executable(name: str, path: str, where: str) -> FunctionSettings:
+    if os.path.isdir(path):
+        path = os.path.join(path, "bootstrap")
+    if not os.path.isfile(path) or not os.access(path, os.X_OK):
+        raise ValueError(
+            f"{where!r} (for the function {name}) is no executable file and holds no executable bootstrap; "
+            "a handler is written FILE:FUNCTION or MODULE:FUNCTION"
+        )
+    return FunctionSettings(name, "bootstrap", "provided", os.path.dirname(path), executable=path)
+
+
+def check_name(name: str) -> str:
+    """The name, if Lambda would take it; raises `ValueError`."""
+    if not _NAME.match(name):
+        raise ValueError(f"{name!r} is no name of a function: 1 to 64 letters, digits, hyphens and underscores")
+    return name
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be a text")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 86400:
+        raise ValueError("must be a number of seconds above 0, at most 86400")
+    return float(value)
+
+
+def _memory(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 32 <= value <= 65536:
+        raise ValueError("must be a whole number of MB from 32 to 65536")
+    return value
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
+        raise ValueError("must be a whole number from 0 to 1000")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise ValueError("must be a list of texts")
+    return tuple(value)
+
+
+def _alias_list(value: Any) -> tuple[str, ...]:
+    aliases = _texts(value)
+    for alias in aliases:
+        if not _ALIAS.match(alias):
+            raise ValueError(f"{alias!r} is no name of an alias")
+    return aliases
+
+
+def _variables(value: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, Mapping):
+        raise ValueError("must be a table of NAME = VALUE")
+    out = []
+    for key, one in value.items():
+        if isinstance(one, bool) or not isinstance(one, str | int | float):
+            raise ValueError(f"the value of {key} must be a text or a number")
+        out.append((check_variable(key), str(one)))
+    return tuple(out)
+
+
+def check_variable(name: str) -> str:
+    """The name of an environment variable, if a function may set it; raises `ValueError`."""
+    if not re.fullmatch(r"[a-zA-Z]\w*", name, re.ASCII):
+        raise ValueError(f"{name!r} is no name that Lambda takes for an environment variable")
+    if name in RESERVED:
+        raise ValueError(f"{name} is reserved: Lambda sets it itself")
+    return name
+
+
+def _runtime(value: Any) -> str:
+    if not isinstance(value, str) or not _RUNTIME.match(value):
+        raise ValueError("must be python, python3.X, nodejs, nodejsNN.x, provided, provided.al2 or provided.al2023")
+    return value
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return str(value)
+
+    return check
+
+
+RESERVED = frozenset(
+    {
+        "_HANDLER",
+        "_X_AMZN_TRACE_ID",
+        "_LAMBDA_TELEMETRY_LOG_FD",
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_LAMBDA_MAX_CONCURRENCY",
+        "AWS_LAMBDA_RUNTIME_API",
+        "LAMBDA_TASK_ROOT",
+        "LAMBDA_RUNTIME_DIR",
+        "PYTHONSAFEPATH",
+    }
+)
+"""Variables a function cannot set. AWS reserves the credentials too; here a developer may give test ones by hand."""
+
+_KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "handler": ("handler", _text),
+    "runtime": ("runtime", _runtime),
+    "directory": ("directory", _text),
+    "environment": ("environment", _variables),
+    "env-file": ("env_file", _text),
+    "timeout": ("timeout", _seconds),
+    "memory": ("memory", _memory),
+    "concurrency": ("concurrency", _count),
+    "streaming": ("streaming", _flag),
+    "layers": ("layers", _texts),
+    "python": ("python", _text),
+    "node": ("node", _text),
+    "executable": ("executable", _text),
+    "ric": ("ric", _one_of("builtin", "awslambdaric", "aws-lambda-ric")),
+    "credentials": ("credentials", _one_of("none", "inherit")),
+    "aliases": ("aliases", _alias_list),
+    "idle-timeout": ("idle_timeout", _seconds),
+    "prewarm": ("prewarm", _count),
+    "log-format": ("log_format", _one_of("text", "json")),
+    "on-success": ("on_success", _text),
+    "on-failure": ("on_failure", _text),
+}
+FUNCTION_KEYS = tuple(_KEYS)
+"""The keys of a `[function.NAME]` table."""
+
+
+def function_settings(name: str, table: Mapping[str, Any], base_dir: str) -> FunctionSettings:
+    """A `[function.NAME]` table; paths in it are relative to `base_dir`, the folder of the file.
+
+    Raises `ValueError` that begins with the key, such as `timeout: must be ...`. `handler` may be given as on AWS or in
+    the words of `--local`, which say runtime and directory too; what the table says itself wins.
+    """
+    check_name(name)
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in _KEYS:
+            near = difflib.get_close_matches(key, _KEYS, n=1)
+            raise ValueError(f"{key}: a function has no such key" + (f"; did you mean {near[0]}?" if near else ""))
+        field, check = _KEYS[key]
+        try:
+            found[field] = check(value)
+        except ValueError as problem:
+            raise ValueError(f"{key}: {problem}") from None
+    values: dict[str, Any] = {}
+    handler = found.get("handler")
+    runtime = found.get("runtime", "")
+    if handler is not None and ":" in handler:
+        try:
+            local = parse_local(f"{name}={handler}", base_dir)
+        except ValueError as problem:
+            raise ValueError(f"handler: {problem}") from None
+        values = {"handler": local.handler, "runtime": local.runtime, "directory": local.directory}
+        found.pop("handler")
+    values |= found
+    if "executable" in values and "runtime" not in values:
+        values["runtime"] = "provided"
+    if "handler" not in values:
+        if not values.get("runtime", runtime).startswith("provided"):
+            raise ValueError('handler: is missing; write handler = "module.function" as on AWS')
+        values["handler"] = "bootstrap"
+    if "memory" in values:
+        values["memory_limit"] = values["memory"]
+    return _resolved(name, values, os.path.abspath(base_dir))
+
+
+def _resolved(name: str, values: dict[str, Any], base: str) -> FunctionSettings:
+    def path(key: str, value: str) -> str:
+        full = os.path.normpath(os.path.join(base, os.path.expanduser(value)))
+        if not os.path.exists(full):
+            raise ValueError(f"{key}: there is no {full}")
+        return full
+
+    values["directory"] = path("directory", values.get("directory", "."))
+    values["layers"] = tuple(path("layers", one) for one in values.get("layers", ()))
+    if values.get("env_file"):
+        values["env_file"] = path("env-file", values["env_file"])
+    for key in ("python", "node"):
+        if os.sep in values.get(key, ""):
+            values[key] = _interpreter(key, path(key, values[key]))
+    if values.get("executable"):
+        values["executable"] = path("executable", os.path.join(values["directory"], values["executable"]))
+    values.setdefault("runtime", _guess(values["directory"], values["handler"]))
+    return FunctionSettings(name=name, **values)
+
+
+def _interpreter(key: str, path: str) -> str:
+    """A virtual environment may be named instead of the interpreter in it."""
+    if os.path.isdir(path):
+        inside = os.path.join(path, "bin", key)
+        if not os.path.exists(inside):
+            raise ValueError(f"{key}: {path} is a folder without bin/{key}")
+        return inside
+    return path
+
+
+def _guess(directory: str, handler: str) -> str:
+    """The family of a function whose table names no runtime: by the file that holds its handler."""
+    if handler == "bootstrap" and os.path.exists(os.path.join(directory, "bootstrap")):
+        return "provided"
+    stem = os.path.join(directory, handler.rpartition(".")[0])
+    return "nodejs" if any(os.path.exists(stem + suffix) for suffix in _NODE_SUFFIXES) else "python"

@@ -1,0 +1,244 @@
+"""The embedded Lambda as an invoker: functions by name, each with a pool of worker processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from twisted.internet.defer import Deferred, DeferredList, fail, succeed
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Throttled, Unavailable, UnknownFunction
+from lambdaproxy.interfaces import IInvoker
+from lambdaproxy.logs import Limited
+from lambdaproxy.messages import Invocation, InvocationResult
+from lambdaproxy.metrics import Metrics
+from lambdaproxy.runtime.events import EventQueue
+from lambdaproxy.runtime.functions import FunctionSettings
+from lambdaproxy.runtime.job import Job
+from lambdaproxy.runtime.logs import Batch, Sink, WorkerLog
+from lambdaproxy.runtime.names import split_name
+from lambdaproxy.runtime.pool import FunctionPool
+from lambdaproxy.runtime.process import Launcher, launcher
+from lambdaproxy.runtime.reload import Watch
+from lambdaproxy.runtime.results import MOST_EVENT
+from lambdaproxy.runtime.runtimes import Command, Site, command
+from lambdaproxy.runtime.worker import Worker
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+_log = Logger(namespace="lambdaproxy.function")
+
+
+def to_twisted_log(lines: str) -> None:
+    """Where functions' output goes by default: the log of the process."""
+    _log.info("{lines}", lines=lines)
+
+
+@implementer(IInvoker)
+class LocalInvoker:
+    """Runs functions in worker processes of this machine.
+
+    `concurrency` is the number of workers a function may have at once, unless it reserves its own; `queue` is how many
+    invocations of a function wait beyond these. `write` takes lines of function output, some at a time. Processes are
+    started by the first invocation, or by `prewarm`.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        functions: Mapping[str, FunctionSettings],
+        concurrency: int = 10,
+        queue: int = 100,
+        *,
+        site: Site | None = None,
+        metrics: Metrics | None = None,
+        write: Callable[[str], object] = to_twisted_log,
+        launch: Launcher | None = None,
+        wall: Callable[[], float] = time.time,
+        name: str = "local",
+    ) -> None:
+        self.name = name
+        self.site = site or Site()
+        self._reactor, self._wall = reactor, wall
+        self._functions = dict(functions)
+        self._concurrency, self._queue = concurrency, queue
+        self._batch = Batch(reactor, write)
+        self._sink: Sink = self._batch
+        self._launch = launch or launcher(reactor)
+        self._warnings = Limited(_log, reactor)
+        self._pools: dict[str, FunctionPool] = {}
+        self._events = EventQueue(reactor, self._again, self._batch)
+        self._stopped: Deferred[None] | None = None
+        self._workers_started = None
+        if metrics is not None:
+            self._workers_started = metrics.counter(
+                "lambdaproxy_worker_starts_total", "Worker processes started.", ("function",)
+            )
+            metrics.read_gauge(
+                "lambdaproxy_workers", "Worker processes of embedded functions.", lambda: float(self.count_workers())
+            )
+            metrics.read_gauge(
+                "lambdaproxy_local_queue",
+                "Invocations of embedded functions that wait for a worker.",
+                lambda: float(sum(pool.waiting for pool in self._pools.values())),
+            )
+
+    # --- IInvoker ---
+
+    def invoke(self, invocation: Invocation) -> Deferred[InvocationResult]:
+        try:
+            settings = self.find(invocation.function.name, invocation.function.qualifier)
+            if len(invocation.payload) > MOST_EVENT:
+                raise EventTooLarge(f"the event has {len(invocation.payload)} bytes, Lambda takes {MOST_EVENT}")
+            if self._stopped is not None:
+                raise Unavailable("the embedded runtime is stopping", label="stopping")
+            if invocation.mode == "dry-run":
+                return succeed(InvocationResult(b"", request_id=invocation.request_id))
+            if invocation.mode == "event":
+                self._events.take(settings, invocation)
+                return succeed(InvocationResult(b"", request_id=invocation.request_id))
+            return self._submit(settings, invocation).result
+        except LambdaProxyError as error:
+            return fail(error)
+
+    def ready(self) -> str | None:
+        return None if self._stopped is None else "the embedded runtime is stopping"
+
+    def stop(self) -> Deferred[None]:
+        if self._stopped is None:
+            self._stopped = Deferred()
+            self._events.stop()
+            ends = DeferredList([pool.stop() for pool in self._pools.values()])
+            ends.addCallback(self._all_stopped)
+        return _branch(self._stopped)
+
+    def _all_stopped(self, _: object) -> None:
+        self._batch.flush()
+        assert self._stopped is not None
+        self._stopped.callback(None)
+
+    # --- functions ---
+
+    @property
+    def functions(self) -> Mapping[str, FunctionSettings]:
+        """What can be invoked, by name."""
+        return self._functions
+
+    def find(self, name: str, qualifier: str | None = None) -> FunctionSettings:
+        """The function of a name, `name:qualifier` or ARN; raises `UnknownFunction`.
+
+        There is one version, `$LATEST`; every alias stands for it, unless the function lists its aliases.
+        """
+        settings = self._functions.get(name)
+        if settings is None:
+            try:
+                name, inner = split_name(name)
+            except ValueError:
+                name, inner = "", None
+            settings = self._functions.get(name)
+            qualifier = qualifier or inner
+        if settings is None:
+            raise UnknownFunction(f"no embedded function is named {name!r}")
+        if qualifier is not None and qualifier != "$LATEST" and settings.aliases and qualifier not in settings.aliases:
+            raise UnknownFunction(f"{name!r} has no alias {qualifier!r}")
+        return settings
+
+    def prewarm(self) -> None:
+        """Start the workers that functions want ready before their first request; call it in a running reactor."""
+        for settings in self._functions.values():
+            if settings.prewarm:
+                self._pool(settings).prewarm()
+
+    def count_workers(self) -> int:
+        """How many worker processes there are."""
+        return sum(len(pool.workers) for pool in self._pools.values())
+
+    def _pool(self, settings: FunctionSettings) -> FunctionPool:
+        pool = self._pools.get(settings.name)
+        if pool is None:
+            most = self._concurrency if settings.concurrency is None else settings.concurrency
+            if settings.name in self.site.debug:
+                most = min(most, 1)
+            pool = self._pools[settings.name] = FunctionPool(
+                self._reactor,
+                settings,
+                self._spawn,
+                most=most,
+                queue=self._queue,
+                watch=self._watch(settings) if self.site.reload else None,
+                warn=self._warnings.warn,
+            )
+        return pool
+
+    def _watch(self, settings: FunctionSettings) -> Callable[[Callable[[], None]], Watch]:
+        roots = [settings.directory, *settings.layers]
+
+        def in_thread(call: Callable[..., object], *args: object) -> Deferred[Any]:
+            return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *args)
+
+        return lambda changed: Watch(roots, self._reactor, changed, in_thread, time.perf_counter)
+
+    def _submit(self, settings: FunctionSettings, invocation: Invocation) -> Job:
+        job = Job(self._reactor, invocation, self.site.arn(settings.name, _given_qualifier(invocation)))
+        self._pool(settings).submit(job)
+        return job
+
+    def _spawn(self, pool: FunctionPool, init_seconds: float) -> Worker:
+        settings = pool.settings
+        debugged = settings.name in self.site.debug
+        worker = Worker(
+            self._reactor,
+            settings,
+            pool,
+            WorkerLog(settings.name, self._sink, self._reactor),
+            init_seconds=None if debugged else init_seconds,
+            wall=self._wall,
+            warn=self._warnings.warn,
+        )
+        day = time.strftime("%Y/%m/%d", time.gmtime(self._wall()))
+        stream = f"{day}/[$LATEST]{uuid4().hex}"
+
+        def make(address: str) -> Command:
+            return command(settings, self.site, address, stream)
+
+        worker.spawn(self._launch, make)
+        if self._workers_started is not None:
+            self._workers_started.cell(settings.name).inc()
+        return worker
+
+    # --- asynchronous invocations ---
+
+    def _again(self, settings: FunctionSettings, invocation: Invocation) -> Deferred[InvocationResult]:
+        now = self._reactor.seconds()
+        # An event has no caller who waits: it may queue for as long as AWS keeps one.
+        buffered = replace(invocation, mode="buffered", deadline=now + EventQueue.MOST_AGE)
+        try:
+            return self._submit(settings, buffered).result
+        except (Throttled, Unavailable) as error:
+            return fail(error)
+
+
+def _given_qualifier(invocation: Invocation) -> str | None:
+    if invocation.function.qualifier is not None or ":" not in invocation.function.name:
+        return invocation.function.qualifier
+    return split_name(invocation.function.name)[1]
+
+
+def _branch(source: Deferred[None]) -> Deferred[None]:
+    """A Deferred of its own for one more waiter; nobody's cancel reaches the others."""
+    branch: Deferred[None] = Deferred()
+
+    def fire(value: Failure | None) -> Failure | None:
+        if not branch.called:
+            branch.callback(None)
+        return value
+
+    source.addBoth(fire)
+    return branch

@@ -1,0 +1,161 @@
+"""One invocation inside the embedded runtime: it waits, runs, and is completed exactly once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import orjson
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from lambdaproxy.errors import InvokeTimeout, LambdaProxyError
+from lambdaproxy.messages import Invocation, InvocationResult
+from lambdaproxy.runtime.results import FunctionFailure
+from lambdaproxy.runtime.stream import StreamedResult, WholeBody
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+_VISIBLE = re.compile(r"[\x21-\x7e]{1,256}\Z")
+_TRACE = re.compile(r"[\x21-\x7e]{1,1024}\Z")
+
+
+class Job:
+    """One invocation on its way through a pool and a worker.
+
+    `result` fires once. Cancelling it while the job waits takes it out of the queue (`withdrawn`); while it runs, the
+    result is dropped when it comes.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_timer",
+        "done",
+        "head",
+        "invocation",
+        "log_tail",
+        "on_settled",
+        "payload",
+        "request_id",
+        "result",
+        "running",
+        "stream",
+        "withdrawn",
+    )
+
+    def __init__(self, clock: IReactorTime, invocation: Invocation, arn: str) -> None:
+        self._clock = clock
+        self._timer: IDelayedCall | None = None
+        self.invocation = invocation
+        self.payload = invocation.payload or b"{}"
+        self.request_id = invocation.request_id
+        self.head = event_head(invocation, arn)
+        self.result: Deferred[InvocationResult] = Deferred(self._cancelled)
+        self.running = False
+        self.done = False
+        self.stream: StreamedResult | None = None
+        self.withdrawn: Callable[[Job], None] | None = None
+        self.on_settled: Callable[[FunctionFailure | None], None] | None = None
+        self.log_tail: Callable[[], bytes] | None = None
+
+    def _cancelled(self, _: object) -> None:
+        # CancelledError is fired by the Deferred itself when we return.
+        self._settle()
+        if not self.running and self.withdrawn is not None:
+            self.withdrawn(self)
+
+    def wait(self, seconds: float) -> None:
+        """The answer is needed within so many seconds."""
+        if self._timer is None and not self.done:
+            self._timer = self._clock.callLater(max(0.0, seconds), self._late)
+
+    def _late(self) -> None:
+        self._timer = None
+        where = "while it ran" if self.running else "before a worker was free"
+        self.fail(InvokeTimeout(f"no answer within the time-out, which passed {where}"))
+        if not self.running and self.withdrawn is not None:
+            self.withdrawn(self)
+
+    def _settle(self) -> bool:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        first, self.done = not self.done, True
+        return first
+
+    def succeed(self, body: bytes) -> None:
+        """The function's result, whole."""
+        if self._settle():
+            streamed = self.invocation.mode == "stream"
+            self._fire(WholeBody(body) if streamed else body, b"application/json" if streamed else None)
+        self._settled(None)
+
+    def begin_stream(self, stream: StreamedResult, content_type: bytes | None) -> None:
+        """The head of a streamed result, for a caller that wants it in pieces."""
+        if self._settle():
+            self.stream = stream
+            stream.log_tail = self.log_tail
+            self._fire(stream, content_type)
+        else:
+            stream.discard()
+
+    def _fire(self, payload: bytes | StreamedResult | WholeBody, content_type: bytes | None) -> None:
+        tail = self.log_tail() if self.log_tail is not None and not isinstance(payload, StreamedResult) else None
+        if isinstance(payload, WholeBody):
+            payload.log_tail = self.log_tail
+        self.result.callback(
+            InvocationResult(payload, request_id=self.request_id, log_tail=tail, content_type=content_type)
+        )
+
+    def end_stream(self) -> None:
+        """The streamed result is whole."""
+        if self.stream is not None:
+            self.stream.finish()
+        self._settled(None)
+
+    def function_failed(self, failure: FunctionFailure) -> None:
+        """The function, or Lambda on its behalf, reports an error."""
+        if self._settle():
+            tail = self.log_tail() if self.log_tail is not None else None
+            self.result.callback(InvocationResult(failure.document, "Unhandled", "$LATEST", self.request_id, tail))
+        elif self.stream is not None:
+            self.stream.fail(failure)
+        self._settled(failure)
+
+    def fail(self, error: LambdaProxyError) -> None:
+        """It did not run, or nobody knows."""
+        if self._settle():
+            self.result.errback(Failure(error))
+
+    def _settled(self, failure: FunctionFailure | None) -> None:
+        call, self.on_settled = self.on_settled, None
+        if call is not None:
+            call(failure)
+
+
+def event_head(invocation: Invocation, arn: str) -> bytes:
+    """The headers of the event, but for the deadline; values that no header may hold are left out."""
+    lines = [f"Lambda-Runtime-Aws-Request-Id: {invocation.request_id}", f"Lambda-Runtime-Invoked-Function-Arn: {arn}"]
+    trace = invocation.trace_id
+    if trace.startswith("Root="):
+        if _TRACE.match(trace):
+            lines.append(f"Lambda-Runtime-Trace-Id: {trace}")
+    elif _TRACE.match(trace):
+        parent = invocation.request_id.replace("-", "")[-16:]
+        lines.append(f"Lambda-Runtime-Trace-Id: Root={trace};Parent={parent};Sampled=0")
+    if invocation.client_context:
+        lines.append("Lambda-Runtime-Client-Context: " + _one_line(invocation.client_context))
+    if invocation.tenant_id and _VISIBLE.match(invocation.tenant_id):
+        lines.append(f"Lambda-Runtime-Aws-Tenant-Id: {invocation.tenant_id}")
+    return "\r\n".join(lines).encode("ascii", "replace") + b"\r\n"
+
+
+def _one_line(text: str) -> str:
+    """JSON in ASCII without line ends, fit for a header."""
+    try:
+        return json.dumps(orjson.loads(text), separators=(",", ":"))
+    except orjson.JSONDecodeError:
+        return "{}"

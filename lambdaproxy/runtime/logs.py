@@ -1,0 +1,167 @@
+"""What a function writes: lines put together from pieces, attributed to an invocation, bounded, and its log tail.
+
+START, END and REPORT are worded as Lambda words them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+Sink = Callable[[str, str], object]
+"""Takes a function's name and one record, which may hold line ends."""
+
+TAIL = 4096
+MOST_LINE = 256 * 1024
+MOST_RECORDS = 2000
+"""Records that one worker may write in a second; more are counted and left out."""
+
+
+class WorkerLog:
+    """The log of one worker process.
+
+    Bytes are the current invocation's: the worker drains its pipe before an invocation ends, so that what was printed
+    before the answer belongs to it. `\\r` inside a line stands for a line end, which the runtime clients of AWS use to
+    keep a traceback in one record.
+    """
+
+    __slots__ = ("_clock", "_count", "_function", "_left", "_parts", "_second", "_sink", "_tail", "_tail_size")
+
+    def __init__(self, function: str, sink: Sink, clock: IReactorTime) -> None:
+        self._function, self._sink, self._clock = function, sink, clock
+        self._parts: list[bytes] = []
+        self._left = MOST_LINE
+        self._tail: deque[bytes] = deque()
+        self._tail_size = 0
+        self._second, self._count = 0.0, 0
+
+    def begin(self) -> None:
+        """A new invocation: its tail is empty."""
+        self._tail.clear()
+        self._tail_size = 0
+
+    def feed(self, data: bytes) -> None:
+        """Bytes as the pipe gave them; lines may be cut anywhere."""
+        *whole, rest = data.split(b"\n")
+        for piece in whole:
+            self._keep(piece)
+            self._line()
+        if rest:
+            self._keep(rest)
+
+    def flush(self) -> None:
+        """An unfinished line ends here."""
+        if self._parts:
+            self._line()
+
+    def platform(self, text: str) -> None:
+        """A line that Lambda itself writes."""
+        self.flush()
+        self._record(text.encode() + b"\n")
+
+    def tail(self) -> bytes:
+        """The last 4 KiB since `begin`."""
+        return b"".join(self._tail)[-TAIL:]
+
+    def _keep(self, piece: bytes) -> None:
+        piece = piece[: self._left]
+        if piece:
+            self._left -= len(piece)
+            self._parts.append(piece)
+
+    def _line(self) -> None:
+        line = b"".join(self._parts)
+        self._parts.clear()
+        self._left = MOST_LINE
+        line = line.removesuffix(b"\r")
+        if line:
+            self._record(line.replace(b"\r", b"\n") + b"\n")
+
+    def _record(self, record: bytes) -> None:
+        self._tail.append(record[-TAIL:])
+        self._tail_size += min(len(record), TAIL)
+        while self._tail_size - len(self._tail[0]) >= TAIL:
+            self._tail_size -= len(self._tail.popleft())
+        now = self._clock.seconds()
+        if now - self._second >= 1:
+            if self._count > MOST_RECORDS:
+                self._sink(self._function, f"{self._count - MOST_RECORDS} more records were left out")
+            self._second, self._count = now, 0
+        self._count += 1
+        if self._count <= MOST_RECORDS:
+            self._sink(self._function, record.decode("utf-8", "backslashreplace").removesuffix("\n"))
+
+
+def start_line(request_id: str) -> str:
+    return f"START RequestId: {request_id} Version: $LATEST"
+
+
+def end_line(request_id: str) -> str:
+    return f"END RequestId: {request_id}"
+
+
+def report_line(
+    request_id: str,
+    seconds: float,
+    memory: int,
+    used: int,
+    init: float | None = None,
+    status: str = "",
+    error_type: str = "",
+) -> str:
+    """The REPORT line; `seconds` and `init` are durations, `memory` and `used` are in MB."""
+    milliseconds = seconds * 1000
+    line = (
+        f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\t"
+        f"Billed Duration: {max(1, math.ceil(milliseconds))} ms\tMemory Size: {memory} MB\tMax Memory Used: {used} MB\t"
+    )
+    if init is not None:
+        line += f"Init Duration: {init * 1000:.2f} ms\t"
+    if status:
+        line += f"Status: {status}\t"
+    if error_type:
+        line += f"Error Type: {error_type}\t"
+    return line
+
+
+class Batch:
+    """Records of all functions, written together at most 0.1 s later: what functions print costs us little.
+
+    `write` takes whole lines, each beginning with the function's name.
+    """
+
+    DELAY = 0.1
+    MOST = 64 * 1024
+
+    def __init__(self, clock: IReactorTime, write: Callable[[str], object]) -> None:
+        self._clock, self._write = clock, write
+        self._lines: list[str] = []
+        self._size = 0
+        self._call: IDelayedCall | None = None
+
+    def __call__(self, function: str, record: str) -> None:
+        line = f"{function}: " + record.replace("\n", f"\n{function}: ")
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size > self.MOST:
+            self.flush()
+        elif self._call is None:
+            self._call = self._clock.callLater(self.DELAY, self._due)
+
+    def _due(self) -> None:
+        self._call = None
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what is kept; at stop too."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        lines, self._lines, self._size = self._lines, [], 0
+        if lines:
+            self._write("\n".join(lines))

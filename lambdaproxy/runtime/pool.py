@@ -1,0 +1,279 @@
+"""The workers of one function: when they start and stop, who runs what, and what waits."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import CannotListenError
+
+from lambdaproxy.errors import Throttled, Unavailable
+from lambdaproxy.runtime.functions import FunctionSettings
+from lambdaproxy.runtime.job import Job
+from lambdaproxy.runtime.reload import Watch
+from lambdaproxy.runtime.results import INVALID_ENTRYPOINT, FunctionFailure, failure
+from lambdaproxy.runtime.runtimes import CannotStart
+from lambdaproxy.runtime.worker import INIT_SECONDS, State, Worker
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+Spawn = Callable[["FunctionPool", float], Worker]
+"""Makes a worker and starts it; the number is the time its init may take, in seconds. Raises as `Worker.spawn`."""
+
+FAILURES = 3
+FAILURES_WITHIN = 10.0
+FIRST_PAUSE, LAST_PAUSE = 1.0, 30.0
+SOON = 0.02
+SPAWN_AGAIN = 0.25
+
+
+class FunctionPool:
+    """The workers and the queue of one function.
+
+    `most` workers run at once; `queue` jobs wait beyond these (0: none, as on AWS). An invocation that finds neither is
+    `Throttled`.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        settings: FunctionSettings,
+        spawn: Spawn,
+        *,
+        most: int,
+        queue: int,
+        watch: Callable[[Callable[[], None]], Watch] | None = None,
+        warn: Callable[..., object] = lambda *_, **__: None,
+    ) -> None:
+        self._clock, self.settings, self._spawn_worker, self._warn = clock, settings, spawn, warn
+        self._most, self._most_waiting = most, queue
+        self._reserved = settings.concurrency is not None
+        self._watch = watch(self._changed) if watch is not None else None
+        self.workers: set[Worker] = set()
+        self._idle: list[Worker] = []  # the last used is at the end, so that surplus workers age
+        self._waiting: deque[Job] = deque()
+        self._generation = 0
+        self._soon: IDelayedCall | None = None
+        self._reaper: IDelayedCall | None = None
+        self._slow_init = False
+        self._failures: list[float] = []
+        self._pause = 0.0
+        self._paused_until = 0.0
+        self._last_failure: Callable[[str], FunctionFailure] | None = None
+        self._stopping: Deferred[None] | None = None
+
+    # --- jobs ---
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        return sum(worker.busy for worker in self.workers)
+
+    def submit(self, job: Job) -> None:
+        """Run the job, now or when a worker is free; raises `Throttled` or `Unavailable`."""
+        if self._stopping is not None:
+            raise Unavailable("the embedded runtime is stopping", label="stopping")
+        if self._watch is not None:
+            self._watch.look()
+        remaining = job.invocation.deadline - self._clock.seconds()
+        if self._idle:
+            worker = self._idle.pop()
+            if remaining < self.settings.timeout:
+                job.wait(remaining)
+            worker.give(job)
+            return
+        if self._last_failure is not None and self._clock.seconds() < self._paused_until:
+            job.function_failed(self._last_failure(job.request_id))
+            return
+        # Each worker that is not running a job will take one; the others have to wait in the queue.
+        free = self._most - self.running
+        if len(self._waiting) >= free + self._most_waiting:
+            where = "Reserved function" if self._reserved else "The"
+            raise Throttled(
+                f"{where} concurrency of {self._most} is used up and {self._most_waiting} wait in the queue",
+                reason="ReservedFunctionConcurrentInvocationLimitExceeded"
+                if self._reserved
+                else "ConcurrentInvocationLimitExceeded",
+            )
+        self._waiting.append(job)
+        job.withdrawn = self._withdraw
+        job.wait(remaining)
+        self._spawn()
+
+    def _withdraw(self, job: Job) -> None:
+        try:
+            self._waiting.remove(job)
+        except ValueError:
+            pass
+
+    def prewarm(self) -> None:
+        """Start the workers that the settings want to be ready before the first request."""
+        while len(self.workers) < min(self.settings.prewarm, self._most) and self._start():
+            pass
+
+    # --- workers ---
+
+    def _spawn(self) -> None:
+        """Start as many workers as the queue needs and the limit allows."""
+        while self._waiting and self._stopping is None:
+            starting = soon = 0
+            for worker in self.workers:
+                starting += worker.state is State.STARTING and not worker.retiring
+                soon += worker.state is State.POST and not worker.retiring
+            if starting >= len(self._waiting) or self._alive() >= self._most:
+                return
+            if starting + soon >= len(self._waiting):
+                # They are about to ask for more: a process less, if they do.
+                if self._soon is None:
+                    self._soon = self._clock.callLater(SOON, self._soon_is_now)
+                return
+            if not self._start():
+                return
+
+    def _alive(self) -> int:
+        return sum(1 for worker in self.workers if worker.state not in (State.STOPPING, State.DEAD))
+
+    def _soon_is_now(self) -> None:
+        self._soon = None
+        starting = sum(1 for worker in self.workers if worker.state is State.STARTING and not worker.retiring)
+        while starting < len(self._waiting) and self._alive() < self._most and self._stopping is None:
+            if not self._start():
+                return
+            starting += 1
+
+    def _start(self) -> bool:
+        seconds = self.settings.timeout if self._slow_init else INIT_SECONDS
+        try:
+            worker = self._spawn_worker(self, seconds)
+        except CannotStart as problem:
+            found = failure(INVALID_ENTRYPOINT, f"{self.settings.name}: {problem}")
+            self._warn("{function} cannot start: {why}", function=self.settings.name, why=str(problem))
+            self._init_failed(lambda _: found)
+            return False
+        except (OSError, CannotListenError) as problem:
+            self._warn("no process for {function}: {why}", function=self.settings.name, why=str(problem))
+            if self._waiting and not self.workers:
+                job = self._waiting.popleft()
+                job.fail(Unavailable(f"no process could be started: {problem}", label="spawn"))
+            if self._waiting and self._soon is None:
+                self._soon = self._clock.callLater(SPAWN_AGAIN, self._soon_is_now)
+            return False
+        worker.generation = self._generation
+        self.workers.add(worker)
+        return True
+
+    def idle(self, worker: Worker) -> None:
+        """The worker asks for an event."""
+        self._failures.clear()
+        self._pause = 0.0
+        self._last_failure = None
+        self._slow_init = False
+        if self._waiting:
+            job = self._waiting.popleft()
+            worker.give(job)
+            return
+        if self._stopping is not None:
+            worker.stop()
+            return
+        self._idle.append(worker)
+        if self._reaper is None:
+            self._reaper = self._clock.callLater(self.settings.idle_timeout, self._reap)
+
+    def unfit(self, worker: Worker) -> None:
+        """An idle worker lost its connection: nothing can be given to it until it asks again."""
+        if worker in self._idle:
+            self._idle.remove(worker)
+
+    def gone(self, worker: Worker) -> None:
+        """The worker is dead."""
+        self.workers.discard(worker)
+        self.unfit(worker)
+        if not worker.initialised and not worker.retiring and self._stopping is None and worker.init_failure:
+            if worker.init_timed_out and not self._slow_init:
+                # As on AWS: once more, with the function's own time-out.
+                self._slow_init = True
+            else:
+                self._init_failed(worker.init_failure)
+        if self._stopping is not None:
+            if not self.workers and not self._stopping.called:
+                self._stopping.callback(None)
+            return
+        self._spawn()
+
+    def _init_failed(self, found: Callable[[str], FunctionFailure]) -> None:
+        """Fail the job that the worker was started for; after three failures in a row, all that wait or come soon."""
+        now = self._clock.seconds()
+        self._failures = [*(at for at in self._failures if now - at < FAILURES_WITHIN + self._pause), now]
+        jobs = [self._waiting.popleft()] if self._waiting else []
+        if len(self._failures) >= FAILURES:
+            self._pause = min(LAST_PAUSE, self._pause * 2 or FIRST_PAUSE)
+            self._paused_until, self._last_failure = now + self._pause, found
+            jobs += self._waiting
+            self._waiting.clear()
+        for job in jobs:
+            job.function_failed(found(job.request_id))
+
+    def _reap(self) -> None:
+        """Stop workers that have been idle for long, but for those that `prewarm` wants kept."""
+        self._reaper = None
+        now = self._clock.seconds()
+        for worker in tuple(self._idle):
+            if len(self.workers) <= self.settings.prewarm:
+                break
+            if now - worker.idle_since >= self.settings.idle_timeout:
+                self._idle.remove(worker)
+                worker.retire()
+        if len(self._idle) > self.settings.prewarm:
+            oldest = min(worker.idle_since for worker in self._idle)
+            self._reaper = self._clock.callLater(max(0.01, oldest + self.settings.idle_timeout - now), self._reap)
+
+    # --- reload ---
+
+    def _changed(self) -> None:
+        """The files are new: no job that has not begun runs on the old ones."""
+        self._generation += 1
+        self._failures.clear()
+        self._pause, self._last_failure = 0.0, None
+        self._slow_init = False
+        old = [worker for worker in self.workers if worker.generation != self._generation]
+        self._idle.clear()
+        for worker in old:
+            worker.retire()
+        if old:
+            self._warn("{function} has changed; the next request runs the new code", function=self.settings.name)
+
+    # --- stop ---
+
+    def stop(self) -> Deferred[None]:
+        """End all workers; what waits fails with `Unavailable`, what runs with the end of its process."""
+        if self._stopping is not None:
+            return self._stopping
+        self._stopping = Deferred()
+        for call in (self._soon, self._reaper):
+            if call is not None:
+                call.cancel()
+        self._soon = self._reaper = None
+        waiting, self._waiting = self._waiting, deque()
+        for job in waiting:
+            job.fail(Unavailable("the embedded runtime is stopping", label="stopping"))
+        self._idle.clear()
+        if not self.workers:
+            self._stopping.callback(None)
+            return succeed(None)
+        for worker in tuple(self.workers):
+            worker.stop()
+        return self._stopping
+
+    def census(self) -> dict[str, Any]:
+        """Numbers for the metrics: workers by state, and what waits."""
+        states = {state.value: 0 for state in State if state is not State.DEAD}
+        for worker in self.workers:
+            if worker.state is not State.DEAD:
+                states[worker.state.value] += 1
+        return {"workers": states, "waiting": len(self._waiting)}

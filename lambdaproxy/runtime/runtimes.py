@@ -1,0 +1,245 @@
+"""From a function's settings to the command and the environment of its worker processes.
+
+The environment is built from nothing, in the shape that AWS documents and that its runtimes show; what the operator's
+own environment holds reaches no function, his credentials least of all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lambdaproxy.runtime.functions import RESERVED, FunctionSettings
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+BOOTSTRAP_PYTHON = os.path.join(_HERE, "bootstrap.py")
+BOOTSTRAP_NODE = os.path.join(_HERE, "bootstrap.mjs")
+LAUNCH = os.path.join(_HERE, "launch.py")
+
+HEADROOM = 512
+"""MB that the data of a process may exceed `memory_limit` by: thread stacks and arenas that are never resident."""
+
+_INHERITED = ("PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CONFIG_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CA_BUNDLE",
+)
+DUMMY_KEY = "lambdaproxy"
+
+
+class CannotStart(Exception):
+    """The function's program is missing or cannot be run; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all functions of one invoker share: region, account, whether files are watched, where to invoke each other.
+
+    `keys` are an access key, a secret key and a session token (or None) that functions get in place of the operator's:
+    those of our own Invoke API where it is served, else dummies. `environ` is the operator's environment.
+    """
+
+    region: str = "us-east-1"
+    account: str = "123456789012"
+    reload: bool = True
+    endpoint: str | None = None
+    keys: tuple[str, str, str | None] = field(default=(DUMMY_KEY, DUMMY_KEY, DUMMY_KEY), repr=False)
+    debug: Mapping[str, int] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+
+    def arn(self, name: str, qualifier: str | None = None) -> str:
+        """The ARN that an invocation of this function shows; the qualifier only if the caller gave one."""
+        arn = f"arn:aws:lambda:{self.region}:{self.account}:function:{name}"
+        return f"{arn}:{qualifier}" if qualifier else arn
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a worker process is started with; `settings.directory` is its task root."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+
+
+def command(settings: FunctionSettings, site: Site, address: str, log_stream: str) -> Command:
+    """The command for one worker whose Runtime API is at `address` (`127.0.0.1:PORT`).
+
+    Raises `CannotStart`.
+    """
+    family = settings.family
+    limit = "0" if settings.memory_limit is None else str(settings.memory_limit + HEADROOM)
+    environment = _environment(settings, site, address, log_stream)
+    debug = site.debug.get(settings.name)
+    if family == "python":
+        argv = _python(settings, limit, debug)
+        if settings.ric == "awslambdaric" and settings.layers:
+            environment["PYTHONPATH"] = os.pathsep.join(os.path.join(layer, "python") for layer in settings.layers)
+    elif family == "nodejs":
+        argv = _node(settings, limit, debug)
+    else:
+        program = settings.executable or os.path.join(settings.directory, "bootstrap")
+        if not os.path.isfile(program):
+            raise CannotStart(f"there is no {program}")
+        if not os.access(program, os.X_OK):
+            raise CannotStart(f"{program} is not executable; chmod +x it")
+        argv = (*_launch("exec", limit, settings), program)
+    return Command(argv, environment)
+
+
+def _found(program: str, what: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        raise CannotStart(f"there is no {program} to run {what} functions with")
+    return path
+
+
+def _launch(mode: str, limit: str, settings: FunctionSettings) -> tuple[str, ...]:
+    return (sys.executable, "-I", "-S", LAUNCH, mode, limit, settings.directory)
+
+
+def _python(settings: FunctionSettings, limit: str, debug: int | None) -> tuple[str, ...]:
+    python = _found(settings.python or sys.executable, "Python")
+    debugger: tuple[str, ...] = ()
+    if debug is not None:
+        debugger = ("-X", "frozen_modules=off", "-m", "debugpy", "--listen", f"127.0.0.1:{debug}")
+    if settings.ric == "awslambdaric":
+        return (python, *debugger, LAUNCH, "module", limit, settings.directory, "awslambdaric", settings.handler)
+    return (python, "-u", *debugger, BOOTSTRAP_PYTHON, limit, *settings.layers)
+
+
+def _node(settings: FunctionSettings, limit: str, debug: int | None) -> tuple[str, ...]:
+    node = _found(settings.node or "node", "Node")
+    options = [f"--max-old-space-size={max(64, settings.memory_limit)}"] if settings.memory_limit else []
+    if debug is not None:
+        options.append(f"--inspect=127.0.0.1:{debug}")
+    # V8 reserves far more than it uses: a limit on data would end it, its own limit on the heap is the right one.
+    head = (*_launch("exec", "0", settings), node, *options)
+    if settings.ric == "aws-lambda-ric":
+        for place in (settings.directory, *(os.path.join(layer, "nodejs") for layer in settings.layers)):
+            client = os.path.join(place, "node_modules", "aws-lambda-ric", "bin", "index.mjs")
+            if os.path.exists(client):
+                return (*head, client, settings.handler)
+        raise CannotStart(f"aws-lambda-ric is not installed in {settings.directory}; npm install aws-lambda-ric")
+    return (*head, BOOTSTRAP_NODE, *settings.layers)
+
+
+def _environment(settings: FunctionSettings, site: Site, address: str, log_stream: str) -> dict[str, str]:
+    own = {name: site.environ[name] for name in _INHERITED if name in site.environ}
+    own |= {
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
+        "_AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1",
+        "_AWS_XRAY_DAEMON_PORT": "2000",
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": f"{settings.timeout:g}",
+        "LAMBDAPROXY": "1",
+    }
+    own |= _credentials(settings, site)
+    if site.endpoint is not None:
+        own["AWS_ENDPOINT_URL_LAMBDA"] = site.endpoint
+    if settings.family == "nodejs":
+        places = (settings.directory, *(os.path.join(layer, "nodejs") for layer in settings.layers))
+        own["NODE_PATH"] = os.pathsep.join(os.path.join(place, "node_modules") for place in places)
+    if settings.family == "provided" and settings.layers:
+        folders = [os.path.join(layer, "bin") for layer in settings.layers]
+        own["PATH"] = os.pathsep.join([*folders, own.get("PATH", os.defpath)])
+    if settings.log_format == "json":
+        own["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+    if settings.env_file:
+        own |= read_env_file(settings.env_file)
+    own |= dict(settings.environment)
+    if site.reload:
+        # A .pyc is checked by whole seconds and size: an edit within a second could run the old code.
+        own["PYTHONDONTWRITEBYTECODE"] = "1"
+    own |= {
+        "_HANDLER": settings.handler,
+        "AWS_REGION": site.region,
+        "AWS_DEFAULT_REGION": site.region,
+        "AWS_LAMBDA_FUNCTION_NAME": settings.name,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(settings.memory),
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{settings.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
+        "AWS_LAMBDA_RUNTIME_API": address,
+        "LAMBDA_TASK_ROOT": settings.directory,
+        "LAMBDA_RUNTIME_DIR": _HERE,
+    }
+    if settings.family != "provided":
+        own["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{identifier(settings)}"
+    return own
+
+
+def identifier(settings: FunctionSettings) -> str:
+    """The runtime's identifier as AWS writes it; for a family without version that of a runtime in use today.
+
+    Not cosmetic: from `python3.12` on, Lambda writes JSON without escapes.
+    """
+    if settings.runtime == "python":
+        own = settings.python is None
+        return f"python{sys.version_info[0]}.{sys.version_info[1]}" if own else "python3.13"
+    if settings.runtime == "nodejs":
+        return "nodejs22.x"
+    return settings.runtime
+
+
+def _credentials(settings: FunctionSettings, site: Site) -> dict[str, str]:
+    if settings.credentials == "inherit":
+        return {name: site.environ[name] for name in _CREDENTIALS if name in site.environ}
+    access, secret, token = site.keys
+    own = {
+        "AWS_ACCESS_KEY_ID": access,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        # An SDK would find the operator's own in his files or on his machine's metadata address.
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    if token is not None:
+        own["AWS_SESSION_TOKEN"] = token
+    return own
+
+
+_ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)\Z")
+
+
+def read_env_file(path: str) -> dict[str, str]:
+    """`NAME=value` lines with `#` comments and optional quotes; raises `CannotStart` that names the line.
+
+    Names that Lambda sets itself are refused, as in a `[function.NAME]` table.
+    """
+    out: dict[str, str] = {}
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise CannotStart(f"cannot read {path}: {problem}") from None
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        found = _ASSIGNMENT.match(line)
+        if found is None or found[1] in RESERVED:
+            why = "is reserved: Lambda sets it itself" if found else "is not NAME=value"
+            raise CannotStart(f"{path}, line {number}: {found[1] if found else 'the line'} {why}")
+        value = found[2]
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        out[found[1]] = value
+    return out

@@ -1,0 +1,502 @@
+"""A worker: one process of a function, its Runtime API and its state.
+
+    STARTING -> IDLE <-> BUSY -> (STREAMING) -> POST -> IDLE ...   and from everywhere STOPPING -> DEAD
+
+A worker runs one invocation at a time and never a second one before its runtime has asked for it. Every way out of a
+state ends with the invocation completed and, at DEAD, with nothing left of the process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet.defer import maybeDeferred
+
+from lambdaproxy.runtime.api import RuntimeApi, RuntimeApiFactory, Stream, error_body
+from lambdaproxy.runtime.functions import FunctionSettings
+from lambdaproxy.runtime.job import Job
+from lambdaproxy.runtime.logs import WorkerLog, end_line, report_line, start_line
+from lambdaproxy.runtime.process import Launcher, Running
+from lambdaproxy.runtime.results import (
+    INVALID_MODE,
+    MOST_RESULT,
+    TRUNCATED,
+    Exit,
+    FunctionFailure,
+    exited,
+    failure,
+    reported,
+    result_too_large,
+    timed_out,
+)
+from lambdaproxy.runtime.runtimes import Command
+from lambdaproxy.runtime.stream import StreamedResult
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IListeningPort
+
+INIT_SECONDS = 10.0
+INIT_ERROR_SECONDS = 1.0
+DETACHED_SECONDS = 5.0
+VERDICT_SECONDS = 0.2
+STOP_SECONDS = 0.5
+MEMORY_SECONDS = 1.0
+WATCH_SECONDS = 0.1
+DEBUG_SECONDS = 3600.0
+
+
+class State(Enum):
+    STARTING = "starting"
+    IDLE = "idle"
+    BUSY = "busy"
+    STREAMING = "streaming"
+    POST = "post"
+    DETACHED = "detached"
+    STOPPING = "stopping"
+    DEAD = "dead"
+
+
+class Owner(Protocol):
+    """What a worker tells its pool. After `idle` the pool may `give` at once; after `gone` it forgets the worker."""
+
+    def idle(self, worker: Worker) -> None: ...
+
+    def unfit(self, worker: Worker) -> None:
+        """An idle worker cannot take an invocation any more (or not now)."""
+
+    def gone(self, worker: Worker) -> None: ...
+
+
+class Worker:
+    """One worker; `spawn` starts it, the pool gives it jobs, the Runtime API and the process tell it what happens.
+
+    `init_seconds` is None while its function is being debugged: then no deadline ends it.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: FunctionSettings,
+        owner: Owner,
+        log: WorkerLog,
+        *,
+        init_seconds: float | None = INIT_SECONDS,
+        wall: Callable[[], float] = time.time,
+        warn: Callable[..., object] = lambda *_, **__: None,
+    ) -> None:
+        self._reactor, self.settings, self._owner, self._log = reactor, settings, owner, log
+        self._init_seconds, self._wall, self._warn = init_seconds, wall, warn
+        self.state = State.STARTING
+        self.generation = 0
+        self.retiring = False
+        #: Why the init failed: the function's document, or how the process ended; None while it has not.
+        self.init_failure: Callable[[str], FunctionFailure] | None = None
+        self.init_timed_out = False
+        self.initialised = False
+        self.idle_since = 0.0
+        self._process: Running | None = None
+        self._port: IListeningPort | None = None
+        self._factory = RuntimeApiFactory(self)
+        self._parked: RuntimeApi | None = None
+        self._job: Job | None = None
+        self._event = b""
+        self._deadline: IDelayedCall | None = None
+        self._grace: IDelayedCall | None = None
+        self._watch: IDelayedCall | None = None
+        self._started = self._reactor.seconds()
+        self._given = 0.0
+        self._init_time: float | None = None
+        self._peak = 0
+        self._measured = -1.0
+        self._out_of_memory = False
+
+    # --- start ---
+
+    def spawn(self, launch: Launcher, command: Callable[[str], Command]) -> None:
+        """Listen and start the process (row 1). Raises `OSError`, `CannotListenError` or `CannotStart`."""
+        self._port = self._reactor.listenTCP(0, self._factory, interface="127.0.0.1")
+        assert self._port is not None
+        try:
+            address: Any = self._port.getHost()
+            self._process = launch(command(f"127.0.0.1:{address.port}"), self._output, self.exited)
+        except BaseException:
+            self._port.stopListening()
+            self.state = State.DEAD
+            raise
+        if self._init_seconds is not None:
+            self._deadline = self._reactor.callLater(self._init_seconds, self._init_late)
+
+    def _output(self, data: bytes) -> None:
+        self._log.feed(data)
+
+    def _init_late(self) -> None:
+        # Row 5.
+        self._deadline = None
+        seconds = self._init_seconds or 0.0
+        self.init_timed_out = True
+        self.init_failure = lambda request_id: timed_out(request_id, seconds)
+        self._log.platform(f"INIT_REPORT Init Duration: {seconds * 1000:.2f} ms\tPhase: init\tStatus: timeout")
+        self._stop_now()
+
+    # --- the pool's side ---
+
+    @property
+    def busy(self) -> bool:
+        return self.state in (State.BUSY, State.STREAMING, State.POST)
+
+    def give(self, job: Job) -> None:
+        """Run this job; only in IDLE with a parked request (row 7)."""
+        assert self.state is State.IDLE and self._parked is not None
+        self.state = State.BUSY
+        self._job = job
+        job.running = True
+        job.log_tail = self._log.tail
+        now = self._reactor.seconds()
+        self._given = now
+        timeout = self._timeout()
+        self._event = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%bLambda-Runtime-Deadline-Ms: %d\r\n" % (
+            job.head,
+            (self._wall() + timeout) * 1000,
+        )
+        self._log.begin()
+        self._log.platform(start_line(job.request_id))
+        if self._init_seconds is not None:
+            self._deadline = self._reactor.callLater(timeout, self._late)
+            if self.settings.memory_limit is not None:
+                self._watch = self._reactor.callLater(WATCH_SECONDS, self._look_at_memory)
+        caller, self._parked = self._parked, None
+        caller.event(self._event, job.payload)
+
+    def _timeout(self) -> float:
+        return self.settings.timeout if self._init_seconds is not None else DEBUG_SECONDS
+
+    def retire(self) -> None:
+        """Take no more jobs; stop as soon as the present one is done (row 8)."""
+        self.retiring = True
+        if self.state in (State.IDLE, State.DETACHED):
+            self.stop()
+        elif self.state is State.STARTING:
+            self._stop_now()
+
+    def stop(self) -> None:
+        """End the process: SIGTERM, and SIGKILL after the grace (rows 8, 24). A running job fails with its end."""
+        if self.state in (State.STOPPING, State.DEAD):
+            return
+        self._cancel()
+        self.state = State.STOPPING
+        assert self._process is not None
+        self._process.terminate()
+        self._grace = self._reactor.callLater(STOP_SECONDS, self._kill)
+
+    def _stop_now(self) -> None:
+        """SIGKILL at once (rows 5, 16, 21)."""
+        if self.state is State.DEAD:
+            return
+        self._cancel()
+        self.state = State.STOPPING
+        self._kill()
+
+    def _kill(self) -> None:
+        self._grace = None
+        if self.state is State.DEAD or self._process is None:
+            return
+        self._process.kill()
+        # A process that cannot be ended now (uninterruptible) is tried again.
+        self._grace = self._reactor.callLater(STOP_SECONDS, self._kill)
+
+    def _cancel(self) -> None:
+        for call in (self._deadline, self._grace, self._watch):
+            if call is not None and call.active():
+                call.cancel()
+        self._deadline = self._grace = self._watch = None
+
+    # --- the Runtime API's side ---
+
+    def next(self, caller: RuntimeApi) -> None:
+        state = self.state
+        if state in (State.STOPPING, State.DEAD):
+            caller.abort()
+        elif state in (State.BUSY, State.STREAMING):
+            self._next_again(caller)
+        else:
+            if self._parked is not None and self._parked is not caller:
+                # A runtime that gave up its connection and asks anew; the last one counts.
+                parked, self._parked = self._parked, None
+                parked.abort()
+            self._parked = caller
+            if state is State.STARTING:
+                self._initialised()
+            elif state is State.IDLE:
+                return
+            self._cancel()
+            self.state = State.IDLE
+            self.idle_since = self._reactor.seconds()
+            if self.retiring:
+                self.stop()
+            else:
+                self._owner.idle(self)
+
+    def _initialised(self) -> None:
+        # Rows 2 and 3.
+        self.initialised = True
+        now = self._reactor.seconds()
+        self._init_time = now - self._started
+        self._measure(now)
+        self._measured = -1.0
+
+    def _next_again(self, caller: RuntimeApi) -> None:
+        """Row 17: a runtime that lost its event gets it again, as from the Runtime Interface Emulator."""
+        if self.state is State.STREAMING or self._job is None:
+            caller.reply(403, error_body("InvalidStateTransition", "the response is not complete"))
+        else:
+            caller.event(self._event, self._job.payload)
+
+    def _current(self, caller: RuntimeApi, request_id: str) -> Job | None:
+        """The running job, if the request is about it (row 19)."""
+        if self.state is State.BUSY and self._job is not None and self._job.request_id == request_id:
+            return self._job
+        caller.reply(400, error_body("InvalidRequestID", "Invalid request ID"))
+        return None
+
+    def response(self, caller: RuntimeApi, request_id: str, body: bytes | None) -> None:
+        # Row 11.
+        job = self._current(caller, request_id)
+        if job is None:
+            return
+        if body is None:
+            self._fail(job, result_too_large())
+            message = f"Exceeded maximum allowed payload size ({MOST_RESULT} bytes)."
+            caller.reply(413, error_body("RequestEntityTooLarge", message))
+            return
+        self._completed(job)
+        caller.accepted()
+        job.succeed(body)
+
+    def error(self, caller: RuntimeApi, request_id: str, body: bytes, error_type: str) -> None:
+        # Row 12.
+        job = self._current(caller, request_id)
+        if job is not None:
+            self._fail(job, reported(body, error_type))
+            caller.accepted()
+
+    def bad_mode(self, caller: RuntimeApi, request_id: str) -> None:
+        # Row 13, the other mode.
+        job = self._current(caller, request_id)
+        if job is not None:
+            self._fail(job, failure(INVALID_MODE, "Invalid response mode"))
+            caller.reply(400, error_body("InvalidFunctionResponseMode", "Invalid response mode"))
+
+    def init_error(self, caller: RuntimeApi, body: bytes, error_type: str) -> None:
+        # Row 4.
+        if self.state is not State.STARTING:
+            caller.reply(403, error_body("InvalidStateTransition", "the runtime is initialised"))
+            return
+        found = reported(body, error_type)
+        self.init_failure = lambda _: found
+        caller.accepted()
+        self._cancel()
+        self._grace = self._reactor.callLater(INIT_ERROR_SECONDS, self._stop_now)
+
+    def stream(self, caller: RuntimeApi, request_id: str, content_type: bytes | None) -> Stream | None:
+        # Row 13.
+        job = self._job
+        if self.state is not State.BUSY or job is None or job.request_id != request_id:
+            return None
+        if job.invocation.mode != "stream":
+            return _Collected(self, job)
+        self.state = State.STREAMING
+        body = StreamedResult(caller.pause, caller.resume)
+        job.begin_stream(body, content_type)
+        return _Passed(self, job, body)
+
+    def stream_ended(self, job: Job, found: FunctionFailure | None) -> None:
+        """The last chunk is here (row 14)."""
+        if self._job is not job:
+            return
+        if found is not None:
+            self._fail(job, found)
+        else:
+            self._completed(job)
+            job.end_stream()
+
+    def collected(self, job: Job, body: bytes) -> None:
+        """A streamed result that its caller wanted whole."""
+        if self._job is job:
+            self._completed(job)
+            job.succeed(body)
+
+    def stream_lost(self, job: Job) -> None:
+        """Row 15: the loss of the connection may be the first sign of a death; wait for the second."""
+        if self._job is job and self.state in (State.BUSY, State.STREAMING):
+            self._grace = self._reactor.callLater(VERDICT_SECONDS, self._truncated, job)
+
+    def _truncated(self, job: Job) -> None:
+        self._grace = None
+        if self._job is job:
+            self._fail(job, failure(TRUNCATED, "The response was cut before its end"))
+            self._stop_now()
+
+    def lost(self, caller: RuntimeApi) -> None:
+        # Row 9; row 10 follows by itself if the process is dead.
+        if caller is not self._parked:
+            return
+        self._parked = None
+        if self.state is State.IDLE:
+            self.state = State.DETACHED
+            self._owner.unfit(self)
+            self._grace = self._reactor.callLater(DETACHED_SECONDS, self._stop_now)
+
+    def register(self) -> dict[str, str]:
+        return {
+            "functionName": self.settings.name,
+            "functionVersion": "$LATEST",
+            "handler": self.settings.handler,
+        }
+
+    # --- ends ---
+
+    def _completed(self, job: Job, found: FunctionFailure | None = None) -> None:
+        """The function has answered: its log belongs to it until here; the deadline still runs (row 20)."""
+        assert self._process is not None
+        self._process.drain()
+        self.state = State.POST
+        self._job = None
+        self._report(job, found)
+
+    def _report(self, job: Job, found: FunctionFailure | None) -> None:
+        self._log.platform(end_line(job.request_id))
+        now = self._reactor.seconds()
+        if now - self._measured >= MEMORY_SECONDS:
+            self._measure(now)
+        status = "" if found is None else "timeout" if found.timed_out else "error"
+        used = -(-self._peak // (1024 * 1024))
+        kind = "" if found is None or found.timed_out else found.type
+        self._log.platform(
+            report_line(job.request_id, now - self._given, self.settings.memory, used, self._init_time, status, kind)
+        )
+        self._init_time = None
+
+    def _measure(self, now: float) -> None:
+        assert self._process is not None
+        self._measured = now
+        self._peak = max(self._peak, self._process.memory()[1])
+
+    def _fail(self, job: Job, found: FunctionFailure) -> None:
+        self._completed(job, found)
+        job.function_failed(found)
+
+    def _late(self) -> None:
+        # Rows 16 and 21.
+        self._deadline = None
+        job = self._job
+        if job is not None:
+            found = timed_out(job.request_id, self.settings.timeout)
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._wall()))
+            self._log.platform(f"{stamp} {job.request_id} Task timed out after {self.settings.timeout:.2f} seconds")
+            self._fail(job, found)
+        else:
+            self._warn(
+                "{function} answered but asked for no other event within its time-out; its process is ended",
+                function=self.settings.name,
+            )
+        self._stop_now()
+
+    def _look_at_memory(self) -> None:
+        """Lambda ends a function that uses more memory than it was given; so do we, within a tenth of a second."""
+        self._watch = None
+        assert self._process is not None and self.settings.memory_limit is not None
+        now, peak = self._process.memory()
+        self._peak = max(self._peak, peak)
+        if now > self.settings.memory_limit * 1024 * 1024:
+            self._log.platform(f"the function uses more than its {self.settings.memory_limit} MB; its process is ended")
+            self._process.kill()
+            return
+        self._watch = self._reactor.callLater(WATCH_SECONDS, self._look_at_memory)
+
+    def exited(self, how: Exit) -> None:
+        """The process has ended (rows 6, 10, 18, 22, 23 and 25)."""
+        if self.state is State.DEAD:
+            return
+        assert self._process is not None
+        state, job = self.state, self._job
+        self._process.drain()
+        self._log.flush()
+        if state is State.STARTING or (state is State.STOPPING and not self.initialised):
+            if self.init_failure is None:
+                self.init_failure = lambda request_id: exited(request_id, how)
+            if not self.retiring and not self.init_timed_out:
+                took = (self._reactor.seconds() - self._started) * 1000
+                kind = self.init_failure("").type
+                self._log.platform(
+                    f"INIT_REPORT Init Duration: {took:.2f} ms\tPhase: init\tStatus: error\tError Type: {kind}"
+                )
+        elif job is not None:
+            found = exited(job.request_id, how)
+            self._log.platform(f"RequestId: {job.request_id} Error: {how.message()}")
+            self._job = None
+            self._report(job, found)
+            job.function_failed(found)
+        elif state in (State.IDLE, State.DETACHED, State.POST):
+            self._warn("the process of {function} ended by itself: {how}", function=self.settings.name, how=str(how))
+        self._cancel()
+        self.state = State.DEAD
+        self._parked = None
+        self._process.close()
+        self._log.flush()
+        self._factory.abort()
+        assert self._port is not None
+        # The pool hears of it when the port is closed, so that nothing is left once it has heard of all.
+        maybeDeferred(self._port.stopListening).addBoth(lambda _: self._owner.gone(self))
+
+
+class _Passed:
+    """Hands a streamed result to its reader."""
+
+    def __init__(self, worker: Worker, job: Job, body: StreamedResult) -> None:
+        self._worker, self._job, self._body = worker, job, body
+
+    def data(self, data: bytes) -> None:
+        self._body.data(data)
+
+    def end(self, error_type: str, error_body: bytes) -> None:
+        self._worker.stream_ended(self._job, _trailer_failure(error_type, error_body))
+
+    def lost(self) -> None:
+        self._worker.stream_lost(self._job)
+
+
+class _Collected:
+    """Collects a streamed result for a caller that wants it whole; what is too large is counted only."""
+
+    def __init__(self, worker: Worker, job: Job) -> None:
+        self._worker, self._job = worker, job
+        self._kept: list[bytes] = []
+        self._size = 0
+
+    def data(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size <= MOST_RESULT:
+            self._kept.append(data)
+        else:
+            self._kept.clear()
+
+    def end(self, error_type: str, error_body: bytes) -> None:
+        found = _trailer_failure(error_type, error_body)
+        if found is None and self._size > MOST_RESULT:
+            found = result_too_large()
+        if found is not None:
+            self._worker.stream_ended(self._job, found)
+        else:
+            self._worker.collected(self._job, b"".join(self._kept))
+
+    def lost(self) -> None:
+        self._worker.stream_lost(self._job)
+
+
+def _trailer_failure(error_type: str, error_body: bytes) -> FunctionFailure | None:
+    if not error_type and not error_body:
+        return None
+    return reported(error_body, error_type) if error_body else failure(error_type, "")
