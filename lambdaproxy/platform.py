@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport
+
+try:
+    import fcntl
+    import termios
+
+    _OUTQ: int | None = termios.TIOCOUTQ
+except (ImportError, AttributeError):
+    _OUTQ = None
 
 _PLAIN: frozenset[type] = frozenset((tcp.Server, tcp.Client))
 try:
@@ -22,29 +31,100 @@ except AttributeError:
     pass
 
 
+def send_now(transport: ITransport, data: bytes) -> bytes | None:
+    """Hand `data` to the kernel at once, if nothing else waits to be written; gives what is left to be written.
+
+    None means that the kernel has everything. It is done for exactly those transports whose `write` is known to end in
+    `socket.send`: TLS transports pass unknown attributes on to the plain one beneath, so a test for attributes would
+    send plain text. Errors of the socket are left for the reactor to find.
+    """
+    if type(transport) not in _PLAIN:
+        return data
+    plain: Any = transport
+    if (
+        plain._tempDataLen
+        or plain.dataBuffer
+        or not plain.connected
+        or plain.TLS
+        or plain.disconnecting
+        or plain._writeDisconnected
+        or plain._writeDisconnecting
+    ):
+        return data
+    try:
+        sent: int = plain.socket.send(data)
+    except OSError:
+        return data
+    return None if sent == len(data) else data[sent:]
+
+
 def write_now(transport: ITransport, data: bytes) -> None:
     """Write `data`, without waiting for a turn of the reactor where nothing else waits to be written.
 
-    That saves two `epoll_ctl` calls and a turn for each answer. It is done for exactly those transports whose `write`
-    is known to end in `socket.send`: TLS transports pass unknown attributes on to the plain one beneath, so a test for
-    attributes would send plain text. Errors of the socket are left for the reactor to find.
+    That saves two `epoll_ctl` calls and a turn for each answer.
     """
-    if type(transport) in _PLAIN:
-        plain: Any = transport
-        if (
-            plain.connected
-            and not plain._tempDataLen
-            and not plain.dataBuffer
-            and not plain.TLS
-            and not plain.disconnecting
-            and not plain._writeDisconnected
-        ):
-            try:
-                sent = plain.socket.send(data)
-            except OSError:
-                sent = 0
-            if sent == len(data):
-                return
-            if sent:
-                data = data[sent:]
-    transport.write(data)
+    rest = send_now(transport, data)
+    if rest is not None:
+        transport.write(rest)
+
+
+def _beneath(transport: Any) -> Any:
+    """The plain transport under TLS and other wrappers, or None where there is no such thing."""
+    for _ in range(4):
+        if type(transport) in _PLAIN:
+            return transport
+        transport = getattr(transport, "transport", None)
+    return None
+
+
+def buffered(transport: ITransport) -> int:
+    """Bytes that were written but that the kernel has not taken yet; 0 where nobody knows."""
+    plain = _beneath(transport)
+    if plain is None:
+        return 0
+    above = getattr(transport, "_appSendBuffer", ()) if plain is not transport else ()
+    return int(len(plain.dataBuffer) - plain.offset + plain._tempDataLen + sum(map(len, above)))
+
+
+def unsent(transport: ITransport) -> int:
+    """Bytes that the peer has not acknowledged, as far as one can know: those of `buffered` and the kernel's.
+
+    It is what tells a slow reader from one that does not read: a socket's buffer may hold megabytes.
+    """
+    count = buffered(transport)
+    plain = _beneath(transport)
+    if plain is not None and _OUTQ is not None:
+        try:
+            count += int.from_bytes(fcntl.ioctl(plain.fileno(), _OUTQ, bytes(4)), sys.byteorder)
+        except (OSError, ValueError):
+            pass
+    return count
+
+
+def half_close(transport: Any) -> None:
+    """Say that nothing more will be written, after what waits, and go on reading.
+
+    Through TLS and other wrappers there is no such thing; `loseConnection` then sends what waits, and with TLS reads on
+    until the peer has closed its side too.
+    """
+    if type(transport) in _PLAIN and not transport.TLS:
+        transport.loseWriteConnection()
+    else:
+        transport.loseConnection()
+
+
+def accept_waiting(port: Any) -> None:
+    """Accept the connections that wait in the kernel; closing the port would reset them."""
+    if type(port) is tcp.Port and port.connected:
+        port.numberAccepts = max(port.numberAccepts, 65536)
+        port.doRead()
+
+
+def open_files() -> int | None:
+    """How many files this process may have open at once; None where nobody says."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft

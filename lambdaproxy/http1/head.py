@@ -44,14 +44,26 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [%s]*+)?(?=\r\n
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp]([Ss]?)://([^/?]++)(.*)\Z")
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]\Z")
 _TARGET = re.compile(rb"[\x21\x22\x24-\x7e]++\Z")
-_DECIDES = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"))
+_DECIDES = frozenset(
+    (
+        b"host",
+        b"content-length",
+        b"transfer-encoding",
+        b"connection",
+        b"expect",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+    )
+)
 
 
 class RequestHead(NamedTuple):
     """A request head; `target` in origin form or `*`, `host` empty where HTTP/1.0 sent none.
 
     `content_length` is None for a chunked body and 0 where there is none. (A NamedTuple, because one is made for
-    every request and a frozen dataclass costs twice as much.)
+    every request and a frozen dataclass costs twice as much.) `forwarded` says that there is an `X-Forwarded-*` field.
     """
 
     method: str
@@ -62,6 +74,7 @@ class RequestHead(NamedTuple):
     content_length: int | None
     keep_alive: bool
     expect_continue: bool
+    forwarded: bool = False
 
 
 class ResponseHead(NamedTuple):
@@ -105,6 +118,7 @@ def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestH
     coding: bytes | None = None
     expect: bytes | None = None
     connection = b""
+    forwarded = False
     for name, value in fields:
         key = field_name(name)
         if key not in _DECIDES:
@@ -121,8 +135,10 @@ def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestH
             content_length = value
         elif key == b"transfer-encoding":
             coding = value if coding is None else coding + b"," + value
-        else:
+        elif key == b"expect":
             expect = value if expect is None else expect + b"," + value
+        else:
+            forwarded = True
 
     new = minor == b"1"
     effective = host(host_value) if host_value is not None else ""
@@ -150,6 +166,7 @@ def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestH
         size,
         not close,
         expect is not None and new and size != 0,
+        forwarded,
     )
 
 

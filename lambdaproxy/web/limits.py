@@ -1,0 +1,45 @@
+"""What a client may cost: every limit of the listening side and its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lambdaproxy.http1.head import HeadLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, times in seconds.
+
+    `head` bounds the header section and trailers. `head_time` is absolute: for a connection's first request it counts
+    from the moment the connection was accepted (so it bounds a TLS handshake too), for a later one from its first
+    byte. A body must be complete within `body_time` and a further second for every `body_rate` bytes received, and
+    within `body_time_most` in any case. `idle_time` is how long a connection may wait for its next request: longer
+    than nginx and AWS's load balancers wait (60 s), so that they close first. `write_time` is how long a client may
+    read nothing while we have something to send. `linger_time` and `linger_size` bound what is read and thrown away
+    after a refusal, so that the client sees the answer and not a reset.
+
+    `body` bounds requests for resources of twisted.web; those for functions are bounded by their route's `--max-body`.
+    A body that is not wanted (its request was refused by its head) is read to keep the connection, if it is announced
+    as no longer than `unwanted`. Chunked framing may cost as much as the largest body and `slack` more. `connections`
+    are open at once; `pipelined` requests are answered in one turn before other connections are looked at.
+    """
+
+    head: HeadLimits = field(default_factory=HeadLimits)
+    head_time: float = 10.0
+    body: int = 1024 * 1024
+    body_time: float = 20.0
+    body_rate: int = 500
+    body_time_most: float = 120.0
+    slack: int = 64 * 1024
+    unwanted: int = 64 * 1024
+    idle_time: float = 75.0
+    write_time: float = 30.0
+    linger_time: float = 2.0
+    linger_size: int = 1024 * 1024
+    connections: int = 10_000
+    pipelined: int = 32
+
+    def body_deadline(self, started: float, received: int) -> float:
+        """When a body whose head was complete at `started` must be there, with `received` bytes so far."""
+        return started + min(self.body_time + received / self.body_rate, self.body_time_most)

@@ -1,0 +1,58 @@
+"""What is refused before there is a request: counted, logged at most ten times a second, answered in plain text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.logger import Logger, LogLevel
+
+from lambdaproxy.http1.reasons import REASONS
+from lambdaproxy.logs import Limited
+from lambdaproxy.messages import Response
+from lambdaproxy.metrics import Metrics
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+_EXCERPT = 80
+_ORDINARY = frozenset((408, 413, 414, 431))
+
+
+class Refusals:
+    """Turns a reason into a response; `reason` is a word of a closed set, such as `host` or `head-time`."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: IReactorTime, metrics: Metrics) -> None:
+        self._limited = Limited(self._log, reactor)
+        self._rejected = metrics.counter(
+            "lambdaproxy_rejected_total", "Requests refused by the listener, by reason.", ("reason",)
+        )
+
+    def refuse(self, status: int, reason: str, client: str, detail: str = "", data: bytes = b"") -> Response:
+        """Count and log a refusal, with the beginning of the offending bytes, and give its response."""
+        self.count(reason)
+        self._limited.emit(
+            LogLevel.info if status in _ORDINARY else LogLevel.warn,
+            "Refused a request of {client}: {status} {reason} {detail} {data}",
+            status=status,
+            client=client or "-",
+            reason=reason,
+            detail=detail,
+            data=ascii(data[:_EXCERPT])[1:] if data else "",
+        )
+        return plain(status, reason)
+
+    def count(self, reason: str) -> None:
+        self._rejected.cell(reason).inc()
+
+
+def plain(status: int, reason: str) -> Response:
+    """A response in plain text, safe for anybody's eyes."""
+    text = b"%d %b: %b\n" % (status, REASONS[status], reason.encode("ascii"))
+    headers: tuple[tuple[bytes, bytes], ...] = ((b"Content-Type", b"text/plain; charset=utf-8"),)
+    if status == 503:
+        headers += ((b"Retry-After", b"1"),)
+    elif status == 405:
+        headers += ((b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
+    return Response(status, headers, text, "refused")
