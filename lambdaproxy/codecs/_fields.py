@@ -1,0 +1,160 @@
+"""The header fields of a response, collected from a function's result and safe to write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from lambdaproxy.codecs._names import canonical
+from lambdaproxy.errors import MalformedResult
+from lambdaproxy.messages import Headers
+
+MOST_FIELDS = 100
+MOST_BYTES = 65536
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+#: The server's own business: the length, the connection and the time. Nothing of it is taken from a function.
+FRAMING = frozenset(
+    {
+        "connection",
+        "content-length",
+        "date",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+_REMAPPED = (
+    "Authorization",
+    "Connection",
+    "Content-Length",
+    "Content-MD5",
+    "Date",
+    "Max-Forwards",
+    "Server",
+    "User-Agent",
+    "WWW-Authenticate",
+)
+
+#: REST API and function URL: fields of the function that reach the client under another name, and those that do not
+#: reach it (API Gateway guide, "Amazon API Gateway important notes", column Lambda proxy). The function URL has been
+#: seen to write the rest of the name in lower case.
+REMAPPED = {name.lower(): f"x-amzn-Remapped-{name}" for name in _REMAPPED}
+REMAPPED_LOWER = {name: f"x-amzn-Remapped-{name}" for name in REMAPPED}
+NOT_REMAPPED = frozenset(
+    {
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+    }
+)
+
+_MOST_NAMES = 2048
+
+
+def wire_value(value: str) -> bytes:
+    """A header value for the wire: Latin-1 if it can be, else UTF-8; `MalformedResult` for control characters.
+
+    Latin-1 first, because adapters hand bytes through as Latin-1 text: so every byte of theirs comes out as it was.
+    """
+    if not value.isascii():
+        if _BAD_VALUE.search(value):
+            raise MalformedResult("a header value holds a control character")
+        try:
+            return value.encode("latin-1").strip(b" \t")
+        except UnicodeEncodeError:
+            pass
+        try:
+            return value.encode("utf-8").strip(b" \t")
+        except UnicodeEncodeError:
+            raise MalformedResult("a header value is no text") from None
+    if not value.isprintable() and _BAD_VALUE.search(value):
+        raise MalformedResult("a header value holds a control character")
+    return value.encode("ascii").strip(b" \t")
+
+
+class Naming:
+    """How one dialect treats the names of a function's header fields; remembers what it has decided, within bounds."""
+
+    def __init__(
+        self,
+        *,
+        dropped: frozenset[str],
+        remapped: Mapping[str, str] = MappingProxyType({}),
+        canonical_names: bool = False,
+    ) -> None:
+        self._dropped = dropped
+        self._remapped = remapped
+        self._canonical = canonical_names
+        #: The name as the function spells it -> the bytes for the wire, or None where the field is dropped.
+        self.known: dict[str, bytes | None] = {}
+
+    def decide(self, name: str) -> bytes | None:
+        """The bytes for the wire, or None if the field is not passed on; `MalformedResult` if it is no name."""
+        if not _TOKEN.match(name):
+            raise MalformedResult("a header name is no token")
+        low = name.lower()
+        wire: bytes | None
+        if low in self._remapped:
+            wire = self._remapped[low].encode("ascii")
+        elif low in self._dropped:
+            wire = None
+        else:
+            wire = (canonical(name) if self._canonical else name).encode("ascii")
+        if len(self.known) >= _MOST_NAMES:
+            self.known.clear()
+        if len(name) <= 64:
+            self.known[name] = wire
+        return wire
+
+
+class Fields:
+    """Collects the fields of one response. `add` takes the function's, `add_own` ours."""
+
+    __slots__ = ("_naming", "_size", "content_type", "items")
+
+    def __init__(self, naming: Naming) -> None:
+        self._naming = naming
+        self._size = 0
+        self.items: list[tuple[bytes, bytes]] = []
+        #: Whether the function gave a Content-Type.
+        self.content_type = False
+
+    def add(self, name: str, value: str) -> None:
+        """Take a field of the function; `MalformedResult` if it cannot be written safely, or is one too many."""
+        naming = self._naming
+        try:
+            wire = naming.known[name]
+        except KeyError:
+            wire = naming.decide(name)
+        content = wire_value(value)
+        if wire is None:
+            return
+        self.items.append((wire, content))
+        self._size += len(wire) + len(content) + 4
+        if len(self.items) > MOST_FIELDS or self._size > MOST_BYTES:
+            raise MalformedResult(f"more than {MOST_FIELDS} header fields or {MOST_BYTES} bytes of them")
+        if len(wire) == 12 and wire.lower() == b"content-type":
+            self.content_type = True
+
+    def add_own(self, name: bytes, value: bytes) -> None:
+        """Add a field of ours."""
+        self.items.append((name, value))
+
+    def finished(self) -> Headers:
+        """All fields, in order."""
+        return tuple(self.items)

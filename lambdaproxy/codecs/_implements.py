@@ -1,0 +1,20 @@
+"""Says that the codecs provide `IEventCodec`: here, so that they themselves run where there is no zope.interface."""
+
+from __future__ import annotations
+
+from zope.interface import classImplements
+
+from lambdaproxy.codecs.alb import AlbCodec
+from lambdaproxy.codecs.apigateway_v1 import RestApiCodec
+from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec
+from lambdaproxy.codecs.apigateway_v2_payload1 import HttpApiPayload1Codec
+from lambdaproxy.codecs.function_url import FunctionUrlCodec
+from lambdaproxy.interfaces import IEventCodec
+
+__all__ = ["AlbCodec", "FunctionUrlCodec", "HttpApiCodec", "HttpApiPayload1Codec", "RestApiCodec"]
+
+classImplements(AlbCodec, IEventCodec)
+classImplements(RestApiCodec, IEventCodec)
+classImplements(HttpApiCodec, IEventCodec)
+classImplements(HttpApiPayload1Codec, IEventCodec)
+classImplements(FunctionUrlCodec, IEventCodec)

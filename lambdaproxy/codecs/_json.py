@@ -1,0 +1,62 @@
+"""JSON in both directions: orjson where it is installed, the standard library inside a bare Lambda.
+
+Both ways are strict: UTF-8 only, no NaN, no Infinity, and `ValueError` for whatever is not a JSON document, however
+deep it nests and however many digits its numbers have.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["compact", "dumps", "loads", "sorted_map"]
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _loads_slowly(document: bytes) -> Any:
+    try:
+        return json.loads(document.decode("utf-8"), parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("the document nests too deeply") from None
+
+
+def _dumps_slowly(value: Any) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8")
+
+
+def _sort_slowly(mapping: Mapping[str, Any]) -> Any:
+    return dict(sorted(mapping.items()))
+
+
+loads: Callable[[bytes], Any] = _loads_slowly
+dumps: Callable[[Any], bytes] = _dumps_slowly
+sorted_map: Callable[[Mapping[str, Any]], Any] = _sort_slowly
+
+try:
+    import orjson
+except ImportError:  # inside Lambda, installed with --no-deps
+    pass
+else:
+    from orjson import Fragment as _Fragment
+    from orjson import dumps as _dumps
+
+    def _sort_fast(mapping: Mapping[str, Any]) -> Any:
+        return _Fragment(_dumps(mapping, option=orjson.OPT_SORT_KEYS))
+
+    loads = orjson.loads
+    dumps = orjson.dumps
+    sorted_map = _sort_fast
+
+# A string, or the white space between two tokens.
+_TOKENS = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\r\n]+')
+
+
+def compact(document: bytes) -> bytes:
+    """A valid JSON document without the white space between its tokens; numbers and strings stay as they are."""
+    return _TOKENS.sub(rb"\1", document)

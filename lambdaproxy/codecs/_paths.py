@@ -1,0 +1,76 @@
+"""Paths, stages and routes: what the parts of API Gateway make of them."""
+
+from __future__ import annotations
+
+from lambdaproxy.codecs._refusals import BadTarget, UnknownStage
+from lambdaproxy.messages import Match, Request
+
+ALL_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+
+
+def split(request: Request) -> tuple[str, str]:
+    """Path and query as sent; `BadTarget` if they are not ASCII."""
+    try:
+        path, _, query = request.target.decode("ascii").partition("?")
+    except UnicodeDecodeError:
+        raise BadTarget("the request target is not ASCII") from None
+    return path, query
+
+
+def without_stage(path: str, stage: str) -> str:
+    """A path that clients send with the stage -> the part after the stage, with its slashes; else `UnknownStage`.
+
+    Slashes before the stage count as one (recorded on a REST API: `//stage/a` is `/stage/a`).
+    """
+    rest = path.lstrip("/")
+    if rest == stage:
+        return "/"
+    if not rest.startswith(f"{stage}/"):
+        raise UnknownStage(f"the path does not begin with /{stage}")
+    return rest[len(stage) :]
+
+
+def resource_of(match: Match, path: str, stage: str | None) -> str:
+    """The template of the route, without the stage if clients send it; without a route what an API that takes
+    everything has: `/{proxy+}`, and `/` for the root, which no greedy parameter matches."""
+    template = match.template
+    if template is None:
+        return "/{proxy+}" if path.strip("/") else "/"
+    return template_of(template, stage)
+
+
+def parameters_of(match: Match, path: str) -> dict[str, str] | None:
+    """The path parameters, still percent-encoded; None if there are none.
+
+    A greedy parameter loses the slashes around it (recorded on a REST API).
+    """
+    template = match.template
+    if template is None:
+        rest = path.strip("/")
+        return {"proxy": rest} if rest else None
+    if not match.path_parameters:
+        return None
+    parameters = dict(match.path_parameters)
+    if template.endswith("+}"):
+        name = match.path_parameters[-1][0]
+        parameters[name] = parameters[name].lstrip("/").removesuffix("/")
+    return parameters
+
+
+def template_of(template: str, stage: str | None) -> str:
+    """The template of a route, without the stage if clients send it."""
+    return template[len(stage) + 1 :] if stage is not None and template.startswith(f"/{stage}/") else template
+
+
+def route_key(match: Match, stage: str | None) -> str:
+    """The route key of an HTTP API: `$default`, `GET /a/{b}`, or `ANY /a` for a route that takes several methods."""
+    if match.template is None:
+        return "$default"
+    method = match.methods[0] if len(match.methods) == 1 else "ANY"
+    return f"{method} {template_of(match.template, stage)}"
+
+
+def host_name(host: str) -> str:
+    """A Host value without its port: `[::1]:80` -> `[::1]`."""
+    name, colon, port = host.rpartition(":")
+    return name if colon and (port.isdigit() or not port) else host

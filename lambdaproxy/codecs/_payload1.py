@@ -1,0 +1,122 @@
+"""The event that a REST API and an HTTP API with payload format 1.0 have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lambdaproxy.codecs._codec import Codec
+from lambdaproxy.codecs._names import Names
+from lambdaproxy.codecs._reverse import (
+    encode_pairs,
+    event_bytes,
+    grouped,
+    header_pairs,
+    mapping_of,
+    request_of,
+    result_body,
+    result_headers,
+    seconds_of,
+    text_of,
+)
+from lambdaproxy.codecs._text import decoded_pairs, header_text
+from lambdaproxy.messages import Request, Response
+
+#: How a dialect shows a header name, and its lower-case form; None where the field is dropped.
+Shown = Names[tuple[str, str] | None]
+
+#: The members of `identity` that are null without authorization.
+NOBODY = {
+    "accessKey": None,
+    "accountId": None,
+    "caller": None,
+    "cognitoAuthenticationProvider": None,
+    "cognitoAuthenticationType": None,
+    "cognitoIdentityId": None,
+    "cognitoIdentityPoolId": None,
+    "principalOrgId": None,
+}
+
+
+def many_headers(request: Request, names: Shown, own: Mapping[str, str]) -> dict[str, list[str]]:
+    """Name -> all values. `own` overrides; spellings that differ in case are one entry, under the first of them."""
+    many: dict[str, list[str]] = {}
+    spelled: dict[str, str] = {}
+    for name, value in request.headers:
+        shown = names[name]
+        if shown is None:
+            continue
+        first = spelled.setdefault(shown[1], shown[0])
+        if first in many:
+            many[first].append(header_text(value))
+        else:
+            many[first] = [header_text(value)]
+    for key, text in own.items():
+        many[key] = [text]
+    cookie = spelled.get("cookie")
+    if cookie is not None and len(many[cookie]) > 1:
+        many[cookie] = ["; ".join(many[cookie])]
+    return dict(sorted(many.items()))
+
+
+def last_of(many: Mapping[str, list[str]]) -> dict[str, str]:
+    """Name -> last value, of name -> all values."""
+    return {name: values[-1] for name, values in many.items()}
+
+
+def query_maps(query: str) -> tuple[dict[str, str] | None, dict[str, list[str]] | None]:
+    """A query -> name to last value, and name to all values, both form-decoded; null and null without a query."""
+    if not query:
+        return None, None
+    many: dict[str, list[str]] = {}
+    for name, value in decoded_pairs(query):
+        many.setdefault(name, []).append(value)
+    if not many:
+        return None, None
+    return last_of(many), many
+
+
+class Payload1(Codec):
+    """The parts of both codecs that are the same, and the way back."""
+
+    def __init__(self, *, errors: str, limits: str, text_types: Iterable[str]) -> None:
+        super().__init__(errors=errors, limits=limits)
+        self._text_types = tuple(text_types)
+
+    def _event_path(self, event: Mapping[str, Any]) -> str:
+        """The path as clients send it."""
+        return text_of(event, "path", "/")
+
+    def decode_event(self, event: Mapping[str, Any]) -> Request:
+        """The request of the event. Lost on the way: how the query was encoded, and the order of query parameters
+        with different names that are repeated."""
+        pairs: list[tuple[str, str]] = []
+        many = mapping_of(event, "multiValueQueryStringParameters")
+        if many:
+            for name, values in many.items():
+                if isinstance(values, str) or not isinstance(values, Iterable):
+                    raise ValueError("a value of multiValueQueryStringParameters of the event is no list")
+                pairs.extend([(name, value) for value in values])
+        else:
+            pairs = list(mapping_of(event, "queryStringParameters").items())
+        path = self._event_path(event)
+        context = mapping_of(event, "requestContext")
+        return request_of(
+            method=text_of(event, "httpMethod"),
+            target=f"{path}?{encode_pairs(pairs)}" if pairs else path,
+            headers=header_pairs(event),
+            body=event_bytes(event),
+            client=text_of(mapping_of(context, "identity"), "sourceIp", ""),
+            request_id=text_of(context, "requestId", ""),
+            received=seconds_of(context.get("requestTimeEpoch")),
+        )
+
+    def encode_response(self, response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The result: the five keys that a REST API allows, and every header in `multiValueHeaders`."""
+        body, encoded = result_body(response, self._text_types)
+        return {
+            "statusCode": response.status,
+            "multiValueHeaders": grouped(result_headers(response.headers)),
+            "body": body,
+            "isBase64Encoded": encoded,
+        }

@@ -1,0 +1,133 @@
+"""Reading a function's result: a JSON document of any kind becomes a value, a status, a body, or `MalformedResult`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from lambdaproxy.codecs import _json
+from lambdaproxy.codecs._body import from_base64
+from lambdaproxy.codecs._fields import Fields
+from lambdaproxy.codecs._refusals import BadBase64
+from lambdaproxy.errors import MalformedResult
+
+#: Responses with these have no body, whatever the function says (RFC 9110, 15.3.5 and 15.4.5).
+NO_BODY = frozenset({204, 304})
+
+_DIGITS = re.compile(r"[1-9][0-9]{2}\Z")
+
+
+def loads(document: bytes) -> Any:
+    """The value of a JSON document; `MalformedResult` if it is none."""
+    try:
+        return _json.loads(document)
+    except ValueError:
+        raise MalformedResult("the result is no JSON document") from None
+
+
+def integer_status(value: Any) -> int:
+    """A `statusCode` that must be a JSON integer, 200..599."""
+    if type(value) is not int or not 200 <= value <= 599:
+        raise MalformedResult("statusCode is no integer from 200 to 599")
+    return value
+
+
+def lenient_status(value: Any) -> int:
+    """A `statusCode` that may also be a string of three digits."""
+    if type(value) is str and _DIGITS.match(value):
+        value = int(value)
+    return integer_status(value)
+
+
+def encode_body(body: Any) -> bytes:
+    """A string of a result as bytes for the wire."""
+    if type(body) is not str:
+        raise MalformedResult("body is no string")
+    try:
+        return body.encode()
+    except UnicodeEncodeError:
+        raise MalformedResult("body is no Unicode text") from None
+
+
+def decode_body(body: str) -> bytes:
+    """A base64 string of a result as bytes for the wire."""
+    try:
+        return from_base64(body)
+    except ValueError:
+        raise BadBase64("body is declared as base64 but is none") from None
+
+
+def flag(value: Any) -> bool:
+    """`isBase64Encoded`: a boolean, or absent."""
+    if value is None or value is False:
+        return False
+    if value is True:
+        return True
+    raise MalformedResult("isBase64Encoded is no boolean")
+
+
+def scalar_text(value: Any) -> str | None:
+    """A string as it is, numbers and booleans as JSON writes them, None for null.
+
+    `MalformedResult` for objects and lists.
+    """
+    if type(value) is str:
+        return value
+    if value is None:
+        return None
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, (int, float)):
+        try:
+            return _json.dumps(value).decode("ascii")
+        except (ValueError, TypeError):
+            pass
+    raise MalformedResult("a header value is no text")
+
+
+def add_scalars(fields: Fields, headers: Any) -> None:
+    """Add `headers`, an object or null, whose values may be any scalars."""
+    if headers is None:
+        return
+    if type(headers) is not dict:
+        raise MalformedResult("headers is no object")
+    for name, value in headers.items():
+        text = value if type(value) is str else scalar_text(value)
+        if text is not None:
+            fields.add(name, text)
+
+
+def add_many(fields: Fields, headers: Any) -> None:
+    """Add `multiValueHeaders`, an object of lists of scalars or null."""
+    for name, values in multi_values(headers).items():
+        for value in values:
+            text = value if type(value) is str else scalar_text(value)
+            if text is not None:
+                fields.add(name, text)
+
+
+def add_cookies(fields: Fields, cookies: Any) -> None:
+    """Add `cookies`, a list of strings or null, as one Set-Cookie each."""
+    if cookies is None:
+        return
+    if type(cookies) is not list:
+        raise MalformedResult("cookies is no list")
+    for cookie in cookies:
+        if type(cookie) is not str:
+            raise MalformedResult("a cookie is no string")
+        fields.add("Set-Cookie", cookie)
+
+
+def multi_values(headers: Any) -> Mapping[str, list[Any]]:
+    """`multiValueHeaders`: an object of lists, or null."""
+    if headers is None:
+        return {}
+    if type(headers) is not dict:
+        raise MalformedResult("multiValueHeaders is no object")
+    for values in headers.values():
+        if type(values) is not list:
+            raise MalformedResult("a value of multiValueHeaders is no list")
+    return headers

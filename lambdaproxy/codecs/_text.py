@@ -1,0 +1,49 @@
+"""Decoding: header values, percent-encoded paths and form-encoded queries."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote_to_bytes
+
+
+def header_text(value: bytes) -> str:
+    """A header value as text: UTF-8, or Latin-1 where it is no UTF-8 (which loses the difference)."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def unquote(text: str) -> str:
+    """Percent-decode; escapes that are invalid or no UTF-8 leave the text as it is."""
+    if "%" not in text:
+        return text
+    try:
+        return unquote_to_bytes(text).decode()
+    except UnicodeDecodeError:
+        return text
+
+
+def unquote_form(text: str) -> str:
+    """Percent-decode a form-encoded name or value: `+` is a space."""
+    return unquote(text.replace("+", " ") if "+" in text else text)
+
+
+def split_target(target: bytes) -> tuple[str, str]:
+    """A request target -> path and query (without `?`), both as sent; `UnicodeDecodeError` if it is not ASCII."""
+    path, _, query = target.decode("ascii").partition("?")
+    return path, query
+
+
+def raw_pairs(query: str) -> list[tuple[str, str]]:
+    """The names and values of a query, undecoded and in order; a bare name has the value `""`."""
+    pairs = []
+    for part in query.split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            pairs.append((name, value))
+    return pairs
+
+
+def decoded_pairs(query: str) -> list[tuple[str, str]]:
+    """The names and values of a query, form-decoded and in order."""
+    return [(unquote_form(name), unquote_form(value)) for name, value in raw_pairs(query)]

@@ -1,0 +1,381 @@
+"""Application Load Balancer with a Lambda target (ELB guide, "Lambda functions as targets")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+
+from lambdaproxy.codecs import _json
+from lambdaproxy.codecs._body import is_text, to_base64
+from lambdaproxy.codecs._codec import Codec, check_result_size, own_words
+from lambdaproxy.codecs._fields import FRAMING, Fields, Naming
+from lambdaproxy.codecs._forwarded import appended, client_of
+from lambdaproxy.codecs._names import LOWER
+from lambdaproxy.codecs._refusals import BadTarget, HeadersTooLarge, NotText, TooManyForwarded, UriTooLong
+from lambdaproxy.codecs._result import (
+    NO_BODY,
+    add_cookies,
+    add_many,
+    add_scalars,
+    decode_body,
+    encode_body,
+    integer_status,
+    lenient_status,
+)
+from lambdaproxy.codecs._reverse import (
+    TEXT_TYPES,
+    event_bytes,
+    grouped,
+    header_pairs,
+    mapping_of,
+    request_of,
+    result_body,
+    result_headers,
+    text_of,
+)
+from lambdaproxy.codecs._text import raw_pairs
+from lambdaproxy.errors import LambdaProxyError, MalformedResult, MethodNotAllowed
+from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
+
+TARGET_GROUP_ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/lambdaproxy/0123456789abcdef"
+
+_REASONS = {
+    400: "Bad Request",
+    401: "Authorization Required",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Not Allowed",
+    413: "Request Entity Too Large",
+    414: "Request-URI Too Large",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    463: "",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Temporarily Unavailable",
+    504: "Gateway Time-out",
+}
+_SERVER = (b"Server", b"awselb/2.0")
+_MEGABYTE = 1024 * 1024
+_LONGEST_TRACE = 7 * 1024
+_SELF = re.compile(r"(^|;)\s*Self=[^;]*")
+
+
+def trace_header(sent: str, fresh: str) -> str:
+    """`X-Amzn-Trace-Id` as ALB hands it on (ELB guide, "Request tracing for your Application Load Balancer").
+
+    A root is made where there is none; a sent root gets our `Self` in front; a sent `Self` is replaced; everything
+    else in the header is kept.
+    """
+    if not sent or len(sent) > _LONGEST_TRACE:
+        return f"Root={fresh}"
+    if "Self=" in sent and _SELF.search(sent):
+        return _SELF.sub(rf"\1Self={fresh}", sent, count=1)
+    if "Root=" in sent:
+        return f"Self={fresh};{sent}"
+    return f"Root={fresh};{sent}"
+
+
+class AlbCodec(Codec):
+    """The dialect `alb`.
+
+    :param multi_value: the target group's attribute `lambda.multi_value_headers.enabled`.
+    :param target_group_arn: goes into the event as it is.
+    :param xff: the load balancer's attribute `routing.http.xff_header_processing.mode`: append, preserve or remove;
+        `replace` names the client only.
+    :param tls_headers: the attribute `routing.http.x_amzn_tls_version_and_cipher_suite.enabled`.
+    :param server: the attribute `routing.http.response.server.enabled`: responses say `Server: awselb/2.0`.
+    """
+
+    name = "alb"
+    column = "alb"
+    aws_body_limit = _MEGABYTE
+    naming = Naming(dropped=FRAMING | {"server"})
+
+    def __init__(
+        self,
+        *,
+        multi_value: bool = False,
+        target_group_arn: str = TARGET_GROUP_ARN,
+        xff: str = "append",
+        tls_headers: bool = False,
+        server: bool = True,
+        errors: str = "aws",
+        limits: str = "none",
+        text_types: Iterable[str] = TEXT_TYPES,
+    ) -> None:
+        super().__init__(errors=errors, limits=limits)
+        self._multi_value = multi_value
+        self._context = {"elb": {"targetGroupArn": target_group_arn}}
+        self._xff = xff
+        self._tls_headers = tls_headers
+        self._server = server
+        self._text_types = tuple(text_types)
+
+    # -- request -> event ----------------------------------------------------------------------------------------
+
+    def encode_request(self, request: Request, match: Match) -> bytes:
+        """The event; `BadRequest` for text that is not UTF-8, as ALB answers 400, and for TRACE."""
+        if request.method == "TRACE":
+            raise MethodNotAllowed("ALB does not take TRACE")
+        if self._limited:
+            self._check_limits(request)
+        try:
+            path, _, query = request.target.decode("ascii").partition("?")
+        except UnicodeDecodeError:
+            raise BadTarget("the request target is not ASCII") from None
+        try:
+            headers = self._many(request) if self._multi_value else self._single(request)
+        except UnicodeDecodeError:
+            raise NotText("a header value is not UTF-8") from None
+        body, encoded = self._body(request, headers) if request.body else ("", False)
+        if self._multi_value:
+            parameters: dict[str, list[str]] = {}
+            for name, value in raw_pairs(query):
+                parameters.setdefault(name, []).append(value)
+            return _json.dumps(
+                {
+                    "requestContext": self._context,
+                    "httpMethod": request.method,
+                    "path": path,
+                    "multiValueQueryStringParameters": parameters,
+                    "multiValueHeaders": _json.sorted_map(headers),
+                    "body": body,
+                    "isBase64Encoded": encoded,
+                }
+            )
+        return _json.dumps(
+            {
+                "requestContext": self._context,
+                "httpMethod": request.method,
+                "path": path,
+                "queryStringParameters": dict(raw_pairs(query)) if query else {},
+                "headers": _json.sorted_map(headers),
+                "body": body,
+                "isBase64Encoded": encoded,
+            }
+        )
+
+    def _single(self, request: Request) -> dict[str, Any]:
+        """Lower-case name -> last value."""
+        headers: dict[str, Any] = {}
+        cookies = None
+        for name, value in request.headers:
+            key = LOWER[name]
+            if key is not None:
+                headers[key] = value.decode()
+            elif len(name) == 6 and name.lower() == b"cookie":
+                cookies = value.decode() if cookies is None else f"{cookies}; {value.decode()}"
+        if cookies is not None:
+            headers["cookie"] = cookies
+        if self._xff != "preserve":
+            headers.pop("x-forwarded-for", None)
+        headers.update(self._own(request, headers.get("x-amzn-trace-id")))
+        return headers
+
+    def _many(self, request: Request) -> dict[str, Any]:
+        """Lower-case name -> all values."""
+        headers: dict[str, list[str]] = {}
+        cookies = []
+        for name, value in request.headers:
+            key = LOWER[name]
+            if key is not None:
+                if key in headers:
+                    headers[key].append(value.decode())
+                else:
+                    headers[key] = [value.decode()]
+            elif len(name) == 6 and name.lower() == b"cookie":
+                cookies.append(value.decode())
+        if cookies:
+            headers["cookie"] = ["; ".join(cookies)]
+        if self._xff != "preserve":
+            headers.pop("x-forwarded-for", None)
+        trace = headers.get("x-amzn-trace-id")
+        for key, text in self._own(request, trace[-1] if trace else None).items():
+            headers[key] = [text]
+        return headers
+
+    def _own(self, request: Request, trace: str | None) -> dict[str, str]:
+        """What the load balancer writes itself, whatever the client sent."""
+        own = {
+            "host": request.host,
+            "x-amzn-trace-id": f"Root={request.trace_id}" if trace is None else trace_header(trace, request.trace_id),
+            "x-forwarded-port": str(request.port),
+            "x-forwarded-proto": request.scheme,
+        }
+        if self._xff == "append":
+            own["x-forwarded-for"] = appended(request, bracket=True)
+        elif self._xff == "replace":
+            own["x-forwarded-for"] = client_of(request)
+        if self._tls_headers and request.tls is not None:
+            own["x-amzn-tls-version"] = request.tls.version
+            own["x-amzn-tls-cipher-suite"] = request.tls.cipher
+        return own
+
+    def _body(self, request: Request, headers: Mapping[str, Any]) -> tuple[str, bool]:
+        if "content-encoding" in headers:
+            return to_base64(request.body), True
+        content_type = headers.get("content-type")
+        if isinstance(content_type, list):
+            content_type = content_type[-1]
+        if not is_text(content_type):
+            return to_base64(request.body), True
+        try:
+            return request.body.decode(), False
+        except UnicodeDecodeError:
+            raise NotText("a body of a text type is not UTF-8") from None
+
+    def _check_limits(self, request: Request) -> None:
+        """1 MB of body, 16 K a line, 64 K of headers, 30 forwarded addresses (ELB guide, quotas)."""
+        super()._check_limits(request)
+        if len(request.method) + len(request.target) + 10 > 16384:
+            raise UriTooLong(f"request line of {len(request.target)} bytes")
+        sizes = [len(name) + len(value) + 4 for name, value in request.headers]
+        if sizes and (max(sizes) > 16384 or sum(sizes) > 65536):
+            raise HeadersTooLarge(f"{sum(sizes)} bytes of headers")
+        if request.forwarded_for.count(",") + 2 > 30:
+            raise TooManyForwarded("more than 30 addresses in X-Forwarded-For")
+
+    # -- result -> response --------------------------------------------------------------------------------------
+
+    def decode_result(self, result: InvocationResult, request: Request, match: Match) -> Response:
+        """The response; what ALB answers with 502 is a `MalformedResult`.
+
+        Null is not absent: `headers`, `body` and `statusDescription` may be left out but not be null. Spellings of
+        one name that differ in case are headers of their own: the one way to set two cookies in single mode.
+        """
+        document = self._load(result)
+        if type(document) is not dict:
+            raise MalformedResult("the result is no JSON object")
+        if self._limited and isinstance(result.payload, bytes):
+            check_result_size(len(result.payload), _MEGABYTE)
+        status = integer_status(document.get("statusCode"))
+        if not isinstance(document.get("statusDescription", ""), str):
+            raise MalformedResult("statusDescription is no string")
+        fields = Fields(self.naming)
+        self._headers(document, fields)
+        encoded = document.get("isBase64Encoded", False)
+        if type(encoded) is not bool:
+            raise MalformedResult("isBase64Encoded is no boolean")
+        text = document.get("body", "")
+        body = decode_body(text) if encoded and type(text) is str else encode_body(text)
+        if status in NO_BODY:
+            body = b""
+        if body and not fields.content_type:
+            fields.add_own(b"Content-Type", b"application/octet-stream")
+        if self._server:
+            fields.add_own(*_SERVER)
+        return Response(status, fields.finished(), body)
+
+    def _headers(self, document: Mapping[str, Any], fields: Fields) -> None:
+        if self._multi_value:
+            many = document.get("multiValueHeaders", {})
+            if type(many) is not dict:
+                raise MalformedResult("multiValueHeaders is no object")
+            for name, values in many.items():
+                if type(values) is not list:
+                    raise MalformedResult("a value of multiValueHeaders is no list")
+                for value in values:
+                    if type(value) is not str:
+                        raise MalformedResult("a value of multiValueHeaders is no list of strings")
+                    fields.add(name, value)
+            return
+        headers = document.get("headers", {})
+        if type(headers) is not dict:
+            raise MalformedResult("headers is no object")
+        for name, value in headers.items():
+            if type(value) is not str:
+                raise MalformedResult("a header value is no string")
+            fields.add(name, value)
+
+    def _prelude(self, document: Mapping[str, Any], fields: Fields) -> int:
+        add_many(fields, document.get("multiValueHeaders"))
+        add_scalars(fields, document.get("headers"))
+        add_cookies(fields, document.get("cookies"))
+        return lenient_status(document.get("statusCode", 200))
+
+    def _own_headers(self, request: Request, fields: Fields) -> None:
+        if self._server:
+            fields.add_own(*_SERVER)
+
+    # -- errors --------------------------------------------------------------------------------------------------
+
+    def _own_status(self, error: LambdaProxyError) -> int | None:
+        if isinstance(error, HeadersTooLarge):
+            return 400
+        return super()._own_status(error)
+
+    def _refusal(self, error: LambdaProxyError, status: int, request: Request) -> tuple[Headers, bytes]:
+        """ALB's page, byte for byte; a sentence is added where the mistake is one that ALB does not know."""
+        title = f"{status} {_REASONS.get(status, '')}".rstrip()
+        words = own_words(error)
+        sentence = f"<center><p>{escape(words)}</p></center>\r\n" if words else ""
+        page = (
+            f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
+            f"{sentence}</body>\r\n</html>\r\n"
+        )
+        headers = ((b"Content-Type", b"text/html"),)
+        return ((_SERVER, *headers) if self._server else headers), page.encode("utf-8")
+
+    # -- event -> request, response -> result --------------------------------------------------------------------
+
+    def decode_event(self, event: Mapping[str, Any]) -> Request:
+        """The request of an ALB event. Lost on the way: the case of header names, in single mode all but the last
+        value of a repeated field, and the order of query parameters with different names that are repeated."""
+        pairs = []
+        many = mapping_of(event, "multiValueQueryStringParameters")
+        if many:
+            for name, values in many.items():
+                if isinstance(values, str) or not isinstance(values, Iterable):
+                    raise ValueError("a value of multiValueQueryStringParameters of the event is no list")
+                pairs.extend([f"{name}={value}" for value in values])
+        else:
+            pairs = [f"{name}={value}" for name, value in mapping_of(event, "queryStringParameters").items()]
+        path = text_of(event, "path", "/")
+        return request_of(
+            method=text_of(event, "httpMethod"),
+            target=f"{path}?{'&'.join(pairs)}" if pairs else path,
+            headers=header_pairs(event),
+            body=event_bytes(event),
+            client=None,
+            request_id=None,
+        )
+
+    def encode_response(self, response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The result, in the mode of the event. Single mode sets several cookies by spelling the name differently;
+        other repeated fields are joined with a comma."""
+        body, encoded = result_body(response, self._text_types)
+        pairs = result_headers(response.headers)
+        result: dict[str, Any] = {"statusCode": response.status, "isBase64Encoded": encoded, "body": body}
+        if "multiValueHeaders" in event or "multiValueQueryStringParameters" in event:
+            result["multiValueHeaders"] = grouped(pairs)
+        else:
+            result["headers"] = single_headers(pairs)
+        return result
+
+
+def spellings(name: str, count: int) -> list[str]:
+    """`count` spellings of a name that differ in case only; ALB in single mode takes them for different fields."""
+    letters = [index for index, letter in enumerate(name) if letter.isalpha()]
+    found = []
+    for number in range(min(count, 2 ** len(letters))):
+        chars = list(name)
+        for bit, index in enumerate(letters):
+            if number >> bit & 1:
+                chars[index] = chars[index].swapcase()
+        found.append("".join(chars))
+    return found
+
+
+def single_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers as a map of single values, without losing a cookie."""
+    headers: dict[str, str] = {}
+    for name, values in grouped(pairs).items():
+        if name.lower() == "set-cookie":
+            headers.update(zip(spellings(name, len(values)), values, strict=False))
+        else:
+            headers[name] = ", ".join(values)
+    return headers

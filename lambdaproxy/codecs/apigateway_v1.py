@@ -1,0 +1,386 @@
+"""API Gateway REST API with a Lambda proxy integration (API Gateway guide, "Lambda proxy integrations")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lambdaproxy.codecs import _json
+from lambdaproxy.codecs._body import media_type, to_base64
+from lambdaproxy.codecs._codec import json_body, own_words
+from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED, Fields, Naming
+from lambdaproxy.codecs._forwarded import client_of, forwarded_for
+from lambdaproxy.codecs._names import Names
+from lambdaproxy.codecs._paths import ALL_METHODS, host_name, parameters_of, resource_of, split, without_stage
+from lambdaproxy.codecs._payload1 import NOBODY, Payload1, Shown, last_of, many_headers, query_maps
+from lambdaproxy.codecs._refusals import BadBase64, ContentTooLong, HeadersTooLarge, UnknownStage
+from lambdaproxy.codecs._result import (
+    NO_BODY,
+    add_cookies,
+    add_many,
+    add_scalars,
+    decode_body,
+    encode_body,
+    flag,
+    lenient_status,
+    multi_values,
+    scalar_text,
+)
+from lambdaproxy.codecs._reverse import TEXT_TYPES
+from lambdaproxy.codecs._stamps import (
+    clock_text,
+    event_trace,
+    gateway_id,
+    made_up_id,
+    milliseconds,
+    response_trace,
+    sent_trace,
+)
+from lambdaproxy.errors import LambdaProxyError, MalformedResult, MethodNotAllowed
+from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
+
+# What API Gateway takes out of a request (recorded on a regional REST API, AWS_PROXY), and Keep-Alive.
+_DROPPED = frozenset(
+    {
+        "connection",
+        "content-length",
+        "content-md5",
+        "expect",
+        "keep-alive",
+        "max-forwards",
+        "proxy-authenticate",
+        "proxy-connection",
+        "server",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "www-authenticate",
+    }
+)
+_CANONICAL = {
+    name.lower(): name
+    for name in (
+        "Authorization",
+        "Host",
+        "User-Agent",
+        "X-Amzn-Trace-Id",
+        "X-Forwarded-For",
+        "X-Forwarded-Port",
+        "X-Forwarded-Proto",
+    )
+}
+
+
+def _show(name: str) -> tuple[str, str] | None:
+    low = name.lower()
+    return None if low in _DROPPED else (_CANONICAL.get(low, name), low)
+
+
+_NAMES: Shown = Names(_show)
+
+_RESULT_KEYS = frozenset({"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"})
+_JSON_TYPE = (b"Content-Type", b"application/json")
+_INTERNAL = (b"InternalServerErrorException", b'{"message": "Internal server error"}')
+_ERRORS: dict[str, tuple[bytes, bytes]] = {
+    "bad-request": (b"BadRequestException", b'{"message":"Bad Request"}'),
+    "not-found": (b"MissingAuthenticationTokenException", b'{"message":"Missing Authentication Token"}'),
+    "too-large": (b"RequestTooLargeException", b'{"message":"Request Too Long"}'),
+    "timeout": (b"InternalServerErrorException", b'{"message": "Endpoint request timed out"}'),
+    "unavailable": (b"ServiceUnavailableException", b'{"message":"Service Unavailable"}'),
+}
+
+
+def matches_type(kind: str, patterns: Iterable[str]) -> bool:
+    """Whether a media type is one of `binaryMediaTypes`: `*/*`, `image/*` or the type itself."""
+    return any(
+        pattern == kind or pattern == "*/*" or (pattern.endswith("/*") and kind.startswith(pattern[:-1]))
+        for pattern in patterns
+    )
+
+
+class RestApiCodec(Payload1):
+    """The dialect `apigateway-v1`.
+
+    :param account: the account's number, in the event.
+    :param api_id: the API's identifier, in the event.
+    :param stage: the name of the stage. Clients send paths without it, the event's `requestContext.path` has it.
+    :param stage_in_path: clients send the stage as the first part of the path; without it they get 403.
+    :param domain: what the event calls the domain; the request's host if None. With a custom domain (one that is not
+        of `execute-api`) `requestContext.path` has no stage.
+    :param binary_media_types: the API's `binaryMediaTypes`; without them no body is ever base64.
+    """
+
+    name = "apigateway-v1"
+    column = "apigateway_v1"
+    own_request_id = True
+    aws_body_limit = 10485760
+    aws_timeout = 29.0
+    method_status = 403
+    naming = Naming(
+        dropped=NOT_REMAPPED | {"x-amzn-requestid", "x-amz-apigw-id", "x-amzn-trace-id"},
+        remapped=REMAPPED,
+    )
+
+    def __init__(
+        self,
+        *,
+        account: str = "123456789012",
+        api_id: str = "lambdaprox",
+        stage: str = "prod",
+        stage_in_path: bool = False,
+        domain: str | None = None,
+        binary_media_types: Iterable[str] = (),
+        deployment_id: str | None = None,
+        resource_id: str | None = None,
+        stage_variables: Mapping[str, str] | None = None,
+        xff: str = "append",
+        errors: str = "aws",
+        limits: str = "none",
+        text_types: Iterable[str] = TEXT_TYPES,
+    ) -> None:
+        super().__init__(errors=errors, limits=limits, text_types=text_types)
+        self._account = account
+        self._api_id = api_id
+        self._stage = stage
+        self._stage_in_path = stage_in_path
+        self._domain = domain
+        self._public_stage = "" if domain is not None and ".execute-api." not in domain else f"/{stage}"
+        self._binary = tuple(pattern.strip().lower() for pattern in binary_media_types)
+        self._always_binary = "*/*" in self._binary
+        self._deployment_id = deployment_id or made_up_id(api_id, 6)
+        self._resource_id = resource_id
+        self._resource_ids: dict[str, str] = {}
+        self._stage_variables = dict(stage_variables) if stage_variables else None
+        self._xff = xff
+
+    # -- request -> event ----------------------------------------------------------------------------------------
+
+    def encode_request(self, request: Request, match: Match) -> bytes:
+        """The event; every key is there, null where there is nothing to say."""
+        if self._limited:
+            self._check_limits(request)
+        path, query = split(request)
+        if self._stage_in_path:
+            context_path = f"/{path.lstrip('/')}"
+            path = without_stage(path, self._stage)
+            resource = resource_of(match, path, self._stage)
+        else:
+            context_path = self._public_stage + path
+            resource = resource_of(match, path, None)
+        trace = sent_trace(request)
+        own = {
+            "Host": request.host,
+            "X-Amzn-Trace-Id": f"Root={request.trace_id}" if trace is None else event_trace(trace, request.trace_id),
+            "X-Forwarded-Port": str(request.port),
+            "X-Forwarded-Proto": request.scheme,
+        }
+        xff = forwarded_for(request, self._xff)
+        if xff is not None:
+            own["X-Forwarded-For"] = xff
+        many = many_headers(request, _NAMES, own)
+        if xff is None:
+            many.pop("X-Forwarded-For", None)
+        headers = last_of(many)
+        method = self._method(request.method, headers, match)
+        parameters, many_parameters = query_maps(query) if query else (None, None)
+        body: str | None = None
+        encoded = False
+        if request.body:
+            body, encoded = self._body(request.body, headers)
+        host = host_name(request.host) if self._domain is None else self._domain
+        return _json.dumps(
+            {
+                "resource": resource,
+                "path": f"/{path.lstrip('/')}",
+                "httpMethod": method,
+                "headers": headers,
+                "multiValueHeaders": many,
+                "queryStringParameters": parameters,
+                "multiValueQueryStringParameters": many_parameters,
+                "pathParameters": parameters_of(match, path),
+                "stageVariables": self._stage_variables,
+                "requestContext": {
+                    "accountId": self._account,
+                    "apiId": self._api_id,
+                    "deploymentId": self._deployment_id,
+                    "domainName": host,
+                    "domainPrefix": host.partition(".")[0],
+                    "extendedRequestId": gateway_id(request.id),
+                    "httpMethod": method,
+                    "identity": {
+                        **NOBODY,
+                        "sourceIp": client_of(request),
+                        "user": None,
+                        "userAgent": headers.get("User-Agent"),
+                        "userArn": None,
+                    },
+                    "path": context_path,
+                    "protocol": "HTTP/1.1",
+                    "requestId": request.id,
+                    "requestTime": clock_text(request.received),
+                    "requestTimeEpoch": milliseconds(request.received),
+                    "resourceId": self._resource(resource),
+                    "resourcePath": resource,
+                    "stage": self._stage,
+                },
+                "body": body,
+                "isBase64Encoded": encoded,
+            }
+        )
+
+    def _method(self, method: str, headers: Mapping[str, str], match: Match) -> str:
+        """The effective method: a POST may be overridden by a header (API Gateway guide, important notes).
+
+        Only what the route takes can be the new method, so that nobody gets around the route's list.
+        """
+        if method == "POST":
+            for name, value in headers.items():
+                if len(name) == 22 and name.lower() == "x-http-method-override":
+                    method = value.strip().upper()
+                    if match.methods and method not in match.methods:
+                        raise MethodNotAllowed("X-HTTP-Method-Override names a method that the route does not take")
+        if method not in ALL_METHODS:
+            raise MethodNotAllowed("a REST API takes DELETE, GET, HEAD, OPTIONS, PATCH, POST and PUT")
+        return method
+
+    def _resource(self, resource: str) -> str:
+        found = self._resource_ids.get(resource)
+        if found is None:
+            found = self._resource_ids[resource] = self._resource_id or made_up_id(self._api_id + resource, 6)
+        return found
+
+    def _body(self, body: bytes, headers: Mapping[str, str]) -> tuple[str, bool]:
+        """Base64 for `binaryMediaTypes` (a body without a type counts as JSON), else UTF-8 with U+FFFD for the rest."""
+        if self._binary:
+            if self._always_binary:
+                return to_base64(body), True
+            kind = "application/json"
+            for name, value in headers.items():
+                if len(name) == 12 and name.lower() == "content-type":
+                    kind = media_type(value)
+            if matches_type(kind, self._binary):
+                return to_base64(body), True
+        return body.decode("utf-8", "replace"), False
+
+    def _check_limits(self, request: Request) -> None:
+        """10 MB of body, 10,240 bytes of headers (API Gateway guide, quotas)."""
+        super()._check_limits(request)
+        size = sum([len(name) + len(value) for name, value in request.headers])
+        if size > 10240:
+            raise HeadersTooLarge(f"{size} bytes of headers")
+
+    def _event_path(self, event: Mapping[str, Any]) -> str:
+        path = super()._event_path(event)
+        return f"/{self._stage}{path}" if self._stage_in_path else path
+
+    # -- result -> response --------------------------------------------------------------------------------------
+
+    def decode_result(self, result: InvocationResult, request: Request, match: Match) -> Response:
+        """The response; `MalformedResult` for any key that a REST API does not know.
+
+        The values of `multiValueHeaders` come first, then the value of the same name in `headers`, unless it is one
+        of them; the spelling in `multiValueHeaders` counts (recorded on AWS in 2024).
+        """
+        document = self._load(result)
+        if type(document) is not dict:
+            raise MalformedResult("the result is no JSON object")
+        if not document.keys() <= _RESULT_KEYS:
+            raise MalformedResult("a key that a REST API does not know")
+        status = document.get("statusCode")
+        status = 200 if status is None else lenient_status(status)
+        fields = Fields(self.naming)
+        many = document.get("multiValueHeaders")
+        if many:
+            self._merge(fields, many, document.get("headers"))
+        else:
+            multi_values(many)
+            add_scalars(fields, document.get("headers"))
+        body = self._result_body(document, request)
+        if status in NO_BODY:
+            body = b""
+        elif not fields.content_type:
+            fields.add_own(*_JSON_TYPE)
+        self._own_headers(request, fields)
+        return Response(status, fields.finished(), body)
+
+    def _merge(self, fields: Fields, many: Any, headers: Any) -> None:
+        multi_values(many)
+        if headers is not None and type(headers) is not dict:
+            raise MalformedResult("headers is no object")
+        single: dict[str, list[tuple[str, str]]] = {}
+        for name, value in (headers or {}).items():
+            text = scalar_text(value)
+            if text is not None:
+                single.setdefault(name.lower(), []).append((name, text))
+        for name, values in many.items():
+            texts = [text for text in map(scalar_text, values) if text is not None]
+            for text in texts:
+                fields.add(name, text)
+            for _, text in single.pop(name.lower(), ()):
+                if text not in texts:
+                    fields.add(name, text)
+        for rest in single.values():
+            for name, text in rest:
+                fields.add(name, text)
+
+    def _result_body(self, document: Mapping[str, Any], request: Request) -> bytes:
+        body = document.get("body")
+        encoded = flag(document.get("isBase64Encoded"))
+        if type(body) is not str:
+            body = scalar_text(body)
+        if not body:
+            return b""
+        if encoded and self._decodes(request):
+            return decode_body(body)
+        return encode_body(body)
+
+    def _decodes(self, request: Request) -> bool:
+        """Whether base64 becomes bytes: always with `*/*`, else if the first type of Accept is a binary one."""
+        if self._always_binary:
+            return True
+        if self._binary:
+            for name, value in request.headers:
+                if len(name) == 6 and name.lower() == b"accept":
+                    return matches_type(media_type(value.decode("latin-1").partition(",")[0]), self._binary)
+        return False
+
+    def _prelude(self, document: Mapping[str, Any], fields: Fields) -> int:
+        add_many(fields, document.get("multiValueHeaders"))
+        add_scalars(fields, document.get("headers"))
+        add_cookies(fields, document.get("cookies"))
+        return lenient_status(document.get("statusCode", 200))
+
+    def _own_headers(self, request: Request, fields: Fields) -> None:
+        fields.items += (
+            (b"x-amzn-RequestId", request.id.encode("latin-1", "replace")),
+            (b"x-amz-apigw-id", gateway_id(request.id).encode("ascii")),
+            (b"X-Amzn-Trace-Id", response_trace(request)),
+        )
+
+    # -- errors --------------------------------------------------------------------------------------------------
+
+    def _own_status(self, error: LambdaProxyError) -> int | None:
+        if isinstance(error, BadBase64) and self._column != "plain":
+            return 500
+        return super()._own_status(error)
+
+    def _refusal(self, error: LambdaProxyError, status: int, request: Request) -> tuple[Headers, bytes]:
+        """The gateway's JSON, with its kind in `x-amzn-ErrorType`; its own texts have a space, templates have none."""
+        kind, body = _ERRORS.get(error.outcome, _INTERNAL)
+        content_type = b"application/json"
+        words = own_words(error)
+        if words is not None:
+            kind, body = b"BadRequestException", json_body("message", words)
+        elif isinstance(error, UnknownStage):
+            kind, body = b"ForbiddenException", b'{"message":"Forbidden"}'
+        elif isinstance(error, MethodNotAllowed):
+            kind, body = _ERRORS["not-found"]
+        elif isinstance(error, ContentTooLong):
+            content_type, body = b"text/*", b"HTTP content length exceeded 10485760 bytes."
+        return (
+            (b"x-amzn-RequestId", request.id.encode("latin-1", "replace")),
+            (b"x-amzn-ErrorType", kind),
+            (b"x-amz-apigw-id", gateway_id(request.id).encode("ascii")),
+            (b"Content-Type", content_type),
+        ), body

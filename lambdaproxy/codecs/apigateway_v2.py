@@ -1,0 +1,200 @@
+"""API Gateway HTTP API, payload format 2.0 (API Gateway guide, "Lambda proxy integrations for HTTP APIs")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from lambdaproxy.codecs import _json
+from lambdaproxy.codecs._body import event_body
+from lambdaproxy.codecs._fields import Fields
+from lambdaproxy.codecs._forwarded import client_of, forwarded_for
+from lambdaproxy.codecs._http_api import JSON_TYPE, TEXT_PLAIN, HttpApi
+from lambdaproxy.codecs._paths import host_name, parameters_of, route_key, split, without_stage
+from lambdaproxy.codecs._payload2 import cookie_list, joined_headers, joined_query, request_from, result_of
+from lambdaproxy.codecs._result import (
+    NO_BODY,
+    add_cookies,
+    add_scalars,
+    decode_body,
+    encode_body,
+    flag,
+    lenient_status,
+    scalar_text,
+)
+from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
+from lambdaproxy.codecs._stamps import clock_text, event_trace, gateway_id, milliseconds
+from lambdaproxy.codecs._text import unquote
+from lambdaproxy.messages import InvocationResult, Match, Request, Response
+
+# What stays as it is when a decoded path becomes a request target again.
+_SAFE_IN_PATH = "/:@!$&'()*+,;=~-._"
+
+
+class HttpApiCodec(HttpApi):
+    """The dialect `apigateway-v2`.
+
+    :param account: the account's number, in the event.
+    :param api_id: the API's identifier, in the event.
+    :param stage: the name of the stage; unless it is `$default`, the event's paths begin with it.
+    :param stage_in_path: clients send the stage as the first part of the path; without it they get 404.
+    :param domain: what the event calls the domain; the request's host if None.
+    """
+
+    def __init__(
+        self,
+        *,
+        account: str = "123456789012",
+        api_id: str = "lambdaprox",
+        stage: str = "$default",
+        stage_in_path: bool = False,
+        domain: str | None = None,
+        stage_variables: Mapping[str, str] | None = None,
+        xff: str = "append",
+        errors: str = "aws",
+        limits: str = "none",
+        text_types: Iterable[str] = TEXT_TYPES,
+    ) -> None:
+        super().__init__(errors=errors, limits=limits)
+        self._account = account
+        self._api_id = api_id
+        self._stage = stage
+        self._prefix = "" if stage == "$default" else f"/{stage}"
+        self._stage_in_path = stage_in_path and stage != "$default"
+        self._domain = domain
+        self._stage_variables = dict(stage_variables) if stage_variables else None
+        self._xff = xff
+        self._text_types = tuple(text_types)
+
+    # -- request -> event ----------------------------------------------------------------------------------------
+
+    def encode_request(self, request: Request, match: Match) -> bytes:
+        """The event; `cookies`, `queryStringParameters`, `pathParameters`, `stageVariables` and `body` are absent where
+        there is nothing to say, never null."""
+        if self._limited:
+            self._check_limits(request)
+        path, query = split(request)
+        if self._stage_in_path:
+            path = without_stage(path, self._stage)
+        raw_path = self._prefix + path
+        if "%" in raw_path:
+            # The path is decoded, and cut at a question mark that comes out.
+            raw_path = unquote(raw_path).partition("?")[0]
+        headers, cookies = joined_headers(request)
+        trace = headers.get("x-amzn-trace-id")
+        headers["host"] = request.host
+        headers["x-amzn-trace-id"] = (
+            f"Root={request.trace_id}" if trace is None else event_trace(trace, request.trace_id)
+        )
+        headers["x-forwarded-port"] = str(request.port)
+        headers["x-forwarded-proto"] = request.scheme
+        xff = forwarded_for(request, self._xff)
+        if xff is not None:
+            headers["x-forwarded-for"] = xff
+        else:
+            headers.pop("x-forwarded-for", None)
+        key = self._route_key(match)
+        event: dict[str, Any] = {
+            "version": "2.0",
+            "routeKey": key,
+            "rawPath": raw_path,
+            "rawQueryString": query,
+        }
+        if cookies is not None:
+            event["cookies"] = cookie_list(cookies)
+        event["headers"] = _json.sorted_map(headers)
+        if query:
+            parameters = joined_query(query)
+            if parameters:
+                event["queryStringParameters"] = parameters
+        host = host_name(request.host) if self._domain is None else self._domain
+        event["requestContext"] = {
+            "accountId": self._account,
+            "apiId": self._api_id,
+            "domainName": host,
+            "domainPrefix": host.partition(".")[0],
+            "http": {
+                "method": request.method,
+                "path": raw_path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": client_of(request),
+                "userAgent": headers.get("user-agent", ""),
+            },
+            "requestId": gateway_id(request.id),
+            "routeKey": key,
+            "stage": self._stage,
+            "time": clock_text(request.received),
+            "timeEpoch": milliseconds(request.received),
+        }
+        encoded = False
+        if request.body:
+            event["body"], encoded = event_body(
+                request.body, headers.get("content-type"), "content-encoding" in headers
+            )
+        if match.template is not None:
+            path_parameters = parameters_of(match, path)
+            if path_parameters:
+                event["pathParameters"] = {name: unquote(value) for name, value in path_parameters.items()}
+        event["isBase64Encoded"] = encoded
+        if self._stage_variables:
+            event["stageVariables"] = self._stage_variables
+        return _json.dumps(event)
+
+    def _route_key(self, match: Match) -> str:
+        return "$default" if match.template is None else route_key(match, self._stage if self._stage_in_path else None)
+
+    # -- result -> response --------------------------------------------------------------------------------------
+
+    def decode_result(self, result: InvocationResult, request: Request, match: Match) -> Response:
+        """The response. An object with `statusCode` says what to send; any other JSON document is itself the body,
+        status 200, a string without its quotes and everything else byte for byte."""
+        document = self._load(result)
+        fields = Fields(self.naming)
+        status = 200
+        if type(document) is dict and document.get("statusCode") is not None:
+            status = lenient_status(document["statusCode"])
+            body = self._interpret(document, fields)
+            if status in NO_BODY:
+                body = b""
+            elif not fields.content_type:
+                fields.items.append(TEXT_PLAIN)
+        else:
+            assert isinstance(result.payload, bytes)
+            body = encode_body(document) if type(document) is str else result.payload
+            fields.items.append(JSON_TYPE)
+        fields.items.append((b"Apigw-Requestid", gateway_id(request.id).encode("ascii")))
+        return Response(status, fields.finished(), body)
+
+    def _interpret(self, document: Mapping[str, Any], fields: Fields) -> bytes:
+        """Cookies come before a Set-Cookie of `headers`; nulls are as good as absent."""
+        cookies = document.get("cookies")
+        if cookies is not None:
+            add_cookies(fields, cookies)
+        add_scalars(fields, document.get("headers"))
+        encoded = flag(document.get("isBase64Encoded"))
+        body = document.get("body")
+        if type(body) is not str:
+            body = scalar_text(body)
+        if not body:
+            return b""
+        return decode_body(body) if encoded else encode_body(body)
+
+    def _prelude(self, document: Mapping[str, Any], fields: Fields) -> int:
+        add_cookies(fields, document.get("cookies"))
+        add_scalars(fields, document.get("headers"))
+        return lenient_status(document.get("statusCode", 200))
+
+    # -- event -> request, response -> result --------------------------------------------------------------------
+
+    def decode_event(self, event: Mapping[str, Any]) -> Request:
+        """The request of the event. Lost on the way: how the path was encoded (`%2F` has become `/`, and a path is cut
+        at an encoded question mark), the case of header names, and where the values of a repeated field ended."""
+        path = text_of(event, "rawPath", "/")
+        if self._prefix and not self._stage_in_path and path.startswith(f"{self._prefix}/"):
+            path = path[len(self._prefix) :]
+        return request_from(event, quote(path, safe=_SAFE_IN_PATH, errors="surrogatepass"))
+
+    def encode_response(self, response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The result; repeated fields other than Set-Cookie are joined."""
+        return result_of(response, self._text_types)

@@ -1,0 +1,216 @@
+"""API Gateway HTTP API, payload format 1.0: the fifth dialect, a REST event seen through an HTTP API.
+
+What differs from a REST API was recorded on AWS (2022, 2025): `version` is there, the path has the stage, path and
+path parameters are decoded in the context, Content-Length is kept, and of a header given both ways the single value
+comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lambdaproxy.codecs import _json
+from lambdaproxy.codecs._body import event_body
+from lambdaproxy.codecs._fields import Fields
+from lambdaproxy.codecs._forwarded import client_of, forwarded_for
+from lambdaproxy.codecs._http_api import TEXT_PLAIN, HttpApi
+from lambdaproxy.codecs._names import Names, is_hop_by_hop
+from lambdaproxy.codecs._paths import host_name, parameters_of, resource_of, route_key, split, without_stage
+from lambdaproxy.codecs._payload1 import NOBODY, Payload1, Shown, last_of, many_headers, query_maps
+from lambdaproxy.codecs._result import (
+    NO_BODY,
+    add_cookies,
+    add_many,
+    add_scalars,
+    decode_body,
+    encode_body,
+    flag,
+    lenient_status,
+    scalar_text,
+)
+from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
+from lambdaproxy.codecs._stamps import clock_text, event_trace, gateway_id, milliseconds, sent_trace
+from lambdaproxy.codecs._text import unquote
+from lambdaproxy.errors import MalformedResult
+from lambdaproxy.messages import InvocationResult, Match, Request, Response
+
+_CANONICAL = {
+    name.lower(): name
+    for name in (
+        "Content-Length",
+        "Content-Type",
+        "Host",
+        "User-Agent",
+        "X-Amzn-Trace-Id",
+        "X-Forwarded-For",
+        "X-Forwarded-Port",
+        "X-Forwarded-Proto",
+    )
+}
+
+
+def _show(name: str) -> tuple[str, str] | None:
+    low = name.lower()
+    return None if is_hop_by_hop(low) else (_CANONICAL.get(low, name), low)
+
+
+_NAMES: Shown = Names(_show)
+
+
+class HttpApiPayload1Codec(HttpApi, Payload1):
+    """The dialect `apigateway-v2:payload=1.0`; the parameters are those of `HttpApiCodec`."""
+
+    def __init__(
+        self,
+        *,
+        account: str = "123456789012",
+        api_id: str = "lambdaprox",
+        stage: str = "$default",
+        stage_in_path: bool = False,
+        domain: str | None = None,
+        stage_variables: Mapping[str, str] | None = None,
+        xff: str = "append",
+        errors: str = "aws",
+        limits: str = "none",
+        text_types: Iterable[str] = TEXT_TYPES,
+    ) -> None:
+        super().__init__(errors=errors, limits=limits, text_types=text_types)
+        self._account = account
+        self._api_id = api_id
+        self._stage = stage
+        self._prefix = "" if stage == "$default" else f"/{stage}"
+        self._stage_in_path = stage_in_path and stage != "$default"
+        self._domain = domain
+        self._stage_variables = dict(stage_variables) if stage_variables else None
+        self._xff = xff
+
+    def encode_request(self, request: Request, match: Match) -> bytes:
+        """The event; every key is there, null where there is nothing to say."""
+        if self._limited:
+            self._check_limits(request)
+        path, query = split(request)
+        stage = self._stage if self._stage_in_path else None
+        if stage is not None:
+            path = without_stage(path, stage)
+        trace = sent_trace(request)
+        own = {
+            "Host": request.host,
+            "X-Amzn-Trace-Id": f"Root={request.trace_id}" if trace is None else event_trace(trace, request.trace_id),
+            "X-Forwarded-Port": str(request.port),
+            "X-Forwarded-Proto": request.scheme,
+        }
+        xff = forwarded_for(request, self._xff)
+        if xff is not None:
+            own["X-Forwarded-For"] = xff
+        many = many_headers(request, _NAMES, own)
+        if xff is None:
+            many.pop("X-Forwarded-For", None)
+        headers = last_of(many)
+        parameters, many_parameters = query_maps(query) if query else (None, None)
+        path_parameters = parameters_of(match, path)
+        if path_parameters:
+            path_parameters = {name: unquote(value) for name, value in path_parameters.items()}
+        body: str | None = None
+        encoded = False
+        if request.body:
+            compressed = any(len(name) == 16 and name.lower() == "content-encoding" for name in headers)
+            body, encoded = event_body(request.body, headers.get("Content-Type"), compressed)
+        # Without a route it is the API's $default that takes the request: that is what AWS calls the resource then.
+        resource = "$default" if match.template is None else resource_of(match, path, stage)
+        identifier = gateway_id(request.id)
+        host = host_name(request.host) if self._domain is None else self._domain
+        return _json.dumps(
+            {
+                "version": "1.0",
+                "resource": resource,
+                "path": self._prefix + path,
+                "httpMethod": request.method,
+                "headers": headers,
+                "multiValueHeaders": many,
+                "queryStringParameters": parameters,
+                "multiValueQueryStringParameters": many_parameters,
+                "requestContext": {
+                    "accountId": self._account,
+                    "apiId": self._api_id,
+                    "domainName": host,
+                    "domainPrefix": host.partition(".")[0],
+                    "extendedRequestId": identifier,
+                    "httpMethod": request.method,
+                    "identity": {
+                        **NOBODY,
+                        "cognitoAmr": None,
+                        "sourceIp": client_of(request),
+                        "user": None,
+                        "userAgent": headers.get("User-Agent", ""),
+                        "userArn": None,
+                    },
+                    "path": unquote(self._prefix + path),
+                    "protocol": "HTTP/1.1",
+                    "requestId": identifier,
+                    "requestTime": clock_text(request.received),
+                    "requestTimeEpoch": milliseconds(request.received),
+                    "resourceId": route_key(match, stage),
+                    "resourcePath": resource,
+                    "stage": self._stage,
+                },
+                "pathParameters": path_parameters if match.template is not None else None,
+                "stageVariables": self._stage_variables,
+                "body": body,
+                "isBase64Encoded": encoded,
+            }
+        )
+
+    def _event_path(self, event: Mapping[str, Any]) -> str:
+        path = text_of(event, "path", "/")
+        if self._prefix and not self._stage_in_path and path.startswith(f"{self._prefix}/"):
+            return path[len(self._prefix) :]
+        return path
+
+    def decode_result(self, result: InvocationResult, request: Request, match: Match) -> Response:
+        """The response; `statusCode` is required, unknown keys are ignored, base64 is always decoded."""
+        document = self._load(result)
+        if type(document) is not dict:
+            raise MalformedResult("the result is no JSON object")
+        status = lenient_status(document.get("statusCode"))
+        fields = Fields(self.naming)
+        headers = document.get("headers")
+        many = document.get("multiValueHeaders")
+        if many and headers:
+            _merge(fields, headers, many)
+        else:
+            add_scalars(fields, headers)
+            add_many(fields, many)
+        encoded = flag(document.get("isBase64Encoded"))
+        text = scalar_text(document.get("body"))
+        body = b""
+        if text:
+            body = decode_body(text) if encoded else encode_body(text)
+        if status in NO_BODY:
+            body = b""
+        elif not fields.content_type:
+            fields.items.append(TEXT_PLAIN)
+        self._own_headers(request, fields)
+        return Response(status, fields.finished(), body)
+
+    def _prelude(self, document: Mapping[str, Any], fields: Fields) -> int:
+        add_scalars(fields, document.get("headers"))
+        add_many(fields, document.get("multiValueHeaders"))
+        add_cookies(fields, document.get("cookies"))
+        return lenient_status(document.get("statusCode", 200))
+
+
+def _merge(fields: Fields, headers: Any, many: Any) -> None:
+    """The single value of a name, then its other values: the opposite of a REST API's order."""
+    if type(headers) is not dict:
+        raise MalformedResult("headers is no object")
+    if type(many) is not dict:
+        raise MalformedResult("multiValueHeaders is no object")
+    rest = {name.lower(): name for name in many}
+    for name, value in headers.items():
+        add_scalars(fields, {name: value})
+        other = rest.pop(name.lower(), None)
+        if other is not None:
+            add_many(fields, {other: many[other]})
+    for name in rest.values():
+        add_many(fields, {name: many[name]})

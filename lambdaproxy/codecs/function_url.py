@@ -1,0 +1,237 @@
+"""Lambda function URL (Lambda guide, "Invoking Lambda function URLs")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lambdaproxy.codecs import _json
+from lambdaproxy.codecs._body import event_body
+from lambdaproxy.codecs._codec import Codec, json_body, own_words
+from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED_LOWER, Fields, Naming
+from lambdaproxy.codecs._forwarded import client_of, forwarded_for
+from lambdaproxy.codecs._paths import ALL_METHODS, host_name, split
+from lambdaproxy.codecs._payload2 import cookie_list, joined_headers, joined_query, request_from, result_of
+from lambdaproxy.codecs._result import NO_BODY, add_cookies, decode_body, encode_body, flag, lenient_status, scalar_text
+from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
+from lambdaproxy.codecs._stamps import clock_text, event_trace, milliseconds, response_trace
+from lambdaproxy.codecs._text import unquote
+from lambdaproxy.errors import LambdaProxyError, MalformedResult, MethodNotAllowed
+from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
+
+_JSON_TYPE = (b"Content-Type", b"application/json")
+_FORBIDDEN = (
+    b'{"Message":"Forbidden. For troubleshooting Function URL authorization issues, see: '
+    b'https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"}'
+)
+_ERRORS: dict[str, tuple[bytes | None, bytes]] = {
+    "bad-request": (b"BadRequestException", b'{"Message":"Bad Request"}'),
+    "not-found": (b"AccessDeniedException", _FORBIDDEN),
+    "too-large": (
+        b"RequestEntityTooLargeException",
+        b'{"Message":"Request must be smaller than 6291456 bytes for the InvokeFunction operation"}',
+    ),
+    "throttled": (b"TooManyRequestsException", b'{"message":"Rate Exceeded."}'),
+    "unavailable": (b"ServiceUnavailableException", b'{"Message":"Service Unavailable"}'),
+}
+_INTERNAL: tuple[bytes | None, bytes] = (None, b"Internal Server Error")
+
+
+class FunctionUrlCodec(Codec):
+    """The dialect `function-url`.
+
+    :param account: `anonymous`, as for a URL with AuthType NONE; a number otherwise.
+    :param url_id: the URL's identifier, in the event; the first label of the domain if None.
+    :param domain: what the event calls the domain; the request's host if None. Functions that look for
+        `.lambda-url.` in it need one set.
+    :param tls_version: and `tls_cipher`: what the event says where TLS ended in front of us. With TLS of our own the
+        true ones stand there, without TLS none.
+    :param xff: `replace` names the client only; `append`, `preserve` and `remove` as elsewhere.
+    """
+
+    name = "function-url"
+    column = "function_url"
+    own_request_id = True
+    aws_timeout = 900.0
+    naming = Naming(dropped=NOT_REMAPPED | {"x-amzn-requestid", "x-amzn-trace-id"}, remapped=REMAPPED_LOWER)
+
+    def __init__(
+        self,
+        *,
+        account: str = "anonymous",
+        url_id: str | None = None,
+        domain: str | None = None,
+        tls_version: str = "TLSv1.3",
+        tls_cipher: str = "TLS_AES_128_GCM_SHA256",
+        xff: str = "replace",
+        errors: str = "aws",
+        limits: str = "none",
+        text_types: Iterable[str] = TEXT_TYPES,
+    ) -> None:
+        super().__init__(errors=errors, limits=limits)
+        self._account = account
+        self._url_id = url_id
+        self._domain = domain
+        self._tls = (tls_version, tls_cipher)
+        self._xff = xff
+        self._text_types = tuple(text_types)
+
+    # -- request -> event ----------------------------------------------------------------------------------------
+
+    def encode_request(self, request: Request, match: Match) -> bytes:
+        """The event; `cookies`, `queryStringParameters` and `body` are absent where there is nothing to say."""
+        if request.method not in ALL_METHODS:
+            raise MethodNotAllowed("a function URL takes DELETE, GET, HEAD, OPTIONS, PATCH, POST and PUT")
+        path, query = split(request)
+        if path.startswith("//"):
+            path = f"/{path.lstrip('/')}"
+        headers, cookies = joined_headers(request)
+        trace = headers.get("x-amzn-trace-id")
+        headers["host"] = request.host
+        headers["x-amzn-trace-id"] = (
+            f"Root={request.trace_id}" if trace is None else event_trace(trace, request.trace_id)
+        )
+        headers["x-forwarded-port"] = str(request.port)
+        headers["x-forwarded-proto"] = request.scheme
+        xff = forwarded_for(request, self._xff)
+        if xff is not None:
+            headers["x-forwarded-for"] = xff
+        else:
+            headers.pop("x-forwarded-for", None)
+        if request.tls is not None:
+            headers["x-amzn-tls-version"] = request.tls.version
+            headers["x-amzn-tls-cipher-suite"] = request.tls.cipher
+        elif request.scheme == "https":
+            headers["x-amzn-tls-version"], headers["x-amzn-tls-cipher-suite"] = self._tls
+        else:
+            headers.pop("x-amzn-tls-version", None)
+            headers.pop("x-amzn-tls-cipher-suite", None)
+        event: dict[str, Any] = {"version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query}
+        if cookies is not None:
+            event["cookies"] = cookie_list(cookies)
+            headers["cookie"] = cookies
+        event["headers"] = _json.sorted_map(headers)
+        if query:
+            parameters = joined_query(query)
+            if parameters:
+                event["queryStringParameters"] = parameters
+        host = host_name(request.host) if self._domain is None else self._domain
+        prefix = host.partition(".")[0]
+        event["requestContext"] = {
+            "accountId": self._account,
+            "apiId": self._url_id or prefix,
+            "domainName": host,
+            "domainPrefix": prefix,
+            "http": {
+                "method": request.method,
+                "path": unquote(path),
+                "protocol": "HTTP/1.1",
+                "sourceIp": client_of(request),
+                "userAgent": headers.get("user-agent", ""),
+            },
+            "requestId": request.id,
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": clock_text(request.received),
+            "timeEpoch": milliseconds(request.received),
+        }
+        encoded = False
+        if request.body:
+            event["body"], encoded = event_body(
+                request.body, headers.get("content-type"), "content-encoding" in headers
+            )
+        event["isBase64Encoded"] = encoded
+        return _json.dumps(event)
+
+    # -- result -> response --------------------------------------------------------------------------------------
+
+    def decode_result(self, result: InvocationResult, request: Request, match: Match) -> Response:
+        """The response. An object with `statusCode` says what to send; any other JSON document is itself the body,
+        status 200, written without spaces, a string without its quotes (recorded on AWS in 2025)."""
+        document = self._load(result)
+        fields = Fields(self.naming)
+        status = 200
+        if type(document) is dict and document.get("statusCode") is not None:
+            status = lenient_status(document["statusCode"])
+            body = self._interpret(document, fields)
+        elif type(document) is str:
+            body = encode_body(document)
+        else:
+            assert isinstance(result.payload, bytes)
+            body = _json.compact(result.payload)
+        if status in NO_BODY:
+            body = b""
+        elif not fields.content_type:
+            fields.items.append(_JSON_TYPE)
+        self._own_headers(request, fields)
+        return Response(status, fields.finished(), body)
+
+    def _interpret(self, document: Mapping[str, Any], fields: Fields) -> bytes:
+        """A body that is an object or a list goes out as JSON."""
+        cookies = document.get("cookies")
+        if cookies is not None:
+            add_cookies(fields, cookies)
+        _add_strings(fields, document.get("headers"))
+        encoded = flag(document.get("isBase64Encoded"))
+        body = document.get("body")
+        if type(body) is dict or type(body) is list:
+            try:
+                return _json.dumps(body)
+            except (TypeError, ValueError, RecursionError):
+                raise MalformedResult("body nests too deeply or holds a number that is too large") from None
+        text = scalar_text(body)
+        if not text:
+            return b""
+        return decode_body(text) if encoded else encode_body(text)
+
+    def _prelude(self, document: Mapping[str, Any], fields: Fields) -> int:
+        add_cookies(fields, document.get("cookies"))
+        _add_strings(fields, document.get("headers"))
+        return lenient_status(document.get("statusCode", 200))
+
+    def _own_headers(self, request: Request, fields: Fields) -> None:
+        fields.items += (
+            (b"x-amzn-RequestId", request.id.encode("latin-1", "replace")),
+            (b"X-Amzn-Trace-Id", response_trace(request)),
+        )
+
+    # -- errors --------------------------------------------------------------------------------------------------
+
+    def _refusal(self, error: LambdaProxyError, status: int, request: Request) -> tuple[Headers, bytes]:
+        """JSON with `Message` and its kind in `x-amzn-ErrorType`; for whatever the function did wrong a bare text."""
+        kind, body = _ERRORS.get(error.outcome, _INTERNAL)
+        words = own_words(error)
+        if words is None and isinstance(error, MethodNotAllowed):
+            words = "Method Not Allowed"
+        if words is not None:
+            kind, body = b"BadRequestException", json_body("Message", words)
+        headers: list[tuple[bytes, bytes]] = [
+            _JSON_TYPE,
+            (b"x-amzn-RequestId", request.id.encode("latin-1", "replace")),
+        ]
+        if kind is not None:
+            headers.append((b"x-amzn-ErrorType", kind))
+        return tuple(headers), body
+
+    # -- event -> request, response -> result --------------------------------------------------------------------
+
+    def decode_event(self, event: Mapping[str, Any]) -> Request:
+        """The request of the event. Lost on the way: slashes before the first one, the case of header names, and where
+        the values of a repeated field ended."""
+        return request_from(event, text_of(event, "rawPath", "/"))
+
+    def encode_response(self, response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The result; repeated fields other than Set-Cookie are joined."""
+        return result_of(response, self._text_types)
+
+
+def _add_strings(fields: Fields, headers: Any) -> None:
+    """Add `headers`, an object of strings or null; nothing is known of other values, so they are refused."""
+    if headers is None:
+        return
+    if type(headers) is not dict:
+        raise MalformedResult("headers is no object")
+    for name, value in headers.items():
+        if type(value) is not str:
+            raise MalformedResult("a header value is no string")
+        fields.add(name, value)

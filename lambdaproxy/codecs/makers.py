@@ -1,0 +1,195 @@
+"""The makers of the built-in codecs: what `--format` may name, with their options. Cheap to import."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from zope.interface import implementer
+
+from lambdaproxy.interfaces import IEventCodec, IEventCodecMaker, Option
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}, not {text!r}")
+        return text
+
+    return parse
+
+
+def _yes_no(text: str) -> bool:
+    known = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+    try:
+        return known[text.lower()]
+    except KeyError:
+        raise ValueError(f"must be yes or no, not {text!r}") from None
+
+
+def _matching(pattern: str, what: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern)
+
+    def parse(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(f"{text!r} is no {what}")
+        return text
+
+    return parse
+
+
+_arn = _matching(r"arn:[!-~]+", "ARN")
+_account = _matching(r"[0-9]{12}", "account number of 12 digits")
+_url_account = _matching(r"[0-9]{12}|anonymous", "account number of 12 digits, nor `anonymous`")
+_identifier = _matching(r"[A-Za-z0-9-]{1,64}", "identifier (letters, digits and hyphens)")
+_stage = _matching(r"[A-Za-z0-9_-]{1,128}", "stage name (letters, digits, hyphens and underscores)")
+_http_stage = _matching(r"\$default|[A-Za-z0-9_-]{1,128}", "stage name (`$default`, or letters, digits, - and _)")
+_domain = _matching(r"[A-Za-z0-9.-]{1,253}", "domain name")
+_media_type = _matching(r"[!-~]+/[!-~]+", "media type such as image/png, image/* or */*")
+_word = _matching(r"[!-~]{1,64}", "name without spaces")
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[A-Za-z0-9_]+", name):
+        raise ValueError(f"{text!r} is no NAME=VALUE")
+    return name, value
+
+
+_ERRORS = Option(
+    "errors",
+    _choice("aws", "plain"),
+    "aws",
+    "aws: the statuses of the AWS service; plain: the same for every format (throttle and overload 503, time-out 504)",
+)
+_LIMITS = Option("limits", _choice("none", "aws"), "none", "aws: apply the service's size limits, with its errors")
+
+
+def _xff(default: str, *choices: str) -> Option:
+    return Option("xff", _choice(*choices), default, "X-Forwarded-For in the event: " + ", ".join(choices))
+
+
+_API_OPTIONS = (
+    Option("account", _account, "123456789012", "account number in the event"),
+    Option("api_id", _identifier, "lambdaprox", "API identifier in the event"),
+    Option("domain", _domain, None, "domain name in the event (default: the request's host)"),
+    Option("stage_in_path", _yes_no, False, "clients send the stage as the first part of the path"),
+    Option("stage_variables", _variable, (), "NAME=VALUE, repeatable", multiple=True),
+    _xff("append", "append", "preserve", "remove", "replace"),
+    _ERRORS,
+    _LIMITS,
+)
+
+
+def _check_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as keyword arguments of a codec."""
+    arguments = dict(options)
+    if "stage_variables" in arguments:
+        arguments["stage_variables"] = dict(arguments["stage_variables"])
+    return arguments
+
+
+@implementer(IEventCodecMaker)
+class AlbMaker:
+    """Makes `alb` codecs."""
+
+    name = "alb"
+    help = "Application Load Balancer with a Lambda target group"
+    options = (
+        Option("multi_value", _yes_no, False, "multi-value headers, as the target group's attribute says"),
+        Option(
+            "target_group_arn",
+            _arn,
+            "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/lambdaproxy/0123456789abcdef",
+            "ARN of the target group in the event",
+        ),
+        _xff("append", "append", "preserve", "remove", "replace"),
+        Option("tls_headers", _yes_no, False, "add x-amzn-tls-version and x-amzn-tls-cipher-suite"),
+        Option("server", _yes_no, True, "responses say `Server: awselb/2.0`"),
+        _ERRORS,
+        _LIMITS,
+    )
+
+    def make(self, options: Mapping[str, Any]) -> IEventCodec:
+        """An `AlbCodec`."""
+        from lambdaproxy.codecs._implements import AlbCodec
+
+        return AlbCodec(**_check_options(options))
+
+
+@implementer(IEventCodecMaker)
+class RestApiMaker:
+    """Makes `apigateway-v1` codecs."""
+
+    name = "apigateway-v1"
+    help = "API Gateway REST API with a Lambda proxy integration (payload 1.0)"
+    options = (
+        *_API_OPTIONS,
+        Option("stage", _stage, "prod", "name of the stage"),
+        Option("binary_media_types", _media_type, (), "media types whose bodies are binary, repeatable", multiple=True),
+        Option("deployment_id", _identifier, None, "deployment identifier in the event (default: made up)"),
+        Option("resource_id", _identifier, None, "resource identifier in the event (default: made up, one per route)"),
+    )
+
+    def make(self, options: Mapping[str, Any]) -> IEventCodec:
+        """A `RestApiCodec`."""
+        from lambdaproxy.codecs._implements import RestApiCodec
+
+        return RestApiCodec(**_check_options(options))
+
+
+@implementer(IEventCodecMaker)
+class HttpApiMaker:
+    """Makes `apigateway-v2` codecs, for either payload format."""
+
+    name = "apigateway-v2"
+    help = "API Gateway HTTP API (payload 2.0, or 1.0)"
+    options = (
+        Option("payload", _choice("2.0", "1.0"), "2.0", "payload format version"),
+        *_API_OPTIONS,
+        Option("stage", _http_stage, "$default", "name of the stage"),
+    )
+
+    def make(self, options: Mapping[str, Any]) -> IEventCodec:
+        """An `HttpApiCodec` or an `HttpApiPayload1Codec`; `ValueError` for the stage `$default` in a path."""
+        from lambdaproxy.codecs._implements import HttpApiCodec, HttpApiPayload1Codec
+
+        arguments = _check_options(options)
+        if arguments["stage_in_path"] and arguments["stage"] == "$default":
+            raise ValueError("stage_in_path needs a stage: $default is in no path")
+        if arguments.pop("payload") == "1.0":
+            return HttpApiPayload1Codec(**arguments)
+        return HttpApiCodec(**arguments)
+
+
+@implementer(IEventCodecMaker)
+class FunctionUrlMaker:
+    """Makes `function-url` codecs."""
+
+    name = "function-url"
+    help = "Lambda function URL"
+    options = (
+        Option("account", _url_account, "anonymous", "account in the event: anonymous, or 12 digits"),
+        Option("url_id", _identifier, None, "URL identifier in the event (default: first label of the domain)"),
+        Option("domain", _domain, None, "domain name in the event (default: the request's host)"),
+        Option("tls_version", _word, "TLSv1.3", "x-amzn-tls-version where TLS ended in front of us"),
+        Option("tls_cipher", _word, "TLS_AES_128_GCM_SHA256", "x-amzn-tls-cipher-suite, likewise"),
+        _xff("replace", "replace", "append", "preserve", "remove"),
+        _ERRORS,
+        _LIMITS,
+    )
+
+    def make(self, options: Mapping[str, Any]) -> IEventCodec:
+        """A `FunctionUrlCodec`."""
+        from lambdaproxy.codecs._implements import FunctionUrlCodec
+
+        return FunctionUrlCodec(**_check_options(options))
+
+
+alb = AlbMaker()
+apigateway_v1 = RestApiMaker()
+apigateway_v2 = HttpApiMaker()
+function_url = FunctionUrlMaker()
+
+MAKERS = (alb, apigateway_v1, apigateway_v2, function_url)
