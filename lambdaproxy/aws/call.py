@@ -1,0 +1,410 @@
+"""One invocation on its way: place, keys, connection, attempts, answer; every step can end it, exactly once."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from lambdaproxy.aws import answers, retry
+from lambdaproxy.aws.answers import Refusal
+from lambdaproxy.aws.connection import Connection, Lost
+from lambdaproxy.aws.stream import StreamBody
+from lambdaproxy.errors import (
+    ConnectionFailed,
+    ConnectionLost,
+    InvokeTimeout,
+    LambdaProxyError,
+    Unavailable,
+)
+from lambdaproxy.messages import InvocationResult
+from lambdaproxy.wire.eventstream import EventStreamError
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from lambdaproxy.aws.invoker import AwsInvoker, FunctionState
+    from lambdaproxy.http1.head import ResponseHead
+    from lambdaproxy.messages import Invocation
+    from lambdaproxy.wire.sigv4 import Keys
+
+SKEW_SECONDS = 60.0
+"""AWS refuses dates that are off by five minutes; a smaller difference cannot be the reason."""
+
+
+class State(Enum):
+    """Where a call is; only in `SENT` and `STREAMING` may the function be running."""
+
+    QUEUED = 1
+    KEYS = 2
+    CONNECTING = 3
+    SENT = 4
+    STREAMING = 5
+    PAUSED = 6
+    ENDED = 7
+
+
+class Call:
+    """An exchange over a connection, a waiter for the pool and for the limiter."""
+
+    __slots__ = (
+        "_again",
+        "_attempts",
+        "_connection",
+        "_cost",
+        "_dropped",
+        "_function",
+        "_invoker",
+        "_keys",
+        "_placed",
+        "_reclocked",
+        "_rekeyed",
+        "_repeats",
+        "_signed",
+        "_state",
+        "_timer",
+        "_waited",
+        "_waiting",
+        "body",
+        "deadline",
+        "deferred",
+        "invocation",
+        "streaming",
+    )
+
+    def __init__(self, invoker: AwsInvoker, function: FunctionState, invocation: Invocation) -> None:
+        self._invoker, self._function, self.invocation = invoker, function, invocation
+        self.streaming = invocation.mode == "stream"
+        self.deadline = invocation.deadline
+        self.deferred: Deferred[InvocationResult] = Deferred(self._cancelled)
+        self.body: StreamBody | None = None
+        self._state = State.QUEUED
+        self._connection: Connection | None = None
+        self._placed = self._dropped = self._rekeyed = self._reclocked = False
+        self._attempts = self._repeats = 0
+        self._waited = self._cost = self._signed = 0.0
+        self._keys: Keys | None = None
+        self._timer: Any = None
+        self._waiting: Deferred[Keys] | None = None
+        self._again: str = ""
+
+    # -- towards the wire ------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Ask for a place; raises what refuses it."""
+        if not self._function.breaker.allow():
+            raise Unavailable("most calls of this function fail; the next try is due within a second", label="breaker")
+        if self._invoker.limiter.enter(self._function.gate, self):
+            self.admitted()
+
+    def admitted(self) -> None:
+        self._placed = True
+        self._attempt()
+
+    def refused(self, error: Unavailable) -> None:
+        self._fail(error)
+
+    def _attempt(self) -> None:
+        invoker = self._invoker
+        if invoker.credentials.keys is None:
+            self._wait_for_keys(invoker.credentials.wait())
+            return
+        self._state = State.CONNECTING
+        connection = invoker.pool.acquire(self)
+        if connection is not None:
+            self.connected(connection)
+
+    def _wait_for_keys(self, waiting: Deferred[Keys]) -> None:
+        self._state = State.KEYS
+        self._waiting = waiting
+        waiting.addCallbacks(self._keyed, self._unkeyed)
+
+    def _keyed(self, keys: Keys) -> None:
+        self._waiting = None
+        if self._state is State.KEYS:
+            self._attempt()
+
+    def _unkeyed(self, failure: Failure) -> None:
+        self._waiting = None
+        if self._state is State.KEYS:
+            error = failure.value
+            self._fail(
+                error if isinstance(error, LambdaProxyError) else Unavailable(str(error), label="no_credentials")
+            )
+
+    def connected(self, connection: Connection) -> None:
+        invoker, invocation = self._invoker, self.invocation
+        keys = invoker.credentials.keys
+        assert keys is not None
+        self._attempts += 1
+        try:
+            head, self._signed = self._function.requests.head(invocation, keys, self._attempts, retry.MOST_ATTEMPTS)
+        except LambdaProxyError as error:
+            invoker.pool.release(connection)
+            self._fail(error)
+            return
+        self._keys, self._connection, self._state = keys, connection, State.SENT
+        connection.send(head, invocation.payload, self)
+
+    def unconnected(self, error: ConnectionFailed) -> None:
+        self._invoker.attempted("unconnected")
+        self._function.breaker.failed()
+        self._fail(error)
+
+    # -- from the wire ---------------------------------------------------------------------------------------------
+
+    def answered(self, head: ResponseHead, body: bytes) -> None:
+        self._connection = None
+        if head.status not in (200, 202, 204):
+            self._refused_by_api(Refusal(head, body))
+            return
+        self._invoker.attempted("ok")
+        self._got_through()
+        result = answers.result(head, body, self._attempts)
+        if result.log_tail is not None:
+            self._invoker.log_tail(self.invocation, result.log_tail)
+        if result.function_error is not None and answers.too_large(result):
+            self._invoker.explain_too_large(self.invocation)
+        self._succeed(result)
+
+    def _got_through(self) -> None:
+        function = self._function
+        function.breaker.succeeded()
+        function.gate.succeeded()
+        function.budget.succeeded(self._cost)
+        self._invoker.credentials.accepted()
+
+    def _refused_by_api(self, refusal: Refusal) -> None:
+        invoker, function = self._invoker, self._function
+        if not self._dropped and refusal.signature and self._correct_clock(refusal):
+            invoker.attempted("clock")
+            self._attempt()
+            return
+        if not self._dropped and refusal.credentials and not self._rekeyed:
+            self._rekeyed = True
+            invoker.attempted("credentials")
+            assert self._keys is not None
+            self._wait_for_keys(invoker.credentials.rejected(self._keys))
+            return
+        if refusal.status >= 500:
+            function.breaker.failed()
+        else:
+            function.breaker.succeeded()
+        if refusal.throttled:
+            function.gate.throttled(invoker.seconds())
+            invoker.throttled(refusal.reason)
+        invoker.attempted("throttled" if refusal.throttled else "server_error" if refusal.status >= 500 else "refused")
+        again = retry.after_error(invoker.policy, self.invocation.repeatable, refusal.status, refusal.code)
+        if again is None or not self._try_again(again, refusal.retry_after or 0.0):
+            self._fail(refusal.error())
+
+    def _correct_clock(self, refusal: Refusal) -> bool:
+        """Whether the signature's date was the trouble, and is now corrected; once for each call."""
+        if self._reclocked or refusal.date is None or abs(refusal.date - self._signed) < SKEW_SECONDS:
+            return False
+        self._reclocked = True
+        self._invoker.correct_clock(refusal.date)
+        return True
+
+    def lost(self, lost: Lost) -> None:
+        connection, self._connection = self._connection, None
+        invoker = self._invoker
+        invoker.attempted("lost" if lost.handed else "unsent")
+        if self._state is State.STREAMING:
+            self._end_stream(ConnectionLost(f"the connection {lost.reason} in the middle of the stream"))
+            return
+        self._function.breaker.failed()
+        if connection is not None and lost.reused and not lost.response_bytes:
+            invoker.pool.suspect(connection.address)
+        again = retry.after_loss(
+            invoker.policy,
+            self.invocation.repeatable,
+            handed=lost.handed,
+            response_bytes=lost.response_bytes,
+            repeats=self._repeats,
+        )
+        if again is not None and not self._dropped and self._try_again(again, 0.0):
+            return
+        if lost.handed:
+            self._fail(
+                ConnectionLost(
+                    f"the connection {lost.reason} after the request was sent and {lost.response_bytes} bytes of an "
+                    f"answer; whether the function ran is unknown"
+                )
+            )
+        else:
+            self._fail(ConnectionFailed(f"the connection {lost.reason} before the request was sent"))
+
+    def _try_again(self, again: retry.Again, least: float) -> bool:
+        invoker = self._invoker
+        now = invoker.seconds()
+        budget = self._function.budget
+        pause = budget.pause(again, self._attempts, self._waited, self.deadline - now, least)
+        if pause is None or self._dropped:
+            return False
+        invoker.retried(again.reason)
+        self._repeats += 1
+        self._cost = again.cost
+        self._waited += pause
+        self._state = State.PAUSED
+        self._leave()
+        self._timer = invoker.reactor.callLater(pause, self._resume)
+        return True
+
+    def _resume(self) -> None:
+        self._timer = None
+        if not self._function.breaker.allow():
+            self._fail(Unavailable("most calls of this function fail", label="breaker"))
+            return
+        self._placed = True
+        self._invoker.limiter.enter_again(self._function.gate)
+        self._attempt()
+
+    # -- streams ---------------------------------------------------------------------------------------------------
+
+    def streamed(self, head: ResponseHead) -> None:
+        assert self._connection is not None
+        self._state = State.STREAMING
+        self.body = StreamBody(self._connection, self._reader_gone)
+        self._invoker.attempted("ok")
+        self._got_through()
+        fields = answers.by_name(head)
+        self._again = fields.get(b"x-amz-executed-version", b"$LATEST").decode("latin-1")
+
+    def piece(self, data: bytes) -> None:
+        body = self.body
+        assert body is not None
+        try:
+            body.feed(data)
+        except EventStreamError as problem:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.abandon()
+            self._end_stream(ConnectionLost(f"the event stream is broken: {problem}"))
+            return
+        if body.begun and not self.deferred.called and not self._dropped:
+            # At the first byte, not at the head: a function that fails before it can still be answered properly.
+            self.deferred.callback(self._stream_result(body))
+
+    def ended(self) -> None:
+        self._connection = None
+        self._end_stream(None)
+
+    def _end_stream(self, error: LambdaProxyError | None) -> None:
+        body = self.body
+        assert body is not None
+        if body.outcome is not None and (log := body.outcome.get("LogResult")):
+            tail = answers.decode_log(str(log).encode("ascii", "replace"))
+            if tail:
+                self._invoker.log_tail(self.invocation, tail)
+        self._close()
+        body.end(error)
+        if self.deferred.called or self._dropped:
+            return
+        if body.function_error is not None:
+            self._succeed(InvocationResult(body.error_document(), "Unhandled", self._again, attempts=self._attempts))
+        elif body.outcome is not None:
+            self._succeed(self._stream_result(body))
+        else:
+            self._fail(error or ConnectionLost("the stream ended before its end was announced"))
+
+    def _stream_result(self, body: StreamBody) -> InvocationResult:
+        return InvocationResult(body, None, self._again, attempts=self._attempts)
+
+    def _reader_gone(self) -> None:
+        self._drop()
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def expired(self) -> None:
+        """The deadline has passed."""
+        state = self._state
+        error = InvokeTimeout("no answer by the deadline; whether the function runs on is unknown")
+        if state in (State.SENT, State.STREAMING):
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.abandon()
+            self._invoker.attempted("timeout")
+            if state is State.STREAMING:
+                self._end_stream(error)
+                return
+        else:
+            error = InvokeTimeout("the deadline passed before the request was sent; the function did not run")
+            self._step_back()
+        self._fail(error)
+
+    def shut(self, error: LambdaProxyError) -> None:
+        """The invoker stops."""
+        if self._state in (State.SENT, State.STREAMING):
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.abandon()
+            if self._state is State.STREAMING:
+                self._end_stream(error)
+                return
+        else:
+            self._step_back()
+        self._fail(error)
+
+    def _step_back(self) -> None:
+        """Leave whatever is waited for."""
+        state, self._state = self._state, State.ENDED
+        if state is State.QUEUED:
+            self._invoker.limiter.forget(self._function.gate, self)
+        elif state is State.CONNECTING:
+            self._invoker.pool.forget(self)
+        elif state is State.KEYS and self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.addErrback(lambda failure: failure.trap(CancelledError))
+            waiting.cancel()
+        elif state is State.PAUSED and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _cancelled(self, deferred: Deferred[InvocationResult]) -> None:
+        """The client has gone; `Deferred.cancel` then fails the Deferred with `CancelledError`."""
+        self._dropped = True
+        if self._state in (State.SENT, State.STREAMING):
+            connection = self._connection
+            if connection is not None and self._state is State.SENT and not connection.handed():
+                self._connection = None
+                connection.abandon()
+                self._close()
+            else:
+                self._drop()
+        else:
+            self._step_back()
+            self._close()
+
+    def _drop(self) -> None:
+        """Nobody waits for the result: read it and drop it, or close the connection if that is what was asked for."""
+        self._dropped = True
+        self._invoker.attempted("abandoned")
+        if self._invoker.abort_on_disconnect:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.abandon()
+            self._close()
+        elif self.body is not None and self._connection is not None:
+            self._connection.resume()
+
+    def _leave(self) -> None:
+        if self._placed:
+            self._placed = False
+            self._invoker.limiter.leave(self._function.gate)
+
+    def _close(self) -> None:
+        self._state = State.ENDED
+        self._invoker.calls.discard(self)
+        self._leave()
+
+    def _succeed(self, result: InvocationResult) -> None:
+        self._close()
+        if not self._dropped and not self.deferred.called:
+            self.deferred.callback(result)
+
+    def _fail(self, error: LambdaProxyError) -> None:
+        self._close()
+        if not self._dropped and not self.deferred.called:
+            self.deferred.errback(error)

@@ -1,0 +1,428 @@
+"""One connection to the Lambda API: opened by the pool, one exchange at a time, and what is known of each attempt."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet import error
+from twisted.internet.protocol import Protocol as TwistedProtocol
+
+from lambdaproxy.http1.body import ChunkedReader, CloseReader, LengthReader
+from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, ResponseHead, parse_response
+from lambdaproxy.platform import write_now
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from lambdaproxy.aws.pool import Pool
+    from lambdaproxy.aws.tls import Session
+
+MOST_RESULT = 6_291_556
+"""Bytes of a buffered result: AWS's limit (Lambda quotas; the error text of `Function.ResponseSizeTooLarge`)."""
+SLACK = 64 * 1024
+
+LIMITS = HeadLimits(section=32 * 1024, fields=100, line=16 * 1024)
+_BOUNDARY = b"\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """How an attempt ended without a whole answer: the state on which the decision to repeat it rests.
+
+    `handed` tells whether the last byte of the request was given to the kernel: before that the function cannot have
+    run. `reused` connections had served before. `reason` is for the log.
+    """
+
+    handed: bool
+    response_bytes: int
+    reused: bool
+    reason: str
+
+
+class Exchange(Protocol):
+    """Whoever sent a request over a connection; exactly one of `answered`, `ended` and `lost` comes last."""
+
+    streaming: bool
+
+    def answered(self, head: ResponseHead, body: bytes) -> None:
+        """The whole response; the connection is no longer the exchange's."""
+
+    def streamed(self, head: ResponseHead) -> None:
+        """The head of a successful stream, if `streaming`; `piece` and `ended` follow."""
+
+    def piece(self, data: bytes) -> None:
+        """Some bytes of the stream."""
+
+    def ended(self) -> None:
+        """The stream is complete as far as HTTP knows."""
+
+    def lost(self, lost: Lost) -> None:
+        """There will be no (more) answer."""
+
+
+def unsent(transport: Any) -> int:
+    """Bytes that were written to a Twisted transport and not yet given to the kernel.
+
+    Twisted does not tell; these are the buffers of its file descriptors. A transport without them keeps nothing.
+    """
+    return (
+        getattr(transport, "_tempDataLen", 0)
+        + len(getattr(transport, "dataBuffer", b""))
+        - getattr(transport, "offset", 0)
+    )
+
+
+class Connection(TwistedProtocol):
+    """Connects through an HTTP proxy and TLS where told to, then carries exchanges."""
+
+    def __init__(self, pool: Pool, address: str, session: Session | None, connect: bytes | None, now: float) -> None:
+        self._pool, self._session, self._connect = pool, session, connect
+        self.address = address
+        self.began = self.since = now
+        self.connector: Any = None
+        self.ready = False
+        self.closed = False
+        self.served = 0
+        self.expires = 0.0
+        self._socket: socket.socket | None = None
+        self._exchange: Exchange | None = None
+        self._head: HeadReader | None = None
+        self._response: ResponseHead | None = None
+        self._reader: LengthReader | ChunkedReader | CloseReader | None = None
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._received = 0
+        self._paused = False
+
+    # -- opening ---------------------------------------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        try:
+            transport.setTcpNoDelay(True)
+            self._socket = transport.getHandle()
+            _keep_alive(self._socket)
+        except (AttributeError, OSError):
+            self._socket = None  # no TCP, as in tests
+        self.began = self._pool.now()
+        if self.closed:
+            transport.abortConnection()
+        elif self._connect is not None:
+            self._head = HeadReader(LIMITS, response=True)
+            transport.write(self._connect)
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._session is None:
+            self._opened()
+        else:
+            self._shake(b"")
+
+    def _tunnel(self, data: bytes) -> None:
+        """The proxy's answer to CONNECT; RFC 9110, 9.3.6."""
+        assert self._head is not None
+        try:
+            block = self._head.feed(data)
+            if block is None:
+                return
+            status, rest = parse_response(block, LIMITS).status, self._head.rest
+        except Malformed as problem:
+            self._fail(f"the proxy's answer to CONNECT is malformed ({problem})")
+            return
+        if not 200 <= status < 300 or rest:
+            hint = ": it wants other credentials (HTTPS_PROXY)" if status == 407 else ""
+            self._fail(f"the proxy answered CONNECT with {status}{hint}")
+            return
+        self._head, self._connect = None, None
+        self._begin()
+
+    def _shake(self, data: bytes) -> None:
+        session, transport = self._session, self.transport
+        assert session is not None and transport is not None
+        try:
+            out = session.handshake(data)
+        except ssl.SSLCertVerificationError as problem:
+            transport.write(session.alert())
+            self._fail(f"the certificate does not hold: {problem.verify_message}", verify=True)
+            return
+        except ssl.SSLError as problem:
+            transport.write(session.alert())
+            self._fail(f"TLS: {problem.reason or problem}")
+            return
+        if out:
+            transport.write(out)
+        if session.done:
+            self._opened()
+
+    def _opened(self) -> None:
+        self.ready = True
+        self._pool.opened(self)
+
+    def _fail(self, reason: str, *, verify: bool = False) -> None:
+        if not self.closed:
+            self.closed = True
+            if self.transport is not None:
+                self.transport.loseConnection()
+            self._pool.dial_failed(self, reason, verify=verify)
+
+    def refused(self, reason: str) -> None:
+        """The transport could not be opened."""
+        self._fail(reason)
+
+    def too_late(self, reason: str) -> None:
+        """Give up opening: the pool's deadline for this step has passed."""
+        self._fail(reason)
+        if self.transport is None and self.connector is not None:
+            self.connector.stopConnecting()
+        self._abort()
+
+    # -- exchanging ------------------------------------------------------------------------------------------------
+
+    def send(self, head: bytes, payload: bytes, exchange: Exchange) -> None:
+        """Send one request; the exchange is told what comes of it. The connection must be ready and idle."""
+        self._exchange = exchange
+        self._received = 0
+        transport = self.transport
+        assert transport is not None
+        session = self._session
+        if session is None:
+            write_now(transport, head + payload)
+            return
+        try:
+            data = session.encrypt(head + payload)
+        except ssl.SSLError as problem:
+            self._broken(f"TLS: {problem.reason or problem}", handed=False)
+            return
+        write_now(transport, data)
+
+    def handed(self) -> bool:
+        """Whether the whole request was given to the kernel."""
+        return not unsent(self.transport)
+
+    def usable(self) -> bool:
+        """Whether the connection can be trusted with a request: open, and no end or surprise waits in its socket."""
+        if self.closed:
+            return False
+        if self._socket is None:
+            return True
+        try:
+            if self._socket.recv(1, socket.MSG_PEEK):
+                if self._session is None:
+                    return False
+                # TLS may have something to say between exchanges (tickets, key updates, its end).
+                transport: Any = self.transport
+                return transport.doRead() is None and not self.closed
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
+    def dataReceived(self, data: bytes) -> None:
+        session = self._session
+        if not self.ready or session is not None:
+            if self.closed:
+                return
+            if self._connect is not None:
+                self._tunnel(data)
+                return
+            assert session is not None
+            if not self.ready:
+                self._shake(data)
+                return
+            try:
+                data, out = session.receive(data)
+            except ssl.SSLError as problem:
+                self._broken(f"TLS: {problem.reason or problem}")
+                return
+            if out and self.transport is not None:
+                self.transport.write(out)
+            if data:
+                self._plain(data)
+            if session.closed and not self.closed:
+                self._ended("closed by AWS", clean=True)
+            return
+        self._plain(data)
+
+    def _plain(self, data: bytes) -> None:
+        if self._exchange is None:
+            if not self.closed:
+                self._broken("bytes that nobody asked for")
+            return
+        self._received += len(data)
+        if self._reader is not None:
+            self._body(data)
+            return
+        try:
+            if self._head is None and (end := data.find(_BOUNDARY)) >= 0:
+                block, rest = data[: end + 4], data[end + 4 :]
+            else:
+                if self._head is None:
+                    self._head = HeadReader(LIMITS, response=True)
+                found = self._head.feed(data)
+                if found is None:
+                    return
+                block, rest = found, self._head.rest
+                self._head = None
+            head = parse_response(block, LIMITS)
+        except Malformed as problem:
+            self._broken(f"malformed response: {problem}")
+            return
+        if head.status < 200:
+            if head.status == 101:
+                self._broken("an upgrade that nobody asked for")
+            elif rest:
+                self._plain(rest)
+            return
+        exchange = self._exchange
+        length = head.content_length
+        if exchange.streaming and head.status == 200:
+            self._start(head, rest)
+        elif length is not None and length <= len(rest):
+            self._finish(head, rest[:length], len(rest) > length)
+        elif length is not None and length > MOST_RESULT + SLACK:
+            self._broken(f"a response of {length} bytes; Lambda gives at most {MOST_RESULT}")
+        else:
+            self._response = head
+            self._reader = _reader(head, MOST_RESULT + SLACK)
+            if rest:
+                self._body(rest)
+
+    def _start(self, head: ResponseHead, rest: bytes) -> None:
+        exchange = self._exchange
+        assert exchange is not None
+        self._response = head
+        reader = self._reader = _reader(head, None)
+        exchange.streamed(head)
+        if self._exchange is exchange and (rest or reader.done):
+            self._body(rest)
+
+    def _body(self, data: bytes) -> None:
+        reader, head, exchange = self._reader, self._response, self._exchange
+        assert reader is not None and head is not None and exchange is not None
+        try:
+            piece = reader.feed(data)
+        except Malformed as problem:
+            self._broken(f"malformed body: {problem}")
+            return
+        if exchange.streaming and head.status == 200:
+            if piece:
+                exchange.piece(piece)
+            if reader.done and self._exchange is exchange:
+                self._free(head, bool(reader.rest))
+                exchange.ended()
+            return
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > MOST_RESULT + SLACK:
+            self._broken(f"a response of over {MOST_RESULT} bytes")
+        elif reader.done:
+            pieces = self._pieces
+            self._finish(head, pieces[0] if len(pieces) == 1 else b"".join(pieces), bool(reader.rest))
+
+    def _finish(self, head: ResponseHead, body: bytes, more: bool) -> None:
+        exchange = self._exchange
+        assert exchange is not None
+        self._free(head, more)
+        exchange.answered(head, body)
+
+    def _free(self, head: ResponseHead, more: bool) -> None:
+        """The exchange is over: give the connection back, or close it where its state is not certain."""
+        self._exchange = self._reader = self._response = None
+        if self._pieces:
+            self._pieces = []
+            self._size = 0
+        self.served += 1
+        if self._paused:
+            self.resume()
+        if head.keep_alive and not more and not self.closed and self.handed():
+            self._pool.release(self)
+        else:
+            self._abort()
+
+    def pause(self) -> None:
+        """Read nothing from the socket until `resume`."""
+        transport: Any = self.transport
+        if not self.closed and not self._paused:
+            self._paused = True
+            transport.pauseProducing()
+
+    def resume(self) -> None:
+        transport: Any = self.transport
+        if self._paused:
+            self._paused = False
+            if not self.closed:
+                transport.resumeProducing()
+
+    # -- ending ----------------------------------------------------------------------------------------------------
+
+    def abandon(self) -> None:
+        """Drop the exchange, which is told nothing more, and the connection with it."""
+        self._exchange = None
+        self._abort()
+
+    def close(self) -> None:
+        """Close an idle connection."""
+        self.closed = True
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = None) -> None:  # type: ignore[assignment]
+        clean = reason is not None and reason.check(error.ConnectionDone) is not None
+        if not self.ready:
+            self._fail("closed while connecting" if clean else f"broke while connecting: {_text(reason)}")
+        else:
+            # Under TLS the end of the bytes is no proof that the peer meant to end here.
+            self._ended("closed by AWS" if clean else f"broke: {_text(reason)}", clean=clean and self._session is None)
+        self.closed = True
+        self._socket = None
+        self._pool.gone(self)
+
+    def _ended(self, reason: str, *, clean: bool) -> None:
+        if clean and isinstance(self._reader, CloseReader) and self._exchange is not None:
+            head, exchange = self._response, self._exchange
+            assert head is not None
+            if exchange.streaming and head.status == 200:
+                self._free(head, False)
+                exchange.ended()
+            else:
+                self._finish(head, b"".join(self._pieces), False)
+        else:
+            self._broken(reason)
+
+    def _broken(self, reason: str, *, handed: bool | None = None) -> None:
+        exchange, self._exchange = self._exchange, None
+        whole = self.handed() if handed is None else handed
+        self._abort()
+        if exchange is not None:
+            exchange.lost(Lost(whole, self._received, self.served > 0, reason))
+
+    def _abort(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._pool.closing(self)
+        transport: Any = self.transport
+        if transport is not None:
+            transport.abortConnection()
+
+
+def _reader(head: ResponseHead, most: int | None) -> LengthReader | ChunkedReader | CloseReader:
+    if head.chunked:
+        return ChunkedReader(LIMITS, most)
+    return CloseReader() if head.content_length is None else LengthReader(head.content_length)
+
+
+def _keep_alive(handle: Any) -> None:
+    """Find dead paths in two minutes: NAT gateways and VPC endpoints drop silent connections after 350 seconds."""
+    handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        if hasattr(socket, name):
+            handle.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _text(reason: Failure | None) -> str:
+    return reason.getErrorMessage() if reason is not None else "unknown"

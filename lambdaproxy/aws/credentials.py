@@ -1,0 +1,299 @@
+"""AWS credentials by botocore's provider chain: renewed ahead of time, and used on when renewal fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import time as epoch_seconds
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import Logger
+
+from lambdaproxy.errors import Unavailable
+from lambdaproxy.logs import Limited
+from lambdaproxy.wire.sigv4 import Keys
+
+if TYPE_CHECKING:
+    from lambdaproxy.metrics import Metrics
+
+AHEAD_SECONDS = 890.0
+"""How long before their end credentials are renewed; botocore renews those that end within 15 minutes."""
+FIRST_PAUSE, LAST_PAUSE, LAST_PAUSE_EXPIRED = 1.0, 60.0, 4.0
+LOOK_SECONDS = 5.0
+"""How often the AWS files are looked at for changes."""
+
+HINT = (
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with --aws-profile, or give this machine a role; "
+    "in a container on EC2 the instance's metadata hop limit must be 2 "
+    "(aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2)"
+)
+
+
+class NoCredentials(Exception):
+    """The providers gave nothing; the text says what they said, without secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a source gave: keys, their end in epoch seconds (None: none is known), and the provider's name."""
+
+    keys: Keys
+    expires: float | None
+    method: str
+
+
+class BotocoreSource:
+    """botocore's provider chain, and a role to assume on top of it; `fetch` blocks, and imports botocore."""
+
+    def __init__(
+        self,
+        region: str,
+        profile: str | None = None,
+        role: str | None = None,
+        external_id: str | None = None,
+        session_name: str = "lambdaproxy",
+    ) -> None:
+        self._region, self._profile, self._role = region, profile, role
+        self._external_id, self._session_name = external_id, session_name
+        self._credentials: Any = None
+        self._session: Any = None
+        self._seen = self._stamps()
+
+    def changed(self) -> bool:
+        """Whether an AWS file was written since it was read."""
+        return self._stamps() != self._seen
+
+    def fetch(self, anew: bool) -> Fetched:
+        """Credentials that are good for now; `anew` when AWS rejected the last ones. Raises `NoCredentials`."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            if anew or self._credentials is None or not hasattr(self._credentials, "refresh_needed") or self.changed():
+                self._load()
+            credentials = self._credentials
+            frozen = credentials.get_frozen_credentials()
+            keys = Keys(frozen.access_key, frozen.secret_key, frozen.token)
+            expires = getattr(credentials, "_expiry_time", None)
+            method = str(getattr(credentials, "method", "") or "unknown")
+            if self._role is not None:
+                return self._assume()
+            return Fetched(keys, expires.timestamp() if expires is not None else None, method)
+        except (BotoCoreError, ClientError, RuntimeError, OSError, ValueError, KeyError) as error:
+            raise NoCredentials(f"{type(error).__name__}: {str(error)[:300]}") from None
+
+    def _load(self) -> None:
+        import botocore.session
+
+        self._seen = self._stamps()
+        session = botocore.session.Session(profile=self._profile)
+        credentials = session.get_credentials()
+        if credentials is None:
+            raise NoCredentials(f"no AWS credentials were found; {HINT}")
+        self._session, self._credentials = session, credentials
+
+    def _assume(self) -> Fetched:
+        from botocore.config import Config
+
+        config = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
+        client = self._session.create_client("sts", region_name=self._region, config=config)
+        more = {"ExternalId": self._external_id} if self._external_id else {}
+        answer = client.assume_role(RoleArn=self._role, RoleSessionName=self._session_name, **more)["Credentials"]
+        keys = Keys(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
+        return Fetched(keys, answer["Expiration"].timestamp(), "assume-role")
+
+    def _stamps(self) -> tuple[object, ...]:
+        names = (
+            os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+            os.environ.get("AWS_CONFIG_FILE", "~/.aws/config"),
+        )
+        stamps: list[object] = []
+        for name in names:
+            try:
+                found = os.stat(os.path.expanduser(name))
+            except OSError:
+                stamps.append(None)
+            else:
+                stamps.append((found.st_mtime_ns, found.st_size, found.st_ino))
+        return tuple(stamps)
+
+
+class Credentials:
+    """The credentials of one invoker: always at hand once they were found, renewed without anybody waiting.
+
+    `run` executes a blocking function and gives a Deferred; at most one `source.fetch` runs at a time. `reactor` times
+    the renewals, `time` gives epoch seconds.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        source: Any,
+        run: Callable[[Callable[[], Fetched]], Deferred[Fetched]],
+        metrics: Metrics,
+        name: str,
+        time: Callable[[], float] = epoch_seconds,
+    ) -> None:
+        self._reactor, self._source, self._run, self._time, self._name = reactor, source, run, time, name
+        self._limited = Limited(self._log, reactor, most=1)
+        #: The keys to sign with, or None as long as none were found.
+        self.keys: Keys | None = None
+        self._expires: float | None = None
+        self._method = ""
+        self._running = False
+        self._problem: str | None = None
+        self._failures = 0
+        self._last_try = float("-inf")
+        self._rejected: Keys | None = None
+        self._useless = False
+        self._waiting: list[Deferred[Keys]] = []
+        self._timer: Any = None
+        self._look: Any = None
+        self._stopped = False
+        refreshes = metrics.counter(
+            "lambdaproxy_credentials_refresh_total", "Times that credentials were fetched.", ("invoker", "result")
+        )
+        self._good, self._bad = refreshes.cell(name, "ok"), refreshes.cell(name, "error")
+        self._expiry = metrics.gauge(
+            "lambdaproxy_credentials_expiry_timestamp_seconds",
+            "When the credentials end, in epoch seconds; 0: no end is known.",
+            ("invoker",),
+        ).cell(name)
+
+    def start(self) -> None:
+        """Begin to look for credentials."""
+        if not self._running and self.keys is None:
+            self._fetch(False)
+
+    def wait(self) -> Deferred[Keys]:
+        """The keys as soon as there are some; fails with `Unavailable` if the providers have none."""
+        if self.keys is not None:
+            return succeed(self.keys)
+        if not self._running:
+            if self._reactor.seconds() - self._last_try < FIRST_PAUSE and self._problem is not None:
+                return fail(self._unavailable())
+            self._fetch(False)
+        return self._enlist()
+
+    def rejected(self, used: Keys) -> Deferred[Keys]:
+        """AWS did not accept `used`: other keys, once they are there; fails with `Unavailable` if there are none."""
+        if self.keys is not None and self.keys is not used:
+            return succeed(self.keys)
+        self._rejected = used
+        if not self._running:
+            soon = self._last_try + FIRST_PAUSE - self._reactor.seconds()
+            if soon > 0 and (self._problem is not None or self._useless):
+                return fail(self._unavailable())
+            if soon > 0:
+                # These keys are new, and old already: keys that rotate fast. Look again, but do not hammer.
+                self._again(min(soon, 0.25))
+            else:
+                self._fetch(True)
+        return self._enlist()
+
+    def accepted(self) -> None:
+        """AWS accepted the current keys, whatever their clock says."""
+        self._rejected = None
+        self._useless = False
+
+    def ready(self) -> str | None:
+        """None, or why invocations cannot be expected to be accepted."""
+        if self.keys is None:
+            return f"no AWS credentials yet ({self._problem or 'still looking'})"
+        if self._rejected is self.keys:
+            return f"AWS rejects the credentials ({self._method}): {self._problem or 'no others were found'}"
+        if self._expires is not None and self._time() >= self._expires:
+            return f"the AWS credentials ({self._method}) have expired: {self._problem or 'renewal is under way'}"
+        return None
+
+    def stop(self) -> None:
+        """End the timers and fail whoever waits."""
+        self._stopped = True
+        for timer in (self._timer, self._look):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._settle(Unavailable("stopped"))
+
+    def _enlist(self) -> Deferred[Keys]:
+        waiting: Deferred[Keys] = Deferred(lambda gone: self._waiting.remove(gone) if gone in self._waiting else None)
+        self._waiting.append(waiting)
+        return waiting
+
+    def _unavailable(self) -> Unavailable:
+        return Unavailable(f"no usable AWS credentials: {self._problem or 'AWS rejected them'}", label="no_credentials")
+
+    def _fetch(self, anew: bool) -> None:
+        self._running = True
+        self._last_try = self._reactor.seconds()
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._run(lambda: self._source.fetch(anew)).addCallbacks(self._found, self._failed)
+
+    def _found(self, fetched: Fetched) -> None:
+        self._running = False
+        if self._stopped:
+            return
+        self._good.inc()
+        same = self.keys == fetched.keys
+        if self.keys is None:
+            self._log.info(
+                "AWS credentials for invoker {name} come from {method}", name=self._name, method=fetched.method
+            )
+        if not same:
+            self.keys = fetched.keys
+        self._expires, self._method, self._problem, self._failures = fetched.expires, fetched.method, None, 0
+        self._expiry.set(fetched.expires or 0)
+        if fetched.expires is not None:
+            left = fetched.expires - self._time()
+            self._again(left - AHEAD_SECONDS if left > AHEAD_SECONDS + 60 else max(FIRST_PAUSE, min(left / 2, 60.0)))
+        elif self._look is None or not self._look.active():
+            self._look = self._reactor.callLater(LOOK_SECONDS, self._look_for_changes)
+        self._useless = same and self._rejected is self.keys
+        assert self.keys is not None
+        self._settle(self._unavailable() if self._useless else self.keys)
+
+    def _failed(self, failure: Any) -> None:
+        self._running = False
+        if self._stopped:
+            return
+        self._bad.inc()
+        self._problem = str(failure.value) if failure.check(NoCredentials) else failure.type.__name__
+        if self.keys is None:
+            self._limited.error(
+                "No AWS credentials for invoker {name}: {problem}", name=self._name, problem=self._problem
+            )
+        else:
+            self._limited.warn(
+                "AWS credentials for invoker {name} could not be renewed, the old ones are used on: {problem}",
+                name=self._name,
+                problem=self._problem,
+            )
+        expired = self.keys is None or self._rejected is not None or self._time() >= (self._expires or float("inf"))
+        self._again(min(FIRST_PAUSE * 2**self._failures, LAST_PAUSE_EXPIRED if expired else LAST_PAUSE))
+        self._failures = min(self._failures + 1, 6)
+        self._settle(self._unavailable())
+
+    def _again(self, seconds: float) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = self._reactor.callLater(seconds, self._due)
+
+    def _due(self) -> None:
+        if not self._running:
+            self._fetch(self._rejected is not None)
+
+    def _look_for_changes(self) -> None:
+        self._look = self._reactor.callLater(LOOK_SECONDS, self._look_for_changes)
+        if not self._running and self._source.changed():
+            self._fetch(False)
+
+    def _settle(self, result: Keys | Unavailable) -> None:
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            if isinstance(result, Keys):
+                each.callback(result)
+            else:
+                each.errback(result)

@@ -1,0 +1,152 @@
+"""Makes invokers for AWS: the `kind = "aws"` of an `[invoker.NAME]` table, and the built-in `aws`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import implementer
+
+from lambdaproxy.interfaces import IInvokerMaker, Option
+
+if TYPE_CHECKING:
+    from lambdaproxy.aws.invoker import AwsInvoker
+
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}\Z")
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+def _role(value: str) -> str:
+    if not _ROLE.match(value):
+        raise ValueError(f"{value!r} is no role ARN such as arn:aws:iam::123456789012:role/invoker")
+    return value
+
+
+def _yes(value: str) -> bool:
+    if value.lower() in ("yes", "true", "on", "1"):
+        return True
+    if value.lower() in ("no", "false", "off", "0"):
+        return False
+    raise ValueError(f"{value!r} is neither yes nor no")
+
+
+def _retry(value: str) -> str:
+    if value not in ("safe", "idempotent", "never"):
+        raise ValueError(f"{value!r} is none of safe, idempotent, never")
+    return value
+
+
+def _disconnect(value: str) -> str:
+    if value not in ("finish", "abort"):
+        raise ValueError(f"{value!r} is neither finish nor abort")
+    return value
+
+
+def _count(value: str) -> int:
+    try:
+        count = int(value)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise ValueError(f"{value!r} is no whole number of at least 1")
+    return count
+
+
+def _queue(value: str) -> int:
+    return 0 if value == "0" else _count(value)
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value.removesuffix("s"))
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e6:
+        raise ValueError(f"{value!r} is no number of seconds")
+    return seconds
+
+
+@implementer(IInvokerMaker)
+class AwsInvokerMaker:
+    """Cheap to import: botocore, ssl and the rest are imported in `make` or when credentials are first needed."""
+
+    name = "aws"
+    help = "The Lambda API of an AWS account and region, or of an endpoint that speaks it."
+    options = (
+        Option("region", _text, None, "AWS region; default: AWS_REGION, AWS_DEFAULT_REGION, the profile's, us-east-1."),
+        Option("profile", _text, None, "Profile of the AWS configuration files."),
+        Option("role", _role, None, "ARN of a role to assume, for another account."),
+        Option("external-id", _text, None, "External id that the role asks for."),
+        Option("endpoint-url", _text, None, "Where the Lambda API is: https, or http on this machine."),
+        Option("fips", _yes, None, "Use the FIPS endpoint of the region."),
+        Option("dual-stack", _yes, None, "Use the dual-stack (IPv6) endpoint of the region."),
+        Option("ca-bundle", _text, None, "PEM file of the authorities to trust; default: AWS_CA_BUNDLE, the system's."),
+        Option("retry", _retry, "safe", "When to send again: safe (the function cannot have run), idempotent, never."),
+        Option("on-disconnect", _disconnect, "finish", "When the client has gone: finish the call, or abort it."),
+        Option("max-in-flight", _count, 1024, "Invocations at once."),
+        Option("max-in-flight-per-function", _count, 1024, "Invocations of one function at once."),
+        Option("queue", _queue, 1024, "Invocations that may wait for a place."),
+        Option("queue-wait", _seconds, 1.0, "Seconds that one waits for a place."),
+    )
+
+    def make(self, name: str, options: Mapping[str, Any], context: Any) -> AwsInvoker:
+        """Make the invoker; it looks for credentials at once. `context` has `reactor` and `metrics`."""
+        from functools import partial
+
+        from twisted.logger import Logger
+
+        from lambdaproxy.aws.credentials import BotocoreSource, Credentials
+        from lambdaproxy.aws.dns import Resolver
+        from lambdaproxy.aws.endpoint import endpoint
+        from lambdaproxy.aws.invoker import AwsInvoker, InvokeSettings
+        from lambdaproxy.aws.limits import Limits
+        from lambdaproxy.aws.pool import Pool, PoolSettings
+        from lambdaproxy.aws.region import find_region
+        from lambdaproxy.aws.threads import in_thread
+        from lambdaproxy.aws.tls import client_context
+
+        reactor, metrics = context.reactor, context.metrics
+        environment = os.environ
+        given = {option.name: options.get(option.name, option.default) for option in self.options}
+        region, why = find_region(given["region"], given["profile"], environment)
+        there = endpoint(
+            region,
+            given["endpoint-url"],
+            fips=_flag(given["fips"], environment, "AWS_USE_FIPS_ENDPOINT"),
+            dual_stack=_flag(given["dual-stack"], environment, "AWS_USE_DUALSTACK_ENDPOINT"),
+            environment=environment,
+        )
+        Logger().info(
+            "Invoker {name}: {url}, region {region} ({why})", name=name, url=there.url, region=region, why=why
+        )
+        bundle = given["ca-bundle"] or environment.get("AWS_CA_BUNDLE") or None
+        run = partial(in_thread, reactor)
+        limits = Limits(
+            given["max-in-flight"], given["max-in-flight-per-function"], given["queue"], given["queue-wait"]
+        )
+        pool = Pool(
+            reactor,
+            there,
+            Resolver(reactor, there.proxy.host if there.proxy else there.host, run),
+            client_context(bundle) if there.tls else None,
+            metrics,
+            name,
+            PoolSettings(connections=given["max-in-flight"]),
+        )
+        source = BotocoreSource(region, given["profile"], given["role"], given["external-id"])
+        credentials = Credentials(reactor, source, run, metrics, name)
+        settings = InvokeSettings(given["retry"], given["on-disconnect"] == "abort", limits)
+        invoker = AwsInvoker(reactor, there, credentials, pool, metrics, name, settings)
+        credentials.start()
+        return invoker
+
+
+def _flag(given: bool | None, environment: Mapping[str, str], variable: str) -> bool:
+    return given if given is not None else environment.get(variable, "").lower() == "true"

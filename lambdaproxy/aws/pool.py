@@ -1,0 +1,333 @@
+"""Connections to one endpoint: kept, checked, renewed, and opened for whoever waits."""
+
+from __future__ import annotations
+
+import random
+import ssl
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.protocol import ClientFactory
+from twisted.logger import Logger
+
+from lambdaproxy.aws.connection import Connection
+from lambdaproxy.aws.tls import Session
+from lambdaproxy.errors import ConnectionFailed
+from lambdaproxy.logs import Limited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.python.failure import Failure
+
+    from lambdaproxy.aws.dns import Resolver
+    from lambdaproxy.aws.endpoint import Endpoint
+    from lambdaproxy.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """Times in seconds. `lifetime` is varied by a fifth either way, so that connections do not end together."""
+
+    connections: int = 1024
+    idle: float = 20.0
+    lifetime: float = 300.0
+    wait: float = 3.5
+    connect: float = 3.0
+    handshake: float = 3.0
+    first_pause: float = 0.05
+    last_pause: float = 0.5
+    dials: int = 32
+    slow: float = 0.3
+
+
+class Waiter(Protocol):
+    """Whoever waits for a connection; one of the two is called, unless the pool is told to `forget` it."""
+
+    def connected(self, connection: Connection) -> None: ...
+
+    def unconnected(self, error: ConnectionFailed) -> None: ...
+
+
+class _Factory(ClientFactory):
+    noisy = False
+
+    def __init__(self, connection: Connection, failed: Callable[[Connection, str], object]) -> None:
+        self._connection, self._failed = connection, failed
+
+    def buildProtocol(self, addr: object) -> Connection:
+        return self._connection
+
+    def clientConnectionFailed(self, connector: object, reason: Failure) -> None:
+        self._failed(self._connection, reason.getErrorMessage().rstrip("."))
+
+
+class Pool:
+    """A pool of connections to one endpoint; last used, first used again.
+
+    Getting a connection is no attempt of an invocation: whoever asks waits up to 3.5 s while addresses are tried, each
+    once, with a pause of 50 to 500 ms after each round. `sweep` must be called about ten times a second while `busy`.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        endpoint: Endpoint,
+        resolver: Resolver,
+        context: ssl.SSLContext | None,
+        metrics: Metrics,
+        name: str,
+        settings: PoolSettings | None = None,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._reactor, self._endpoint, self._resolver, self._context = reactor, endpoint, resolver, context
+        self._settings = settings or PoolSettings()
+        self._uniform = uniform
+        self.now: Callable[[], float] = reactor.seconds
+        self._limited = Limited(self._log, reactor, most=1)
+        self._idle: list[Connection] = []
+        self._open: set[Connection] = set()
+        self._opening: set[Connection] = set()
+        self._alive: set[Connection] = set()
+        self._waiters: deque[tuple[float, Waiter]] = deque()
+        self._resolving = 0
+        self._turn = 0
+        self._failures = 0
+        self._addresses = 1
+        self._not_before = 0.0
+        self._reason = "no connection became free"
+        self._stopping: Deferred[None] | None = None
+        self._opened = metrics.counter("lambdaproxy_aws_connections_total", "Connections opened.", ("invoker",)).cell(
+            name
+        )
+        failed = metrics.counter(
+            "lambdaproxy_aws_connect_failures_total", "Connections that could not be opened.", ("invoker", "reason")
+        )
+        self._failed, self._verify_failed = failed.cell(name, "connect"), failed.cell(name, "certificate")
+        self._gauge = metrics.gauge("lambdaproxy_aws_connections", "Open connections.", ("invoker",)).cell(name)
+
+    # -- for invocations -------------------------------------------------------------------------------------------
+
+    def acquire(self, waiter: Waiter) -> Connection | None:
+        """A connection now, or None: then the waiter is told."""
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if connection.usable():
+                return connection
+            if not connection.closed:
+                connection.close()
+                self.closing(connection)
+        self._waiters.append((self.now(), waiter))
+        self._dial()
+        return None
+
+    def forget(self, waiter: Waiter) -> None:
+        """The waiter does not wait any longer."""
+        self._waiters = deque(pair for pair in self._waiters if pair[1] is not waiter)
+
+    def suspect(self, address: str) -> None:
+        """A kept connection to this address turned out dead: drop those that have not been used since, either."""
+        stale = [each for each in self._idle if each.address == address and self.now() - each.since > 1.0]
+        for connection in stale:
+            self._idle.remove(connection)
+            connection.close()
+            self.closing(connection)
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits or a connection is being opened: `sweep` is needed often."""
+        return bool(self._waiters or self._opening or self._resolving)
+
+    @property
+    def open(self) -> int:
+        """Connections that are open, idle ones included."""
+        return len(self._open)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to sweep."""
+        return not self._open and not self.busy
+
+    def sweep(self) -> None:
+        """Look at every clock: waiters, connections being opened, idle and old ones."""
+        now, settings = self.now(), self._settings
+        for connection in list(self._opening):
+            step = settings.handshake if connection.transport is not None else settings.connect + 0.5
+            if now - connection.began > step:
+                connection.too_late(f"no answer within {step:g} s while connecting")
+        while self._waiters and now - self._waiters[0][0] >= settings.wait:
+            _, waiter = self._waiters.popleft()
+            waiter.unconnected(ConnectionFailed(f"{self._endpoint.url}: {self._reason}"))
+        while self._idle and now - self._idle[0].since > settings.idle:
+            self._retire(self._idle.pop(0))
+        for connection in [each for each in self._idle if now > each.expires]:
+            self._idle.remove(connection)
+            self._retire(connection)
+        if self._waiters:
+            self._dial()
+
+    # -- for connections -------------------------------------------------------------------------------------------
+
+    def opened(self, connection: Connection) -> None:
+        """A connection is ready."""
+        self._opening.discard(connection)
+        self._failures = 0
+        self._not_before = 0.0
+        self._reason = "no connection became free"
+        spread = self._settings.lifetime / 5
+        connection.expires = self.now() + self._settings.lifetime + self._uniform(-spread, spread)
+        self._opened.inc()
+        self._gauge.set(len(self._open) - len(self._opening))
+        if self._stopping is not None:
+            self._retire(connection)
+            return
+        self.release(connection)
+        if self._waiters:
+            self._dial()
+
+    def release(self, connection: Connection) -> None:
+        """A connection is free again."""
+        now = connection.since = self.now()
+        if self._waiters:
+            _, waiter = self._waiters.popleft()
+            waiter.connected(connection)
+        elif now > connection.expires or self._stopping is not None:
+            self._retire(connection)
+        else:
+            self._idle.append(connection)
+
+    def closing(self, connection: Connection) -> None:
+        """A connection is no longer open; its place is free."""
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._gauge.set(len(self._open) - len(self._opening))
+        if self._waiters:
+            self._dial()
+
+    def gone(self, connection: Connection) -> None:
+        """The transport of a connection has ended."""
+        self._alive.discard(connection)
+        self.closing(connection)
+        self._check_stopped()
+
+    def dial_failed(self, connection: Connection, reason: str, *, verify: bool = False) -> None:
+        """A connection could not be opened."""
+        self._opening.discard(connection)
+        self._open.discard(connection)
+        if connection.transport is None:
+            self._alive.discard(connection)
+            self._check_stopped()
+        (self._verify_failed if verify else self._failed).inc()
+        self._failed_once(f"{connection.address}: {reason}", verify=verify)
+
+    def stop(self) -> Deferred[None]:
+        """Close everything; fires when every transport has ended."""
+        if self._stopping is None:
+            self._stopping = Deferred()
+            self._resolver.stop()
+            while self._waiters:
+                self._waiters.popleft()[1].unconnected(ConnectionFailed("stopped"))
+            for connection in list(self._idle):
+                self._retire(connection)
+            for connection in list(self._alive):
+                if connection.transport is None or not connection.ready:
+                    connection.too_late("stopped")
+                elif not connection.closed:
+                    connection.abandon()
+            self._idle.clear()
+            stopping = self._stopping
+            self._check_stopped()
+            return stopping
+        return succeed(None)
+
+    # -- opening ---------------------------------------------------------------------------------------------------
+
+    def _retire(self, connection: Connection) -> None:
+        connection.close()
+        self._open.discard(connection)
+        self._gauge.set(len(self._open) - len(self._opening))
+
+    def _dial(self) -> None:
+        """Open as many connections as are waited for; one at a time, slow ones aside, while the endpoint fails."""
+        now, settings = self.now(), self._settings
+        if self._stopping is not None or now < self._not_before:
+            return
+        slow = sum(1 for each in self._opening if now - each.began > settings.slow) if self._addresses > 1 else 0
+        running = len(self._opening) + self._resolving - min(slow, self._addresses - 1)
+        most = 1 if self._failures else settings.dials
+        room = settings.connections - len(self._open) - self._resolving
+        for _ in range(min(len(self._waiters) - running, most - running, room)):
+            self._resolving += 1
+            self._resolver.addresses().addCallbacks(self._connect, self._unresolved)
+            if now < self._not_before:
+                return
+
+    def _unresolved(self, failure: Failure) -> None:
+        self._resolving -= 1
+        self._failed.inc()
+        self._addresses = 1
+        self._failed_once(str(failure.value))
+
+    def _connect(self, addresses: list[str]) -> None:
+        self._resolving -= 1
+        if self._stopping is not None:
+            return
+        self._addresses = len(addresses)
+        address = addresses[self._turn % len(addresses)]
+        self._turn += 1
+        endpoint, connect = self._endpoint, None
+        if endpoint.proxy is not None:
+            connect = _connect_request(endpoint)
+        session = Session(self._context, endpoint.host) if self._context is not None else None
+        connection = Connection(self, address, session, connect, self.now())
+        self._open.add(connection)
+        self._opening.add(connection)
+        self._alive.add(connection)
+        port = endpoint.proxy.port if endpoint.proxy is not None else endpoint.port
+        factory = _Factory(connection, Connection.refused)
+        connection.connector = self._reactor.connectTCP(address, port, factory, self._settings.connect)
+
+    def _failed_once(self, reason: str, *, verify: bool = False) -> None:
+        self._reason = reason
+        self._failures += 1
+        if self._stopping is not None:
+            return
+        if verify:
+            self._limited.error(
+                "The Lambda endpoint {url} cannot be trusted, nothing was sent: {reason}",
+                url=self._endpoint.url,
+                reason=reason,
+            )
+            waiters, self._waiters = self._waiters, deque()
+            for _, waiter in waiters:
+                waiter.unconnected(ConnectionFailed(f"{self._endpoint.url}: {reason}"))
+        else:
+            self._limited.warn(
+                "No connection to the Lambda endpoint {url}: {reason}", url=self._endpoint.url, reason=reason
+            )
+        if self._failures % self._addresses == 0:
+            rounds = min(self._failures // self._addresses, 10)
+            pause = min(self._settings.last_pause, self._settings.first_pause * 2 ** (rounds - 1))
+            self._not_before = self.now() + self._uniform(pause / 2, pause)
+        elif self._waiters:
+            self._dial()
+
+    def _check_stopped(self) -> None:
+        if self._stopping is not None and not self._alive and not self._stopping.called:
+            self._stopping.callback(None)
+
+
+def _connect_request(endpoint: Endpoint) -> bytes:
+    assert endpoint.proxy is not None
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    authority = f"{host}:{endpoint.port}".encode()
+    extra = b""
+    if endpoint.proxy.authorization is not None:
+        extra = b"Proxy-Authorization: " + endpoint.proxy.authorization + b"\r\n"
+    return b"CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s\r\n" % (authority, authority, extra)

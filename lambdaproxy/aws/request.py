@@ -1,0 +1,141 @@
+"""Signed requests of the Invoke API for one function; what does not change within a second is made once."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from time import time
+from urllib.parse import quote
+
+from lambdaproxy import __version__
+from lambdaproxy.aws.endpoint import Endpoint
+from lambdaproxy.errors import BadRequest
+from lambdaproxy.messages import Function, Invocation, Mode
+from lambdaproxy.wire.sigv4 import Keys, Template, amz_date
+
+_AGENT = f"lambdaproxy/{__version__}".encode()
+_TYPES: dict[Mode, bytes | None] = {"buffered": None, "stream": None, "event": b"Event", "dry-run": b"DryRun"}
+_VALUE = re.compile(r"[\x20-\x7e]+\Z")
+
+
+def target(endpoint: Endpoint, function: Function, mode: Mode) -> bytes:
+    """The request target; names are encoded as AWS's SDKs do, so an ARN's colons become `%3A`."""
+    name = quote(function.name, safe="-_.~")
+    path = f"{quote(endpoint.path, safe='/-_.~%')}/2015-03-31/functions/{name}/invocations"
+    if mode == "stream":
+        path = f"{quote(endpoint.path, safe='/-_.~%')}/2021-11-15/functions/{name}/response-streaming-invocations"
+    if function.qualifier:
+        path += "?Qualifier=" + quote(function.qualifier, safe="-_.~")
+    return path.encode()
+
+
+class Clock:
+    """The time for signatures: epoch seconds corrected by `offset`, as text that is made once a second."""
+
+    __slots__ = ("_date", "_second", "_time", "offset")
+
+    def __init__(self, time: Callable[[], float] = time) -> None:
+        self._time = time
+        self._second = -1
+        self._date = b""
+        #: Seconds that AWS's clock is ahead of ours.
+        self.offset = 0.0
+
+    def now(self) -> float:
+        """Corrected epoch seconds."""
+        return self._time() + self.offset
+
+    def date(self) -> bytes:
+        """X-Amz-Date of now."""
+        now = int(self._time() + self.offset)
+        if now != self._second:
+            self._second, self._date = now, amz_date(now)
+        return self._date
+
+
+class _Kind:
+    """The requests of one function that have the same signed headers."""
+
+    __slots__ = ("_after", "_before", "_date", "_headers", "_target", "keys", "template")
+
+    def __init__(self, endpoint: Endpoint, path: bytes, keys: Keys, extra: tuple[tuple[bytes, bytes], ...]) -> None:
+        headers = ((b"Host", endpoint.authority), *extra)
+        if keys.token:
+            headers += ((b"X-Amz-Security-Token", keys.token.encode()),)
+        self.keys = keys
+        self.template = Template(keys, endpoint.region, "lambda", "POST", path, headers)
+        lines = b"".join(b"%s: %s\r\n" % field for field in headers)
+        self._before = b"POST %s HTTP/1.1\r\n%sUser-Agent: %s\r\nContent-Type: application/json\r\nX-Amz-Date: " % (
+            path,
+            lines,
+            _AGENT,
+        )
+        self._date = b""
+        self._after = b""
+
+    def head(self, payload: bytes, date: bytes) -> bytes:
+        """The request's head up to its signature."""
+        if date != self._date:
+            self._after = b"%s%s\r\nAuthorization: %s" % (self._before, date, self.template.prefix(date))
+            self._date = date
+        return self._after + self.template.signature(payload, date)
+
+
+class Requests:
+    """Makes the requests of one function."""
+
+    __slots__ = ("_clock", "_endpoint", "_function", "_kinds")
+
+    def __init__(self, endpoint: Endpoint, function: Function, clock: Clock) -> None:
+        self._endpoint, self._function, self._clock = endpoint, function, clock
+        self._kinds: dict[Mode, _Kind] = {}
+
+    def head(self, invocation: Invocation, keys: Keys, attempt: int, most: int) -> tuple[bytes, float]:
+        """The head of a signed request, to be followed by the payload; and the time it was signed with."""
+        mode = invocation.mode
+        if invocation.client_context or invocation.tenant_id or invocation.log_tail or invocation.durable_name:
+            kind = _Kind(self._endpoint, target(self._endpoint, self._function, mode), keys, _headers(invocation))
+        else:
+            found = self._kinds.get(mode)
+            if found is None or found.keys is not keys:
+                found = self._kinds[mode] = _Kind(
+                    self._endpoint, target(self._endpoint, self._function, mode), keys, _headers(invocation)
+                )
+            kind = found
+        payload = invocation.payload
+        head = (
+            b"%s\r\nContent-Length: %d\r\nX-Amzn-Trace-Id: Root=%s\r\nAmz-Sdk-Invocation-Id: %s\r\n"
+            b"Amz-Sdk-Request: attempt=%d; max=%d\r\n\r\n"
+        ) % (
+            kind.head(payload, self._clock.date()),
+            len(payload),
+            invocation.trace_id.encode(),
+            invocation.request_id.encode(),
+            attempt,
+            most,
+        )
+        return head, self._clock.now()
+
+
+def _headers(invocation: Invocation) -> tuple[tuple[bytes, bytes], ...]:
+    """The signed headers beside Host, date and token."""
+    headers: list[tuple[bytes, bytes]] = []
+    kind = _TYPES[invocation.mode]
+    if kind is not None:
+        headers.append((b"X-Amz-Invocation-Type", kind))
+    if invocation.log_tail and kind is None:
+        headers.append((b"X-Amz-Log-Type", b"Tail"))
+    if invocation.client_context:
+        headers.append((b"X-Amz-Client-Context", b64encode(invocation.client_context.encode())))
+    if invocation.tenant_id:
+        headers.append((b"X-Amz-Tenant-Id", _value(invocation.tenant_id)))
+    if invocation.durable_name:
+        headers.append((b"X-Amz-Durable-Execution-Name", _value(invocation.durable_name)))
+    return tuple(headers)
+
+
+def _value(text: str) -> bytes:
+    if not _VALUE.match(text):
+        raise BadRequest("a tenant id or durable execution name with characters that no header may have")
+    return text.encode()
