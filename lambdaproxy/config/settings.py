@@ -196,6 +196,22 @@ class Settings:
         section="Embedded functions",
         metavar="N",
     )
+    sam_template: str | None = setting(
+        values.file,
+        None,
+        "AWS SAM template whose functions and HTTP routes to serve.",
+        section="Embedded functions",
+        metavar="FILE",
+    )
+    no_reload: bool = _flag("Do not look for changed files of functions.", section="Embedded functions")
+    debug: tuple[str, ...] = setting(
+        values.text,
+        (),
+        "Run this embedded function under a debugger, without deadlines: debugpy, or Node's inspector.",
+        section="Embedded functions",
+        metavar="NAME[:PORT]",
+        multiple=True,
+    )
     invoke_api: str | None = setting(
         values.endpoint,
         None,

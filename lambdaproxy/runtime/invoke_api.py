@@ -1,0 +1,304 @@
+"""The Lambda Invoke API over embedded functions, so that SDKs and other proxies can call them as they call AWS.
+
+Paths, headers, statuses and error documents are those of the Lambda API reference (Invoke, InvokeWithResponseStream,
+GetFunction, ListFunctions).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import orjson
+from twisted.internet.defer import Deferred
+
+from lambdaproxy.errors import (
+    EventTooLarge,
+    LambdaProxyError,
+    Throttled,
+    UnknownFunction,
+)
+from lambdaproxy.http1.head import RequestHead, header
+from lambdaproxy.ids import new_ids
+from lambdaproxy.messages import Function, Headers, Invocation, InvocationResult, Mode
+from lambdaproxy.runtime.functions import FunctionSettings
+from lambdaproxy.runtime.invoke_server import Answer, HttpFactory
+from lambdaproxy.runtime.invoke_stream import EventStream
+from lambdaproxy.runtime.invoker import LocalInvoker
+from lambdaproxy.runtime.names import PATTERN, split_name
+from lambdaproxy.runtime.results import MOST_EVENT
+from lambdaproxy.runtime.runtimes import identifier
+from lambdaproxy.wire.eventstream import CONTENT_TYPE
+from lambdaproxy.wire.sigv4 import Keys, SignatureError, verify
+
+MOST_ASYNC = 1024 * 1024
+MOST_CONTEXT = 3583
+PATIENCE = 900.0
+"""Seconds that an invocation may wait for a worker, beyond the function's own time-out."""
+
+_MODES: dict[bytes, Mode] = {b"RequestResponse": "buffered", b"Event": "event", b"DryRun": "dry-run"}
+_FUNCTIONS = "/2015-03-31/functions"
+_INVOKE = re.compile(_FUNCTIONS + r"/([^/]+)/invocations\Z")
+_STREAM = re.compile(r"/2021-11-15/functions/([^/]+)/response-streaming-invocations\Z")
+_GET = re.compile(_FUNCTIONS + r"/([^/]+)(/configuration)?\Z")
+_TRACE = re.compile(rb"(?:.*;)?\s*Root=(1-[0-9a-f]{8}-[0-9a-f]{24})\s*(?:;.*)?\Z")
+_JSON = (b"Content-Type", b"application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class _ApiError(Exception):
+    status: int
+    code: str
+    message: str
+    reason: str | None = None
+    retry_after: int | None = None
+
+
+class InvokeApi(HttpFactory):
+    """A factory for `listen`; `keys` are the accepted ones, or None for calls without a signature (loopback only)."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        invoker: LocalInvoker,
+        keys: Iterable[Keys] | None,
+        *,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(reactor, self)
+        self._clock, self._invoker, self._wall = reactor, invoker, wall
+        self._keys = None if keys is None else {one.access_key: one for one in keys}
+        self.most_body = MOST_EVENT + 1
+
+    # --- requests ---
+
+    def handle(self, head: RequestHead, body: bytes) -> Deferred[Answer]:
+        return Deferred.fromCoroutine(self._handle(head, body))
+
+    async def _handle(self, head: RequestHead, body: bytes) -> Answer:
+        request_id, trace_id = new_ids(self._wall())
+        try:
+            self._authenticate(head, body)
+            return await self._route(head, body, request_id, trace_id)
+        except _ApiError as error:
+            return _error_answer(error, request_id)
+        except LambdaProxyError as error:
+            return _error_answer(self._translated(error), request_id)
+
+    def _authenticate(self, head: RequestHead, body: bytes) -> None:
+        if self._keys is None:
+            return
+        try:
+            verify(head.method, head.target, head.headers, body, secret=self._keys.get, now=self._wall())
+        except SignatureError as problem:
+            raise _ApiError(problem.status, problem.code, problem.message) from None
+
+    async def _route(self, head: RequestHead, body: bytes, request_id: str, trace_id: str) -> Answer:
+        path, _, query = head.target.decode("latin-1").partition("?")
+        if head.method == "POST":
+            found = _INVOKE.match(path)
+            if found is not None:
+                return await self._invoke(head, body, found[1], query, request_id, trace_id, streamed=False)
+            found = _STREAM.match(path)
+            if found is not None:
+                return await self._invoke(head, body, found[1], query, request_id, trace_id, streamed=True)
+        elif head.method in ("GET", "HEAD"):
+            if path.rstrip("/") == _FUNCTIONS:
+                listed = [self._configuration(one) for one in self._invoker.functions.values()]
+                return _json_answer({"Functions": listed, "NextMarker": None}, request_id)
+            found = _GET.match(path)
+            if found is not None:
+                return self._get(found[1], query, bool(found[2]), request_id)
+        raise _ApiError(404, "UnknownOperationException", "The embedded Lambda has no such operation.")
+
+    def _get(self, name: str, query: str, configuration_only: bool, request_id: str) -> Answer:
+        function, settings = self._function(name, query)
+        configuration = self._configuration(settings, function.qualifier)
+        if configuration_only:
+            return _json_answer(configuration, request_id)
+        code = {"RepositoryType": "local", "Location": f"file://{settings.directory}"}
+        return _json_answer({"Configuration": configuration, "Code": code, "Tags": {}}, request_id)
+
+    def _configuration(self, settings: FunctionSettings, qualifier: str | None = None) -> dict[str, Any]:
+        modified = datetime.fromtimestamp(self._wall(), UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+        return {
+            "FunctionName": settings.name,
+            "FunctionArn": self._invoker.site.arn(settings.name, qualifier),
+            "Runtime": identifier(settings),
+            "Role": f"arn:aws:iam::{self._invoker.site.account}:role/lambdaproxy",
+            "Handler": settings.handler,
+            "CodeSize": 0,
+            "Description": "",
+            "Timeout": max(1, round(settings.timeout)),
+            "MemorySize": settings.memory,
+            "LastModified": modified,
+            "Version": "$LATEST",
+            "PackageType": "Zip",
+            "Architectures": ["x86_64"],
+            "State": "Active",
+            "LastUpdateStatus": "Successful",
+        }
+
+    # --- Invoke and InvokeWithResponseStream ---
+
+    async def _invoke(
+        self,
+        head: RequestHead,
+        body: bytes,
+        name: str,
+        query: str,
+        request_id: str,
+        trace_id: str,
+        streamed: bool,
+    ) -> Answer:
+        function, settings = self._function(name, query)
+        mode = self._mode(head.headers, streamed)
+        if len(body) > (MOST_ASYNC if mode == "event" else MOST_EVENT):
+            raise self._too_large(MOST_ASYNC if mode == "event" else MOST_EVENT)
+        _check_json(body)
+        trace = _TRACE.match(header(head.headers, b"x-amzn-trace-id") or b"")
+        tenant = header(head.headers, b"x-amz-tenant-id")
+        wants_log = header(head.headers, b"x-amz-log-type") == b"Tail"
+        invocation = Invocation(
+            function,
+            body or b"{}",
+            self._clock.seconds() + settings.timeout + PATIENCE,
+            request_id,
+            trace[1].decode() if trace else trace_id,
+            mode,
+            client_context=_client_context(head.headers),
+            tenant_id=tenant.decode("latin-1") if tenant else None,
+            log_tail=wants_log,
+        )
+        result = await self._invoker.invoke(invocation)
+        shared: Headers = (
+            (b"x-amzn-RequestId", request_id.encode()),
+            (b"X-Amz-Executed-Version", result.executed_version.encode()),
+            (b"X-Amzn-Trace-Id", f"root={invocation.trace_id};sampled=0".encode()),
+        )
+        if streamed:
+            stream = EventStream(result, wants_log)
+            return Answer(200, (*shared, (b"Content-Type", CONTENT_TYPE)), stream)
+        return _invoke_answer(mode, result, shared, wants_log)
+
+    def _mode(self, headers: Headers, streamed: bool) -> Mode:
+        given = header(headers, b"x-amz-invocation-type") or b"RequestResponse"
+        mode = _MODES.get(given)
+        if mode is None or (streamed and mode == "event"):
+            raise _ApiError(
+                400,
+                "InvalidParameterValueException",
+                f"{given.decode('latin-1')!r} is not an invocation type of this operation",
+            )
+        return "stream" if streamed and mode == "buffered" else mode
+
+    def _function(self, segment: str, query: str) -> tuple[Function, FunctionSettings]:
+        text = unquote(segment)
+        try:
+            name, inner = split_name(text)
+        except ValueError:
+            raise _ApiError(
+                400,
+                "ValidationException",
+                f"1 validation error detected: Value '{text}' at 'functionName' failed to satisfy constraint: "
+                f"Member must satisfy regular expression pattern: {PATTERN}",
+            ) from None
+        given = dict(parse_qsl(query)).get("Qualifier")
+        if inner and given and inner != given:
+            raise _ApiError(
+                400,
+                "InvalidParameterValueException",
+                "The derived qualifier from the function name does not match the specified qualifier.",
+            )
+        qualifier = given or inner
+        try:
+            settings = self._invoker.find(name, qualifier)
+        except UnknownFunction:
+            arn = self._invoker.site.arn(name, qualifier or "$LATEST")
+            raise _ApiError(404, "ResourceNotFoundException", f"Function not found: {arn}") from None
+        return Function(self._invoker.name, name, qualifier), settings
+
+    # --- errors ---
+
+    def refuse(self, status: int, reason: str) -> Answer:
+        request_id, _ = new_ids(self._wall())
+        if status == 413:
+            return _error_answer(self._too_large(MOST_EVENT), request_id)
+        return _error_answer(
+            _ApiError(status, "BadRequestException", f"The request is malformed: {reason}"), request_id
+        )
+
+    @staticmethod
+    def _too_large(most: int) -> _ApiError:
+        message = f"Request must be smaller than {most} bytes for the InvokeFunction operation"
+        return _ApiError(413, "RequestEntityTooLargeException", message)
+
+    def _translated(self, error: LambdaProxyError) -> _ApiError:
+        if isinstance(error, Throttled):
+            return _ApiError(429, "TooManyRequestsException", "Rate Exceeded.", error.reason, error.retry_after or 1)
+        if isinstance(error, EventTooLarge):
+            return self._too_large(MOST_EVENT)
+        return _ApiError(500, "ServiceException", "The service encountered an internal error.", None, error.retry_after)
+
+
+def _check_json(body: bytes) -> None:
+    if body:
+        try:
+            orjson.loads(body)
+        except orjson.JSONDecodeError as problem:
+            raise _ApiError(
+                400, "InvalidRequestContentException", f"Could not parse request body into json: {problem}"
+            ) from None
+
+
+def _client_context(headers: Headers) -> str | None:
+    given = header(headers, b"x-amz-client-context")
+    if not given:
+        return None
+    try:
+        if len(given) > MOST_CONTEXT:
+            raise ValueError
+        text = base64.b64decode(given, validate=True).decode()
+        if not isinstance(orjson.loads(text), dict):
+            raise ValueError
+    except (ValueError, binascii.Error):
+        raise _ApiError(
+            400, "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object."
+        ) from None
+    return text
+
+
+def _invoke_answer(mode: Mode, result: InvocationResult, shared: Headers, wants_log: bool) -> Answer:
+    if mode == "event":
+        return Answer(202, shared)
+    if mode == "dry-run":
+        return Answer(204, shared)
+    headers = [*shared, _JSON]
+    if result.function_error:
+        headers.append((b"X-Amz-Function-Error", result.function_error.encode()))
+    if wants_log and result.log_tail is not None:
+        headers.append((b"X-Amz-Log-Result", base64.b64encode(result.log_tail)))
+    return Answer(200, tuple(headers), result.payload)
+
+
+def _json_answer(document: dict[str, Any], request_id: str) -> Answer:
+    return Answer(200, ((b"x-amzn-RequestId", request_id.encode()), _JSON), orjson.dumps(document))
+
+
+def _error_answer(error: _ApiError, request_id: str) -> Answer:
+    document = {"Type": "Service" if error.status >= 500 else "User", "message": error.message}
+    if error.reason is not None:
+        document["Reason"] = error.reason
+    # The members' names differ from error to error; SDKs look for either.
+    document["Message"] = error.message
+    headers = [(b"x-amzn-RequestId", request_id.encode()), (b"x-amzn-ErrorType", error.code.encode()), _JSON]
+    if error.retry_after is not None:
+        headers.append((b"Retry-After", b"%d" % error.retry_after))
+    return Answer(error.status, tuple(headers), orjson.dumps(document))

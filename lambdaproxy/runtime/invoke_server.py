@@ -1,0 +1,253 @@
+"""A small HTTP/1.1 server for the Invoke API: one request at a time on a connection, bodies and time bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IConsumer
+from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Protocol as ConnectionProtocol
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from lambdaproxy.http1.body import ChunkedReader, LengthReader, chunk, last_chunk
+from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, RequestHead, parse_request
+from lambdaproxy.http1.reasons import status_line
+from lambdaproxy.interfaces import IBody
+from lambdaproxy.messages import Headers
+from lambdaproxy.platform import write_now
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IAddress, IDelayedCall, IProducer
+    from twisted.python.failure import Failure
+
+log = Logger()
+
+LIMITS = HeadLimits()
+IDLE_SECONDS = 75.0
+REQUEST_SECONDS = 120.0
+MOST_LATER = 65536
+MOST_CONNECTIONS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back: a body in bytes has a length, one in pieces is sent chunked."""
+
+    status: int
+    headers: Headers
+    body: bytes | IBody = b""
+
+
+class Handler(Protocol):
+    """Answers requests; `refuse` answers those that are no HTTP, or too large."""
+
+    most_body: int
+
+    def handle(self, head: RequestHead, body: bytes) -> Deferred[Answer]: ...
+
+    def refuse(self, status: int, reason: str) -> Answer: ...
+
+
+class HttpConnection(ConnectionProtocol):
+    """One connection of a client."""
+
+    def __init__(self, reactor: Any, handler: Handler, gone: Callable[[HttpConnection], None]) -> None:
+        self._reactor, self._handler, self._gone = reactor, handler, gone
+        self._head = HeadReader(LIMITS)
+        self._request: RequestHead | None = None
+        self._reader: LengthReader | ChunkedReader | None = None
+        self._body: list[bytes] = []
+        self._answering: Deferred[Any] | None = None
+        self._later = b""
+        self._paused = False
+        self._timer: IDelayedCall | None = None
+        self._close = False
+        self._over = False
+
+    def connectionMade(self) -> None:
+        self._wait(IDLE_SECONDS)
+
+    def _wait(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._reactor.callLater(seconds, self._late)
+
+    def _late(self) -> None:
+        self._timer = None
+        self.abort()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._over = True
+        if self.transport is not None:
+            self.transport.abortConnection()  # type: ignore[attr-defined]
+
+    # --- in ---
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._over:
+            return
+        if self._answering is not None:
+            self._later += data
+            if len(self._later) > MOST_LATER and not self._paused:
+                self._paused = True
+                self.transport.pauseProducing()  # type: ignore[union-attr]
+            return
+        try:
+            self._consume(data)
+        except Malformed as error:
+            self._close = True
+            self._write(self._handler.refuse(error.status, error.reason))
+
+    def _consume(self, data: bytes) -> None:
+        while not self._over and self._answering is None:
+            if self._reader is None:
+                begun = self._head.empty
+                block = self._head.feed(data)
+                if block is None:
+                    if begun and data:
+                        self._wait(REQUEST_SECONDS)
+                    return
+                data = self._head.rest
+                self._head = HeadReader(LIMITS)
+                self._begin(parse_request(block, LIMITS))
+            assert self._reader is not None
+            self._body.append(self._reader.feed(data))
+            if not self._reader.done:
+                return
+            self._later = self._reader.rest
+            data = b""
+            self._dispatch()
+
+    def _begin(self, head: RequestHead) -> None:
+        self._request, self._body = head, []
+        self._close = not head.keep_alive
+        self._wait(REQUEST_SECONDS)
+        most = self._handler.most_body
+        if head.content_length is None:
+            self._reader = ChunkedReader(LIMITS, most)
+        else:
+            if head.content_length > most:
+                raise Malformed(413, "body", f"over {most} bytes")
+            self._reader = LengthReader(head.content_length)
+        if head.expect_continue:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # type: ignore[union-attr]
+
+    def _dispatch(self) -> None:
+        assert self._request is not None
+        head, body = self._request, b"".join(self._body)
+        self._reader, self._body = None, []
+        if self._timer is not None:
+            # An invocation may take as long as its function may.
+            self._timer.cancel()
+            self._timer = None
+        answering = self._answering = Deferred.fromCoroutine(self._answer(head, body))
+        answering.addErrback(self._failed)
+
+    async def _answer(self, head: RequestHead, body: bytes) -> None:
+        answer = await self._handler.handle(head, body)
+        if self._over:
+            return
+        if isinstance(answer.body, bytes):
+            self._write(answer, head.method == "HEAD")
+        else:
+            lines = self._lines(answer) + b"Transfer-Encoding: chunked\r\n\r\n"
+            self.transport.write(lines)  # type: ignore[union-attr]
+            await answer.body.start(_Chunked(self.transport))
+            self.transport.write(last_chunk)  # type: ignore[union-attr]
+        self._next()
+
+    def _failed(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            log.failure("The Invoke API could not answer", failure)
+        self.abort()
+
+    def _next(self) -> None:
+        if self._close:
+            self._end()
+            return
+        self._wait(IDLE_SECONDS)
+        self._reactor.callLater(0, self._resume)
+
+    def _resume(self) -> None:
+        if self._over:
+            return
+        self._answering = None
+        if self._paused:
+            self._paused = False
+            self.transport.resumeProducing()  # type: ignore[union-attr]
+        later, self._later = self._later, b""
+        if later:
+            self.dataReceived(later)
+
+    # --- out ---
+
+    def _lines(self, answer: Answer) -> bytes:
+        fields = b"".join(b"%b: %b\r\n" % field for field in answer.headers)
+        return status_line(answer.status) + fields + (b"Connection: close\r\n" if self._close else b"")
+
+    def _write(self, answer: Answer, head_only: bool = False) -> None:
+        assert isinstance(answer.body, bytes) and self.transport is not None
+        lines = self._lines(answer)
+        if answer.status != 204:
+            lines += b"Content-Length: %d\r\n" % len(answer.body)
+        write_now(self.transport, lines + b"\r\n" + (b"" if head_only else answer.body))
+        if self._close and self._answering is None:
+            self._end()
+
+    def _end(self) -> None:
+        self._over = True
+        self._wait(IDLE_SECONDS)
+        self.transport.loseConnection()  # type: ignore[union-attr]
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._answering is not None:
+            self._answering.cancel()
+        self._gone(self)
+
+
+@implementer(IConsumer)
+class _Chunked:
+    """Writes what it is given as chunks to a transport."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        self._transport.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        self._transport.unregisterProducer()
+
+    def write(self, data: bytes) -> None:
+        if data:
+            self._transport.write(chunk(data))
+
+
+class HttpFactory(Factory):
+    """Makes connections, so many at most, and can close them all."""
+
+    noisy = False
+
+    def __init__(self, reactor: Any, handler: Handler) -> None:
+        self._reactor, self._handler = reactor, handler
+        self._open: set[HttpConnection] = set()
+
+    def buildProtocol(self, addr: IAddress | None) -> HttpConnection | None:
+        if len(self._open) >= MOST_CONNECTIONS:
+            return None
+        connection = HttpConnection(self._reactor, self._handler, self._open.discard)
+        self._open.add(connection)
+        return connection
+
+    def stopFactory(self) -> None:
+        for connection in tuple(self._open):
+            connection.abort()

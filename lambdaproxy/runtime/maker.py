@@ -1,0 +1,52 @@
+"""The plugin that makes the embedded runtime: `kind = "local"`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zope.interface import implementer
+
+from lambdaproxy.errors import ConfigError
+from lambdaproxy.interfaces import IInvoker, IInvokerMaker, Option
+
+
+def _whole(text: str) -> int:
+    if not text.isdigit():
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+@implementer(IInvokerMaker)
+class LocalInvokerMaker:
+    """Makes a `LocalInvoker` of the functions that `--local`, `[function.NAME]` and `--sam-template` define."""
+
+    name = "local"
+    help = "runs functions in worker processes of this machine"
+    options = (
+        Option("concurrency", _whole, 10, "workers of one function at most"),
+        Option("queue", _whole, 100, "invocations of one function that wait; 0 throttles as AWS does"),
+        Option("account", str, "123456789012", "account in the functions' ARNs"),
+    )
+
+    def make(self, name: str, options: Mapping[str, Any], context: Any) -> IInvoker:
+        from lambdaproxy.runtime.invoker import LocalInvoker
+        from lambdaproxy.runtime.site import make_site
+
+        try:
+            site = make_site(context.settings, context.functions, options["account"])
+        except ValueError as problem:
+            raise ConfigError(str(problem)) from None
+        invoker: IInvoker = LocalInvoker(
+            context.reactor,
+            context.functions,
+            options["concurrency"],
+            options["queue"],
+            site=site,
+            metrics=context.metrics,
+            name=name,
+        )
+        return invoker
+
+
+local = LocalInvokerMaker()

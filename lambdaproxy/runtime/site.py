@@ -1,0 +1,92 @@
+"""What all embedded functions share, made from the settings of the process."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from twisted.logger import Logger
+
+from lambdaproxy.runtime.functions import FunctionSettings
+from lambdaproxy.runtime.invoke_keys import load_or_make_keys
+from lambdaproxy.runtime.runtimes import DUMMY_KEY, Site
+
+if TYPE_CHECKING:
+    from lambdaproxy.config.settings import Settings
+
+log = Logger(namespace="lambdaproxy.function")
+
+PYTHON_PORT, NODE_PORT = 5678, 9229
+_ENDPOINT = re.compile(r"tcp6?:(?:port=)?(\d+)(?::|\Z)")
+_INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])+)")
+
+
+def make_site(settings: Settings, functions: Mapping[str, FunctionSettings], account: str) -> Site:
+    """Region, reload, debuggers and the Invoke API's address for functions; raises `ValueError` with a sentence."""
+    keys = (DUMMY_KEY, DUMMY_KEY, DUMMY_KEY)
+    endpoint = invoke_url(settings.invoke_api) if settings.invoke_api else None
+    found: tuple[str, str, str | None] = keys
+    if endpoint is not None and not settings.invoke_api_unsigned:
+        first = load_or_make_keys(settings.invoke_api_keys)[0]
+        found = (first.access_key, first.secret_key, first.token)
+    region = settings.aws_region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return Site(
+        region=region or "us-east-1",
+        account=account,
+        reload=not settings.no_reload,
+        endpoint=endpoint,
+        keys=found,
+        debug=debug_ports(settings.debug, functions),
+    )
+
+
+def invoke_url(endpoint: str) -> str | None:
+    """The URL at which functions reach the Invoke API on this endpoint; None for one that is no fixed TCP port."""
+    found = _ENDPOINT.match(endpoint)
+    if found is None or found[1] == "0":
+        return None
+    interface = _INTERFACE.search(endpoint)
+    host = interface[1].replace("\\:", ":") if interface else "127.0.0.1"
+    if host in ("0.0.0.0", "", "::"):  # noqa: S104
+        host = "127.0.0.1"
+    return f"http://[{host}]:{found[1]}" if ":" in host else f"http://{host}:{found[1]}"
+
+
+def debug_ports(named: tuple[str, ...], functions: Mapping[str, FunctionSettings]) -> dict[str, int]:
+    """`NAME` or `NAME:PORT` of `--debug` -> the port of each function's debugger; tells how to attach."""
+    ports: dict[str, int] = {}
+    for text in named:
+        name, _, given = text.partition(":")
+        if name not in functions:
+            known = ", ".join(sorted(functions)) or "none"
+            raise ValueError(f"--debug {text}: there is no embedded function {name!r}; there are: {known}")
+        family = functions[name].family
+        if family == "provided":
+            raise ValueError(f"--debug {text}: only Python and Node functions can be debugged this way")
+        if given and not (given.isdigit() and 0 < int(given) < 65536):
+            raise ValueError(f"--debug {text}: {given!r} is no port")
+        port = int(given) if given else (PYTHON_PORT if family == "python" else NODE_PORT)
+        while not given and port in ports.values():
+            port += 1
+        if port in ports.values():
+            raise ValueError(f"--debug {text}: port {port} is given to another function")
+        ports[name] = port
+        log.info("{how}", how=attach_text(functions[name], port))
+    return ports
+
+
+def attach_text(settings: FunctionSettings, port: int) -> str:
+    """How a developer attaches to the function's worker."""
+    if settings.family == "python":
+        how = (
+            f'VS Code: {{"type": "debugpy", "request": "attach", "connect": {{"host": "127.0.0.1", "port": {port}}}}}; '
+            "the function needs debugpy in its Python"
+        )
+    else:
+        how = f'chrome://inspect, or VS Code: {{"type": "node", "request": "attach", "port": {port}}}'
+    return (
+        f"Debugging {settings.name}: its one worker starts with the first request and then waits for a debugger on "
+        f"127.0.0.1:{port} without holding requests back; deadlines are off. Attach with {how}"
+    )
