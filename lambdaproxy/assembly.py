@@ -116,7 +116,8 @@ def _functions(configuration: Configuration) -> dict[str, FunctionSettings]:
         try:
             functions[table.name] = function_settings(table.name, table.table, str(table.base))
         except ValueError as error:
-            raise ConfigError(f"{table.where(getattr(error, 'key', None))}: {error}") from None
+            key = str(error).partition(":")[0]
+            raise ConfigError(f"{table.where(key if key in table.table else None)}: {error}") from None
     named = set()
     for text in configuration.settings.local:
         try:
@@ -155,7 +156,6 @@ def _route(
         settings.invoker if path else None,
         settings.timeout,
         settings.error_detail,
-        prefix=codec.path_prefix,
     )
 
 

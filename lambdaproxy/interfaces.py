@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from twisted.plugin import IPlugin
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class IEventCodec(Interface):
 
     name = Attribute("The dialect's name, such as `alb`; also the column of `errors.STATUSES`, with `_` for `-`.")
 
-    has_request_id = Attribute("Whether its responses name the request id themselves; else `X-Request-Id` is added.")
-    path_prefix = Attribute("Path segments in front of every template that clients send (a stage): a tuple of str.")
+    own_request_id = Attribute("Whether its responses name the request id themselves; else `X-Request-Id` is added.")
+    timeout = Attribute("Seconds after which this front door itself would give up, or None.")
 
     def encode_request(request: Request, match: Match) -> bytes:
         """HTTP request -> the event document, JSON in UTF-8.
@@ -89,7 +90,7 @@ class Option:
     multiple: bool = False
 
 
-class IEventCodecMaker(Interface):
+class IEventCodecMaker(IPlugin):
     """A plugin that makes codecs: a cheap object at module level in a module of `lambdaproxy.plugins`."""
 
     name = Attribute("What follows `--format`: lower-case letters, digits and hyphens.")
@@ -126,7 +127,7 @@ class IInvoker(Interface):
         """Let go of processes, connections and timers; fires when nothing is left. No invocation follows."""
 
 
-class IInvokerMaker(Interface):
+class IInvokerMaker(IPlugin):
     """A plugin that makes invokers, for the `kind` of an `[invoker.NAME]` table."""
 
     name = Attribute("The `kind`: lower-case letters, digits and hyphens.")

@@ -92,6 +92,8 @@ class Proxy:
         if head.content_length is not None and head.content_length > limit:
             raise EventTooLarge(f"a body of {head.content_length} bytes; the limit is {limit} (--max-body)")
         timeout = route.timeout or self._timeouts(function)
+        if route.codec.timeout is not None:
+            timeout = min(timeout, route.codec.timeout)
         return Admission(route, match, function, headers, head, limit, timeout)
 
     def would_answer(self, head: Head) -> bool:
@@ -217,7 +219,7 @@ def _explained(response: Response, error: LambdaProxyError, admission: Admission
 
 
 def _with_request_id(response: Response, request_id: str, codec: IEventCodec) -> Response:
-    if codec.has_request_id:
+    if codec.own_request_id:
         return response
     headers = (*response.headers, (b"X-Request-Id", request_id.encode()))
     return Response(response.status, headers, response.body, response.outcome)

@@ -23,8 +23,7 @@ class Route:
 
     `path` is a template or None, which matches anything. `function` is None where the header names it; `invoker` is the
     route's own, or None. `timeout` is in seconds, or None for the invoker's default; `error_detail` is None where it
-    depends on the listener. `prefix` are the path segments in
-    front of the template that clients send and the codec takes off (a stage).
+    depends on the listener.
     """
 
     path: str | None
@@ -37,7 +36,6 @@ class Route:
     timeout: float | None
     error_detail: bool | None
     mode: Mode = "buffered"
-    prefix: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         where = f"{self.host or ''}{self.path or DEFAULT}"
@@ -75,7 +73,7 @@ class Router:
             node = self._exact.setdefault(host, _Node())
         leaf = node.greedy
         if route.path is not None:
-            for segment in (*route.prefix, *route.path[1:].split("/")):
+            for segment in route.path[1:].split("/"):
                 if segment.endswith("+}"):
                     leaf = node.greedy
                     break
@@ -151,8 +149,7 @@ def _parameters(route: Route, segments: list[str]) -> tuple[tuple[str, str], ...
     if route.path is None or "{" not in route.path:
         return ()
     found = []
-    offset = len(route.prefix)
-    for index, part in enumerate(route.path[1:].split("/"), offset):
+    for index, part in enumerate(route.path[1:].split("/")):
         if part.endswith("+}"):
             found.append((part[1:-2], "/".join(segments[index:])))
         elif part.startswith("{"):

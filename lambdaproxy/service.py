@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from lambdaproxy import __version__
 from lambdaproxy.accounts import Accounts
 from lambdaproxy.assembly import LOCAL, Assembly
+from lambdaproxy.config import values
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvoker
@@ -23,7 +24,12 @@ from lambdaproxy.logs import AccessLog
 from lambdaproxy.metrics import FunctionLabels, Metrics, exposition
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.runtime.functions import FunctionSettings
+from lambdaproxy.runtime.invoke_api import InvokeApi
+from lambdaproxy.runtime.invoke_keys import load_or_make_keys
+from lambdaproxy.runtime.invoker import LocalInvoker
 from lambdaproxy.web.admin import AdminResource
+from lambdaproxy.web.forwarded import Forwarded
+from lambdaproxy.web.resource import LambdaProxyResource, stock_site
 
 log = Logger()
 
@@ -104,24 +110,26 @@ class ProxyService(Service):
         if not settings.disable_metrics:
             registry = exposition(self.metrics)
         admin = AdminResource(registry, self.why_not_ready, self._reactor.seconds)
-        self.site = make_site(
-            self._reactor, self.proxy, settings, self.metrics, None if settings.metrics_listen else admin
+        forwarded = Forwarded.configured(settings.trusted_proxy)
+        self.site: Any = stock_site(
+            LambdaProxyResource(self.proxy, self._reactor, forwarded, None if settings.metrics_listen else admin)
         )
+        self.site.drain = lambda seconds: Deferred.fromCoroutine(self._drained(seconds))
         self.main = Listener(self._reactor, main_endpoint(settings), self.site, "--port")
         self._listeners = [self.main]
         if settings.metrics_listen:
-            site = make_admin_site(self._reactor, admin)
-            self._listeners.append(Listener(self._reactor, settings.metrics_listen, site, "--metrics-listen"))
+            self._listeners.append(
+                Listener(self._reactor, settings.metrics_listen, stock_site(admin), "--metrics-listen")
+            )
         if settings.invoke_api:
             self._listeners.append(self._invoke_api(settings.invoke_api))
 
     def _invoke_api(self, endpoint: str) -> Listener:
-        from lambdaproxy.runtime.invoke_api import InvokeApi
-
         settings = self._settings
-        keys = None if settings.invoke_api_unsigned else load_keys(settings.invoke_api_keys)
-        api = InvokeApi(self._reactor, self.invokers.get(LOCAL), keys)
-        return Listener(self._reactor, endpoint, api, "--invoke-api")
+        invoker = self.invokers.get(LOCAL)
+        assert isinstance(invoker, LocalInvoker)
+        keys = None if settings.invoke_api_unsigned else load_or_make_keys(values.file(settings.invoke_api_keys))
+        return Listener(self._reactor, endpoint, InvokeApi(self._reactor, invoker, keys), "--invoke-api")
 
     def why_not_ready(self) -> str | None:
         """None while requests can be expected to be served, else one sentence."""
@@ -203,6 +211,13 @@ class ProxyService(Service):
     def stopService(self) -> Deferred[None]:
         super().stopService()
         return Deferred.fromCoroutine(self._stop())
+
+    async def _drained(self, seconds: float) -> None:
+        from twisted.internet.task import deferLater
+
+        end = self._reactor.seconds() + seconds
+        while self.proxy.in_flight and self._reactor.seconds() < end:
+            await deferLater(self._reactor, 0.05)
 
     async def _stop(self) -> None:
         log.info("Stopping: {count} requests are in progress", count=self.proxy.in_flight)

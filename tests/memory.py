@@ -39,8 +39,8 @@ class MemoryCodec:
     """The event is the body in capitals; the result is the body, unless it begins with `bad`."""
 
     name = "memory"
-    has_request_id = False
-    path_prefix = ()
+    own_request_id = False
+    timeout = None
 
     def __init__(self) -> None:
         self.requests: list[Request] = []

@@ -12,8 +12,8 @@ from lambdaproxy.messages import NO_ROUTE
 from lambdaproxy.routing import Route, Router
 
 
-def route(path, methods=(), host=None, prefix=()):
-    return Route(path, host, tuple(methods), Settings(), None, None, None, None, None, prefix=prefix)
+def route(path, methods=(), host=None):
+    return Route(path, host, tuple(methods), Settings(), None, None, None, None, None)
 
 
 DEFAULT = route(None)
@@ -93,12 +93,6 @@ def test_a_catch_all_takes_what_no_path_does():
     assert router.match("GET", "h", b"/a")[0].path == "/a"
     assert router.match("GET", "h", b"/b") == (catch_all, NO_ROUTE)
     assert router.match("OPTIONS", "h", b"*")[0] is catch_all
-
-
-def test_a_prefix_is_matched_and_not_a_parameter():
-    router = Router([route("/users/{id}", prefix=("prod",))], DEFAULT)
-    assert found(router, "GET", "/prod/users/7") == ("/users/{id}", {"id": "7"})
-    assert found(router, "GET", "/users/7") is None
 
 
 @pytest.mark.parametrize(

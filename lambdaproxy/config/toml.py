@@ -56,8 +56,10 @@ def read(path: str) -> File:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
+        # "... (at line 3, column 9)", or "... (at end of document)"
         place = re.search(r"at line (\d+)", str(error))
-        raise ConfigError(f"{path}:{place[1] if place else 1}: {error}") from None
+        line = place[1] if place else text.rstrip().count("\n") + 1
+        raise ConfigError(f"{path}:{line}: {error}") from None
     return _Reader(path, document, locate(text)).read()
 
 
@@ -156,7 +158,7 @@ class _Reader:
             if key != "kind":
                 try:
                     for item in value if isinstance(value, list) else [value]:
-                        given.append((key.replace("-", "_"), values.scalar(item)))
+                        given.append((key.replace("_", "-"), values.scalar(item)))
                     registry.parse_options(f"[invoker.{name}]", maker.options, given)
                 except ValueError as error:
                     raise self._error((*at, key), error) from None

@@ -1,0 +1,9 @@
+"""The makers that come with lambdaproxy."""
+
+from lambdaproxy.aws.maker import AwsInvokerMaker
+from lambdaproxy.codecs.makers import alb, apigateway_v1, apigateway_v2, function_url
+from lambdaproxy.runtime.maker import local
+
+__all__ = ["alb", "apigateway_v1", "apigateway_v2", "aws", "function_url", "local"]
+
+aws = AwsInvokerMaker()

@@ -1,0 +1,156 @@
+"""`LambdaProxyResource`: the proxy as an ordinary twisted.web resource, for anybody's `Site`.
+
+`twistd lambdaproxy` serves through a channel of its own (`web.channel`), which is stricter, bounded and faster. In a
+stock `Site` the grammar, the limits and the deadlines are twisted.web's: header names arrive in its canonical spelling,
+and a body is limited only after it was received.
+"""
+
+from __future__ import annotations
+
+from time import time
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from lambdaproxy.errors import EventTooLarge, LambdaProxyError
+from lambdaproxy.http1.reasons import REASONS
+from lambdaproxy.ids import new_ids
+from lambdaproxy.messages import Head, Response
+from lambdaproxy.proxy import Admission, Proxy
+from lambdaproxy.web.admin import AdminResource
+from lambdaproxy.web.forwarded import Forwarded, Origin, address
+
+log = Logger()
+
+
+class LambdaProxyResource(Resource):
+    """Answers every request below it by invoking a function; `admin` answers what is for no function."""
+
+    isLeaf = True
+
+    def __init__(
+        self, proxy: Proxy, reactor: IReactorTime, forwarded: Forwarded, admin: AdminResource | None = None
+    ) -> None:
+        super().__init__()
+        self._proxy, self._seconds, self._forwarded, self._admin = proxy, reactor.seconds, forwarded, admin
+
+    def render(self, request: Request) -> Any:
+        request.responseHeaders.removeHeader(b"server")
+        request.defaultContentType = None
+        started = self._seconds()
+        body = request.content.read() if request.content is not None else b""
+        head = self._head(request, len(body))
+        other = other_resource(self._proxy, self._admin, head)
+        if other is not None:
+            return other.render(request)
+        waiting = Deferred.fromCoroutine(self._answer(request, head, body, started))
+        request.notifyFinish().addErrback(lambda _: waiting.cancel())
+        waiting.addErrback(lambda failure: log.failure("Internal error while answering", failure))
+        return NOT_DONE_YET
+
+    def _head(self, request: Request, length: int) -> Head:
+        headers = tuple((name, value) for name, values in request.requestHeaders.getAllRawHeaders() for value in values)
+        local = request.getHost()
+        now = time()
+        request_id, trace_id = new_ids(now)
+        peer = address(getattr(request.getClientAddress(), "host", ""))
+        direct = Origin(
+            "https" if request.isSecure() else "http",
+            request.getHeader("host") or "localhost",
+            getattr(local, "port", 80),
+            str(peer or ""),
+        )
+        origin = self._forwarded.origin(direct, self._forwarded.trusts(direct.client), headers)
+        return Head(
+            request.method.decode("latin-1"),
+            _origin_form(request.uri),
+            request.clientproto.decode("latin-1"),
+            headers,
+            length,
+            origin.scheme,
+            origin.host,
+            origin.port,
+            origin.client,
+            origin.forwarded_for,
+            None,
+            request_id,
+            trace_id,
+            now,
+        )
+
+    async def _answer(self, request: Request, head: Head, body: bytes, started: float) -> None:
+        admission: Admission | None = None
+        try:
+            admission = self._proxy.admit(head)
+            if len(body) > admission.body_limit:
+                raise EventTooLarge(f"a body of {len(body)} bytes; the limit is {admission.body_limit} (--max-body)")
+            response = await self._proxy.handle(admission, body)
+        except CancelledError:
+            self._proxy.account(head, admission, Response(499), 0, self._seconds() - started, "client_gone")
+            return
+        except LambdaProxyError as error:
+            response = self._proxy.answer(head, error, admission)
+        sent, fate = await self._write(request, head, response)
+        self._proxy.account(head, admission, response, sent, self._seconds() - started, fate)
+
+    async def _write(self, request: Request, head: Head, response: Response) -> tuple[int, str]:
+        """Write the response; how many bytes of body went out, and what became of the client."""
+        request.setResponseCode(response.status, REASONS.get(response.status, b"Unknown"))
+        for name, value in response.headers:
+            request.responseHeaders.addRawHeader(name, value)
+        if isinstance(response.body, bytes):
+            if response.status not in (204, 304):
+                request.setHeader(b"content-length", str(len(response.body)).encode())
+            request.write(response.body)
+            request.finish()
+            return (0 if head.method == "HEAD" else len(response.body)), ""
+        try:
+            await response.body.start(request)
+        except (CancelledError, LambdaProxyError):
+            if request.channel is not None:
+                request.channel.loseConnection()
+            return request.sentLength, "client_gone"
+        request.finish()
+        return request.sentLength, ""
+
+
+def other_resource(proxy: Proxy, admin: AdminResource | None, head: Head) -> IResource | None:
+    """The resource of ours that answers this request, because nothing else would; None for requests for functions."""
+    if admin is None or not admin.serves(head.method, head.target) or proxy.would_answer(head):
+        return None
+    found: IResource = admin.children[head.target[1:].partition(b"?")[0]]
+    return found
+
+
+def _origin_form(target: bytes) -> bytes:
+    """The target without scheme and authority, which `Host` says too."""
+    if target.startswith(b"/") or target == b"*":
+        return target
+    _, separator, rest = target.partition(b"://")
+    if not separator:
+        return b"/" + target
+    return b"/" + rest.partition(b"/")[2]
+
+
+def stock_site(resource: Resource) -> Site:
+    """A twisted.web `Site` for resources of ours: without form parsing, which reads bodies again, and without a log."""
+    site = _QuietSite(resource, parsePOSTFormSubmission=False)
+    site.displayTracebacks = False
+    site.protocol = _Http11  # type: ignore[method-assign,assignment]
+    return site
+
+
+class _QuietSite(Site):
+    noisy = False
+
+    def log(self, request: Request) -> None:
+        """Nothing: our access lines know more, and a log that fails must not cost an answer."""
+
+
+class _Http11(HTTPChannel):
+    """HTTP/1.1 only: the HTTP/2 of twisted.web has other limits than HTTP/1.1."""

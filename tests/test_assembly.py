@@ -1,0 +1,107 @@
+"""The configuration, put together: which invoker runs what, and contradictions found before the start."""
+
+import pytest
+
+from lambdaproxy.assembly import assemble
+from lambdaproxy.config.cli import Options
+from lambdaproxy.errors import ConfigError
+from lambdaproxy.messages import Function
+from lambdaproxy.selection import FunctionName
+
+LOCAL = ("--local", "hello=examples/hello.py:handler")
+
+
+def make(*arguments, file=None, tmp_path=None):
+    if file is not None:
+        path = tmp_path / "p.toml"
+        path.write_text(file)
+        arguments = (*arguments, "--config", str(path))
+    options = Options()
+    options.parseOptions(list(arguments))
+    return assemble(options.configuration())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "invoker"),
+    [
+        ((), "any", "aws"),
+        (LOCAL, "hello", "local"),
+        (LOCAL, "other", "local"),
+        ((*LOCAL, "--allow", "*"), "hello", "local"),
+        ((*LOCAL, "--allow", "*"), "other", "aws"),
+        ((*LOCAL, "--invoker", "aws"), "other", "aws"),
+    ],
+)
+def test_where_a_name_from_the_header_runs(arguments, name, invoker):
+    assert make(*arguments).resolve(FunctionName(name)) == Function(invoker, name)
+
+
+def test_timeouts():
+    assembly = make(*LOCAL, "--invoker", "aws")
+    assert assembly.timeout(Function("aws", "x")) == 900
+    assert assembly.timeout(Function("local", "hello")) > 30
+
+
+@pytest.mark.parametrize(
+    ("arguments", "embedded", "used"),
+    [
+        ((), False, {"aws"}),
+        (LOCAL, True, {"local"}),
+        ((*LOCAL, "--allow", "*"), False, {"aws"}),
+        ((*LOCAL, "--function", "hello"), True, {"local"}),
+        ((*LOCAL, "--function", "hello", "--function-header", "none", "--allow", "*"), False, {"local"}),
+    ],
+)
+def test_invokers_that_are_needed(arguments, embedded, used):
+    assembly = make(*arguments)
+    assert assembly.used_invokers() == used
+    assert assembly.all_embedded is embedded
+
+
+def test_routes(tmp_path):
+    assembly = make(
+        *LOCAL,
+        file="""
+[invoker.eu]
+kind = "aws"
+[[route]]
+path = "/a"
+function = "hello"
+[[route]]
+path = "/b"
+function = "far:prod"
+invoker = "eu"
+format = "function-url"
+[[route]]
+path = "/c"
+""",
+        tmp_path=tmp_path,
+    )
+    first, second, third = assembly.router.routes
+    assert first.function == Function("local", "hello")
+    assert second.function == Function("eu", "far", "prod")
+    assert second.codec.name == "function-url"
+    assert third.function is None
+    assert assembly.names() == {"hello", "far"}
+    assert any("far:prod on eu" in line for line in assembly.describe())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "file", "says"),
+    [
+        (("--invoker", "eu"), None, "--invoker: unknown invoker 'eu'"),
+        (("--invoke-api", "9001"), None, "--invoke-api: there is no embedded function"),
+        ((*LOCAL, *LOCAL), None, "hello is given twice"),
+        (("--local", "hello"), None, "--local: 'hello' is not NAME=HANDLER"),
+        (("--local", "a=nowhere.py:x"), None, "--local: there is no file nowhere.py"),
+        ((*LOCAL, "--function", "hallo"), None, "--function: unknown embedded function 'hallo'; did you mean 'hello'"),
+        ((), "[[route]]\npath = '/'\ninvoker = 'eu'", "p.toml:1: unknown invoker 'eu'"),
+        ((), "[[route]]\npath = '/'\n[[route]]\npath = '/'", "match the same requests"),
+        ((), "[function.f]\nhandler = 1", "p.toml:2: "),
+        ((), "[function.f]\nhandle = 'a.b'", "p.toml:2: "),
+    ],
+)
+def test_contradictions_are_found_before_the_start(arguments, file, says, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        make(*arguments, file=file, tmp_path=tmp_path)
+    assert says in str(caught.value)

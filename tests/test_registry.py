@@ -1,0 +1,45 @@
+"""Plugins by name."""
+
+import pytest
+from zope.interface.verify import verifyObject
+
+from lambdaproxy import registry
+from lambdaproxy.config.values import spec
+from lambdaproxy.interfaces import IEventCodec, IEventCodecMaker, IInvokerMaker, Option
+
+
+def test_the_built_in_makers():
+    assert {"alb", "apigateway-v1", "apigateway-v2", "function-url"} <= set(registry.codec_makers())
+    assert {"aws", "local"} <= set(registry.invoker_makers())
+    for maker in registry.codec_makers().values():
+        verifyObject(IEventCodecMaker, maker)
+        verifyObject(IEventCodec, registry.make_codec(spec(maker.name)))
+    for maker in registry.invoker_makers().values():
+        verifyObject(IInvokerMaker, maker)
+
+
+OPTIONS = (Option("size", int, 3, ""), Option("tag", str, (), "", multiple=True))
+
+
+def test_options():
+    assert registry.parse_options("x", OPTIONS, []) == {"size": 3, "tag": ()}
+    given = [("tag", "a"), ("size", "4"), ("tag", "b")]
+    assert registry.parse_options("x", OPTIONS, given) == {"size": 4, "tag": ("a", "b")}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ([("siz", "1")], "did you mean 'size'"),
+        ([("size", "x")], "x: size: "),
+        ([("size", "1"), ("size", "2")], "given twice"),
+    ],
+)
+def test_wrong_options(given, says):
+    with pytest.raises(ValueError, match=says):
+        registry.parse_options("x", OPTIONS, given)
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"There are: .*alb.*function-url"):
+        registry.make_codec(spec("nothing"))
