@@ -1,0 +1,150 @@
+"""Real processes for the tests that need them: started, waited for, and ended by pid."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+WAIT = 20.0
+
+#: The environment of every process: no credentials of whoever runs the tests, no metadata service, no colours.
+CLEAN = {
+    **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LAMBDA"))},
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONPATH": "",
+}
+
+
+class Process:
+    """A program whose output is collected in a thread, so that it can never block on a full pipe."""
+
+    def __init__(self, *arguments: str, env: dict[str, str] | None = None, cwd: Path = ROOT) -> None:
+        self.process = subprocess.Popen(
+            arguments,
+            env={**CLEAN, **(env or {})},
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.pid = self.process.pid
+        self._output = b""
+        self._grown = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        while data := os.read(self.process.stdout.fileno(), 65536):
+            with self._grown:
+                self._output += data
+                self._grown.notify_all()
+        with self._grown:
+            self._grown.notify_all()
+
+    @property
+    def output(self) -> str:
+        return self._output.decode("utf-8", "replace")
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Wait until the output holds the pattern."""
+        end = time.monotonic() + WAIT
+        with self._grown:
+            while not (found := re.search(pattern, self.output)):
+                left = end - time.monotonic()
+                assert left > 0 and (self._reader.is_alive() or not self._grown.wait(0.2)), (
+                    f"{pattern!r} did not come; output:\n{self.output}"
+                )
+                self._grown.wait(min(left, 0.5))
+        return found
+
+    def wait(self) -> int:
+        """Wait for the end; the exit code."""
+        code = self.process.wait(WAIT)
+        self._reader.join(WAIT)
+        return code
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal, and wait for the end."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+        return self.wait()
+
+    def kill(self) -> None:
+        """End it and what it started, whatever state it is in."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.process.wait(WAIT)
+
+
+def twistd(*arguments: str, env: dict[str, str] | None = None, cwd: Path = ROOT) -> Process:
+    """`twistd -n lambdaproxy`, as installed."""
+    program = str(Path(sys.executable).parent / "twistd")
+    return Process(program, "--nodaemon", "--pidfile=", "lambdaproxy", *arguments, env=env, cwd=cwd)
+
+
+class Server:
+    """A running lambdaproxy; a context manager. The port is chosen by the system."""
+
+    def __init__(self, *arguments: str, env: dict[str, str] | None = None, cwd: Path = ROOT) -> None:
+        self.process = twistd("--port", "0", *arguments, env=env, cwd=cwd)
+        try:
+            self.url = self.process.wait_for(r"serves on (https?://\S+)")[1]
+        except BaseException:
+            self.process.kill()
+            raise
+        self.port = int(self.url.rpartition(":")[2])
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self.process.process.poll() is None:
+                self.process.stop()
+        finally:
+            self.process.kill()
+
+    def request(
+        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None, port: int | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """One request on a connection of its own: status, headers in lower case, body."""
+        return request(port or self.port, method, path, body, headers)
+
+
+def request(
+    port: int, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    """One request to this machine: status, headers in lower case, body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT)
+    try:
+        connection.request(method, path, body or None, headers or {})
+        response = connection.getresponse()
+        data = response.read()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, data
+    finally:
+        connection.close()
+
+
+def children(pid: int) -> list[int]:
+    """The processes below `pid`, from /proc."""
+    found = []
+    for each in Path("/proc").iterdir():
+        if each.name.isdigit():
+            with contextlib.suppress(OSError):
+                if int((each / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
+                    found.append(int(each.name))
+    return found
