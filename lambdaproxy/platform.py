@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet import tcp
 
@@ -31,7 +32,10 @@ except AttributeError:
     pass
 
 
-def send_now(transport: ITransport, data: bytes) -> bytes | None:
+Data = TypeVar("Data", bytes, memoryview)
+
+
+def send_now(transport: ITransport, data: Data) -> Data | None:
     """Hand `data` to the kernel at once, if nothing else waits to be written; gives what is left to be written.
 
     None means that the kernel has everything. It is done for exactly those transports whose `write` is known to end in
@@ -101,6 +105,17 @@ def unsent(transport: ITransport) -> int:
     return count
 
 
+def has_input(transport: ITransport) -> bool:
+    """Whether the kernel holds bytes that we have not read yet."""
+    plain = _beneath(transport)
+    if plain is None:
+        return False
+    try:
+        return bool(plain.socket.recv(1, socket.MSG_PEEK))
+    except (OSError, AttributeError):
+        return False
+
+
 def half_close(transport: Any) -> None:
     """Say that nothing more will be written, after what waits, and go on reading.
 
@@ -115,7 +130,7 @@ def half_close(transport: Any) -> None:
 
 def accept_waiting(port: Any) -> None:
     """Accept the connections that wait in the kernel; closing the port would reset them."""
-    if type(port) is tcp.Port and port.connected:
+    if isinstance(port, tcp.Port) and port.connected:
         port.numberAccepts = max(port.numberAccepts, 65536)
         port.doRead()
 

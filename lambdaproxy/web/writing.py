@@ -48,7 +48,7 @@ def response_head(status: int, headers: Headers, framing: int, length: int, clos
 class Pieces:
     """Writes bytes in pieces as the transport takes them, then calls `done`."""
 
-    def __init__(self, transport: Any, data: bytes, done: Callable[[], object]) -> None:
+    def __init__(self, transport: Any, data: bytes | memoryview, done: Callable[[], object]) -> None:
         self._transport, self._left, self._done = transport, memoryview(data), done
         self.paused = False
 

@@ -1,0 +1,392 @@
+"""One connection: bytes become heads and bodies, within limits of size and time, and requests are answered in turn.
+
+The grammar is that of `http1`; what becomes of a request is `exchange`'s business.
+"""
+
+from __future__ import annotations
+
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from lambdaproxy.http1.body import ChunkedReader, LengthReader
+from lambdaproxy.http1.head import HeadReader, Malformed, RequestHead, parse_request
+from lambdaproxy.ids import new_ids
+from lambdaproxy.messages import Head, Response, Tls
+from lambdaproxy.platform import buffered, half_close, has_input, unsent, write_now
+from lambdaproxy.web.exchange import Exchange
+from lambdaproxy.web.forwarded import Origin, address
+from lambdaproxy.web.writing import LENGTH, PIECE, response_head
+
+if TYPE_CHECKING:
+    from lambdaproxy.web.site import ProxySite
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+# What a connection is doing: waiting for a request, reading its head, reading its body, answering it, waiting until its
+# client has read what was written, reading on after the last answer, nothing any more.
+IDLE, HEAD, BODY, BUSY, FLUSH, LINGER, CLOSED = range(7)
+
+
+class Channel(Protocol):
+    """The server's side of an HTTP/1.1 connection.
+
+    `expire` is called by the site's sweep, about twice a second; there are no timers here.
+    """
+
+    transport: Any
+
+    def __init__(self, site: ProxySite) -> None:
+        self.site = site
+        self.state = IDLE
+        #: When the present state began, by the reactor's clock.
+        self.since = 0.0
+        self.requests = 0
+        self._exchange: Exchange | None = None
+        self._heads: HeadReader | None = None
+        self._body_reader: LengthReader | ChunkedReader | None = None
+        self._body = bytearray()
+        self._kept = b""
+        self._paused = self._running = False
+        #: The request that is being answered has not been read to its end.
+        self._unread = False
+        self._discarded = 0
+        self._unsent = (0, 0.0)
+        self._fate = "client_gone"
+        self._direct: Origin | None = None
+        self._trusted = False
+        self._tls: Tls | None = None
+
+    # -- the connection --------------------------------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        self.since = self.site.seconds()
+        set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
+        if set_no_delay is not None:
+            set_no_delay(True)
+        if not self.site.opened(self):
+            self.refuse(503, "connections", "too many connections are open (--max-connections)")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.state = CLOSED
+        self.site.closed(self)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.lost(self._fate)
+        self._kept, self._body, self._heads, self._body_reader = b"", bytearray(), None, None
+
+    def abort(self) -> None:
+        """End the connection so that the client can tell that something is missing."""
+        self.state = CLOSED
+        self.transport.abortConnection()
+
+    def _close(self) -> None:
+        """End the connection; what waits to be written is, for as long as the client reads."""
+        self._enter(LINGER)
+        self.transport.loseConnection()
+
+    def _enter(self, state: int) -> None:
+        self.state, self.since = state, self.site.seconds()
+        if state >= FLUSH:
+            self._unsent = (-1, self.since)
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self.transport.resumeProducing()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.state <= BODY and not self._kept:
+            self._process(data)
+        elif self.state < LINGER:
+            # The next request has to wait for its turn, and so have we with reading.
+            self._kept += data
+            self._pause()
+        elif self.state == LINGER:
+            self._discarded += len(data)
+            if self._discarded > self.site.limits.linger_size:
+                self.abort()
+
+    def _process(self, data: bytes) -> None:
+        """Read requests for as long as each is answered at once."""
+        self._running, turns = True, self.site.limits.pipelined
+        try:
+            while data and self.state <= BODY:
+                if self.state == BODY:
+                    data = self._read_body(data)
+                elif turns:
+                    turns -= 1
+                    data = self._read_head(data)
+                else:
+                    # Others want to be served, too.
+                    self.site.later(self._continue)
+                    break
+        except Malformed as error:
+            self.refuse(error.status, error.reason, error.detail, data)
+            return
+        finally:
+            self._running = False
+        if self.state > FLUSH:
+            return
+        if data:
+            self._kept = data
+            self._pause()
+        else:
+            self._resume()
+
+    def _continue(self) -> None:
+        if self.state <= BODY and self._kept:
+            data, self._kept = self._kept, b""
+            self._process(data)
+
+    def _read_head(self, data: bytes) -> bytes:
+        limits = self.site.limits.head
+        if self._heads is None:
+            end = data.find(b"\r\n\r\n")
+            if end > 0 and data[:2] != b"\r\n":
+                # The usual case: the whole head in one piece.
+                end += 4
+                self._begin(parse_request(data[:end], limits), data[end:])
+                return self._take()
+            self._heads = HeadReader(limits)
+        if self.state == IDLE:
+            # A connection's first head is timed from its beginning, a later one from its first byte.
+            self.state = HEAD
+            if self.requests:
+                self.since = self.site.seconds()
+        block = self._heads.feed(data)
+        if block is None:
+            if self._heads.empty:
+                self.state = IDLE
+            return b""
+        rest, self._heads = self._heads.rest, None
+        self._begin(parse_request(block, limits), rest)
+        return self._take()
+
+    def _take(self) -> bytes:
+        data, self._kept = self._kept, b""
+        return data
+
+    def _begin(self, parsed: RequestHead, rest: bytes) -> None:
+        """A head is complete; `rest` is what followed it, and what is not used of it is kept."""
+        site = self.site
+        self.requests += 1
+        self._enter(BODY)
+        self._kept = rest
+        size = parsed.content_length
+        self._exchange = exchange = Exchange(self, self._head(parsed), parsed.keep_alive, self.since)
+        exchange.admit()
+        decided = exchange.decided
+        if size == 0:
+            self.state = BUSY
+            exchange.handle(b"")
+            return
+        if decided is None:
+            if parsed.expect_continue and not rest:
+                write_now(self.transport, CONTINUE)
+        elif parsed.expect_continue or size is None or size > site.limits.unwanted or decided.status == 413:
+            # We will not read this body, so what follows on this connection cannot be understood.
+            self._answer_and_linger(decided)
+            return
+        else:
+            exchange.body_limit = size
+        if size is not None and len(rest) >= size:
+            self._kept = rest[size:]
+            self.state = BUSY
+            exchange.handle(rest[:size])
+            return
+        if size is None:
+            self._body_reader = ChunkedReader(site.limits.head, exchange.body_limit, site.limits.slack)
+        else:
+            self._body_reader = LengthReader(size)
+
+    def _read_body(self, data: bytes) -> bytes:
+        reader, exchange = self._body_reader, self._exchange
+        assert reader is not None and exchange is not None
+        try:
+            self._body += reader.feed(data)
+        except Malformed as error:
+            if error.status != 413:
+                raise
+            self.site.refusals.count("body")
+            self._answer_and_linger(exchange.too_large(error.detail))
+            return b""
+        if not reader.done:
+            return b""
+        body, self._body, self._body_reader = bytes(self._body), bytearray(), None
+        self._kept = reader.rest
+        self.state = BUSY
+        exchange.handle(body)
+        return self._take() if self.state <= BODY else b""
+
+    def _head(self, parsed: RequestHead) -> Head:
+        direct = self._direct
+        if direct is None:
+            direct = self._look_at_peer()
+        now = time()
+        request_id, trace_id = new_ids(now)
+        host = parsed.host or direct.host
+        scheme, port, client, before = direct.scheme, direct.port, direct.client, ""
+        if parsed.forwarded:
+            origin = self.site.forwarded.origin(Origin(scheme, host, port, client), self._trusted, parsed.headers)
+            scheme, host, port = origin.scheme, origin.host, origin.port
+            client, before = origin.client, origin.forwarded_for
+        return Head(
+            parsed.method,
+            parsed.target,
+            parsed.version,
+            parsed.headers,
+            parsed.content_length,
+            scheme,
+            host,
+            port,
+            client,
+            before,
+            self._tls,
+            request_id,
+            trace_id,
+            now,
+        )
+
+    def _look_at_peer(self) -> Origin:
+        """What the connection itself says, asked at its first request: PROXY protocol and TLS know it only then."""
+        transport = self.transport
+        peer, local = transport.getPeer(), transport.getHost()
+        client = str(address(getattr(peer, "host", "") or "") or "")
+        port = getattr(local, "port", 0)
+        if ISSLTransport.providedBy(transport):
+            handle: Any = transport.getHandle()  # type: ignore[attr-defined]
+            self._tls = Tls(handle.get_protocol_version_name(), handle.get_cipher_name() or "")
+        self._trusted = self.site.forwarded.trusts(client)
+        name = getattr(local, "host", "localhost")
+        host = f"[{name}]:{port}" if ":" in name else f"{name}:{port}" if port else name
+        self._direct = Origin("https" if self._tls else "http", host, port or 80, client)
+        return self._direct
+
+    @property
+    def client(self) -> str:
+        """The peer's address, for the log."""
+        return (self._direct or self._look_at_peer()).client
+
+    # -- answering -------------------------------------------------------------------------------------------------
+
+    def done(self, keep_alive: bool) -> None:
+        """The exchange has written its answer."""
+        self._exchange = None
+        if not keep_alive:
+            if self._unread or self._kept or self._paused:
+                self._linger()
+            else:
+                self._close()
+            return
+        self._enter(IDLE)
+        if buffered(self.transport) > PIECE:
+            # No further request before the client has read most of this answer.
+            self._enter(FLUSH)
+        elif self.site.draining and not self._kept:
+            self._close()
+        elif not self._running:
+            self._continue()
+            if self.state == IDLE and not self._kept:
+                self._resume()
+
+    def refuse(self, status: int, reason: str, detail: str = "", data: bytes = b"") -> None:
+        """Answer what is no request, or none that we wait for any longer, and close."""
+        self._answer_and_linger(self.site.refusals.refuse(status, reason, self.client, detail, data))
+
+    def _answer_and_linger(self, response: Response) -> None:
+        """Answer before the request was read to its end, and read on for a while, so that the answer is seen."""
+        self._stop_reading()
+        if self._exchange is not None:
+            self._exchange.keep_alive = False
+            self._exchange.respond(response)
+        else:
+            assert isinstance(response.body, bytes)
+            lines = response_head(response.status, response.headers, LENGTH, len(response.body), True, self.site.date)
+            write_now(self.transport, lines + response.body)
+            self._linger()
+
+    def _stop_reading(self) -> None:
+        self._heads = self._body_reader = None
+        self._kept, self._body = b"", bytearray()
+        self._unread, self.state = True, BUSY
+
+    def _linger(self) -> None:
+        """Everything is written. Closing now could reset the connection before the client has read it."""
+        self._kept = b""
+        self._enter(LINGER)
+        half_close(self.transport)
+        self._resume()
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    def expire(self, now: float) -> None:
+        """Look whether this connection has waited too long for something."""
+        state, limits, waited = self.state, self.site.limits, now - self.since
+        if state == IDLE:
+            if waited >= (limits.idle_time if self.requests else limits.head_time):
+                self._close()
+        elif state == HEAD:
+            if waited >= limits.head_time:
+                self.refuse(408, "head-time", f"no whole head within {limits.head_time} s")
+        elif state == BODY:
+            reader = self._body_reader
+            if reader is not None and now >= limits.body_deadline(self.since, reader.wire):
+                self.refuse(408, "body-time", f"{reader.wire} bytes of body within {waited:.1f} s")
+        elif state == BUSY:
+            if self._exchange is not None and self._exchange.stalled:
+                self._check_progress(now)
+            else:
+                self._unsent = (-1, now)
+        elif state == FLUSH:
+            if buffered(self.transport) <= PIECE:
+                self.done(True)
+            else:
+                self._check_progress(now)
+        elif state == LINGER:
+            if buffered(self.transport):
+                self.since = now
+                self._check_progress(now)
+            elif waited >= 2 * limits.linger_time:
+                self.abort()
+            elif waited >= limits.linger_time:
+                self.transport.loseConnection()
+
+    def _check_progress(self, now: float) -> None:
+        """End a connection whose client has read nothing for a while."""
+        left, since = self._unsent
+        still = unsent(self.transport)
+        if still != left:
+            self._unsent = (still, now)
+        elif now - since >= self.site.limits.write_time:
+            self._fate = "write_timeout"
+            self.site.refusals.count("write-time")
+            self.abort()
+
+    # -- draining --------------------------------------------------------------------------------------------------
+
+    def retire(self) -> None:
+        """We are stopping: close if nothing is going on."""
+        if self.state == IDLE and not self._kept and not has_input(self.transport):
+            self._close()
+
+    def give_up(self) -> None:
+        """The time for stopping is over: say so to whoever still waits."""
+        if self.state == HEAD:
+            self.refuse(503, "draining", "stopping")
+        elif self._exchange is not None:
+            if self.state == BODY:
+                self._stop_reading()
+            self._exchange.give_up("stopping, and --drain-timeout has passed")
+        elif self.state < LINGER:
+            self._close()

@@ -1,0 +1,305 @@
+"""One request and its answer: admitted by its head, handled with its body, answered, and accounted for once."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Unavailable
+from lambdaproxy.messages import Head, Response
+from lambdaproxy.platform import send_now
+from lambdaproxy.web.refusals import plain
+from lambdaproxy.web.writing import CHUNKED, LENGTH, NO_BODY, PIECE, UNTIL_CLOSE, Nowhere, Pieces, Stream, response_head
+
+if TYPE_CHECKING:
+    from lambdaproxy.proxy import Admission
+    from lambdaproxy.web.channel import Channel
+
+GONE = Response(499, outcome="client_gone")
+"""What is accounted for when a client left before there was an answer (nginx's number for it)."""
+
+
+class Exchange:
+    """From the end of a request's headers to the last byte of its answer.
+
+    The channel calls `admit`, then `handle` with the body or `respond` with something else; and `lost` when the
+    connection ends first. The exchange calls the channel's `done` when the next request may come.
+    """
+
+    __slots__ = (
+        "_coroutine",
+        "_ended",
+        "_fate",
+        "_instead",
+        "_response",
+        "_sender",
+        "_site",
+        "_waiting",
+        "admission",
+        "body_limit",
+        "channel",
+        "decided",
+        "head",
+        "keep_alive",
+        "resource",
+        "started",
+    )
+
+    _log = Logger()
+
+    def __init__(self, channel: Channel, head: Head, keep_alive: bool, started: float) -> None:
+        #: None once the connection is lost.
+        self.channel: Channel | None = channel
+        self._site = channel.site
+        self.head, self.keep_alive, self.started = head, keep_alive, started
+        self.admission: Admission | None = None
+        self.resource: Any = None
+        self.body_limit = 0
+        #: An answer that was known at the end of the headers; the body does not matter any more.
+        self.decided: Response | None = None
+        self._coroutine: Coroutine[Any, Any, Response] | None = None
+        self._waiting: Deferred[Any] | None = None
+        self._sender: Pieces | Stream | None = None
+        self._response: Response | None = None
+        self._instead: Response | None = None
+        self._fate = ""
+        self._ended = False
+
+    def admit(self) -> None:
+        """Ask whether this request is wanted: sets `body_limit`, or `decided`."""
+        site, head = self._site, self.head
+        try:
+            if site.other is not None:
+                self.resource = site.other(head)
+                if self.resource is not None:
+                    self.body_limit = site.limits.body
+                    if head.content_length is not None and head.content_length > self.body_limit:
+                        self.decided = plain(413, "body")
+                    return
+            self.admission = admission = site.proxy.admit(head)
+            self.body_limit = admission.body_limit
+        except LambdaProxyError as error:
+            self.decided = site.proxy.answer(head, error)
+        except Exception:
+            self._log.failure("Internal error while admitting request {id}", id=head.id)
+            self.decided = site.proxy.answer(head, LambdaProxyError())
+
+    def too_large(self, detail: str) -> Response:
+        """The answer to a body that turned out too long."""
+        if self.admission is None:
+            return self.decided or plain(413, "body")
+        return self._site.proxy.answer(self.head, EventTooLarge(detail), self.admission)
+
+    def handle(self, body: bytes) -> None:
+        """The body is complete."""
+        channel = self.channel
+        assert channel is not None
+        if self.decided is not None:
+            self.respond(self.decided)
+        elif self.resource is not None:
+            from lambdaproxy.web.rendering import render
+
+            self._waiting = waiting = render(self.resource, self.head, body, channel.transport)
+            waiting.addCallbacks(self._rendered, self._internal)
+        else:
+            assert self.admission is not None
+            self._coroutine = self._site.proxy.handle(self.admission, body)
+            self._step(None)
+
+    def _rendered(self, response: Response) -> None:
+        self._waiting = None
+        self.respond(response)
+
+    def _internal(self, failure: Failure) -> None:
+        self._waiting = None
+        if failure.check(CancelledError) is None:
+            self._log.failure("Internal error while rendering {path}", failure, path=self.head.target)
+        self.respond(self._instead or plain(500, "internal"))
+
+    # `Deferred.fromCoroutine` would do the same, for twice the price.
+    def _step(self, result: Any) -> None:
+        """Run the proxy's coroutine up to the next Deferred that it waits for."""
+        coroutine = self._coroutine
+        assert coroutine is not None
+        try:
+            if isinstance(result, Failure):
+                waiting = result.throwExceptionIntoGenerator(coroutine)
+            else:
+                waiting = coroutine.send(result)
+        except StopIteration as done:
+            response: Response = done.value
+        except CancelledError:
+            response = self._instead or GONE
+        except Exception:
+            self._log.failure("Internal error while handling request {id}", id=self.head.id)
+            response = self._site.proxy.answer(self.head, LambdaProxyError(), self.admission)
+        else:
+            self._waiting = waiting
+            waiting.addBoth(self._step)
+            return
+        self._waiting = None
+        if response is GONE:
+            self._end(GONE, 0)
+        else:
+            self.respond(response)
+
+    def respond(self, response: Response) -> None:
+        """Write the answer; the first one counts."""
+        channel = self.channel
+        if channel is None or self._response is not None:
+            self._end(response, 0)
+            return
+        self._response = response
+        body, status, head = response.body, response.status, self.head
+        close = not self.keep_alive or self._site.draining
+        empty = head.method == "HEAD" or status in (204, 304)
+        if isinstance(body, bytes):
+            framing, length = (NO_BODY if status in (204, 304) else LENGTH), len(body)
+        else:
+            framing, length = (CHUNKED if head.version == "HTTP/1.1" else UNTIL_CLOSE), 0
+            close = close or framing == UNTIL_CLOSE
+        try:
+            lines = response_head(status, response.headers, framing, length, close, self._site.date)
+        except (ValueError, TypeError):
+            self._log.failure("The response to request {id} cannot be written", id=head.id)
+            self._response = broken = plain(500, "internal")
+            text = b"" if head.method == "HEAD" else broken.body
+            assert isinstance(text, bytes)
+            self.keep_alive = False
+            lines = response_head(500, broken.headers, LENGTH, len(text), True, self._site.date)
+            self._write(lines + text, len(text))
+            return
+        self.keep_alive = not close
+        if not isinstance(body, bytes):
+            self._stream(lines, body, framing == CHUNKED, empty)
+        elif empty or not body:
+            self._write(lines, 0)
+        elif length <= PIECE:
+            self._write(lines + body, length)
+        else:
+            self._write_large(lines, body)
+
+    def _write(self, data: bytes, size: int) -> None:
+        """Write what is small enough to be written whole."""
+        assert self.channel is not None
+        rest = send_now(self.channel.transport, data)
+        if rest is not None:
+            self.channel.transport.write(rest)
+        self._sent(size)
+
+    def _write_large(self, lines: bytes, body: bytes) -> None:
+        assert self.channel is not None
+        transport = self.channel.transport
+        rest = send_now(transport, lines)
+        if rest is None:
+            left = send_now(transport, memoryview(body))
+            if left is None:
+                self._sent(len(body))
+                return
+        else:
+            transport.write(rest)
+            left = memoryview(body)
+        self._sender = Pieces(transport, left, lambda: self._sent(len(body)))
+        self._sender.start()
+
+    def _stream(self, lines: bytes, body: Any, chunked: bool, empty: bool) -> None:
+        assert self.channel is not None
+        transport = self.channel.transport
+        rest = send_now(transport, lines)
+        if rest is not None:
+            transport.write(rest)
+        if empty:
+            unwanted = body.start(Nowhere())
+            unwanted.addErrback(lambda _: None)
+            unwanted.cancel()
+            self._sent(0)
+            return
+        self._sender = stream = Stream(transport, chunked)
+        self._waiting = waiting = body.start(stream)
+        waiting.addCallbacks(self._streamed, self._broken, (stream,), None, (stream,), None)
+
+    def _streamed(self, _: object, stream: Stream) -> None:
+        self._waiting = None
+        if self.channel is not None:
+            stream.finish()
+        self._sent(stream.sent)
+
+    def _broken(self, failure: Failure, stream: Stream) -> None:
+        """The stream ended before its end: the client must be able to tell."""
+        self._waiting = None
+        response = self._response
+        assert response is not None
+        if failure.check(CancelledError) is None:
+            error = failure.value
+            outcome = error.outcome if isinstance(error, LambdaProxyError) else "internal"
+            self._site.log.warn(
+                "The answer to request {id} broke off after {sent} bytes: {error}",
+                id=self.head.id,
+                sent=stream.sent,
+                error=getattr(error, "detail", "") or repr(error),
+            )
+            response = Response(response.status, response.headers, b"", outcome)
+        channel = self.channel
+        self._end(response, stream.sent)
+        if channel is not None:
+            channel.abort()
+
+    def _sent(self, size: int) -> None:
+        """All is handed to the transport."""
+        channel, response = self.channel, self._response
+        assert response is not None
+        self._end(response, size)
+        if channel is not None:
+            channel.done(self.keep_alive)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether we have something to write that the client does not take."""
+        return self._sender is not None and self._sender.paused
+
+    def give_up(self, why: str) -> None:
+        """Answer 503 instead of waiting for the function, or cut an answer that is being written."""
+        channel = self.channel
+        if self._response is not None:
+            if channel is not None:
+                channel.abort()
+            return
+        error = Unavailable(why, label="draining")
+        self.keep_alive = False
+        if self._waiting is None:
+            self.respond(self._site.proxy.answer(self.head, error, self.admission))
+            return
+        self._instead = self._site.proxy.answer(self.head, error, self.admission)
+        self._waiting.cancel()
+
+    def lost(self, fate: str) -> None:
+        """The connection has ended; nobody reads what is still to be said."""
+        if self._ended:
+            return
+        self.channel, self._fate = None, fate
+        waiting, sender, response = self._waiting, self._sender, self._response
+        if waiting is not None:
+            waiting.cancel()
+        if not self._ended:
+            sent = 0
+            if isinstance(sender, Stream):
+                sent = sender.sent
+            elif isinstance(sender, Pieces) and response is not None and isinstance(response.body, bytes):
+                sent = len(response.body) - sender.left
+            self._end(response or GONE, sent)
+
+    def _end(self, response: Response, sent: int) -> None:
+        """Account for the request, the first time this is called."""
+        if self._ended:
+            return
+        self._ended = True
+        self.channel = self._coroutine = self._sender = None
+        site = self._site
+        try:
+            site.proxy.account(self.head, self.admission, response, sent, site.seconds() - self.started, self._fate)
+        except Exception:
+            self._log.failure("Could not account for request {id}", id=self.head.id)

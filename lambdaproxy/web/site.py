@@ -1,0 +1,176 @@
+"""The listening side as a whole: makes channels, sweeps them for what is overdue, and drains them at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import formatdate
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocolNegotiationFactory
+from twisted.internet.protocol import ServerFactory
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from lambdaproxy.logs import Limited
+from lambdaproxy.messages import Head
+from lambdaproxy.metrics import Metrics
+from lambdaproxy.platform import open_files
+from lambdaproxy.web.channel import Channel
+from lambdaproxy.web.forwarded import Forwarded
+from lambdaproxy.web.limits import Limits
+from lambdaproxy.web.refusals import Refusals
+
+if TYPE_CHECKING:
+    from twisted.web.resource import IResource
+
+    from lambdaproxy.proxy import Proxy
+
+SWEEP = 0.5
+"""Seconds between two looks at all connections."""
+
+LAST_REQUESTS = 1.0
+"""Seconds that idle connections have, when we stop, to send a request that may already be on its way."""
+
+
+@implementer(IProtocolNegotiationFactory)
+class ProxySite(ServerFactory):
+    """A protocol factory for server endpoints.
+
+    `other` may take a request for a resource of twisted.web that is rendered instead, such as `/metrics`; it is asked
+    first, with the head, and gives a leaf resource or None.
+    """
+
+    noisy = False
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        proxy: Proxy,
+        metrics: Metrics,
+        limits: Limits | None = None,
+        forwarded: Forwarded | None = None,
+        other: Callable[[Head], IResource | None] | None = None,
+    ) -> None:
+        self.proxy, self.other = proxy, other
+        self.limits = limits or Limits()
+        self.forwarded = forwarded or Forwarded()
+        self.seconds: Callable[[], float] = reactor.seconds
+        self.refusals = Refusals(reactor, metrics)
+        self.log = Limited(self._log, reactor)
+        self.draining = False
+        #: The Date header's line, at most half a second old.
+        self.date = _date()
+        self._reactor = reactor
+        self._connections: set[Channel] = set()
+        self._accepted = metrics.counter("lambdaproxy_connections_total", "Connections accepted.").cell()
+        metrics.read_gauge("lambdaproxy_connections", "Connections that are open.", lambda: len(self._connections))
+        self._most = _most_connections(self.limits.connections)
+        self._sweeping: IDelayedCall | None = None
+        self._drained: Deferred[None] | None = None
+        self._retire_at = self._give_up_at = self._abort_at = float("inf")
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """For ALPN: HTTP/2 is left to proxies in front of us."""
+        return [b"http/1.1"]
+
+    def buildProtocol(self, addr: IAddress | None) -> Channel | None:
+        # A few connections too many are told so; more are closed as they come.
+        if len(self._connections) >= self._most + max(16, self._most // 20):
+            self.refusals.count("connections")
+            self.log.warn("Closed a connection: {count} are open (--max-connections)", count=len(self._connections))
+            return None
+        return Channel(self)
+
+    # -- for channels ----------------------------------------------------------------------------------------------
+
+    def opened(self, channel: Channel) -> bool:
+        """A connection was accepted; False if it is one too many."""
+        self._connections.add(channel)
+        self._accepted.value += 1
+        if self._sweeping is None:
+            self._sweep()
+        return len(self._connections) <= self._most
+
+    def closed(self, channel: Channel) -> None:
+        self._connections.discard(channel)
+        if self._drained is not None and not self._connections:
+            self._end_drain()
+
+    def later(self, call: Callable[[], None]) -> None:
+        """Call in a later turn of the reactor."""
+        self._reactor.callLater(0, call)
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        """Look at every connection; goes on for as long as there are any."""
+        self._sweeping = None
+        self.date = _date()
+        now = self.seconds()
+        if now >= self._give_up_at:
+            self._give_up_at = float("inf")
+            self._each(Channel.give_up)
+        if now >= self._abort_at:
+            self.abort()
+        if now >= self._retire_at:
+            self._each(Channel.retire)
+        for channel in list(self._connections):
+            channel.expire(now)
+        if self._connections:
+            self._sweeping = self._reactor.callLater(SWEEP, self._sweep)
+
+    def _each(self, do: Callable[[Channel], None]) -> None:
+        for channel in list(self._connections):
+            do(channel)
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def drain(self, timeout: float) -> Deferred[None]:
+        """Let requests in progress finish for `timeout` seconds; fires when no connection is left.
+
+        Every answer from now on closes its connection, idle connections are closed after a second, and what is still
+        unanswered at the end gets a 503. Call it again with a shorter time, or 0, to be quicker; connections that do
+        not end by themselves then are aborted.
+        """
+        now = self.seconds()
+        self.draining = True
+        self._retire_at = min(self._retire_at, now + min(LAST_REQUESTS, timeout))
+        self._give_up_at = min(self._give_up_at, now + timeout)
+        # Who was told to go away may take a moment to read it.
+        self._abort_at = min(self._abort_at, now + (timeout + 3 * self.limits.linger_time if timeout > 0 else 0.1))
+        if self._drained is None:
+            self._drained = Deferred()
+        drained = self._drained
+        if not self._connections:
+            self._end_drain()
+            return succeed(None)
+        if timeout <= 0:
+            self._each(Channel.give_up)
+        waiting: Deferred[None] = Deferred()
+        drained.addCallback(lambda _: waiting.callback(None))
+        return waiting
+
+    def _end_drain(self) -> None:
+        drained, self._drained = self._drained, None
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
+        if drained is not None:
+            drained.callback(None)
+
+    def abort(self) -> None:
+        """End every connection at once."""
+        self._each(Channel.abort)
+
+
+def _date() -> bytes:
+    return b"Date: " + formatdate(time(), usegmt=True).encode("ascii") + b"\r\n"
+
+
+def _most_connections(configured: int) -> int:
+    """As many as configured, but fewer than there are file descriptors: a fifth is left for everything else."""
+    files = open_files()
+    return configured if files is None else max(16, min(configured, files - max(32, files // 5)))
