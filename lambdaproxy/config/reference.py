@@ -1,0 +1,120 @@
+"""The reference page of all settings and plugin options: `python -m lambdaproxy.config.reference > docs/configuration.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from lambdaproxy import registry
+from lambdaproxy.config.settings import ROUTE, SETTINGS, Setting
+from lambdaproxy.interfaces import Option
+
+_INTRODUCTION = """\
+# Configuration
+
+<!-- Made by `python -m lambdaproxy.config.reference`; a test compares. -->
+
+Every setting has one name. On the command line it is `--NAME VALUE`; in the file that `--config FILE` names it is `NAME = value`. The command line
+wins over the file, and a route inherits what it does not set. `--check` reads everything, prints the routes and ends.
+
+Times are seconds, or numbers with `ms`, `s`, `m` or `h`; sizes are bytes, or numbers with `k`, `M` or `G` (of 1024). An unknown key or a bad value ends the start with the option, or
+the file, line and key, and the nearest name that there is.
+
+## The file
+
+```toml
+port = 8011
+allow = ["api-*"]
+timeout = "2m"
+
+[invoker.eu]                       # another region, another account
+kind = "aws"
+region = "eu-west-1"
+role = "arn:aws:iam::123456789012:role/invoker"
+
+[[route]]                          # the most specific route wins, whatever the order
+host = "api.example.com"           # or "*.example.com"; without a host: any
+path = "/users/{id}"               # {name} takes one segment, {name+} at the end the rest; "$default" takes everything
+methods = ["GET", "POST"]          # without methods: any
+function = "users:prod"            # with a version or an alias; without a function, the header names it
+invoker = "eu"
+timeout = 10
+format = {name = "apigateway-v2", stage = "prod"}
+
+[function.hello]                   # an embedded function
+handler = "hello.handler"
+directory = "examples"
+```
+
+A route's path is compared with the path as the client sent it, without decoding. What no route matches goes where the header or `--function` says.
+"""
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield _INTRODUCTION
+    yield "## Settings\n"
+    yield "Those marked with *route* may stand in a `[[route]]` too.\n"
+    for section, settings in groupby(sorted(SETTINGS.values(), key=_section), key=lambda each: each.section):
+        yield f"### {section}\n"
+        yield "| setting | meaning | default |"
+        yield "|---|---|---|"
+        for setting in settings:
+            value = "" if setting.flag else f" {_cell(setting.metavar)}"
+            marks = (" *route*" if ROUTE in setting.where else "") + (" *may be repeated*" if setting.multiple else "")
+            yield f"| `{setting.name}{value}`{marks} | {_cell(setting.help)} | {_cell(_default(setting))} |"
+        yield ""
+    yield "## Formats\n"
+    for codec in registry.codec_makers().values():
+        yield f"### `{codec.name}`\n"
+        yield f"{codec.help}\n"
+        yield from _options(codec.options)
+    yield "## Invokers\n"
+    yield "Keys of an `[invoker.NAME]` table. The two built in, `aws` and `local`, take them from the settings above where these have the same name.\n"
+    for invoker in registry.invoker_makers().values():
+        yield f'### `kind = "{invoker.name}"`\n'
+        yield f"{invoker.help}\n"
+        yield from _options(invoker.options)
+
+
+def _options(options: Iterable[Option]) -> Iterator[str]:
+    yield "| option | meaning | default |"
+    yield "|---|---|---|"
+    for option in options:
+        default = "" if option.default in (None, (), {}) else _text(option.default)
+        repeated = " *may be repeated*" if option.multiple else ""
+        yield f"| `{option.name}`{repeated} | {_cell(option.help)} | {_cell(default)} |"
+    yield ""
+
+
+def _section(setting: Setting) -> int:
+    order = list(dict.fromkeys(each.section for each in SETTINGS.values()))
+    return order.index(setting.section)
+
+
+def _default(setting: Setting) -> str:
+    if setting.shown_default:
+        return setting.shown_default
+    if setting.flag:
+        return "no"
+    if setting.default is None or setting.default == ():
+        return ""
+    return f"{_text(setting.default)} {setting.unit}".strip()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+if __name__ == "__main__":
+    print(page(), end="")
