@@ -308,9 +308,7 @@ class Worker:
         if job.invocation.mode != "stream":
             return _Collected(self, job)
         self.state = State.STREAMING
-        body = StreamedResult(caller.pause, caller.resume)
-        job.begin_stream(body, content_type)
-        return _Passed(self, job, body)
+        return _Passed(self, job, StreamedResult(caller.pause, caller.resume), content_type)
 
     def stream_ended(self, job: Job, found: FunctionFailure | None) -> None:
         """The last chunk is here (row 14)."""
@@ -453,16 +451,26 @@ class Worker:
 
 
 class _Passed:
-    """Hands a streamed result to its reader."""
+    """Hands a streamed result to its reader, from its first byte on: a failure before it is a plain one."""
 
-    def __init__(self, worker: Worker, job: Job, body: StreamedResult) -> None:
-        self._worker, self._job, self._body = worker, job, body
+    def __init__(self, worker: Worker, job: Job, body: StreamedResult, content_type: bytes | None) -> None:
+        self._worker, self._job, self._body, self._type = worker, job, body, content_type
+        self._begun = False
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._job.begin_stream(self._body, self._type)
 
     def data(self, data: bytes) -> None:
+        self._begin()
         self._body.data(data)
 
     def end(self, error_type: str, error_body: bytes) -> None:
-        self._worker.stream_ended(self._job, _trailer_failure(error_type, error_body))
+        found = _trailer_failure(error_type, error_body)
+        if found is None:
+            self._begin()
+        self._worker.stream_ended(self._job, found)
 
     def lost(self) -> None:
         self._worker.stream_lost(self._job)
