@@ -16,6 +16,7 @@ from lambdaproxy.errors import (
     Throttled,
     Unavailable,
 )
+from lambdaproxy.http1.grammar import field_name
 from lambdaproxy.http1.head import ResponseHead
 from lambdaproxy.messages import InvocationResult
 
@@ -52,17 +53,22 @@ def by_name(head: ResponseHead) -> dict[bytes, bytes]:
 
 def result(head: ResponseHead, payload: bytes, attempts: int) -> InvocationResult:
     """A 200, 202 or 204 -> the result."""
-    fields = by_name(head)
-    error = fields.get(b"x-amz-function-error")
-    log = fields.get(b"x-amz-log-result")
+    version, request_id = b"$LATEST", b""
+    error = log = None
+    for name, value in head.headers:
+        if name[:1] not in b"Xx":
+            continue
+        key = field_name(name)
+        if key == b"x-amzn-requestid":
+            request_id = value
+        elif key == b"x-amz-executed-version":
+            version = value
+        elif key == b"x-amz-function-error":
+            error = value.decode("latin-1")
+        elif key == b"x-amz-log-result":
+            log = decode_log(value)
     return InvocationResult(
-        payload,
-        error.decode("latin-1") if error is not None else None,
-        fields.get(b"x-amz-executed-version", b"$LATEST").decode("latin-1"),
-        fields.get(b"x-amzn-requestid", b"").decode("latin-1"),
-        decode_log(log) if log is not None else None,
-        None,
-        attempts,
+        payload, error, version.decode("latin-1"), request_id.decode("latin-1"), log, None, attempts
     )
 
 

@@ -224,7 +224,9 @@ class Connection(TwistedProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         session = self._session
-        if not self.ready or session is not None:
+        if session is None and self.ready:
+            self._plain(data)
+        else:
             if self.closed:
                 return
             if self._connect is not None:
@@ -245,8 +247,6 @@ class Connection(TwistedProtocol):
                 self._plain(data)
             if session.closed and not self.closed:
                 self._ended("closed by AWS", clean=True)
-            return
-        self._plain(data)
 
     def _plain(self, data: bytes) -> None:
         if self._exchange is None:

@@ -149,6 +149,8 @@ class Credentials:
         self._last_try = float("-inf")
         self._rejected: Keys | None = None
         self._useless = False
+        #: Whether AWS rejected the current keys since it last accepted any.
+        self.doubted = False
         self._waiting: list[Deferred[Keys]] = []
         self._timer: Any = None
         self._look: Any = None
@@ -182,7 +184,7 @@ class Credentials:
         """AWS did not accept `used`: other keys, once they are there; fails with `Unavailable` if there are none."""
         if self.keys is not None and self.keys is not used:
             return succeed(self.keys)
-        self._rejected = used
+        self._rejected, self.doubted = used, True
         if not self._running:
             soon = self._last_try + FIRST_PAUSE - self._reactor.seconds()
             if soon > 0 and (self._problem is not None or self._useless):
@@ -197,7 +199,7 @@ class Credentials:
     def accepted(self) -> None:
         """AWS accepted the current keys, whatever their clock says."""
         self._rejected = None
-        self._useless = False
+        self._useless = self.doubted = False
 
     def ready(self) -> str | None:
         """None, or why invocations cannot be expected to be accepted."""

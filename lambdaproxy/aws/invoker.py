@@ -107,7 +107,7 @@ class AwsInvoker:
         self._attempts = metrics.counter(
             "lambdaproxy_aws_attempts_total", "Requests to the Lambda API by what came of them.", ("invoker", "outcome")
         )
-        self._ok = self._attempts.cell(name, "ok")
+        self.answered: Cell = self._attempts.cell(name, "ok")
         self._retries = metrics.counter("lambdaproxy_retries_total", "Requests sent again.", ("invoker", "reason"))
         self._throttles = metrics.counter(
             "lambdaproxy_throttles_total", "Answers that said too many requests.", ("invoker", "reason")
@@ -160,11 +160,8 @@ class AwsInvoker:
     # -- for calls -------------------------------------------------------------------------------------------------
 
     def attempted(self, outcome: str) -> None:
-        """Count an attempt."""
-        if outcome == "ok":
-            self._ok.value += 1
-        else:
-            self._attempts.cell(self._name, outcome).inc()
+        """Count an attempt that gave no result; `answered` counts the others."""
+        self._attempts.cell(self._name, outcome).inc()
 
     def retried(self, reason: str) -> None:
         """Count a repeat."""

@@ -33,14 +33,15 @@ def target(endpoint: Endpoint, function: Function, mode: Mode) -> bytes:
 class Clock:
     """The time for signatures: epoch seconds corrected by `offset`, as text that is made once a second."""
 
-    __slots__ = ("_date", "_second", "_time", "offset")
+    __slots__ = ("_date", "_time", "dated", "offset")
 
     def __init__(self, time: Callable[[], float] = time) -> None:
         self._time = time
-        self._second = -1
         self._date = b""
         #: Seconds that AWS's clock is ahead of ours.
         self.offset = 0.0
+        #: What `date` gave last, in epoch seconds.
+        self.dated = 0
 
     def now(self) -> float:
         """Corrected epoch seconds."""
@@ -49,8 +50,8 @@ class Clock:
     def date(self) -> bytes:
         """X-Amz-Date of now."""
         now = int(self._time() + self.offset)
-        if now != self._second:
-            self._second, self._date = now, amz_date(now)
+        if now != self.dated:
+            self.dated, self._date = now, amz_date(now)
         return self._date
 
 
@@ -74,12 +75,12 @@ class _Kind:
         self._date = b""
         self._after = b""
 
-    def head(self, payload: bytes, date: bytes) -> bytes:
-        """The request's head up to its signature."""
+    def head(self, payload: bytes, date: bytes) -> tuple[bytes, bytes]:
+        """The request's head up to its signature, and the signature."""
         if date != self._date:
             self._after = b"%s%s\r\nAuthorization: %s" % (self._before, date, self.template.prefix(date))
             self._date = date
-        return self._after + self.template.signature(payload, date)
+        return self._after, self.template.signature(payload, date)
 
 
 class Requests:
@@ -91,7 +92,7 @@ class Requests:
         self._endpoint, self._function, self._clock = endpoint, function, clock
         self._kinds: dict[Mode, _Kind] = {}
 
-    def head(self, invocation: Invocation, keys: Keys, attempt: int, most: int) -> tuple[bytes, float]:
+    def head(self, invocation: Invocation, keys: Keys, attempt: int, most: int) -> tuple[bytes, int]:
         """The head of a signed request, to be followed by the payload; and the time it was signed with."""
         mode = invocation.mode
         if invocation.client_context or invocation.tenant_id or invocation.log_tail or invocation.durable_name:
@@ -104,18 +105,21 @@ class Requests:
                 )
             kind = found
         payload = invocation.payload
+        clock = self._clock
+        before, signature = kind.head(payload, clock.date())
         head = (
-            b"%s\r\nContent-Length: %d\r\nX-Amzn-Trace-Id: Root=%s\r\nAmz-Sdk-Invocation-Id: %s\r\n"
+            b"%b%b\r\nContent-Length: %d\r\nX-Amzn-Trace-Id: Root=%b\r\nAmz-Sdk-Invocation-Id: %b\r\n"
             b"Amz-Sdk-Request: attempt=%d; max=%d\r\n\r\n"
         ) % (
-            kind.head(payload, self._clock.date()),
+            before,
+            signature,
             len(payload),
             invocation.trace_id.encode(),
             invocation.request_id.encode(),
             attempt,
             most,
         )
-        return head, self._clock.now()
+        return head, clock.dated
 
 
 def _headers(invocation: Invocation) -> tuple[tuple[bytes, bytes], ...]:
