@@ -6,6 +6,10 @@ from binascii import a2b_base64, b2a_base64
 
 _TEXT_TYPES = frozenset({"application/json", "application/javascript", "application/xml"})
 
+# What has been said about content types as sent; bounded, as clients write them.
+_known: dict[str, bool] = {}
+_MOST_KNOWN = 512
+
 
 def media_type(content_type: str) -> str:
     """`Text/HTML; charset=utf-8` -> `text/html`."""
@@ -19,8 +23,15 @@ def is_text(content_type: str | None) -> bool:
     """
     if content_type is None:
         return False
-    kind = media_type(content_type)
-    return kind in _TEXT_TYPES or kind.startswith("text/")
+    known = _known.get(content_type)
+    if known is None:
+        kind = media_type(content_type)
+        known = kind in _TEXT_TYPES or kind.startswith("text/")
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        if len(content_type) <= 64:
+            _known[content_type] = known
+    return known
 
 
 def to_base64(body: bytes) -> str:

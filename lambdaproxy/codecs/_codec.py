@@ -41,6 +41,7 @@ class Codec:
     name = ""
     column = ""
     own_request_id = False
+    streams_verbatim = False
     aws_body_limit: int | None = None
     aws_timeout: float | None = None
     method_status = 405

@@ -71,20 +71,16 @@ def wire_value(value: str) -> bytes:
 
     Latin-1 first, because adapters hand bytes through as Latin-1 text: so every byte of theirs comes out as it was.
     """
-    if not value.isascii():
-        if _BAD_VALUE.search(value):
-            raise MalformedResult("a header value holds a control character")
-        try:
-            return value.encode("latin-1").strip(b" \t")
-        except UnicodeEncodeError:
-            pass
-        try:
-            return value.encode("utf-8").strip(b" \t")
-        except UnicodeEncodeError:
-            raise MalformedResult("a header value is no text") from None
-    if not value.isprintable() and _BAD_VALUE.search(value):
+    if _BAD_VALUE.search(value):
         raise MalformedResult("a header value holds a control character")
-    return value.encode("ascii").strip(b" \t")
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        pass
+    try:
+        return value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise MalformedResult("a header value is no text") from None
 
 
 class Naming:
@@ -125,10 +121,11 @@ class Naming:
 class Fields:
     """Collects the fields of one response. `add` takes the function's, `add_own` ours."""
 
-    __slots__ = ("_naming", "_size", "content_type", "items")
+    __slots__ = ("_known", "_naming", "_size", "content_type", "items")
 
     def __init__(self, naming: Naming) -> None:
         self._naming = naming
+        self._known = naming.known
         self._size = 0
         self.items: list[tuple[bytes, bytes]] = []
         #: Whether the function gave a Content-Type.
@@ -136,17 +133,16 @@ class Fields:
 
     def add(self, name: str, value: str) -> None:
         """Take a field of the function; `MalformedResult` if it cannot be written safely, or is one too many."""
-        naming = self._naming
         try:
-            wire = naming.known[name]
+            wire = self._known[name]
         except KeyError:
-            wire = naming.decide(name)
-        content = wire_value(value)
+            wire = self._naming.decide(name)
+        content = value.encode() if value.isascii() and value.isprintable() else wire_value(value)
         if wire is None:
             return
         self.items.append((wire, content))
-        self._size += len(wire) + len(content) + 4
-        if len(self.items) > MOST_FIELDS or self._size > MOST_BYTES:
+        self._size += len(wire) + len(content)
+        if self._size > MOST_BYTES or len(self.items) > MOST_FIELDS:
             raise MalformedResult(f"more than {MOST_FIELDS} header fields or {MOST_BYTES} bytes of them")
         if len(wire) == 12 and wire.lower() == b"content-type":
             self.content_type = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -45,6 +45,35 @@ def lower(name: str) -> str | None:
 
 #: Names of the dialects that write them in lower case: ALB, HTTP API 2.0 and function URL.
 LOWER: Names[str | None] = Names(lower)
+
+
+class Shown:
+    """How a dialect shows header names: as the client spelled them, but for some that are always spelled the same.
+
+    `names` gives None for fields that are dropped.
+    """
+
+    def __init__(self, dropped: Callable[[str], bool], canonical_names: Iterable[str]) -> None:
+        self._dropped = dropped
+        self._canonical = {name.lower(): name for name in canonical_names}
+        self.names: Names[str | None] = Names(self._show)
+        self._variants: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def _show(self, name: str) -> str | None:
+        low = name.lower()
+        return None if self._dropped(low) else self._canonical.get(low, name)
+
+    def variants(self, names: tuple[str, ...]) -> dict[str, str]:
+        """The names that differ only in case from one before them -> that one."""
+        found = self._variants.get(names)
+        if found is None:
+            first: dict[str, str] = {}
+            found = {name: other for name in names if (other := first.setdefault(name.lower(), name)) != name}
+            if len(self._variants) >= _MOST:
+                self._variants.clear()
+            if len(names) <= 32 and max(map(len, names), default=0) <= _LONGEST:
+                self._variants[names] = found
+        return found
 
 
 def canonical(name: str) -> str:

@@ -72,5 +72,7 @@ def route_key(match: Match, stage: str | None) -> str:
 
 def host_name(host: str) -> str:
     """A Host value without its port: `[::1]:80` -> `[::1]`."""
+    if ":" not in host:
+        return host
     name, colon, port = host.rpartition(":")
     return name if colon and (port.isdigit() or not port) else host

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lambdaproxy.codecs._codec import Codec
-from lambdaproxy.codecs._names import Names
+from lambdaproxy.codecs._names import Shown
 from lambdaproxy.codecs._reverse import (
     encode_pairs,
     event_bytes,
@@ -19,11 +19,8 @@ from lambdaproxy.codecs._reverse import (
     seconds_of,
     text_of,
 )
-from lambdaproxy.codecs._text import decoded_pairs, header_text
+from lambdaproxy.codecs._text import decoded_pairs
 from lambdaproxy.messages import Request, Response
-
-#: How a dialect shows a header name, and its lower-case form; None where the field is dropped.
-Shown = Names[tuple[str, str] | None]
 
 #: The members of `identity` that are null without authorization.
 NOBODY = {
@@ -38,42 +35,49 @@ NOBODY = {
 }
 
 
-def many_headers(request: Request, names: Shown, own: Mapping[str, str]) -> dict[str, list[str]]:
-    """Name -> all values. `own` overrides; spellings that differ in case are one entry, under the first of them."""
+def header_maps(request: Request, shown: Shown, own: Mapping[str, str]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Name -> last value, and name -> all values. `own` overrides; several Cookie fields become one.
+
+    Spellings of one name that differ in case are one entry, under the first of them.
+    """
+    last: dict[str, str] = {}
     many: dict[str, list[str]] = {}
-    spelled: dict[str, str] = {}
-    for name, value in request.headers:
-        shown = names[name]
-        if shown is None:
+    names = shown.names
+    for sent, value in request.headers:
+        name = names[sent]
+        if name is None:
             continue
-        first = spelled.setdefault(shown[1], shown[0])
-        if first in many:
-            many[first].append(header_text(value))
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            text = value.decode("latin-1")
+        last[name] = text
+        if name in many:
+            many[name].append(text)
         else:
-            many[first] = [header_text(value)]
-    for key, text in own.items():
-        many[key] = [text]
-    cookie = spelled.get("cookie")
-    if cookie is not None and len(many[cookie]) > 1:
-        many[cookie] = ["; ".join(many[cookie])]
-    return dict(sorted(many.items()))
-
-
-def last_of(many: Mapping[str, list[str]]) -> dict[str, str]:
-    """Name -> last value, of name -> all values."""
-    return {name: values[-1] for name, values in many.items()}
+            many[name] = [text]
+    for other, name in shown.variants(tuple(last)).items():
+        many[name] += many.pop(other)
+        last[name] = last.pop(other)
+    if len(last) < len(request.headers):
+        for name, values in many.items():
+            if len(values) > 1 and name.lower() == "cookie":
+                last[name] = "; ".join(values)
+                many[name] = [last[name]]
+    last.update(own)
+    for name, text in own.items():
+        many[name] = [text]
+    return last, many
 
 
 def query_maps(query: str) -> tuple[dict[str, str] | None, dict[str, list[str]] | None]:
     """A query -> name to last value, and name to all values, both form-decoded; null and null without a query."""
-    if not query:
-        return None, None
     many: dict[str, list[str]] = {}
     for name, value in decoded_pairs(query):
         many.setdefault(name, []).append(value)
     if not many:
         return None, None
-    return last_of(many), many
+    return {name: values[-1] for name, values in many.items()}, many
 
 
 class Payload1(Codec):

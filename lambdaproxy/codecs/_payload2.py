@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,10 +17,8 @@ from lambdaproxy.codecs._reverse import (
     text_of,
     wire,
 )
-from lambdaproxy.codecs._text import header_text, unquote_form
+from lambdaproxy.codecs._text import decoded_pairs
 from lambdaproxy.messages import Request, Response
-
-_CRUMBS = re.compile(r";\s*")
 
 
 def joined_headers(request: Request) -> tuple[dict[str, str], str | None]:
@@ -30,29 +27,28 @@ def joined_headers(request: Request) -> tuple[dict[str, str], str | None]:
     cookies: str | None = None
     for name, value in request.headers:
         key = LOWER[name]
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            text = value.decode("latin-1")
         if key is not None:
-            text = header_text(value)
             headers[key] = f"{headers[key]},{text}" if key in headers else text
         elif len(name) == 6 and name.lower() == b"cookie":
-            text = header_text(value)
             cookies = text if cookies is None else f"{cookies}; {text}"
     return headers, cookies
 
 
 def cookie_list(cookies: str) -> list[str]:
     """A Cookie header -> its cookies; those without a name are left out."""
-    return [crumb for crumb in _CRUMBS.split(cookies.strip()) if crumb and not crumb.startswith("=")]
+    crumbs = [crumb.strip() for crumb in cookies.split(";")]
+    return [crumb for crumb in crumbs if crumb and crumb[0] != "="]
 
 
 def joined_query(query: str) -> dict[str, str]:
     """A query -> decoded name to decoded values, joined with a comma."""
     parameters: dict[str, str] = {}
-    for part in query.split("&"):
-        if part:
-            name, _, value = part.partition("=")
-            name = unquote_form(name)
-            value = unquote_form(value)
-            parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
+    for name, value in decoded_pairs(query):
+        parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
     return parameters
 
 

@@ -84,5 +84,7 @@ def response_trace(request: Request) -> bytes:
         if "Parent=" in sent and "Sampled=" in sent and root_of(sent):
             return sent.encode("latin-1")
         root = root_of(sent) or root
-    salt = request.id.replace("-", "")
-    return f"Root={root};Parent={salt[16:]:0>16};Sampled=0;Lineage=1:{salt[:8]:0>8}:0".encode()
+    salt = request.id
+    if len(salt) != 36:
+        salt = made_up_id(salt, 36, "0123456789abcdef")
+    return f"Root={root};Parent={salt[19:23]}{salt[24:]};Sampled=0;Lineage=1:{salt[:8]}:0".encode("latin-1", "replace")

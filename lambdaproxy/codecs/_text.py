@@ -28,22 +28,14 @@ def unquote_form(text: str) -> str:
     return unquote(text.replace("+", " ") if "+" in text else text)
 
 
-def split_target(target: bytes) -> tuple[str, str]:
-    """A request target -> path and query (without `?`), both as sent; `UnicodeDecodeError` if it is not ASCII."""
-    path, _, query = target.decode("ascii").partition("?")
-    return path, query
-
-
 def raw_pairs(query: str) -> list[tuple[str, str]]:
     """The names and values of a query, undecoded and in order; a bare name has the value `""`."""
-    pairs = []
-    for part in query.split("&"):
-        if part:
-            name, _, value = part.partition("=")
-            pairs.append((name, value))
-    return pairs
+    return [part.partition("=")[::2] for part in query.split("&") if part]
 
 
 def decoded_pairs(query: str) -> list[tuple[str, str]]:
     """The names and values of a query, form-decoded and in order."""
-    return [(unquote_form(name), unquote_form(value)) for name, value in raw_pairs(query)]
+    pairs = raw_pairs(query)
+    if "%" in query or "+" in query:
+        return [(unquote_form(name), unquote_form(value)) for name, value in pairs]
+    return pairs

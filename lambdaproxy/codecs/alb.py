@@ -128,7 +128,7 @@ class AlbCodec(Codec):
         except UnicodeDecodeError:
             raise BadTarget("the request target is not ASCII") from None
         try:
-            headers = self._many(request) if self._multi_value else self._single(request)
+            headers: Mapping[str, Any] = self._many(request) if self._multi_value else self._single(request)
         except UnicodeDecodeError:
             raise NotText("a header value is not UTF-8") from None
         body, encoded = self._body(request, headers) if request.body else ("", False)
@@ -159,9 +159,9 @@ class AlbCodec(Codec):
             }
         )
 
-    def _single(self, request: Request) -> dict[str, Any]:
+    def _single(self, request: Request) -> dict[str, str]:
         """Lower-case name -> last value."""
-        headers: dict[str, Any] = {}
+        headers: dict[str, str] = {}
         cookies = None
         for name, value in request.headers:
             key = LOWER[name]
@@ -173,10 +173,10 @@ class AlbCodec(Codec):
             headers["cookie"] = cookies
         if self._xff != "preserve":
             headers.pop("x-forwarded-for", None)
-        headers.update(self._own(request, headers.get("x-amzn-trace-id")))
+        self._add_own(headers, request)
         return headers
 
-    def _many(self, request: Request) -> dict[str, Any]:
+    def _many(self, request: Request) -> dict[str, list[str]]:
         """Lower-case name -> all values."""
         headers: dict[str, list[str]] = {}
         cookies = []
@@ -193,27 +193,29 @@ class AlbCodec(Codec):
             headers["cookie"] = ["; ".join(cookies)]
         if self._xff != "preserve":
             headers.pop("x-forwarded-for", None)
-        trace = headers.get("x-amzn-trace-id")
-        for key, text in self._own(request, trace[-1] if trace else None).items():
+        own: dict[str, str] = {}
+        if "x-amzn-trace-id" in headers:
+            own["x-amzn-trace-id"] = headers["x-amzn-trace-id"][-1]
+        self._add_own(own, request)
+        for key, text in own.items():
             headers[key] = [text]
         return headers
 
-    def _own(self, request: Request, trace: str | None) -> dict[str, str]:
-        """What the load balancer writes itself, whatever the client sent."""
-        own = {
-            "host": request.host,
-            "x-amzn-trace-id": f"Root={request.trace_id}" if trace is None else trace_header(trace, request.trace_id),
-            "x-forwarded-port": str(request.port),
-            "x-forwarded-proto": request.scheme,
-        }
+    def _add_own(self, headers: dict[str, str], request: Request) -> None:
+        """Add what the load balancer writes itself, whatever the client sent."""
+        trace = headers.get("x-amzn-trace-id")
+        fresh = request.trace_id
+        headers["x-amzn-trace-id"] = f"Root={fresh}" if trace is None else trace_header(trace, fresh)
+        headers["host"] = request.host
+        headers["x-forwarded-port"] = str(request.port)
+        headers["x-forwarded-proto"] = request.scheme
         if self._xff == "append":
-            own["x-forwarded-for"] = appended(request, bracket=True)
+            headers["x-forwarded-for"] = appended(request, bracket=True)
         elif self._xff == "replace":
-            own["x-forwarded-for"] = client_of(request)
+            headers["x-forwarded-for"] = client_of(request)
         if self._tls_headers and request.tls is not None:
-            own["x-amzn-tls-version"] = request.tls.version
-            own["x-amzn-tls-cipher-suite"] = request.tls.cipher
-        return own
+            headers["x-amzn-tls-version"] = request.tls.version
+            headers["x-amzn-tls-cipher-suite"] = request.tls.cipher
 
     def _body(self, request: Request, headers: Mapping[str, Any]) -> tuple[str, bool]:
         if "content-encoding" in headers:

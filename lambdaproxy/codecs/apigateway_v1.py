@@ -10,9 +10,9 @@ from lambdaproxy.codecs._body import media_type, to_base64
 from lambdaproxy.codecs._codec import json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED, Fields, Naming
 from lambdaproxy.codecs._forwarded import client_of, forwarded_for
-from lambdaproxy.codecs._names import Names
+from lambdaproxy.codecs._names import Shown
 from lambdaproxy.codecs._paths import ALL_METHODS, host_name, parameters_of, resource_of, split, without_stage
-from lambdaproxy.codecs._payload1 import NOBODY, Payload1, Shown, last_of, many_headers, query_maps
+from lambdaproxy.codecs._payload1 import NOBODY, Payload1, header_maps, query_maps
 from lambdaproxy.codecs._refusals import BadBase64, ContentTooLong, HeadersTooLarge, UnknownStage
 from lambdaproxy.codecs._result import (
     NO_BODY,
@@ -58,9 +58,9 @@ _DROPPED = frozenset(
         "www-authenticate",
     }
 )
-_CANONICAL = {
-    name.lower(): name
-    for name in (
+_SHOWN = Shown(
+    _DROPPED.__contains__,
+    (
         "Authorization",
         "Host",
         "User-Agent",
@@ -68,16 +68,8 @@ _CANONICAL = {
         "X-Forwarded-For",
         "X-Forwarded-Port",
         "X-Forwarded-Proto",
-    )
-}
-
-
-def _show(name: str) -> tuple[str, str] | None:
-    low = name.lower()
-    return None if low in _DROPPED else (_CANONICAL.get(low, name), low)
-
-
-_NAMES: Shown = Names(_show)
+    ),
+)
 
 _RESULT_KEYS = frozenset({"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"})
 _JSON_TYPE = (b"Content-Type", b"application/json")
@@ -178,10 +170,10 @@ class RestApiCodec(Payload1):
         xff = forwarded_for(request, self._xff)
         if xff is not None:
             own["X-Forwarded-For"] = xff
-        many = many_headers(request, _NAMES, own)
+        headers, many = header_maps(request, _SHOWN, own)
         if xff is None:
+            headers.pop("X-Forwarded-For", None)
             many.pop("X-Forwarded-For", None)
-        headers = last_of(many)
         method = self._method(request.method, headers, match)
         parameters, many_parameters = query_maps(query) if query else (None, None)
         body: str | None = None
@@ -194,8 +186,8 @@ class RestApiCodec(Payload1):
                 "resource": resource,
                 "path": f"/{path.lstrip('/')}",
                 "httpMethod": method,
-                "headers": headers,
-                "multiValueHeaders": many,
+                "headers": _json.sorted_map(headers),
+                "multiValueHeaders": _json.sorted_map(many),
                 "queryStringParameters": parameters,
                 "multiValueQueryStringParameters": many_parameters,
                 "pathParameters": parameters_of(match, path),

@@ -15,9 +15,9 @@ from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._fields import Fields
 from lambdaproxy.codecs._forwarded import client_of, forwarded_for
 from lambdaproxy.codecs._http_api import TEXT_PLAIN, HttpApi
-from lambdaproxy.codecs._names import Names, is_hop_by_hop
+from lambdaproxy.codecs._names import Shown, is_hop_by_hop
 from lambdaproxy.codecs._paths import host_name, parameters_of, resource_of, route_key, split, without_stage
-from lambdaproxy.codecs._payload1 import NOBODY, Payload1, Shown, last_of, many_headers, query_maps
+from lambdaproxy.codecs._payload1 import NOBODY, Payload1, header_maps, query_maps
 from lambdaproxy.codecs._result import (
     NO_BODY,
     add_cookies,
@@ -35,9 +35,9 @@ from lambdaproxy.codecs._text import unquote
 from lambdaproxy.errors import MalformedResult
 from lambdaproxy.messages import InvocationResult, Match, Request, Response
 
-_CANONICAL = {
-    name.lower(): name
-    for name in (
+_SHOWN = Shown(
+    is_hop_by_hop,
+    (
         "Content-Length",
         "Content-Type",
         "Host",
@@ -46,16 +46,8 @@ _CANONICAL = {
         "X-Forwarded-For",
         "X-Forwarded-Port",
         "X-Forwarded-Proto",
-    )
-}
-
-
-def _show(name: str) -> tuple[str, str] | None:
-    low = name.lower()
-    return None if is_hop_by_hop(low) else (_CANONICAL.get(low, name), low)
-
-
-_NAMES: Shown = Names(_show)
+    ),
+)
 
 
 class HttpApiPayload1Codec(HttpApi, Payload1):
@@ -103,10 +95,10 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
         xff = forwarded_for(request, self._xff)
         if xff is not None:
             own["X-Forwarded-For"] = xff
-        many = many_headers(request, _NAMES, own)
+        headers, many = header_maps(request, _SHOWN, own)
         if xff is None:
+            headers.pop("X-Forwarded-For", None)
             many.pop("X-Forwarded-For", None)
-        headers = last_of(many)
         parameters, many_parameters = query_maps(query) if query else (None, None)
         path_parameters = parameters_of(match, path)
         if path_parameters:
@@ -126,8 +118,8 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
                 "resource": resource,
                 "path": self._prefix + path,
                 "httpMethod": request.method,
-                "headers": headers,
-                "multiValueHeaders": many,
+                "headers": _json.sorted_map(headers),
+                "multiValueHeaders": _json.sorted_map(many),
                 "queryStringParameters": parameters,
                 "multiValueQueryStringParameters": many_parameters,
                 "requestContext": {

@@ -52,6 +52,7 @@ class FunctionUrlCodec(Codec):
     name = "function-url"
     column = "function_url"
     own_request_id = True
+    streams_verbatim = True
     aws_timeout = 900.0
     naming = Naming(dropped=NOT_REMAPPED | {"x-amzn-requestid", "x-amzn-trace-id"}, remapped=REMAPPED_LOWER)
 
