@@ -54,7 +54,7 @@ class Channel(Protocol):
         #: The request that is being answered has not been read to its end.
         self._unread = False
         self._discarded = 0
-        self._unsent = (0, 0.0)
+        self._unsent = (-1, 0.0)
         self._fate = "client_gone"
         self._direct: Origin | None = None
         self._trusted = False
@@ -89,9 +89,9 @@ class Channel(Protocol):
         self.transport.loseConnection()
 
     def _enter(self, state: int) -> None:
-        self.state, self.since = state, self.site.seconds()
-        if state >= FLUSH:
-            self._unsent = (-1, self.since)
+        self.state = state
+        self.since = now = self.site.seconds()
+        self._unsent = (-1, now)
 
     def _pause(self) -> None:
         if not self._paused:

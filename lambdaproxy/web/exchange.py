@@ -116,9 +116,18 @@ class Exchange:
 
     def _internal(self, failure: Failure) -> None:
         self._waiting = None
-        if failure.check(CancelledError) is None:
-            self._log.failure("Internal error while rendering {path}", failure, path=self.head.target)
-        self.respond(self._instead or plain(500, "internal"))
+        if failure.check(CancelledError) is not None:
+            self._cancelled()
+            return
+        self._log.failure("Internal error while rendering {path}", failure, path=self.head.target)
+        self.respond(plain(500, "internal"))
+
+    def _cancelled(self) -> None:
+        """Nobody waits for the answer any more: the client has gone, or we have something else to say."""
+        if self._instead is not None:
+            self.respond(self._instead)
+        else:
+            self._end(GONE, 0)
 
     # `Deferred.fromCoroutine` would do the same, for twice the price.
     def _step(self, result: Any) -> None:
@@ -133,7 +142,9 @@ class Exchange:
         except StopIteration as done:
             response: Response = done.value
         except CancelledError:
-            response = self._instead or GONE
+            self._waiting = None
+            self._cancelled()
+            return
         except Exception:
             self._log.failure("Internal error while handling request {id}", id=self.head.id)
             response = self._site.proxy.answer(self.head, LambdaProxyError(), self.admission)
@@ -142,10 +153,7 @@ class Exchange:
             waiting.addBoth(self._step)
             return
         self._waiting = None
-        if response is GONE:
-            self._end(GONE, 0)
-        else:
-            self.respond(response)
+        self.respond(response)
 
     def respond(self, response: Response) -> None:
         """Write the answer; the first one counts."""

@@ -1,0 +1,491 @@
+"""The channel over memory: the whole table of requests, every split of them, persistence, limits, refusals."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lambdaproxy.http1.body import chunk, last_chunk
+from lambdaproxy.messages import Response
+from lambdaproxy.web.limits import Limits
+from tests.http1.cases import BAD, CHUNKED, GOOD, HELLO, NEXT, get, post
+
+from .serving import GONE, Served, Transport, replies
+
+
+@pytest.mark.parametrize(("data", "requests"), [row[1:] for row in GOOD], ids=[row[0][:60] for row in GOOD])
+def test_good(data, requests):
+    served = Served()
+    answers = served.exchange(data + NEXT)
+    seen = [(head.method, head.target) for head in served.proxy.heads]
+    wanted = [(method, target) for method, target, _ in requests]
+    keeps = b"HTTP/1.0" not in data
+    assert seen == wanted + ([("GET", b"/next")] if keeps else [])
+    assert served.proxy.bodies[: len(requests)] == [body for _, _, body in requests]
+    assert all(answer.status == 200 for answer in answers)
+    assert len(served.proxy.accounted) == len(answers) == len(seen)
+
+
+@pytest.mark.parametrize(("data", "status"), [row[1:3] for row in BAD], ids=[row[0][:60] for row in BAD])
+def test_bad(data, status):
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(data + NEXT)
+    (answer,) = replies(transport.value())
+    assert (answer.status, answer.complete, answer.closes) == (status, True, True)
+    assert answer[b"date"] is not None
+    assert served.proxy.bodies == [], "nothing was handled"
+    assert transport.disconnecting
+    assert sum(served.rejected().values()) == 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_every_split_is_the_same(data):
+    rows = data.draw(st.lists(st.sampled_from(GOOD), max_size=2))
+    rows.append(data.draw(st.sampled_from(GOOD + BAD)))
+    stream = b"".join(row[1] for row in rows)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=12)))
+    whole, parts = Served(), Served()
+    expected = [(a.status, a.body) for a in whole.exchange(stream)]
+    segments = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True) if a < b]
+    assert [(a.status, a.body) for a in parts.exchange(*segments)] == expected
+    assert parts.proxy.bodies == whole.proxy.bodies
+    assert parts.proxy.accounted == whole.proxy.accounted
+
+
+def test_response():
+    served = Served()
+    (answer,) = served.exchange(post(b"Content-Length: 5\r\n", b"hello"))
+    assert [name for name, _ in answer.headers] == [b"Date", b"X-Target", b"Content-Length"]
+    assert answer.body == b"hello"
+    assert served.proxy.accounted == [(b"/", 200, 5, "")]
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "length", "body"),
+    [
+        (b"GET", 200, b"4", b"body"),
+        (b"HEAD", 200, b"4", b""),
+        (b"GET", 204, None, b""),
+        (b"GET", 304, None, b""),
+        (b"HEAD", 304, None, b""),
+        (b"GET", 599, b"4", b"body"),
+    ],
+)
+def test_bodies_that_are_not_sent(method, status, length, body):
+    served = Served()
+    stream = get(target=b"/status/%d" % status, method=method) + NEXT
+    answers = served.exchange(stream, methods=(method.decode(),))
+    assert (answers[0].status, answers[0][b"content-length"], answers[0].body) == (status, length, body)
+    assert answers[0][b"transfer-encoding"] is None
+    assert [answer.status for answer in answers] == [status, 200]
+
+
+def test_a_response_cannot_be_split():
+    served = Served()
+    (answer,) = served.exchange(get(target=b"/split"))
+    assert (answer.status, answer[b"set-cookie"], answer.closes) == (500, None, True)
+    assert served.proxy.accounted == [(b"/split", 500, answer.body.__len__(), "")]
+
+
+@pytest.mark.parametrize("target", [b"/bug", b"/admit-bug"])
+def test_bugs_are_answered_without_their_text(target):
+    served = Served()
+    answers = served.exchange(get(target=target) + NEXT)
+    assert [answer.status for answer in answers] == [500, 200]
+    assert b"secret" not in answers[0].body
+
+
+# -- persistence -------------------------------------------------------------------------------------------------------
+
+
+def test_keep_alive_and_close():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(get())
+    transport.protocol.dataReceived(get())
+    assert not transport.disconnecting
+    transport.protocol.dataReceived(get(b"Connection: close\r\n"))
+    answers = replies(transport.value())
+    assert [answer.closes for answer in answers] == [False, False, True]
+    assert transport.disconnecting
+
+
+def test_one_request_at_a_time_and_in_order():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(get(target=b"/wait") + get(target=b"/2") + get(target=b"/3"))
+    assert transport.value() == b""
+    assert transport.producerState == "paused", "what comes next is left in the kernel"
+    assert len(served.proxy.heads) == 1
+    served.proxy.waiting[0].callback(Response(200, (), b"first"))
+    answers = replies(transport.value())
+    assert [answer.body for answer in answers] == [b"first", b"", b""]
+    assert transport.producerState == "producing"
+
+
+def test_many_pipelined_requests_take_turns():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(NEXT * 100)
+    assert len(replies(transport.value())) == 32
+    assert transport.producerState == "paused"
+    served.clock.pump([0, 0, 0, 0])
+    assert len(replies(transport.value())) == 100
+    assert transport.producerState == "producing"
+
+
+def test_nothing_after_the_last_request():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(get(b"Connection: close\r\n") + NEXT)
+    assert len(replies(transport.value())) == 1
+    assert len(served.proxy.heads) == 1
+
+
+# -- bodies that are not wanted ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"])
+def test_too_large_is_said_before_the_body(expect):
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(post(expect + b"Content-Length: 1001\r\n"))
+    (answer,) = replies(transport.value())
+    assert (answer.status, answer.closes) == (413, True)
+    assert served.proxy.accounted == [(b"/", 413, len(answer.body), "")]
+
+
+def test_too_large_in_chunks():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(post(CHUNKED, chunk(b"x" * 600)))
+    assert transport.value() == b""
+    transport.protocol.dataReceived(b"191\r\n")
+    (answer,) = replies(transport.value())
+    assert (answer.status, answer.closes, served.rejected()) == (413, True, {"body": 1})
+    assert len(served.proxy.accounted) == 1
+
+
+def test_too_much_framing():
+    served = Served(Limits(slack=100))
+    (answer,) = served.exchange(post(CHUNKED, b"1\r\nx\r\n" * 999))
+    assert answer.status == 413
+
+
+def test_exactly_as_large_as_allowed():
+    served = Served()
+    answers = served.exchange(
+        post(b"Content-Length: 1000\r\n", b"x" * 1000) + post(CHUNKED, chunk(b"y" * 1000) + last_chunk)
+    )
+    assert [answer.status for answer in answers] == [200, 200]
+
+
+def test_a_small_body_that_nobody_wants_is_read():
+    served = Served()
+    request = get(b"Content-Length: 5\r\n", target=b"/missing", method=b"POST")
+    transport = served.connect()
+    transport.protocol.dataReceived(request + b"hel")
+    assert transport.value() == b""
+    transport.protocol.dataReceived(b"lo" + NEXT)
+    answers = replies(transport.value())
+    assert [(answer.status, answer.closes) for answer in answers] == [(404, False), (200, False)]
+
+
+@pytest.mark.parametrize(
+    "fields", [b"Content-Length: 70000\r\n", CHUNKED, b"Expect: 100-continue\r\nContent-Length: 5\r\n"]
+)
+def test_other_bodies_that_nobody_wants_end_the_connection(fields):
+    served = Served()
+    served.proxy.limit = 100_000
+    transport = served.connect()
+    transport.protocol.dataReceived(get(fields, target=b"/missing", method=b"POST"))
+    (answer,) = replies(transport.value())
+    assert (answer.status, answer.closes) == (404, True)
+
+
+def test_continue():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(post(b"Expect: 100-continue\r\nContent-Length: 5\r\n"))
+    assert transport.value() == b"HTTP/1.1 100 Continue\r\n\r\n"
+    transport.protocol.dataReceived(b"hello")
+    assert [answer.status for answer in replies(transport.value())] == [100, 200]
+
+
+def test_no_continue_for_a_body_that_is_there():
+    served = Served()
+    answers = served.exchange(post(b"Expect: 100-continue\r\n" + CHUNKED, HELLO))
+    assert [answer.status for answer in answers] == [200]
+
+
+# -- the client leaves ------------------------------------------------------------------------------------------------
+
+
+def test_gone_before_the_body_is_complete():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(post(b"Content-Length: 5\r\n", b"hel"))
+    transport.end(GONE)
+    assert served.proxy.accounted == [(b"/", 499, 0, "client_gone")]
+    assert served.proxy.bodies == []
+
+
+def test_gone_while_the_function_runs():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(get(target=b"/wait"))
+    transport.end(GONE)
+    assert served.proxy.cancelled == [b"/wait"]
+    assert served.proxy.accounted == [(b"/wait", 499, 0, "client_gone")]
+    assert not served.site._connections
+
+
+def test_gone_while_a_large_answer_is_written():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(get(target=b"/big/1000000"))
+    assert served.proxy.accounted == [(b"/big/1000000", 200, 1000000, "")]
+    stopping = served.connect(Pausing())
+    stopping.protocol.dataReceived(get(target=b"/big/1000000"))
+    stopping.end(GONE)
+    (_, status, sent, fate) = served.proxy.accounted[-1]
+    assert (status, fate) == (200, "client_gone")
+    assert 0 < sent < 1000000
+
+
+class Pausing(Transport):
+    """Takes 100,000 bytes and then no more until it is told to."""
+
+    room = 100_000
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        self.room -= len(data)
+        if self.room <= 0 and self.producer is not None:
+            self.producer.pauseProducing()
+
+    def drain(self) -> None:
+        self.room = 100_000
+        self.producer.resumeProducing()  # type: ignore[union-attr]
+
+
+def test_large_answers_are_written_as_they_are_read():
+    served = Served()
+    transport = served.connect(Pausing())
+    transport.protocol.dataReceived(get(target=b"/big/1000000") + NEXT)
+    assert 100_000 <= len(transport.value()) < 300_000
+    assert served.proxy.accounted == []
+    while transport.producer is not None:
+        transport.drain()
+    answers = replies(transport.value())
+    assert [len(answer.body) for answer in answers] == [1000000, 0]
+    assert [fate for *_, fate in served.proxy.accounted] == ["", ""]
+
+
+def test_a_client_that_reads_nothing_is_cut_off():
+    served = Served()
+    transport = served.connect(Pausing())
+    transport.protocol.dataReceived(get(target=b"/big/1000000"))
+    served.pass_time(29)
+    assert not transport.aborted
+    served.pass_time(2.5)
+    assert transport.aborted
+    assert served.proxy.accounted[0][3] == "write_timeout"
+    assert served.rejected() == {"write-time": 1}
+
+
+# -- time -------------------------------------------------------------------------------------------------------------
+
+
+def closed_after(served, transport):
+    """The time at which the connection was ended, in half seconds."""
+    for tick in range(1, 2000):
+        served.clock.advance(0.5)
+        if transport.disconnecting or transport.aborted or transport.half_closed:
+            return tick / 2
+    return None
+
+
+def test_silence_from_the_beginning():
+    served = Served()
+    transport = served.connect()
+    assert 10 <= closed_after(served, transport) <= 11
+    assert transport.value() == b""
+
+
+def test_half_a_head():
+    served = Served()
+    transport = served.connect()
+    served.pass_time(5)
+    transport.protocol.dataReceived(b"GET / HT")
+    assert 5 <= closed_after(served, transport) <= 6
+    (answer,) = replies(transport.value())
+    assert (answer.status, answer.closes, served.rejected()) == (408, True, {"head-time": 1})
+
+
+def test_a_head_that_drips():
+    served = Served()
+    transport = served.connect()
+    for byte in b"GET / HTTP/1.1\r\nHost: a\r\n" * 4:
+        if transport.disconnecting:
+            break
+        transport.protocol.dataReceived(bytes([byte]))
+        served.pass_time(0.5)
+    assert replies(transport.value())[0].status == 408
+
+
+def test_a_later_head_is_timed_from_its_first_byte():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(NEXT)
+    served.pass_time(60)
+    transport.protocol.dataReceived(b"GET")
+    assert 10 <= closed_after(served, transport) <= 11
+
+
+def test_idle():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(NEXT)
+    before = transport.value()
+    assert 75 <= closed_after(served, transport) <= 76
+    assert transport.value() == before, "an idle connection is closed without a word"
+
+
+def test_a_stalled_body():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(post(b"Content-Length: 500\r\n", b"hello"))
+    assert 20 <= closed_after(served, transport) <= 21
+    (answer,) = replies(transport.value())
+    assert (answer.status, served.rejected()) == (408, {"body-time": 1})
+    assert served.proxy.accounted == [(b"/", 408, len(answer.body), "")]
+
+
+def test_a_body_that_is_fast_enough_may_take_longer():
+    served = Served(Limits(body_time=2, body_rate=100, body_time_most=8))
+    transport = served.connect()
+    transport.protocol.dataReceived(post(b"Content-Length: 1000\r\n"))
+    for _ in range(5):
+        transport.protocol.dataReceived(b"x" * 100)
+        served.pass_time(1)
+    assert not transport.disconnecting
+    for _ in range(4):
+        transport.protocol.dataReceived(b"x" * 50)
+        served.pass_time(1)
+    assert replies(transport.value())[0].status == 408, "but not for ever"
+
+
+def test_a_function_may_take_its_time():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(get(target=b"/wait"))
+    served.pass_time(900)
+    assert not transport.disconnecting
+    served.proxy.waiting[0].callback(Response(200, (), b"late"))
+    assert replies(transport.value())[0].body == b"late"
+
+
+def test_lingering_ends():
+    served = Served(Limits(linger_size=100))
+    transport = served.connect(Lingering())
+    transport.protocol.dataReceived(b"nonsense\r\n")
+    assert replies(transport.value())[0].status == 400
+    transport.protocol.dataReceived(b"x" * 60)
+    assert not transport.aborted
+    transport.protocol.dataReceived(b"x" * 60)
+    assert transport.aborted
+    slow = served.connect(Lingering())
+    slow.protocol.dataReceived(b"nonsense\r\n")
+    served.pass_time(5)
+    assert slow.aborted
+
+
+class Lingering(Transport):
+    """Stays open when it is closed, as TLS does until the peer has closed, too."""
+
+    def loseConnection(self) -> None:
+        self.disconnecting = True
+
+
+# -- streams ----------------------------------------------------------------------------------------------------------
+
+
+def test_stream_in_chunks():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(get(target=b"/stream") + NEXT)
+    (stream,) = served.proxy.streams
+    assert replies(transport.value())[0][b"transfer-encoding"] == b"chunked"
+    stream.consumer.write(b"one")
+    stream.consumer.write(b"")
+    stream.consumer.write(b"two")
+    assert replies(transport.value())[0].body == b"onetwo"
+    stream.finish()
+    answers = replies(transport.value())
+    assert [(answer.body, answer.complete) for answer in answers] == [(b"onetwo", True), (b"", True)]
+    assert served.proxy.accounted[0] == (b"/stream", 200, 6, "")
+
+
+def test_stream_to_http_1_0():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(get(target=b"/stream", version=b"HTTP/1.0"))
+    (stream,) = served.proxy.streams
+    stream.consumer.write(b"one")
+    stream.finish()
+    (answer,) = replies(transport.value())
+    assert (answer[b"transfer-encoding"], answer[b"content-length"], answer.body) == (None, None, b"one")
+    assert transport.disconnecting
+
+
+def test_stream_for_head():
+    served = Served()
+    answers = served.exchange(get(target=b"/stream", method=b"HEAD") + NEXT, methods=("HEAD",))
+    assert [answer.status for answer in answers] == [200, 200]
+    assert served.proxy.streams[0].events == ["cancel"]
+
+
+def test_stream_with_back_pressure():
+    served = Served()
+    transport = served.connect(Pausing())
+    transport.protocol.dataReceived(get(target=b"/stream"))
+    (stream,) = served.proxy.streams
+    stream.consumer.write(b"x" * 100_000)
+    assert stream.events == ["pause"]
+    served.pass_time(20)
+    transport.drain()
+    assert stream.events == ["pause", "resume"]
+    served.pass_time(100)
+    assert not transport.aborted, "a slow function is no slow client"
+    stream.consumer.write(b"x" * 100_000)
+    served.pass_time(31)
+    assert transport.aborted
+    assert stream.events == ["pause", "resume", "pause", "cancel"]
+    assert served.proxy.accounted == [(b"/stream", 200, 200_000, "write_timeout")]
+
+
+def test_stream_that_breaks():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(get(target=b"/stream"))
+    (stream,) = served.proxy.streams
+    stream.consumer.write(b"one")
+    stream.done.errback(RuntimeError("secret detail"))
+    (answer,) = replies(transport.value())
+    assert not answer.complete, "no last chunk"
+    assert transport.aborted
+    assert served.proxy.accounted == [(b"/stream", 200, 3, "")]
+    assert b"secret" not in transport.value()
+
+
+def test_stream_whose_client_leaves():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(get(target=b"/stream"))
+    (stream,) = served.proxy.streams
+    stream.consumer.write(b"one")
+    transport.end(GONE)
+    assert stream.events == ["cancel"]
+    assert served.proxy.accounted == [(b"/stream", 200, 3, "client_gone")]

@@ -1,0 +1,381 @@
+"""The site: how many connections, how they end, whom it serves besides, and over which transports."""
+
+import ssl
+import tempfile
+from pathlib import Path
+
+from twisted.internet import endpoints, protocol, reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from lambdaproxy.messages import Response
+from lambdaproxy.metrics import Metrics
+from lambdaproxy.web.forwarded import Forwarded
+from lambdaproxy.web.limits import Limits
+from lambdaproxy.web.site import ProxySite
+from tests.http1.cases import NEXT, get, post
+
+from .serving import EchoProxy, Served, replies
+
+
+class ConnectionTests(SynchronousTestCase):
+    def test_one_too_many_is_told_so(self):
+        served = Served(Limits(connections=16))
+        open = [served.connect() for _ in range(16)]
+        extra = served.connect()
+        (answer,) = replies(extra.value())
+        self.assertEqual((answer.status, answer[b"retry-after"], answer.closes), (503, b"1", True))
+        self.assertTrue(extra.disconnecting)
+        open[0].end(ConnectionError())
+        again = served.connect()
+        again.protocol.dataReceived(NEXT)
+        self.assertEqual(replies(again.value())[0].status, 200)
+
+    def test_far_too_many_are_closed(self):
+        served = Served(Limits(connections=16))
+
+        class Stuck(type(served.connect())):  # type: ignore[misc]
+            def loseConnection(self):
+                pass
+
+        self.assertIsNotNone([served.connect(Stuck()) for _ in range(31)][-1])
+        self.assertIsNone(served.connect())
+
+    def test_no_timer_without_connections(self):
+        served = Served()
+        transport = served.connect()
+        self.assertEqual(len(served.clock.getDelayedCalls()), 1, "one sweep, whatever the number of connections")
+        transport.end(ConnectionError())
+        served.clock.advance(1)
+        self.assertEqual(served.clock.getDelayedCalls(), [])
+
+
+class DrainTests(SynchronousTestCase):
+    def setUp(self):
+        self.served = Served()
+        self.ended: list[object] = []
+
+    def drain(self, seconds=30.0):
+        self.served.site.drain(seconds).addCallback(self.ended.append)
+
+    def test_nothing_to_do(self):
+        self.drain()
+        self.assertEqual(self.ended, [None])
+
+    def test_idle_connections_have_a_second(self):
+        idle, busy = self.served.connect(), self.served.connect()
+        idle.protocol.dataReceived(NEXT)
+        busy.protocol.dataReceived(get(target=b"/wait"))
+        self.drain()
+        self.served.clock.advance(0.5)
+        self.assertFalse(idle.disconnecting)
+        idle.protocol.dataReceived(NEXT)
+        self.assertEqual(
+            [answer.closes for answer in replies(idle.value())], [False, True], "served, for the last time"
+        )
+        self.assertTrue(idle.disconnecting)
+        self.served.pass_time(2)
+        self.assertEqual(self.ended, [])
+        self.served.proxy.waiting[0].callback(Response(200, (), b"in time"))
+        (answer,) = replies(busy.value())
+        self.assertEqual((answer.body, answer.closes), (b"in time", True))
+        self.assertEqual(self.ended, [None])
+
+    def test_idle_connections_are_closed(self):
+        idle = self.served.connect()
+        idle.protocol.dataReceived(NEXT)
+        self.drain()
+        self.served.pass_time(1.5)
+        self.assertTrue(idle.disconnecting)
+        self.assertEqual(self.ended, [None])
+
+    def test_the_rest_gets_503(self):
+        waiting, reading, begun = (self.served.connect() for _ in range(3))
+        waiting.protocol.dataReceived(get(target=b"/wait"))
+        self.drain(5)
+        reading.protocol.dataReceived(post(b"Content-Length: 5\r\n", b"hel"))
+        begun.protocol.dataReceived(b"GET /")
+        self.served.pass_time(6)
+        for transport in (waiting, reading, begun):
+            (answer,) = replies(transport.value())
+            self.assertEqual((answer.status, answer.closes), (503, True))
+            self.assertTrue(transport.disconnecting)
+        self.assertEqual(self.served.proxy.cancelled, [b"/wait"])
+        self.assertEqual(self.ended, [None])
+        self.assertEqual([status for _, status, *_ in self.served.proxy.accounted], [503, 503])
+
+    def test_a_second_time_is_at_once(self):
+        waiting = self.served.connect()
+        waiting.protocol.dataReceived(get(target=b"/wait"))
+        self.drain(30)
+        self.drain(0)
+        self.assertEqual(replies(waiting.value())[0].status, 503)
+        self.served.pass_time(1)
+        self.assertEqual(self.ended, [None, None])
+
+    def test_streams_are_cut(self):
+        stream = self.served.connect()
+        stream.protocol.dataReceived(get(target=b"/stream"))
+        self.drain(2)
+        self.served.pass_time(3)
+        self.assertTrue(stream.aborted)
+        self.assertEqual(self.served.proxy.streams[0].events, ["cancel"])
+        self.assertEqual(self.ended, [None])
+
+
+class Hello(Resource):
+    isLeaf = True
+
+    def render_GET(self, request):
+        request.setHeader(b"x-seen", request.getHeader(b"x") or b"-")
+        request.setHeader(b"content-type", b"text/plain")
+        return b"hello " + request.args.get(b"who", [b"nobody"])[0]
+
+    def render_POST(self, request):
+        request.write(request.content.read())
+        request.write(b"!")
+        request.finish()
+        return NOT_DONE_YET
+
+
+class Later(Resource):
+    isLeaf = True
+
+    def __init__(self):
+        super().__init__()
+        self.requests = []
+
+    def render_GET(self, request):
+        self.requests.append(request)
+        return NOT_DONE_YET
+
+
+class Broken(Resource):
+    isLeaf = True
+
+    def render_GET(self, request):
+        raise RuntimeError("secret detail")
+
+
+class OtherResourceTests(SynchronousTestCase):
+    def setUp(self):
+        self.later = Later()
+        self.resources = {b"/hello": Hello(), b"/later": self.later, b"/broken": Broken()}
+        self.served = Served(other=lambda head: self.resources.get(head.target.partition(b"?")[0]))
+
+    def test_rendered(self):
+        answers = self.served.exchange(get(b"X: y\r\n", target=b"/hello?who=you") + NEXT)
+        self.assertEqual([answer.status for answer in answers], [200, 200])
+        self.assertEqual((answers[0].body, answers[0][b"x-seen"]), (b"hello you", b"y"))
+        self.assertEqual(answers[0][b"content-length"], b"9")
+        self.assertEqual(self.served.proxy.accounted[0], (b"/hello?who=you", 200, 9, ""))
+        self.assertEqual(len(self.served.proxy.heads), 1, "the proxy is not asked")
+
+    def test_head(self):
+        (answer,) = self.served.exchange(get(target=b"/hello", method=b"HEAD"), methods=("HEAD",))
+        self.assertEqual((answer[b"content-length"], answer.body), (b"12", b""))
+
+    def test_post(self):
+        (answer,) = self.served.exchange(get(b"Content-Length: 3\r\n", target=b"/hello", method=b"POST") + b"abc")
+        self.assertEqual(answer.body, b"abc!")
+
+    def test_bounded(self):
+        (answer,) = self.served.exchange(get(b"Content-Length: 2000000\r\n", target=b"/hello", method=b"POST"))
+        self.assertEqual(answer.status, 413)
+
+    def test_method_not_allowed(self):
+        (answer,) = self.served.exchange(get(target=b"/broken", method=b"POST"))
+        self.assertEqual(answer.status, 405)
+
+    def test_later(self):
+        transport = self.served.connect()
+        transport.protocol.dataReceived(get(target=b"/later"))
+        self.assertEqual(transport.value(), b"")
+        self.later.requests[0].write(b"now")
+        self.later.requests[0].finish()
+        self.assertEqual(replies(transport.value())[0].body, b"now")
+
+    def test_gone_before_it_was_rendered(self):
+        transport = self.served.connect()
+        transport.protocol.dataReceived(get(target=b"/later"))
+        transport.end(ConnectionError())
+        self.assertEqual(self.served.proxy.accounted, [(b"/later", 499, 0, "client_gone")])
+        self.later.requests[0].write(b"too late")
+        self.later.requests[0].finish()
+        self.assertEqual(len(self.served.proxy.accounted), 1)
+
+    def test_broken(self):
+        (answer,) = self.served.exchange(get(target=b"/broken"))
+        self.assertEqual(answer.status, 500)
+        self.assertNotIn(b"secret", answer.body)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+
+def certificate(folder: Path) -> tuple[str, str]:
+    """A self-signed certificate for localhost, made anew."""
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return str(folder / "key.pem"), str(folder / "cert.pem")
+
+
+class Client(protocol.Protocol):
+    """Sends bytes and collects what comes back until the connection ends."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.received = data, b""
+        self.ended: Deferred[bytes] = Deferred()
+
+    def connectionMade(self):
+        assert self.transport is not None
+        self.transport.write(self.data)
+
+    def dataReceived(self, data):
+        self.received += data
+
+    def connectionLost(self, reason=protocol.connectionDone):
+        self.ended.callback(self.received)
+
+
+class SocketTests(TestCase):
+    """Real sockets: TLS, PROXY protocol, Unix sockets."""
+
+    timeout = 20
+
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp())
+        self.proxy = EchoProxy()
+        self.site = ProxySite(reactor, self.proxy, Metrics(), forwarded=Forwarded())  # type: ignore[arg-type]
+
+    async def listen(self, description):
+        port = await endpoints.serverFromString(reactor, description).listen(self.site)
+
+        async def stop():
+            await port.stopListening()
+            await self.site.drain(0)
+
+        self.addCleanup(lambda: Deferred.fromCoroutine(stop()))
+        return port.getHost()
+
+    async def ask(self, description, data):
+        client = Client(data)
+        await endpoints.connectProtocol(endpoints.clientFromString(reactor, description), client)
+        return replies(await client.ended)
+
+    async def test_tls(self):
+        key, cert = certificate(self.folder)
+        host = await self.listen(f"ssl:0:interface=127.0.0.1:privateKey={key}:certKey={cert}")
+
+        def talk():
+            import socket
+
+            context = ssl.create_default_context(cafile=cert)
+            context.set_alpn_protocols(["h2", "http/1.1"])
+            plain = socket.create_connection(("127.0.0.1", host.port), 10)
+            with context.wrap_socket(plain, server_hostname="localhost") as tls:
+                tls.sendall(get(target=b"/big/3000000") + post(b"Content-Length: 5\r\nConnection: close\r\n", b"hello"))
+                data = b""
+                while piece := tls.recv(65536):
+                    data += piece
+                return tls.selected_alpn_protocol(), tls.version(), data
+
+        alpn, version, data = await deferToThread(talk)
+        self.assertEqual(alpn, "http/1.1")
+        answers = replies(data)
+        self.assertEqual([len(answer.body) for answer in answers], [3000000, 5])
+        head = self.proxy.heads[0]
+        self.assertEqual(head.scheme, "https")
+        assert head.tls is not None
+        self.assertEqual(head.tls.version, version)
+        self.assertTrue(head.tls.cipher)
+
+    async def test_tls_that_says_nothing_is_closed(self):
+        key, cert = certificate(self.folder)
+        self.site.limits = Limits(head_time=0.5)
+        host = await self.listen(f"ssl:0:interface=127.0.0.1:privateKey={key}:certKey={cert}")
+        self.assertEqual(await self.ask(f"tcp:127.0.0.1:{host.port}", b""), [])
+
+    async def test_a_refusal_over_tls_is_seen(self):
+        key, cert = certificate(self.folder)
+        host = await self.listen(f"ssl:0:interface=127.0.0.1:privateKey={key}:certKey={cert}")
+
+        def talk():
+            import socket
+
+            context = ssl.create_default_context(cafile=cert)
+            plain = socket.create_connection(("127.0.0.1", host.port), 10)
+            with context.wrap_socket(plain, server_hostname="localhost") as tls:
+                tls.sendall(post(b"Content-Length: 100000\r\n", b"x" * 50000))
+                data = b""
+                while piece := tls.recv(65536):
+                    data += piece
+                return data
+
+        (answer,) = replies(await deferToThread(talk))
+        self.assertEqual(answer.status, 413)
+
+    async def test_proxy_protocol(self):
+        host = await self.listen("haproxy:tcp:0:interface=127.0.0.1")
+        line = b"PROXY TCP4 198.51.100.7 203.0.113.1 4711 80\r\n"
+        (answer,) = await self.ask(f"tcp:127.0.0.1:{host.port}", line + get(b"Connection: close\r\n"))
+        self.assertEqual(answer.status, 200)
+        self.assertEqual((self.proxy.heads[0].client, self.proxy.heads[0].port), ("198.51.100.7", 80))
+        two = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + bytes([198, 51, 100, 8, 203, 0, 113, 1]) + b"\x12\x67\x00\x50"
+        await self.ask(f"tcp:127.0.0.1:{host.port}", two + get(b"Connection: close\r\n"))
+        self.assertEqual(self.proxy.heads[1].client, "198.51.100.8")
+
+    async def test_unix_socket(self):
+        path = self.folder / "s"
+        await self.listen(f"unix:{path}")
+        forwarded = b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n"
+        (answer,) = await self.ask(f"unix:{path}", get(forwarded))
+        self.assertEqual(answer.status, 200)
+        head = self.proxy.heads[0]
+        self.assertEqual((head.client, head.scheme, head.port), ("192.0.2.1", "https", 443))
+        await self.ask(f"unix:{path}", get(b"Connection: close\r\n"))
+        self.assertEqual(self.proxy.heads[1].client, "")
+
+    async def test_ipv4_mapped_addresses(self):
+        try:
+            host = await self.listen("tcp6:0:interface=\\:\\:")
+        except Exception:
+            self.skipTest("no IPv6 here")
+        await self.ask(f"tcp:127.0.0.1:{host.port}", get(b"Connection: close\r\n", version=b"HTTP/1.0", host=b""))
+        self.assertEqual(self.proxy.heads[0].client, "127.0.0.1")
+
+    async def test_the_413_is_read_by_a_client_that_sends_on(self):
+        host = await self.listen("tcp:0:interface=127.0.0.1")
+        request = post(b"Content-Length: 900000\r\n", b"x" * 900000)
+        (answer,) = await self.ask(f"tcp:127.0.0.1:{host.port}", request)
+        self.assertEqual((answer.status, answer.complete), (413, True))
+
+    async def test_drain_answers_what_is_on_its_way(self):
+        host = await self.listen("tcp:0:interface=127.0.0.1")
+        asked = self.ask(f"tcp:127.0.0.1:{host.port}", get(target=b"/wait"))
+        asking = Deferred.fromCoroutine(asked)
+        while not self.proxy.waiting:
+            await deferLater(reactor, 0.01)
+        drained = self.site.drain(10)
+        self.proxy.waiting[0].callback(Response(200, (), b"done"))
+        (answer,) = await asking
+        self.assertEqual((answer.body, answer.closes), (b"done", True))
+        await drained
