@@ -93,9 +93,7 @@ def assemble(configuration: Configuration) -> Assembly:
     for each in invokers.values():
         _maker(each, settings)
     if settings.invoke_api and not functions:
-        raise ConfigError(
-            f"{where['invoke-api']}: there is no embedded function to serve; add --local NAME=HANDLER or a [function.NAME]"
-        )
+        raise ConfigError(f"{where['invoke-api']}: there is no embedded function to serve; add --local NAME=HANDLER")
     routes = []
     for route in configuration.routes:
         if route.settings.invoker is not None and route.settings.invoker not in invokers:
@@ -156,6 +154,7 @@ def _route(
         settings.invoker if path else None,
         settings.timeout,
         settings.error_detail,
+        "stream" if settings.invoke_mode == "response-stream" else "buffered",
     )
 
 

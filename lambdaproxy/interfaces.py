@@ -41,6 +41,7 @@ class IEventCodec(Interface):
 
     own_request_id = Attribute("Whether its responses name the request id themselves; else `X-Request-Id` is added.")
     timeout = Attribute("Seconds after which this front door itself would give up, or None.")
+    streams_verbatim = Attribute("Whether a stream without a prelude is passed on as it is, instead of collected.")
 
     def encode_request(request: Request, match: Match) -> bytes:
         """HTTP request -> the event document, JSON in UTF-8.

@@ -124,7 +124,8 @@ class Invocation:
     """One call of a function, as every invoker understands it.
 
     `payload` is a JSON document. `deadline` is in seconds of the reactor's clock (`IReactorTime.seconds`); the
-    answer is needed by then. `trace_id` as in `Head`. `client_context` is JSON text, not base64.
+    answer is needed by then. `trace_id` as in `Head`. `client_context` is JSON text, not base64. `repeatable`: the
+    request's method is idempotent, or its route says that the function may run twice.
     """
 
     function: Function

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import orjson
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
+from lambdaproxy import streaming
 from lambdaproxy.accounts import Accounts
 from lambdaproxy.config.settings import MAX_EVENT
 from lambdaproxy.errors import (
@@ -20,10 +23,13 @@ from lambdaproxy.errors import (
     LambdaProxyError,
     Unavailable,
 )
-from lambdaproxy.interfaces import IEventCodec, IInvoker
+from lambdaproxy.interfaces import IBody, IEventCodec, IInvoker
 from lambdaproxy.messages import Function, Head, Headers, Invocation, InvocationResult, Match, Request, Response
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, FunctionName
+
+IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS"))
+"""Methods whose requests may be repeated, where `--retry idempotent` asks for it (RFC 9110, 9.2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +55,8 @@ class Admission:
 class Proxy:
     """Turns heads into admissions and requests into responses.
 
-    `resolve` finds the invoker that a name from the header belongs to; `invokers` gives the invoker of a name, made when
-    first needed, and `timeouts` a function's default time-out in seconds.
+    `resolve` finds the invoker that a name from the header belongs to; `invokers` gives the invoker of a name, made
+    when first needed, and `timeouts` a function's default time-out in seconds.
     """
 
     _log = Logger()
@@ -75,14 +81,11 @@ class Proxy:
         self._accounts = accounts
         self._max_requests = max_requests
         self.in_flight = 0
-        self.draining = False
         #: Whether routes that do not say so themselves explain errors to clients.
         self.error_detail = False
 
     def admit(self, head: Head) -> Admission:
         """Decide by the head alone; raises the `LambdaProxyError` that `answer` turns into a response."""
-        if self.draining:
-            raise Unavailable("draining", label="draining")
         if self.in_flight >= self._max_requests:
             raise Unavailable(f"{self.in_flight} requests are in progress (--max-requests)", label="overload")
         value, headers = self._header.split(head.headers)
@@ -110,36 +113,50 @@ class Proxy:
             return True
 
     async def handle(self, admission: Admission, body: bytes) -> Response:
-        """Encode, invoke, decode. Every error is an answer; only `CancelledError` (the client has gone) is raised."""
-        request = admission.request(body)
+        """Encode, invoke, decode. Every error is an answer; only `CancelledError` (the client has gone) is raised.
+
+        A streamed response counts as in progress until its body ends.
+        """
         self.in_flight += 1
         try:
-            return await self._invoke(request, admission)
+            response = await self._invoke(admission, body)
         except CancelledError:
+            self.in_flight -= 1
             raise
         except LambdaProxyError as error:
-            return self.answer(admission.head, error, admission)
+            response = self.answer(admission.head, error, admission)
         except Exception:
-            self._log.failure("Internal error while handling request {id}", id=request.id)
-            return self.answer(admission.head, LambdaProxyError(), admission)
-        finally:
+            self._log.failure("Internal error while handling request {id}", id=admission.head.id)
+            response = self.answer(admission.head, LambdaProxyError(), admission)
+        if isinstance(response.body, bytes):
             self.in_flight -= 1
+        return response
 
-    async def _invoke(self, request: Request, admission: Admission) -> Response:
-        codec, function = admission.route.codec, admission.function
-        payload = codec.encode_request(request, admission.match)
+    async def _invoke(self, admission: Admission, body: bytes) -> Response:
+        request, match = admission.request(body), admission.match
+        route, function = admission.route, admission.function
+        payload = route.codec.encode_request(request, match)
         if len(payload) > MAX_EVENT:
             raise EventTooLarge(f"an event of {len(payload)} bytes; Lambda takes {MAX_EVENT}")
         started = self._seconds()
         invocation = Invocation(
-            function, payload, started + admission.timeout, request.id, request.trace_id, admission.route.mode
+            function,
+            payload,
+            started + admission.timeout,
+            request.id,
+            request.trace_id,
+            route.mode,
+            repeatable=request.method in IDEMPOTENT or route.settings.repeatable,
         )
         outcome = "abandoned"
         try:
             result = await self._invokers(function.invoker).invoke(invocation)
             if result.function_error is not None:
                 raise _function_error(result)
-            response = codec.decode_result(result, request, admission.match)
+            if isinstance(result.payload, bytes):
+                response = route.codec.decode_result(result, request, match)
+            else:
+                response = await self._stream(result, result.payload, request, admission)
             outcome = "ok"
         except CancelledError:
             raise
@@ -151,7 +168,29 @@ class Proxy:
             raise
         finally:
             self._accounts.invoked(function, outcome, self._seconds() - started)
-        return _with_request_id(response, request.id, codec)
+        return _with_request_id(response, request.id, route.codec)
+
+    async def _stream(self, result: InvocationResult, body: IBody, request: Request, admission: Admission) -> Response:
+        """The head of a streamed result; its body follows when the response is written."""
+        codec, match = admission.route.codec, admission.match
+        prelude, rest = await streaming.split(body, result.content_type)
+        if prelude is None and not codec.streams_verbatim:
+            payload = await streaming.collect(rest)
+            return codec.decode_result(replace(result, payload=payload), request, match)
+        try:
+            response = codec.decode_prelude(prelude, request, match)
+        except BaseException:
+            streaming.discard(rest)
+            raise
+        return replace(response, body=streaming.Followed(rest, partial(self._stream_ended, admission)))
+
+    def _stream_ended(self, admission: Admission, failure: Failure | None) -> None:
+        self.in_flight -= 1
+        if failure is not None and failure.check(CancelledError) is None:
+            error = (
+                failure.value if isinstance(failure.value, LambdaProxyError) else LambdaProxyError(str(failure.type))
+            )
+            self._accounts.failed(admission.head, admission.function, error)
 
     def answer(self, head: Head, error: LambdaProxyError, admission: Admission | None = None) -> Response:
         """The response for an error, in the words of the route's codec; the log and the metrics learn of it."""

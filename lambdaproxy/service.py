@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -29,7 +30,9 @@ from lambdaproxy.runtime.invoke_keys import load_or_make_keys
 from lambdaproxy.runtime.invoker import LocalInvoker
 from lambdaproxy.web.admin import AdminResource
 from lambdaproxy.web.forwarded import Forwarded
-from lambdaproxy.web.resource import LambdaProxyResource, stock_site
+from lambdaproxy.web.limits import Limits
+from lambdaproxy.web.resource import other_resource, stock_site
+from lambdaproxy.web.site import ProxySite
 
 log = Logger()
 
@@ -102,6 +105,7 @@ class ProxyService(Service):
         self.metrics.read_gauge(
             "lambdaproxy_requests_in_progress", "Requests being handled.", lambda: self.proxy.in_flight
         )
+        self._stopping = False
         self._listen()
 
     def _listen(self) -> None:
@@ -111,10 +115,9 @@ class ProxyService(Service):
             registry = exposition(self.metrics)
         admin = AdminResource(registry, self.why_not_ready, self._reactor.seconds)
         forwarded = Forwarded.configured(settings.trusted_proxy)
-        self.site: Any = stock_site(
-            LambdaProxyResource(self.proxy, self._reactor, forwarded, None if settings.metrics_listen else admin)
-        )
-        self.site.drain = lambda seconds: Deferred.fromCoroutine(self._drained(seconds))
+        on_main = None if settings.metrics_listen else admin
+        other = partial(other_resource, self.proxy, on_main)
+        self.site = ProxySite(self._reactor, self.proxy, self.metrics, Limits(), forwarded, other)
         self.main = Listener(self._reactor, main_endpoint(settings), self.site, "--port")
         self._listeners = [self.main]
         if settings.metrics_listen:
@@ -133,7 +136,7 @@ class ProxyService(Service):
 
     def why_not_ready(self) -> str | None:
         """None while requests can be expected to be served, else one sentence."""
-        return "draining" if self.proxy.draining else self.invokers.why_not_ready()
+        return "stopping" if self._stopping else self.invokers.why_not_ready()
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
@@ -200,10 +203,10 @@ class ProxyService(Service):
 
     def _stopper(self, before: Any) -> Any:
         def stop(number: int, frame: Any) -> None:
-            if self.proxy.draining:
+            if self._stopping:
                 self._reactor.callFromThread(self.site.drain, 0)
             else:
-                self.proxy.draining = True
+                self._stopping = True
                 before(number, frame)
 
         return stop
@@ -212,16 +215,9 @@ class ProxyService(Service):
         super().stopService()
         return Deferred.fromCoroutine(self._stop())
 
-    async def _drained(self, seconds: float) -> None:
-        from twisted.internet.task import deferLater
-
-        end = self._reactor.seconds() + seconds
-        while self.proxy.in_flight and self._reactor.seconds() < end:
-            await deferLater(self._reactor, 0.05)
-
     async def _stop(self) -> None:
         log.info("Stopping: {count} requests are in progress", count=self.proxy.in_flight)
-        self.proxy.draining = True
+        self._stopping = True
         await self.main.stopService()
         await self.site.drain(self._settings.drain_timeout)
         await self.invokers.stop()

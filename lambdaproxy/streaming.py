@@ -7,6 +7,7 @@ Lambda functions"). The Invoke API does not tell whether it did, so the bytes de
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -282,3 +283,18 @@ class _Collector:
             self._pieces = []
             if self._running is not None:
                 self._running.cancel()
+
+
+@implementer(IBody)
+class Followed:
+    """A body whose end is told to `ended`: with None, or with the failure that cut it."""
+
+    def __init__(self, body: IBody, ended: Callable[[Failure | None], object]) -> None:
+        self._body, self._ended = body, ended
+
+    def start(self, consumer: IConsumer) -> Deferred[None]:
+        return self._body.start(consumer).addBoth(self._end)
+
+    def _end(self, result: Any) -> Any:
+        self._ended(result if isinstance(result, Failure) else None)
+        return result

@@ -41,6 +41,7 @@ class MemoryCodec:
     name = "memory"
     own_request_id = False
     timeout = None
+    streams_verbatim = False
 
     def __init__(self) -> None:
         self.requests: list[Request] = []

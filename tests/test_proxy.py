@@ -151,8 +151,6 @@ class ProxyTests(SynchronousTestCase):
         }
         for error, given in cases.items():
             self.assertRaises(error, self.proxy.admit, given)
-        self.proxy.draining = True
-        self.assertRaises(errors.Unavailable, self.proxy.admit, HEAD)
         self.assertEqual(self.invoker.invocations, [])
 
     def test_too_many_requests_at_once(self):

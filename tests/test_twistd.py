@@ -149,17 +149,10 @@ def test_requests_in_progress_are_answered_when_we_are_told_to_stop():
     with Server("--local", f"sleeps={ECHO}:sleeps") as server, concurrent.futures.ThreadPoolExecutor(1) as pool:
         headers = {"X-Lambda-Function": "sleeps", "X-Sleep": "1.5"}
         waiting = pool.submit(server.request, "GET", "/", b"", headers)
-        _wait_until_busy(server)
+        server.process.wait_for("asleep")
         os.kill(server.process.pid, signal.SIGTERM)
         assert waiting.result()[::2] == (200, b"slept")
         assert server.process.wait() in (0, -signal.SIGTERM)
-
-
-def _wait_until_busy(server):
-    for _ in range(200):
-        if b"lambdaproxy_requests_in_progress 1.0" in server.request("GET", "/metrics")[2]:
-            return
-    raise AssertionError("the request never arrived")
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class Again:
 
 
 def after_loss(policy: Policy, repeatable: bool, *, handed: bool, response_bytes: int, repeats: int) -> Again | None:
-    """A connection ended without an answer.
+    """A connection ended without an answer; `repeatable` says that the request's method or its route permits repeats.
 
     A request whose last byte never left this process cannot have run, because its Content-Length was not reached.
     After that nobody knows; only what may be repeated is sent again, once, and only if no byte of an answer came.
@@ -67,7 +67,7 @@ def after_loss(policy: Policy, repeatable: bool, *, handed: bool, response_bytes
         return None
     if not handed:
         return Again("unsent", TRANSIENT_COST, TRANSIENT_BASE)
-    if (repeatable or policy == "idempotent") and not response_bytes and not repeats:
+    if policy == "idempotent" and repeatable and not response_bytes and not repeats:
         return Again("lost", TRANSIENT_COST, TRANSIENT_BASE)
     return None
 
@@ -80,7 +80,7 @@ def after_error(policy: Policy, repeatable: bool, status: int, code: str) -> Aga
         return Again("throttle", THROTTLE_COST, THROTTLE_BASE)
     if code in NOT_STARTED:
         return Again("not_started", TRANSIENT_COST, TRANSIENT_BASE)
-    if status in (500, 503, 504) and (repeatable or policy == "idempotent"):
+    if status in (500, 503, 504) and policy == "idempotent" and repeatable:
         return Again("server_error", TRANSIENT_COST, TRANSIENT_BASE)
     return None
 

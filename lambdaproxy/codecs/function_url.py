@@ -192,7 +192,7 @@ class FunctionUrlCodec(Codec):
 
     def _own_headers(self, request: Request, fields: Fields) -> None:
         fields.items += (
-            (b"x-amzn-RequestId", request.id.encode("latin-1", "replace")),
+            (b"x-amzn-RequestId", request.id.encode()),
             (b"X-Amzn-Trace-Id", response_trace(request)),
         )
 
@@ -208,7 +208,7 @@ class FunctionUrlCodec(Codec):
             kind, body = b"BadRequestException", json_body("Message", words)
         headers: list[tuple[bytes, bytes]] = [
             _JSON_TYPE,
-            (b"x-amzn-RequestId", request.id.encode("latin-1", "replace")),
+            (b"x-amzn-RequestId", request.id.encode()),
         ]
         if kind is not None:
             headers.append((b"x-amzn-ErrorType", kind))

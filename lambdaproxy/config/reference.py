@@ -1,4 +1,7 @@
-"""The reference page of all settings and plugin options: `python -m lambdaproxy.config.reference > docs/configuration.md`."""
+"""The reference page of all settings and plugin options.
+
+`python -m lambdaproxy.config.reference > docs/configuration.md` writes it.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,12 @@ _INTRODUCTION = """\
 
 <!-- Made by `python -m lambdaproxy.config.reference`; a test compares. -->
 
-Every setting has one name. On the command line it is `--NAME VALUE`; in the file that `--config FILE` names it is `NAME = value`. The command line
-wins over the file, and a route inherits what it does not set. `--check` reads everything, prints the routes and ends.
+Every setting has one name. On the command line it is `--NAME VALUE`; in the file that `--config FILE` names it is
+`NAME = value`. The command line wins over the file, and a route inherits what it does not set. `--check` reads
+everything, prints the routes and ends.
 
-Times are seconds, or numbers with `ms`, `s`, `m` or `h`; sizes are bytes, or numbers with `k`, `M` or `G` (of 1024). An unknown key or a bad value ends the start with the option, or
-the file, line and key, and the nearest name that there is.
+Times are seconds, or numbers with `ms`, `s`, `m` or `h`; sizes are bytes, or numbers with `k`, `M` or `G` (of 1024).
+An unknown key or a bad value ends the start with the option, or the file, line and key, and the nearest known name.
 
 ## The file
 
@@ -46,7 +50,8 @@ handler = "hello.handler"
 directory = "examples"
 ```
 
-A route's path is compared with the path as the client sent it, without decoding. What no route matches goes where the header or `--function` says.
+A route's path is compared with the path as the client sent it, without decoding. What no route matches goes where the
+header or `--function` says.
 """
 
 
@@ -74,7 +79,7 @@ def _lines() -> Iterator[str]:
         yield f"{codec.help}\n"
         yield from _options(codec.options)
     yield "## Invokers\n"
-    yield "Keys of an `[invoker.NAME]` table. The two built in, `aws` and `local`, take them from the settings above where these have the same name.\n"
+    yield "Keys of an `[invoker.NAME]` table; what it does not set comes from the setting of the same name above.\n"
     for invoker in registry.invoker_makers().values():
         yield f'### `kind = "{invoker.name}"`\n'
         yield f"{invoker.help}\n"

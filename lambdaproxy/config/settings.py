@@ -151,6 +151,27 @@ class Settings:
         where=EVERYWHERE,
         shown_default="aws; local when embedded functions are given and --allow is not",
     )
+    invoke_mode: str = setting(
+        values.one_of("buffered", "response-stream"),
+        "buffered",
+        "How to invoke: buffered takes the result whole, response-stream passes it on as it comes.",
+        section="Invoking",
+        metavar="MODE",
+        where=EVERYWHERE,
+    )
+    retry: str = setting(
+        values.one_of("safe", "idempotent", "never"),
+        "safe",
+        "When to invoke again after a failure: safe, where the function cannot have run; idempotent, also where nobody "
+        "knows, for GET, HEAD and OPTIONS and for routes that are repeatable; never.",
+        section="Invoking",
+        metavar="POLICY",
+    )
+    repeatable: bool = _flag(
+        "Functions may run twice for one request whatever its method, if --retry is idempotent.",
+        section="Invoking",
+        where=EVERYWHERE,
+    )
     aws_region: str | None = setting(
         values.text,
         None,

@@ -44,6 +44,17 @@ def yes_no(value: str) -> bool:
     raise ValueError(f"{value!r} is neither yes nor no")
 
 
+def one_of(*words: str) -> Callable[[str], str]:
+    """A parser for one of a few words."""
+
+    def parse(value: str) -> str:
+        if value not in words:
+            raise ValueError(f"{value!r} is none of {', '.join(words)}")
+        return value
+
+    return parse
+
+
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
     """A parser for whole numbers from `least` to `most`."""
 

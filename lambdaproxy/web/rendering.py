@@ -23,7 +23,7 @@ _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection", b"
 def render(resource: IResource, head: Head, body: bytes, transport: Any) -> Deferred[Response]:
     """Render a leaf resource; fires when it has finished its request. Errors of the resource are a 500."""
     collector = _Collector(transport)
-    request = Request(collector, True)
+    request = Request(collector, False)
     path, _, query = head.target.partition(b"?")
     for name, value in head.headers:
         request.requestHeaders.addRawHeader(name, value)

@@ -34,6 +34,7 @@ def exits(event, context):
 
 
 def sleeps(event, context):
+    print("asleep", flush=True)
     time.sleep(float(event.get("headers", {}).get("x-sleep", "30")))
     return _answer(event, 200, b"slept", {"content-type": "text/plain"})
 

@@ -14,6 +14,7 @@ class ToyCodec:
     name = "toy"
     own_request_id = False
     timeout = None
+    streams_verbatim = False
 
     def __init__(self, times):
         self.times = times
