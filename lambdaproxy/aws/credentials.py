@@ -177,7 +177,9 @@ class Credentials:
         if not self._running:
             if self._reactor.seconds() - self._last_try < FIRST_PAUSE and self._problem is not None:
                 return fail(self._unavailable())
+            waiting = self._enlist()
             self._fetch(False)
+            return waiting
         return self._enlist()
 
     def rejected(self, used: Keys) -> Deferred[Keys]:
@@ -189,11 +191,13 @@ class Credentials:
             soon = self._last_try + FIRST_PAUSE - self._reactor.seconds()
             if soon > 0 and (self._problem is not None or self._useless):
                 return fail(self._unavailable())
+            waiting = self._enlist()
             if soon > 0:
                 # These keys are new, and old already: keys that rotate fast. Look again, but do not hammer.
                 self._again(min(soon, 0.25))
             else:
                 self._fetch(True)
+            return waiting
         return self._enlist()
 
     def accepted(self) -> None:

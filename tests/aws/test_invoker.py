@@ -1,0 +1,668 @@
+from __future__ import annotations
+
+import json
+import re
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from twisted.internet.defer import CancelledError
+from twisted.internet.error import ConnectionLost as Broken
+
+from lambdaproxy import errors
+from lambdaproxy.aws.invoker import InvokeSettings
+from lambdaproxy.aws.limits import Limits
+from lambdaproxy.wire import sigv4
+from lambdaproxy.wire.sigv4 import Keys
+from tests.aws.memory import KEYS, NOW, OK, Source, World, response
+
+ATTEMPTS = "lambdaproxy_aws_attempts_total"
+
+
+def _head(data: bytes) -> tuple[str, dict[str, str]]:
+    first, *lines = data.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    return first, {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+# -- requests ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_small_invocation() -> None:
+    world = World()
+    outcome = world.invoke(payload=b'{"a":1}', qualifier="$LATEST")
+    wire = world.wires[0]
+    first, headers = _head(wire.data)
+    assert first == "POST /2015-03-31/functions/hello/invocations?Qualifier=%24LATEST HTTP/1.1"
+    assert headers["content-length"] == "7"
+    assert headers["x-amzn-trace-id"] == "Root=1-5e-ab"
+    assert headers["amz-sdk-invocation-id"] == "id-1"
+    assert headers["amz-sdk-request"] == "attempt=1; max=3"
+    assert wire.data.endswith(b'\r\n\r\n{"a":1}')
+    assert not outcome.times
+    wire.reply(
+        response(
+            body=b'"ok"', x_amzn_RequestId="r-9", X_Amz_Executed_Version="7", X_Amz_Log_Result="bG9n", Date="whenever"
+        )
+    )
+    result = outcome.result
+    assert (result.payload, result.function_error, result.executed_version) == (b'"ok"', None, "7")
+    assert (result.request_id, result.log_tail, result.attempts) == ("r-9", b"log", 1)
+    assert world.count(ATTEMPTS, "aws", "ok") == 1
+    world.clean()
+
+
+@pytest.mark.parametrize(
+    ("more", "header", "value"),
+    [
+        ({"mode": "event"}, "x-amz-invocation-type", "Event"),
+        ({"mode": "dry-run"}, "x-amz-invocation-type", "DryRun"),
+        ({"log_tail": True}, "x-amz-log-type", "Tail"),
+        ({"client_context": '{"custom":{}}'}, "x-amz-client-context", "eyJjdXN0b20iOnt9fQ=="),
+        ({"tenant_id": "blue"}, "x-amz-tenant-id", "blue"),
+        ({"durable_name": "order-1"}, "x-amz-durable-execution-name", "order-1"),
+        ({}, "x-amz-security-token", "token"),
+    ],
+)
+def test_every_header_of_invoke_is_sent_and_signed(more: dict[str, Any], header: str, value: str) -> None:
+    world = World()
+    for _ in range(2):
+        world.invoke(**more)
+        wire = world.wires[-1]
+        block, _, payload = wire.data.partition(b"\r\n\r\n")
+        first, headers = _head(wire.data)
+        assert headers[header] == value
+        fields = tuple(line.partition(b": ")[::2] for line in block.split(b"\r\n")[1:])
+        assert (
+            sigv4.verify(
+                "POST",
+                first.split()[1].encode(),
+                fields,
+                payload,
+                secret={"AKID": KEYS}.get,
+                now=NOW,
+                region="eu-west-1",
+            )
+            == "AKID"
+        )
+        wire.data = b""
+        wire.reply(OK)
+    world.clean()
+
+
+def test_a_header_value_cannot_add_a_header() -> None:
+    world = World()
+    outcome = world.invoke(tenant_id="a\r\nX-Evil: 1")
+    assert isinstance(outcome.error, errors.BadRequest)
+    assert world.wires[0].data == b""
+    world.clean()
+
+
+def test_event_and_dry_run_have_empty_results() -> None:
+    world = World()
+    for mode, status in (("event", 202), ("dry-run", 204)):
+        outcome = world.invoke(mode=mode)
+        world.wires[0].reply(b"HTTP/1.1 %d X\r\n%b\r\n" % (status, b"Content-Length: 0\r\n" if status == 202 else b""))
+        assert outcome.result.payload == b""
+    assert len(world.wires) == 1
+    world.clean()
+
+
+def test_an_event_above_6_mb_is_not_sent() -> None:
+    world = World()
+    outcome = world.invoke(payload=b"x" * 6_291_457)
+    assert isinstance(outcome.error, errors.EventTooLarge)
+    assert world.reactor.dials == []
+    world.clean()
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_function_error_is_a_result() -> None:
+    world = World()
+    outcome = world.invoke()
+    world.wires[0].reply(response(body=b'{"errorType":"X"}', X_Amz_Function_Error="Unhandled"))
+    assert (outcome.result.function_error, outcome.result.payload) == ("Unhandled", b'{"errorType":"X"}')
+    world.clean()
+
+
+REFUSALS = [
+    (403, "AccessDeniedException", errors.InvokeRejected),
+    (404, "ResourceNotFoundException", errors.InvokeRejected),
+    (400, "InvalidRequestContentException", errors.InvokeRejected),
+    (415, "UnsupportedMediaTypeException", errors.InvokeRejected),
+    (413, "RequestEntityTooLargeException", errors.EventTooLarge),
+    (500, "ServiceException", errors.InvokeRejected),
+    (503, "ServiceUnavailableException", errors.InvokeRejected),
+    (301, "", errors.InvokeRejected),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "error"), REFUSALS)
+def test_refusals_are_not_repeated(status: int, code: str, error: Any) -> None:
+    world = World()
+    outcome = world.invoke()
+    world.wires[0].reply(response(status, b'{"message":"no\\nway"}', x_amzn_ErrorType=code + ":http://x/"))
+    world.reactor.turn(5)
+    assert type(outcome.error) is error
+    if code:
+        assert code in outcome.error.detail
+    assert "\n" not in outcome.error.detail
+    assert world.wires[0].requests() == 1
+    world.clean()
+
+
+def test_what_the_api_quotes_of_the_payload_is_not_told() -> None:
+    world = World()
+    outcome = world.invoke()
+    world.wires[0].reply(
+        response(400, b'{"message":"Unexpected token secret"}', x_amzn_ErrorType="InvalidRequestContentException")
+    )
+    assert "secret" not in outcome.error.detail
+    world.clean()
+
+
+def test_the_error_code_may_stand_in_the_body() -> None:
+    world = World()
+    outcome = world.invoke()
+    world.wires[0].reply(response(403, b'{"__type":"com.amazon#AccessDeniedException","Message":"m"}'))
+    assert outcome.error.code == "AccessDeniedException"
+    world.clean()
+
+
+# -- throttles ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_throttle_is_repeated_and_then_told() -> None:
+    world = World()
+    outcome = world.invoke()
+    body = b'{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","message":"Rate Exceeded."}'
+    for _ in range(3):
+        if outcome.times:
+            break
+        world.wires[0].reply(response(429, body, x_amzn_ErrorType="TooManyRequestsException", Retry_After="2"))
+        world.reactor.turn(3.1)
+    assert isinstance(outcome.error, errors.Throttled)
+    assert outcome.error.retry_after == 2
+    assert outcome.error.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    assert world.count("lambdaproxy_retries_total", "aws", "throttle") == 1  # a second pause of 2 s would be over 3 s
+    assert world.count("lambdaproxy_throttles_total", "aws", outcome.error.reason) == 2
+    world.clean()
+
+
+def test_a_throttled_invocation_gets_through_later() -> None:
+    world = World()
+    outcome = world.invoke()
+    world.wires[0].reply(response(429, b"{}"))
+    assert world.invoker.limiter.in_flight == 0, "a pause takes no place"
+    world.reactor.turn(1.1)
+    assert "attempt=2" in world.wires[0].data.decode()
+    world.wires[0].reply(OK)
+    assert outcome.result.attempts == 2
+    world.clean()
+
+
+def test_a_throttle_is_final_where_nothing_is_repeated() -> None:
+    world = World(InvokeSettings("never"))
+    outcome = world.invoke()
+    world.wires[0].reply(response(429, b"{}"))
+    assert isinstance(outcome.error, errors.Throttled)
+    world.clean()
+
+
+# -- broken connections: the table -------------------------------------------------------------------------------------
+
+LOSSES = [
+    # policy, repeatable, stuck bytes, bytes of an answer, attempts, error
+    ("safe", False, 5, b"", 2, None),
+    ("safe", False, 0, b"", 1, errors.ConnectionLost),
+    ("safe", True, 0, b"", 1, errors.ConnectionLost),
+    ("idempotent", False, 0, b"", 1, errors.ConnectionLost),
+    ("idempotent", False, 5, b"", 2, None),
+    ("idempotent", True, 0, b"", 2, None),
+    ("idempotent", True, 0, b"HTTP/1.1 2", 1, errors.ConnectionLost),
+    ("idempotent", True, 0, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", 1, errors.ConnectionLost),
+    ("never", True, 0, b"", 1, errors.ConnectionLost),
+    ("never", True, 5, b"", 1, errors.ConnectionFailed),
+]
+
+
+@pytest.mark.parametrize(("policy", "repeatable", "stuck", "answer", "attempts", "error"), LOSSES)
+@pytest.mark.parametrize("reused", [False, True])
+@pytest.mark.parametrize("clean", [False, True])
+def test_a_connection_breaks(
+    policy: Any, repeatable: bool, stuck: int, answer: bytes, attempts: int, error: Any, reused: bool, clean: bool
+) -> None:
+    world = World(InvokeSettings(policy))
+    if reused:
+        world.invoke()
+        world.wires[0].reply(OK)
+        world.wires[0].data = b""
+        world.wires[0].stuck = stuck
+    else:
+        world.reactor.on_open = lambda wire: setattr(wire, "stuck", stuck)
+    outcome = world.invoke(repeatable=repeatable)
+    world.reactor.on_open = lambda wire: None
+    if answer:
+        world.wires[0].reply(answer)
+    world.wires[0].end(None if clean else Broken())
+    world.reactor.turn(1)
+    sent = sum(wire.requests() for wire in world.wires)
+    assert sent == attempts
+    if error is None:
+        assert len(world.wires) == 2, "a repeat takes another connection"
+        world.wires[1].reply(OK)
+        assert outcome.result.attempts == 2
+    else:
+        assert type(outcome.error) is error
+        assert ("unknown" in outcome.error.detail) == (error is errors.ConnectionLost)
+    world.clean()
+
+
+def test_repeatable_ones_are_sent_twice_at_most() -> None:
+    world = World(InvokeSettings("idempotent"))
+    outcome = world.invoke(repeatable=True)
+    for number in range(2):
+        world.wires[number].end()
+        world.reactor.turn(1)
+    assert isinstance(outcome.error, errors.ConnectionLost)
+    assert len(world.wires) == 2
+    world.clean()
+
+
+def test_server_errors_are_repeated_only_for_what_may_run_twice() -> None:
+    world = World(InvokeSettings("idempotent"))
+    once = world.invoke()
+    world.wires[0].reply(response(500, b"{}", x_amzn_ErrorType="ServiceException"))
+    assert isinstance(once.error, errors.InvokeRejected)
+    outcome = world.invoke(repeatable=True)
+    for _ in range(2):
+        world.wires[0].reply(response(500, b"{}", x_amzn_ErrorType="ServiceException"))
+        world.reactor.turn(1)
+    world.wires[0].reply(OK)
+    assert outcome.result.attempts == 3
+    world.clean()
+
+
+def test_a_function_that_is_not_ready_is_tried_again() -> None:
+    world = World()
+    outcome = world.invoke()
+    world.wires[0].reply(response(502, b"{}", x_amzn_ErrorType="EC2ThrottledException"))
+    world.reactor.turn(1)
+    world.wires[0].reply(OK)
+    assert outcome.result.attempts == 2
+    world.clean()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n" + b"x" * 100,
+    ],
+)
+def test_a_malformed_answer_ends_the_connection(answer: bytes) -> None:
+    world = World()
+    outcome = world.invoke()
+    world.wires[0].reply(answer)
+    assert isinstance(outcome.error, errors.ConnectionLost)
+    assert world.wires[0].aborted
+    world.clean()
+
+
+def test_an_answer_in_every_framing_and_cut() -> None:
+    world = World()
+    answers = (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789",
+    )
+    for answer in answers:
+        for cut in range(1, len(answer)):
+            outcome = world.invoke()
+            world.wires[-1].reply(answer[:cut])
+            world.wires[-1].reply(answer[cut:])
+            assert outcome.result.payload == b"0123456789", (answer, cut)
+    assert len(world.wires) == 1, "each of them leaves the connection usable"
+    outcome = world.invoke()
+    world.wires[0].reply(b"HTTP/1.1 200 OK\r\n\r\n01234")
+    world.wires[0].end()
+    world.reactor.turn()
+    assert outcome.result.payload == b"01234"
+    world.clean()
+
+
+@pytest.mark.parametrize("extra", [b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+def test_more_than_the_answer_ends_the_connection(extra: bytes) -> None:
+    world = World()
+    outcome = world.invoke()
+    world.wires[0].reply(OK + extra)
+    assert outcome.result.payload == b"null"
+    assert world.wires[0].aborted
+    again = world.invoke()
+    assert len(world.wires) == 2
+    world.wires[1].reply(OK)
+    world.wires[1].reply(extra)  # while nobody has asked
+    assert world.wires[1].aborted
+    assert again.done
+    world.clean()
+
+
+def test_connection_close_is_obeyed() -> None:
+    world = World()
+    outcome = world.invoke()
+    world.wires[0].reply(response(body=b"1", Connection="close"))
+    assert outcome.done
+    world.invoke()
+    assert len(world.wires) == 2
+    world.clean()
+
+
+# -- time and cancelling -----------------------------------------------------------------------------------------------
+
+
+def test_the_deadline_ends_a_call_that_was_sent() -> None:
+    world = World()
+    outcome = world.invoke(seconds=2)
+    world.reactor.turn(1.9)
+    assert not outcome.times
+    world.reactor.turn(0.3)
+    assert isinstance(outcome.error, errors.InvokeTimeout)
+    assert world.wires[0].aborted, "a connection whose answer is due must not serve again"
+    world.clean()
+
+
+def test_the_deadline_ends_a_call_that_waits_for_a_connection() -> None:
+    world = World()
+    world.reactor.silent.add("192.0.2.1")
+    outcome = world.invoke(seconds=1)
+    world.reactor.turn(1.2)
+    assert isinstance(outcome.error, errors.InvokeTimeout)
+    assert "did not run" in outcome.error.detail
+    world.clean()
+
+
+def test_a_result_that_comes_while_time_is_up_is_not_given_twice() -> None:
+    world = World()
+    outcome = world.invoke(seconds=1)
+    protocol = world.wires[0].protocol
+    world.reactor.turn(1.2)
+    protocol.dataReceived(OK)
+    assert outcome.done
+    world.clean()
+
+
+def test_cancelling_before_the_request_is_out_means_nothing_runs() -> None:
+    world = World()
+    waiting = world.invoke(turn=False)
+    waiting.deferred.cancel()
+    assert isinstance(waiting.error, CancelledError)
+    world.reactor.turn()
+    assert [wire.data for wire in world.wires] == [b""]
+    world.wires[0].stuck = 3
+    half = world.invoke()
+    half.deferred.cancel()
+    assert isinstance(half.error, CancelledError)
+    assert world.wires[0].aborted
+    assert world.invoker.limiter.in_flight == 0
+    world.clean()
+
+
+def test_cancelling_later_lets_the_function_finish() -> None:
+    world = World()
+    outcome = world.invoke()
+    outcome.deferred.cancel()
+    assert isinstance(outcome.error, CancelledError)
+    assert world.invoker.limiter.in_flight == 1
+    assert not world.wires[0].aborted
+    world.wires[0].reply(OK)
+    assert world.invoker.limiter.in_flight == 0
+    assert world.count(ATTEMPTS, "aws", "abandoned") == 1
+    assert world.invoke().times == 0
+    assert len(world.wires) == 1, "the connection serves on"
+    world.clean()
+
+
+def test_an_abandoned_call_ends_at_its_deadline() -> None:
+    world = World()
+    outcome = world.invoke(seconds=1)
+    outcome.deferred.cancel()
+    world.reactor.turn(1.2)
+    assert world.invoker.limiter.in_flight == 0
+    assert outcome.done
+    world.clean()
+
+
+def test_an_abandoned_call_is_not_repeated() -> None:
+    world = World(InvokeSettings("idempotent"))
+    for answer in (response(429, b"{}"), None):
+        outcome = world.invoke(repeatable=True)
+        outcome.deferred.cancel()
+        wire = world.wires[-1]
+        if answer:
+            wire.reply(answer)
+        else:
+            wire.end()
+        world.reactor.turn(3)
+    assert sum(wire.requests() for wire in world.wires) == 2
+    world.clean()
+
+
+def test_on_disconnect_abort() -> None:
+    world = World(InvokeSettings(abort_on_disconnect=True))
+    outcome = world.invoke()
+    outcome.deferred.cancel()
+    assert world.wires[0].aborted
+    assert world.invoker.limiter.in_flight == 0
+    world.clean()
+
+
+def test_stopping_ends_everything() -> None:
+    world = World()
+    sent = world.invoke()
+    world.reactor.silent.add("192.0.2.1")
+    waiting = world.invoke()
+    world.clean()
+    assert isinstance(sent.error, errors.Unavailable)
+    assert isinstance(waiting.error, errors.Unavailable)
+    assert isinstance(world.invoke().error, errors.Unavailable)
+
+
+# -- credentials and clock ---------------------------------------------------------------------------------------------
+
+
+def _signer(data: bytes) -> list[str]:
+    return re.findall(r"Credential=([A-Z0-9]+)/", data.decode())
+
+
+def test_expired_credentials_are_renewed_and_the_request_is_signed_again_once() -> None:
+    for code in ("ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException"):
+        world = World(source=Source(KEYS, Keys("AKID2", "s")))
+        outcome = world.invoke()
+        world.wires[0].reply(response(403, b"{}", x_amzn_ErrorType=code))
+        world.reactor.turn(1.1)
+        assert _signer(world.wires[0].data) == ["AKID", "AKID2"]
+        world.wires[0].reply(OK)
+        assert outcome.done
+        assert outcome.result
+        assert world.invoker.ready() is None
+        world.clean()
+
+
+def test_credentials_that_stay_rejected() -> None:
+    world = World()
+    world.reactor.turn(2)
+    outcome = world.invoke()
+    world.wires[0].reply(response(403, b"{}", x_amzn_ErrorType="ExpiredTokenException"))
+    world.reactor.turn(1)
+    assert isinstance(outcome.error, errors.Unavailable)
+    assert outcome.error.label == "no_credentials"
+    why = world.invoker.ready()
+    assert why is not None and "rejects" in why
+    world.clean()
+
+
+def test_calls_wait_for_the_first_credentials() -> None:
+    from twisted.internet.defer import Deferred
+
+    slow: Deferred[Any] = Deferred()
+    world = World(run=lambda work: slow.addCallback(lambda _: work()))
+    first, second = world.invoke(), world.invoke(seconds=0.5)
+    world.reactor.turn(1)
+    assert isinstance(second.error, errors.InvokeTimeout)
+    slow.callback(None)
+    world.reactor.turn()
+    world.wires[0].reply(OK)
+    assert first.result.payload == b"null"
+    world.clean()
+
+
+def test_no_credentials_at_all() -> None:
+    from lambdaproxy.aws.credentials import NoCredentials
+
+    world = World(source=Source(NoCredentials("nothing was found")))
+    outcome = world.invoke()
+    assert isinstance(outcome.error, errors.Unavailable)
+    assert "nothing was found" in outcome.error.detail
+    world.clean()
+
+
+@pytest.mark.parametrize("minutes", [-20, 20])
+def test_a_wrong_clock_is_corrected(minutes: int) -> None:
+    world = World()
+    there = NOW + minutes * 60
+    outcomes = [world.invoke(), world.invoke()]
+    for wire in world.wires[:2]:
+        wire.reply(
+            response(
+                403,
+                b'{"message":"Signature expired"}',
+                x_amzn_ErrorType="InvalidSignatureException",
+                Date=formatdate(there, usegmt=True),
+            )
+        )
+    for wire in world.wires[:2]:
+        assert sigv4.amz_date(there) in wire.data
+        wire.reply(OK)
+    assert [outcome.result.attempts for outcome in outcomes] == [2, 2]
+    assert world.count("lambdaproxy_clock_offset_seconds", "aws") == minutes * 60
+    world.wires[0].data = world.wires[1].data = b""
+    world.invoke()
+    assert any(sigv4.amz_date(there) in wire.data for wire in world.wires)
+    world.clean()
+
+
+# -- overload ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_limit_the_queue_and_the_wait() -> None:
+    world = World(InvokeSettings(limits=Limits(in_flight=2, per_function=2, queue=1, wait=1)))
+    running = [world.invoke(), world.invoke()]
+    waiting = world.invoke()
+    refused = world.invoke()
+    assert isinstance(refused.error, errors.Unavailable)
+    assert refused.error.label == "queue_full"
+    world.wires[0].reply(OK)
+    assert running[0].done
+    assert world.wires[0].requests() == 2, "whoever waited was sent at once"
+    late = world.invoke()
+    world.reactor.turn(1.2)
+    assert isinstance(late.error, errors.Unavailable)
+    assert late.error.label == "queue_timeout"
+    assert not waiting.times
+    world.clean()
+
+
+def test_the_breaker_opens_and_closes() -> None:
+    world = World()
+    for _ in range(20):
+        outcome = world.invoke()
+        world.wires[-1].reply(response(500, b"{}"))
+        assert isinstance(outcome.error, errors.InvokeRejected)
+    outcome = world.invoke()
+    assert isinstance(outcome.error, errors.Unavailable)
+    assert outcome.error.label == "breaker"
+    other = world.invoke("other")
+    world.wires[-1].reply(OK)
+    assert other.result
+    world.reactor.turn(1.1)
+    probe, refused = world.invoke(), world.invoke()
+    assert isinstance(refused.error, errors.Unavailable)
+    world.wires[-1].reply(OK)
+    assert probe.result
+    after = world.invoke()
+    world.wires[-1].reply(OK)
+    assert after.result
+    world.clean()
+
+
+def test_the_state_of_functions_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lambdaproxy.aws import invoker
+
+    monkeypatch.setattr(invoker, "MOST_FUNCTIONS", 20)
+    world = World()
+    for number in range(100):
+        world.invoke(f"f{number}")
+        world.wires[-1].reply(OK)
+    assert len(world.invoker._functions) <= 20
+    world.clean()
+
+
+# -- what is logged ----------------------------------------------------------------------------------------------------
+
+
+def test_no_secret_and_no_payload_reaches_the_log() -> None:
+    from twisted.logger import formatEventAsClassicLogText, globalLogPublisher
+
+    lines: list[str] = []
+
+    def keep(event: Any) -> None:
+        lines.append(formatEventAsClassicLogText(event) or "")
+
+    observe: Any = keep
+    canary = Keys("AKIDCANARY", "canary-secret", "canary-token")
+    globalLogPublisher.addObserver(observe)
+    try:
+        world = World(source=Source(canary))
+        for answer in (
+            response(429, b'{"message":"Rate Exceeded."}'),
+            response(403, b"{}", x_amzn_ErrorType="ExpiredTokenException"),
+            response(400, b'{"message":"canary-payload"}', x_amzn_ErrorType="InvalidRequestContentException"),
+            response(body=b'{"errorMessage":"canary-result"}', X_Amz_Function_Error="Unhandled"),
+            b"junk\r\n\r\n",
+        ):
+            outcome = world.invoke(payload=json.dumps("canary-payload").encode())
+            world.wires[-1].reply(answer)
+            world.reactor.turn(4)
+            assert "canary" not in str(outcome.error)
+        world.reactor.refusing.add("*")
+        world.invoke()
+        world.reactor.turn(4)
+        world.clean()
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    text = "\n".join(lines)
+    assert "throttles" in text
+    assert "canary" not in text.replace("AKIDCANARY", "")
+
+
+def test_the_log_tail_goes_to_our_log_only() -> None:
+    from base64 import b64encode
+
+    from twisted.logger import globalLogPublisher
+
+    events: list[Any] = []
+    observe: Any = events.append
+    globalLogPublisher.addObserver(observe)
+    try:
+        world = World()
+        world.invoke(log_tail=True)
+        world.wires[0].reply(response(X_Amz_Log_Result=b64encode(b"one\ntwo\x1b[1m").decode()))
+        world.clean()
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    assert [event["line"] for event in events if "line" in event] == ["one", "two\\x1b[1m"]
