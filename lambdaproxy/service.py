@@ -117,7 +117,7 @@ class ProxyService(Service):
         forwarded = Forwarded.configured(settings.trusted_proxy)
         on_main = None if settings.metrics_listen else admin
         other = partial(other_resource, self.proxy, on_main)
-        self.site = ProxySite(self._reactor, self.proxy, self.metrics, Limits(), forwarded, other)
+        self.site = ProxySite(self._reactor, self.proxy, self.metrics, Limits.configured(settings), forwarded, other)
         self.main = Listener(self._reactor, main_endpoint(settings), self.site, "--port")
         self._listeners = [self.main]
         if settings.metrics_listen:

@@ -142,6 +142,107 @@ class Settings:
         section="Limits",
         metavar="N",
     )
+    max_connections: int = setting(
+        values.whole(1),
+        10_000,
+        "Connections open at once, or four fifths of the open files limit if that is less; more are answered 503.",
+        section="Limits",
+        metavar="N",
+    )
+    max_header_size: int = setting(
+        values.size,
+        16 * 1024,
+        "Largest header section, request line included; a larger one is answered 431 (or 414).",
+        section="Limits",
+        unit="bytes",
+        metavar="BYTES",
+    )
+    max_header_fields: int = setting(
+        values.whole(1),
+        100,
+        "Header fields of a request; more are answered 431.",
+        section="Limits",
+        metavar="N",
+    )
+    max_target: int = setting(
+        values.size,
+        8 * 1024,
+        "Longest request target (path and query); a longer one is answered 414.",
+        section="Limits",
+        unit="bytes",
+        metavar="BYTES",
+    )
+    max_body_framing: int = setting(
+        values.size,
+        64 * 1024,
+        "What a chunked body may cost on the wire besides twice the largest body; more is answered 413.",
+        section="Limits",
+        unit="bytes",
+        metavar="BYTES",
+    )
+    max_pipelined: int = setting(
+        values.whole(1),
+        32,
+        "Requests of one connection that are answered before other connections get their turn.",
+        section="Limits",
+        metavar="N",
+    )
+    header_timeout: float = setting(
+        values.seconds,
+        10.0,
+        "How long a client may take to send a header section, TLS handshake included; then it is answered 408.",
+        section="Limits",
+        unit="seconds",
+        metavar="SECONDS",
+    )
+    body_timeout: float = setting(
+        values.seconds,
+        20.0,
+        "How long a client may take to send a body, plus the time its bytes take at --body-rate; then 408.",
+        section="Limits",
+        unit="seconds",
+        metavar="SECONDS",
+    )
+    body_rate: int = setting(
+        values.whole(1),
+        500,
+        "Slowest rate at which a body may arrive after --body-timeout.",
+        section="Limits",
+        unit="bytes per second",
+        metavar="N",
+    )
+    body_timeout_max: float = setting(
+        values.seconds,
+        120.0,
+        "How long a body may take however fast it arrives; then 408.",
+        section="Limits",
+        unit="seconds",
+        metavar="SECONDS",
+    )
+    idle_timeout: float = setting(
+        values.seconds,
+        75.0,
+        "How long a kept connection may wait for its next request; longer than the proxy in front waits.",
+        section="Limits",
+        unit="seconds",
+        metavar="SECONDS",
+    )
+    write_timeout: float = setting(
+        values.seconds,
+        30.0,
+        "How long a client may read nothing of an answer; then its connection is ended.",
+        section="Limits",
+        unit="seconds",
+        metavar="SECONDS",
+    )
+    linger_timeout: float = setting(
+        values.seconds,
+        2.0,
+        "How long we read on, and throw away, after refusing a request, so that the client sees the answer.",
+        section="Limits",
+        unit="seconds",
+        metavar="SECONDS",
+    )
     invoker: str | None = setting(
         values.plugin_name,
         None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lambdaproxy.config.settings import Settings
 from lambdaproxy.http1.head import HeadLimits
 
 
@@ -39,6 +40,24 @@ class Limits:
     linger_size: int = 1024 * 1024
     connections: int = 10_000
     pipelined: int = 32
+
+    @classmethod
+    def configured(cls, settings: Settings) -> Limits:
+        """The limits that the operator set."""
+        size = settings.max_header_size
+        return cls(
+            head=HeadLimits(section=size, fields=settings.max_header_fields, line=size, target=settings.max_target),
+            head_time=settings.header_timeout,
+            body_time=settings.body_timeout,
+            body_rate=settings.body_rate,
+            body_time_most=settings.body_timeout_max,
+            slack=settings.max_body_framing,
+            idle_time=settings.idle_timeout,
+            write_time=settings.write_timeout,
+            linger_time=settings.linger_timeout,
+            connections=settings.max_connections,
+            pipelined=settings.max_pipelined,
+        )
 
     def body_deadline(self, started: float, received: int) -> float:
         """When a body whose head was complete at `started` must be there, with `received` bytes so far."""

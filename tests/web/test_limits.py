@@ -1,0 +1,43 @@
+from lambdaproxy.config.settings import Settings
+from lambdaproxy.web.limits import Limits
+
+
+def test_the_defaults_of_the_settings_are_those_of_the_limits():
+    assert Limits.configured(Settings()) == Limits()
+
+
+def test_every_setting_arrives():
+    changed = Limits.configured(
+        Settings(
+            max_header_size=1,
+            max_header_fields=2,
+            max_target=3,
+            max_body_framing=4,
+            max_pipelined=5,
+            header_timeout=6,
+            body_timeout=7,
+            body_rate=8,
+            body_timeout_max=9,
+            idle_timeout=10,
+            write_timeout=11,
+            linger_timeout=12,
+            max_connections=13,
+        )
+    )
+    assert (changed.head.section, changed.head.line, changed.head.fields, changed.head.target) == (1, 1, 2, 3)
+    assert (changed.slack, changed.pipelined, changed.head_time, changed.body_time, changed.body_rate) == (
+        4,
+        5,
+        6,
+        7,
+        8,
+    )
+    assert (changed.body_time_most, changed.idle_time, changed.write_time, changed.linger_time) == (9, 10, 11, 12)
+    assert changed.connections == 13
+
+
+def test_body_deadline():
+    limits = Limits()
+    assert limits.body_deadline(100, 0) == 120
+    assert limits.body_deadline(100, 5000) == 130
+    assert limits.body_deadline(100, 6_000_000) == 220
