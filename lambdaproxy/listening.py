@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from lambdaproxy.config.values import is_loopback
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.platform import accept_waiting
 
 
 class Listener(Service):
@@ -70,6 +71,8 @@ class Listener(Service):
 
 
 async def _closed(port: IListeningPort) -> None:
+    # Who has connected already is served; closing the port would reset those that wait to be accepted.
+    accept_waiting(port)
     closing = port.stopListening()
     if closing is not None:
         await closing
