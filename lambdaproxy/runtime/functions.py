@@ -243,23 +243,31 @@ FUNCTION_KEYS = tuple(_KEYS)
 """The keys of a `[function.NAME]` table."""
 
 
+class BadKey(ValueError):
+    """A key of a function's table that cannot be used; the text begins with the key."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(f"{key}: {message}")
+        self.key = key
+
+
 def function_settings(name: str, table: Mapping[str, Any], base_dir: str) -> FunctionSettings:
     """A `[function.NAME]` table; paths in it are relative to `base_dir`, the folder of the file.
 
-    Raises `ValueError` that begins with the key, such as `timeout: must be ...`. `handler` may be given as on AWS or in
-    the words of `--local`, which say runtime and directory too; what the table says itself wins.
+    `handler` may be given as on AWS or in the words of `--local`, which say runtime and directory too; what the table
+    says itself wins. Raises `BadKey`, a `ValueError` that begins with the key, such as `timeout: must be ...`.
     """
     check_name(name)
     found: dict[str, Any] = {}
     for key, value in table.items():
         if key not in _KEYS:
             near = difflib.get_close_matches(key, _KEYS, n=1)
-            raise ValueError(f"{key}: a function has no such key" + (f"; did you mean {near[0]}?" if near else ""))
+            raise BadKey(key, "a function has no such key" + (f"; did you mean {near[0]}?" if near else ""))
         field, check = _KEYS[key]
         try:
             found[field] = check(value)
         except ValueError as problem:
-            raise ValueError(f"{key}: {problem}") from None
+            raise BadKey(key, str(problem)) from None
     values: dict[str, Any] = {}
     handler = found.get("handler")
     runtime = found.get("runtime", "")
@@ -267,7 +275,7 @@ def function_settings(name: str, table: Mapping[str, Any], base_dir: str) -> Fun
         try:
             local = parse_local(f"{name}={handler}", base_dir)
         except ValueError as problem:
-            raise ValueError(f"handler: {problem}") from None
+            raise BadKey("handler", str(problem)) from None
         values = {"handler": local.handler, "runtime": local.runtime, "directory": local.directory}
         found.pop("handler")
     values |= found
@@ -275,7 +283,7 @@ def function_settings(name: str, table: Mapping[str, Any], base_dir: str) -> Fun
         values["runtime"] = "provided"
     if "handler" not in values:
         if not values.get("runtime", runtime).startswith("provided"):
-            raise ValueError('handler: is missing; write handler = "module.function" as on AWS')
+            raise BadKey("handler", 'is missing; write handler = "module.function" as on AWS')
         values["handler"] = "bootstrap"
     if "memory" in values:
         values["memory_limit"] = values["memory"]
@@ -286,7 +294,7 @@ def _resolved(name: str, values: dict[str, Any], base: str) -> FunctionSettings:
     def path(key: str, value: str) -> str:
         full = os.path.normpath(os.path.join(base, os.path.expanduser(value)))
         if not os.path.exists(full):
-            raise ValueError(f"{key}: there is no {full}")
+            raise BadKey(key, f"there is no {full}")
         return full
 
     values["directory"] = path("directory", values.get("directory", "."))
@@ -307,7 +315,7 @@ def _interpreter(key: str, path: str) -> str:
     if os.path.isdir(path):
         inside = os.path.join(path, "bin", key)
         if not os.path.exists(inside):
-            raise ValueError(f"{key}: {path} is a folder without bin/{key}")
+            raise BadKey(key, f"{path} is a folder without bin/{key}")
         return inside
     return path
 

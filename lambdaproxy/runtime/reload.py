@@ -84,17 +84,20 @@ class Watch:
         if now < self._next or self._looking:
             return
         if self._large:
-            self._looking = True
-            self._in_thread(scan, self._roots, MOST_FILES_THREAD).addBoth(self._looked)
+            self._look_in_thread()
             return
         began = self._timer()
         found = scan(self._roots, MOST_FILES)
         self._next = now + max(LEAST_SECONDS, SHARE * (self._timer() - began))
         if found is None:
             self._large = True
-            self.look()
+            self._look_in_thread()
         else:
             self._compare(found)
+
+    def _look_in_thread(self) -> None:
+        self._looking = True
+        self._in_thread(scan, self._roots, MOST_FILES_THREAD).addBoth(self._looked)
 
     def _looked(self, found: object) -> None:
         self._looking = False

@@ -1,0 +1,335 @@
+"""The Runtime API as bytes: every request, however it is cut, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+import pytest
+from twisted.internet.testing import StringTransport
+
+from lambdaproxy.http1.body import chunk, last_chunk
+from lambdaproxy.runtime.api import MOST_CONNECTIONS, RuntimeApi, RuntimeApiFactory
+from lambdaproxy.runtime.results import MOST_RESULT
+
+BASE = b"/2018-06-01/runtime/"
+NEXT = b"GET " + BASE + b"invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def post(what: bytes, body: bytes, *headers: bytes) -> bytes:
+    lines = b"".join(line + b"\r\n" for line in headers)
+    return b"POST %b%b HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n%b" % (BASE, what, lines, len(body), body)
+
+
+def streamed(what: bytes, pieces: list[bytes], trailers: bytes = b"", *headers: bytes) -> bytes:
+    lines = b"".join(line + b"\r\n" for line in headers)
+    body = b"".join(map(chunk, pieces)) + (b"0\r\n" + trailers + b"\r\n" if trailers else last_chunk)
+    return (
+        b"POST %b%b HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n%b"
+        b"Transfer-Encoding: chunked\r\n\r\n%b" % (BASE, what, lines, body)
+    )
+
+
+class Transport(StringTransport):
+    aborted = False
+
+    def setTcpNoDelay(self, on: bool) -> None:
+        pass
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+
+
+class Recorder:
+    """A worker that writes down what it is asked and answers at once."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+        self.streaming = True
+
+    def next(self, caller: RuntimeApi) -> None:
+        self.calls.append("next")
+        self.caller = caller
+
+    def response(self, caller: RuntimeApi, request_id: str, body: bytes | None) -> None:
+        self.calls.append(("response", request_id, body))
+        caller.accepted() if body is not None else caller.reply(413, b"{}")
+
+    def error(self, caller: RuntimeApi, request_id: str, body: bytes, error_type: str) -> None:
+        self.calls.append(("error", request_id, body, error_type))
+        caller.accepted()
+
+    def init_error(self, caller: RuntimeApi, body: bytes, error_type: str) -> None:
+        self.calls.append(("init_error", body, error_type))
+        caller.accepted()
+
+    def bad_mode(self, caller: RuntimeApi, request_id: str) -> None:
+        self.calls.append(("bad_mode", request_id))
+        caller.reply(400, b"{}")
+
+    def stream(self, caller: RuntimeApi, request_id: str, content_type: bytes | None) -> Any:
+        if not self.streaming:
+            return None
+        self.calls.append(("stream", request_id, content_type))
+        return self
+
+    def data(self, data: bytes) -> None:
+        if self.calls and self.calls[-1][0] == "data":
+            self.calls[-1] = ("data", self.calls[-1][1] + data)
+        else:
+            self.calls.append(("data", data))
+
+    def end(self, error_type: str, error_body: bytes) -> None:
+        self.calls.append(("end", error_type, error_body))
+
+    def lost(self, caller: Any = None) -> None:
+        self.calls.append("lost")
+
+    def register(self) -> dict[str, str]:
+        return {"functionName": "f"}
+
+
+class Connection:
+    def __init__(self) -> None:
+        self.worker = Recorder()
+        self.gone: list[RuntimeApi] = []
+        self.api = RuntimeApi(self.worker, self.gone.append)
+        self.transport = Transport()
+        self.api.makeConnection(self.transport)
+
+    def feed(self, data: bytes, *, size: int | None = None) -> Connection:
+        for start in range(0, len(data), size or len(data) or 1):
+            self.api.dataReceived(data[start : start + (size or len(data))])
+        return self
+
+    @property
+    def statuses(self) -> list[int]:
+        return [int(status) for status in re.findall(rb"HTTP/1.1 (\d{3}) ", self.transport.value())]
+
+
+REQUESTS: dict[str, tuple[bytes, list[Any]]] = {
+    "response": (post(b"invocation/id-1/response", b'{"a":1}'), [("response", "id-1", b'{"a":1}')]),
+    "form": (
+        post(b"invocation/id-1/response", b"x", b"Content-Type: application/x-www-form-urlencoded"),
+        [("response", "id-1", b"x")],
+    ),
+    "empty": (post(b"invocation/id-1/response", b""), [("response", "id-1", b"")]),
+    "lower case": (
+        b"POST " + BASE + b"invocation/id-1/response HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n1",
+        [("response", "id-1", b"1")],
+    ),
+    "chunked": (
+        b"POST " + BASE + b"invocation/id-1/response HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+        [("response", "id-1", b"abcde")],
+    ),
+    "error": (post(b"invocation/id-1/error", b"{}"), [("error", "id-1", b"{}", "")]),
+    "error with type": (
+        post(b"invocation/id-1/error", b"{}", b"Lambda-Runtime-Function-Error-Type: Broken"),
+        [("error", "id-1", b"{}", "Broken")],
+    ),
+    "init error": (
+        post(b"init/error", b"{}", b"Lambda-Runtime-Function-Error-Type: Runtime.Some"),
+        [("init_error", b"{}", "Runtime.Some")],
+    ),
+    "streaming": (
+        streamed(b"invocation/id-1/response", [b"one", b"two"], b"", b"Content-Type: text/plain"),
+        [("stream", "id-1", b"text/plain"), ("data", b"onetwo"), ("end", "", b"")],
+    ),
+    "trailers": (
+        streamed(
+            b"invocation/id-1/response",
+            [b"one"],
+            b"Lambda-Runtime-Function-Error-Type: E\r\nLambda-Runtime-Function-Error-Body: "
+            + base64.b64encode(b'{"x":1}')
+            + b"\r\n",
+            b"Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body",
+        ),
+        [("stream", "id-1", None), ("data", b"one"), ("end", "E", b'{"x":1}')],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.parametrize("size", [None, 1, 2, 7])
+def test_requests_however_they_are_cut(name, size):
+    data, calls = REQUESTS[name]
+    connection = Connection().feed(data, size=size)
+    assert connection.worker.calls == calls
+    assert connection.transport.value() == (
+        b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n" + b'{"status":"OK"}\n'
+    )
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_two_on_one_connection(name):
+    data, calls = REQUESTS[name]
+    connection = Connection().feed(data).feed(data)
+    assert connection.worker.calls == calls * 2
+    assert connection.statuses == [202, 202]
+
+
+class TestNext:
+    def test_waits_for_its_event(self):
+        connection = Connection().feed(NEXT)
+        assert connection.worker.calls == ["next"]
+        assert connection.transport.value() == b""
+        connection.api.event(b"HTTP/1.1 200 OK\r\nA: b\r\n", b"{}")
+        assert connection.transport.value() == b"HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 2\r\n\r\n{}"
+
+    def test_sent_with_the_answer_before_it(self):
+        data, calls = REQUESTS["response"]
+        connection = Connection().feed(data + NEXT)
+        assert connection.worker.calls == [*calls, "next"]
+        assert connection.transport.value() == b"", "the two answers go out together"
+        connection.api.event(b"HTTP/1.1 200 OK\r\n", b"{}")
+        assert connection.statuses == [202, 200]
+
+    def test_answer_is_not_held_for_a_request_that_is_not_whole(self):
+        data, _ = REQUESTS["response"]
+        connection = Connection().feed(data + NEXT[:10])
+        assert connection.statuses == [202]
+        connection.feed(NEXT[10:])
+        assert connection.worker.calls[-1] == "next"
+
+    def test_large_events(self):
+        connection = Connection().feed(NEXT)
+        connection.api.event(b"HTTP/1.1 200 OK\r\n", b"x" * 200000)
+        assert connection.transport.value().endswith(b"Content-Length: 200000\r\n\r\n" + b"x" * 200000)
+
+    def test_lost_while_it_waits(self):
+        connection = Connection().feed(NEXT)
+        connection.api.connectionLost()
+        assert connection.worker.calls == ["next", "lost"]
+        assert connection.gone == [connection.api]
+
+    def test_what_comes_early_is_kept(self):
+        connection = Connection().feed(NEXT)
+        connection.feed(REQUESTS["response"][0])
+        assert connection.worker.calls == ["next"]
+        connection.api.event(b"HTTP/1.1 200 OK\r\n", b"{}")
+        assert connection.worker.calls[1:] == REQUESTS["response"][1]
+
+    def test_too_much_that_comes_early_ends_it(self):
+        connection = Connection().feed(NEXT).feed(b"x" * 2_000_000)
+        assert connection.transport.aborted
+
+
+class TestBodies:
+    def test_expectation_is_met_before_the_body(self):
+        body = b"x" * 10
+        head, _, rest = post(b"invocation/id-1/response", body, b"Expect: 100-continue").partition(b"\r\n\r\n")
+        connection = Connection().feed(head + b"\r\n\r\n")
+        assert connection.transport.value() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.feed(rest)
+        assert connection.statuses == [100, 202]
+
+    @pytest.mark.parametrize(("size", "status"), [(MOST_RESULT, 202), (MOST_RESULT + 1, 413)])
+    def test_largest_result(self, size, status):
+        connection = Connection().feed(post(b"invocation/id-1/response", b"x" * size), size=1 << 20)
+        assert connection.statuses == [status]
+        assert connection.worker.calls[0][2] == (b"x" * size if status == 202 else None)
+
+    def test_large_header_of_awslambdaric(self):
+        cause = b"Lambda-Runtime-Function-XRay-Error-Cause: " + b"x" * (1024 * 1024 - 1)
+        connection = Connection().feed(post(b"invocation/id-1/error", b"{}", cause), size=65536)
+        assert connection.statuses == [202]
+
+    def test_stream_cut(self):
+        data, _ = REQUESTS["streaming"]
+        connection = Connection().feed(data[:-5])
+        connection.api.connectionLost()
+        assert connection.worker.calls[-1] == "lost"
+
+    def test_stream_that_is_not_wanted_is_read_and_then_judged(self):
+        connection = Connection()
+        connection.worker.streaming = False
+        connection.feed(REQUESTS["streaming"][0])
+        assert connection.worker.calls == [("response", "id-1", b"onetwo")]
+
+    def test_malformed_chunk_in_a_stream(self):
+        data, _ = REQUESTS["streaming"]
+        connection = Connection().feed(data.replace(b"3\r\ntwo", b"zz\r\ntwo"))
+        assert connection.worker.calls[-1] == "lost"
+        assert connection.statuses == [400]
+        assert connection.transport.disconnecting
+
+    def test_unknown_mode(self):
+        data = post(b"invocation/id-1/response", b"x", b"Lambda-Runtime-Function-Response-Mode: wavelike")
+        connection = Connection().feed(data)
+        assert connection.worker.calls == [("bad_mode", "id-1")]
+
+    def test_buffered_mode_may_be_named(self):
+        data = post(b"invocation/id-1/response", b"x", b"Lambda-Runtime-Function-Response-Mode: Buffered")
+        assert Connection().feed(data).worker.calls == [("response", "id-1", b"x")]
+
+    def test_back_pressure_reaches_the_connection(self):
+        connection = Connection()
+        connection.api.pause()
+        assert connection.transport.producerState == "paused"
+        connection.api.resume()
+        assert connection.transport.producerState == "producing"
+
+
+OTHERS = {
+    b"GET /2018-06-01/ping": (200, b"pong"),
+    b"PUT /2020-08-15/logs": (202, b"Telemetry.NotSupported"),
+    b"PUT /2022-07-01/telemetry": (202, b"Telemetry.NotSupported"),
+    b"POST /2020-01-01/extension/register": (200, b"Lambda-Extension-Identifier"),
+    b"GET /2018-06-01/runtime/restore/next": (404, b"NotFound"),
+    b"GET /": (404, b"NotFound"),
+    b"POST /2018-06-01/runtime/invocation/next": (404, b"NotFound"),
+    b"POST /2018-06-01/runtime/invocation/id/other": (404, b"NotFound"),
+}
+
+
+@pytest.mark.parametrize("line", OTHERS)
+def test_other_paths(line):
+    connection = Connection().feed(line + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+    status, text = OTHERS[line]
+    assert connection.statuses == [status]
+    assert text in connection.transport.value()
+    assert connection.worker.calls == []
+
+
+def test_an_extension_waits_for_its_events():
+    connection = Connection().feed(b"GET /2020-01-01/extension/event/next HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert connection.transport.value() == b""
+
+
+MALFORMED = {
+    "length and chunked": b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n1",
+    "no host": b"GET " + BASE + b"invocation/next HTTP/1.1\r\n\r\n",
+    "no version": b"GET / \r\nHost: x\r\n\r\n",
+    "header too long": b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 1_200_000 + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_requests_end_the_connection(name):
+    connection = Connection().feed(MALFORMED[name])
+    assert connection.statuses == [400]
+    assert connection.transport.disconnecting
+    assert connection.worker.calls == []
+    before = connection.transport.value()
+    connection.feed(NEXT)
+    assert connection.transport.value() == before
+
+
+def test_http_1_0_is_answered_and_closed():
+    connection = Connection().feed(b"GET /2018-06-01/ping HTTP/1.0\r\n\r\n")
+    assert connection.statuses == [200]
+    assert connection.transport.disconnecting
+
+
+def test_connections_are_bounded_and_can_be_ended():
+    factory = RuntimeApiFactory(Recorder())
+    made: list[Any] = [factory.buildProtocol(None) for _ in range(MOST_CONNECTIONS)]
+    assert factory.buildProtocol(None) is None
+    transport = Transport()
+    made[0].makeConnection(transport)
+    made[1].connectionLost()
+    assert factory.buildProtocol(None) is not None
+    factory.abort()
+    assert transport.aborted

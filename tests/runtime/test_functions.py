@@ -1,0 +1,171 @@
+"""Functions as they are declared: `--local`, `[function.NAME]`, and what is said about mistakes."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from lambdaproxy.runtime.functions import BadKey, FunctionSettings, function_settings, parse_local
+
+
+@pytest.fixture
+def tree(tmp_path):
+    (tmp_path / "app").mkdir()
+    for name in ("hello.py", "app/index.mjs", "app/old.js", "app/older.cjs", ".env"):
+        (tmp_path / name).write_text("")
+    for name in ("run", "app/bootstrap"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "layer").mkdir()
+    (tmp_path / "venv/bin").mkdir(parents=True)
+    (tmp_path / "venv/bin/python").write_text("")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "handler", "runtime", "directory"),
+    [
+        ("f=hello.py:handler", "hello.handler", "python", ""),
+        ("f=app/index.mjs:run", "index.run", "nodejs", "app"),
+        ("f=app/old.js:run.inner", "old.run.inner", "nodejs", "app"),
+        ("f=app/older.cjs:run", "older.run", "nodejs", "app"),
+        ("f=package.module:handler", "package.module.handler", "python", ""),
+        ("f=module:handler", "module.handler", "python", ""),
+        ("f=app", "bootstrap", "provided", "app"),
+        ("f=run", "bootstrap", "provided", ""),
+    ],
+)
+def test_local(tree, text, handler, runtime, directory):
+    found = parse_local(text, str(tree))
+    assert (found.name, found.handler, found.runtime) == ("f", handler, runtime)
+    assert found.directory == os.path.join(str(tree), directory).rstrip("/")
+    assert (found.timeout, found.memory, found.memory_limit) == (30.0, 128, None)
+
+
+def test_local_executable(tree):
+    assert parse_local("f=run", str(tree)).executable == str(tree / "run")
+    assert parse_local("f=app", str(tree)).executable == str(tree / "app/bootstrap")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("hello", "is not NAME=HANDLER"),
+        ("hello=", "is not NAME=HANDLER"),
+        ("he llo=hello.py:handler", "is no name of a function"),
+        ("x" * 65 + "=hello.py:handler", "is no name of a function"),
+        ("f=missing.py:handler", "there is no file missing.py"),
+        ("f=hello.py", "is no executable file"),
+        ("f=hello.py:not a name", "is no name of a function"),
+        ("f=app/hello.rb:handler", "neither a .py, .js, .mjs or .cjs file nor the dotted name of a module"),
+        ("f=layer", "holds no executable bootstrap"),
+    ],
+)
+def test_local_mistakes(tree, text, says):
+    with pytest.raises(ValueError) as caught:
+        parse_local(text, str(tree))
+    assert says in str(caught.value)
+
+
+def test_table(tree):
+    table = {
+        "handler": "index.handler",
+        "runtime": "nodejs20.x",
+        "directory": "app",
+        "environment": {"STAGE": "dev", "LEVEL": 3},
+        "env-file": ".env",
+        "timeout": 5,
+        "memory": 256,
+        "concurrency": 2,
+        "streaming": True,
+        "layers": ["layer"],
+        "node": "node",
+        "ric": "aws-lambda-ric",
+        "credentials": "inherit",
+        "aliases": ["live"],
+        "idle-timeout": 60,
+        "prewarm": 1,
+        "log-format": "json",
+        "on-success": "arn:aws:sqs:us-east-1:123456789012:ok",
+        "on-failure": "arn:aws:sqs:us-east-1:123456789012:dead",
+    }
+    assert function_settings("f", table, str(tree)) == FunctionSettings(
+        name="f",
+        handler="index.handler",
+        runtime="nodejs20.x",
+        directory=str(tree / "app"),
+        environment=(("STAGE", "dev"), ("LEVEL", "3")),
+        env_file=str(tree / ".env"),
+        timeout=5.0,
+        memory=256,
+        memory_limit=256,
+        concurrency=2,
+        streaming=True,
+        layers=(str(tree / "layer"),),
+        node="node",
+        ric="aws-lambda-ric",
+        credentials="inherit",
+        aliases=("live",),
+        idle_timeout=60.0,
+        prewarm=1,
+        log_format="json",
+        on_success="arn:aws:sqs:us-east-1:123456789012:ok",
+        on_failure="arn:aws:sqs:us-east-1:123456789012:dead",
+    )
+
+
+def test_table_in_the_words_of_local(tree):
+    found = function_settings("f", {"handler": "app/index.mjs:run", "timeout": 1}, str(tree))
+    assert (found.handler, found.runtime, found.directory) == ("index.run", "nodejs", str(tree / "app"))
+
+
+@pytest.mark.parametrize(
+    ("table", "runtime"),
+    [
+        ({"handler": "hello.handler"}, "python"),
+        ({"handler": "index.handler", "directory": "app"}, "nodejs"),
+        ({"handler": "bootstrap", "directory": "app"}, "provided"),
+        ({"runtime": "provided.al2023", "directory": "app"}, "provided.al2023"),
+        ({"executable": "run"}, "provided"),
+    ],
+)
+def test_runtime_is_found(tree, table, runtime):
+    assert function_settings("f", table, str(tree)).runtime == runtime
+
+
+def test_a_virtual_environment_may_be_named(tree):
+    found = function_settings("f", {"handler": "hello.handler", "python": "./venv"}, str(tree))
+    assert found.python == str(tree / "venv/bin/python")
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ({}, "handler: is missing"),
+        ({"handlr": "x.y"}, "handlr: a function has no such key; did you mean handler?"),
+        ({"handler": ""}, "handler: must be a text"),
+        ({"handler": "hello.handler", "timeout": "5"}, "timeout: must be a number of seconds"),
+        ({"handler": "hello.handler", "timeout": 0}, "timeout: must be a number of seconds"),
+        ({"handler": "hello.handler", "memory": 1}, "memory: must be a whole number of MB"),
+        ({"handler": "hello.handler", "concurrency": -1}, "concurrency: must be a whole number"),
+        ({"handler": "hello.handler", "streaming": "yes"}, "streaming: must be true or false"),
+        ({"handler": "hello.handler", "layers": "layer"}, "layers: must be a list of texts"),
+        ({"handler": "hello.handler", "layers": ["nowhere"]}, "layers: there is no"),
+        ({"handler": "hello.handler", "environment": {"AWS_REGION": "x"}}, "environment: AWS_REGION is reserved"),
+        ({"handler": "hello.handler", "environment": {"1X": "x"}}, "environment: '1X' is no name"),
+        ({"handler": "hello.handler", "environment": {"X": True}}, "environment: the value of X must be"),
+        ({"handler": "hello.handler", "runtime": "ruby3.3"}, "runtime: must be python"),
+        ({"handler": "hello.handler", "ric": "mine"}, "ric: must be one of builtin"),
+        ({"handler": "hello.handler", "directory": "nowhere"}, "directory: there is no"),
+        ({"handler": "nowhere.py:handler"}, "handler: there is no file nowhere.py"),
+        ({"handler": "hello.handler", "aliases": ["a b"]}, "aliases: 'a b' is no name of an alias"),
+        ({"handler": "hello.handler", "python": "./layer"}, "python: "),
+    ],
+)
+def test_table_mistakes_name_the_key(tree, table, says):
+    with pytest.raises(BadKey) as caught:
+        function_settings("f", table, str(tree))
+    assert str(caught.value).startswith(says.split(":")[0] + ":")
+    assert says in str(caught.value)
+    assert caught.value.key == says.split(":")[0]

@@ -1,0 +1,115 @@
+"""Lines of functions: however they are cut, bounded, with the tail that an invocation gets."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from lambdaproxy.runtime.logs import MOST_LINE, MOST_RECORDS, Batch, WorkerLog, report_line
+
+
+def make() -> tuple[WorkerLog, list[str], Clock]:
+    records: list[str] = []
+    clock = Clock()
+    clock.advance(100)
+    return WorkerLog("f", lambda _, record: records.append(record), clock), records, clock
+
+
+def test_lines_are_put_together():
+    log, records, _ = make()
+    for piece in (b"bulk ", b"0\nnext", b" line\n", b"unfinished"):
+        log.feed(piece)
+    assert records == ["bulk 0", "next line"]
+    log.flush()
+    assert records[-1] == "unfinished"
+
+
+def test_carriage_returns_keep_a_record_together():
+    log, records, _ = make()
+    log.feed(b"[ERROR] E: no\rTraceback (most recent call last):\r\xc2\xa0\xc2\xa0line\n")
+    log.feed(b"from windows\r\n")
+    assert records == ["[ERROR] E: no\nTraceback (most recent call last):\n\xa0\xa0line", "from windows"]
+
+
+def test_bytes_that_are_no_text():
+    log, records, _ = make()
+    log.feed(b"\xff\x00\n")
+    assert records == ["\\xff\x00"]
+
+
+@given(
+    st.lists(st.binary(max_size=50).map(lambda b: b.replace(b"\r", b"").replace(b"\n", b"")), max_size=20), st.data()
+)
+def test_however_it_is_cut(lines, data):
+    whole = b"".join(line + b"\n" for line in lines)
+    log, records, _ = make()
+    at = 0
+    while at < len(whole):
+        size = data.draw(st.integers(1, 30))
+        log.feed(whole[at : at + size])
+        at += size
+    assert records == [line.decode("utf-8", "backslashreplace") for line in lines if line]
+
+
+def test_a_long_line_is_cut():
+    log, records, _ = make()
+    for _ in range(10):
+        log.feed(b"x" * 100_000)
+    log.feed(b"\nnext\n")
+    assert [len(record) for record in records] == [MOST_LINE, 4]
+
+
+def test_a_flood_is_cut_and_counted():
+    log, records, clock = make()
+    log.feed(b"line\n" * (MOST_RECORDS + 500))
+    assert len(records) == MOST_RECORDS
+    clock.advance(1)
+    log.feed(b"later\n")
+    assert records[-2:] == ["500 more records were left out", "later"]
+
+
+def test_tail_is_the_last_4_kib_of_the_invocation():
+    log, _, _ = make()
+    log.feed(b"before\n")
+    log.begin()
+    log.feed(b"".join(b"%04d\n" % n for n in range(2000)))
+    tail = log.tail()
+    assert len(tail) == 4096
+    assert tail.endswith(b"1998\n1999\n")
+    log.begin()
+    log.platform("END RequestId: x")
+    assert log.tail() == b"END RequestId: x\n"
+
+
+def test_tail_holds_what_a_flood_left_out():
+    log, _, _ = make()
+    log.begin()
+    log.feed(b"line\n" * 5000 + b"last\n")
+    assert log.tail().endswith(b"last\n")
+
+
+def test_report():
+    assert report_line("id", 0.00301, 128, 36, 0.1101) == (
+        "REPORT RequestId: id\tDuration: 3.01 ms\tBilled Duration: 4 ms\tMemory Size: 128 MB\tMax Memory Used: 36 MB\t"
+        "Init Duration: 110.10 ms\t"
+    )
+    assert report_line("id", 1.0, 128, 36, status="timeout").endswith("Max Memory Used: 36 MB\tStatus: timeout\t")
+    assert report_line("id", 1.0, 128, 36, status="error", error_type="E").endswith("Status: error\tError Type: E\t")
+
+
+def test_batches_are_written_together():
+    clock = Clock()
+    written: list[str] = []
+    batch = Batch(clock, written.append)
+    batch("f", "one\ntwo")
+    batch("g", "three")
+    assert written == []
+    clock.advance(0.1)
+    assert written == ["f: one\nf: two\ng: three"]
+    batch("f", "x" * 100_000)
+    assert len(written) == 2
+    batch("f", "last")
+    batch.flush()
+    assert written[2] == "f: last"
+    assert clock.getDelayedCalls() == []
