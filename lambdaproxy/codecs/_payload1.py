@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lambdaproxy.codecs._codec import Codec
+from lambdaproxy.codecs._forwarded import appended, forwarded_for
 from lambdaproxy.codecs._names import Shown
 from lambdaproxy.codecs._reverse import (
     encode_pairs,
@@ -19,8 +20,11 @@ from lambdaproxy.codecs._reverse import (
     seconds_of,
     text_of,
 )
+from lambdaproxy.codecs._stamps import event_trace
 from lambdaproxy.codecs._text import decoded_pairs
 from lambdaproxy.messages import Request, Response
+
+_OWN = ("Host", "X-Amzn-Trace-Id", "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto")
 
 #: The members of `identity` that are null without authorization.
 NOBODY = {
@@ -35,10 +39,10 @@ NOBODY = {
 }
 
 
-def header_maps(request: Request, shown: Shown, own: Mapping[str, str]) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Name -> last value, and name -> all values. `own` overrides; several Cookie fields become one.
+def header_maps(request: Request, shown: Shown, xff: str) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Name -> last value, and name -> all values; what the gateway writes itself overrides the client's.
 
-    Spellings of one name that differ in case are one entry, under the first of them.
+    Spellings of one name that differ in case are one entry, under the first of them. Several Cookie fields become one.
     """
     last: dict[str, str] = {}
     many: dict[str, list[str]] = {}
@@ -64,9 +68,19 @@ def header_maps(request: Request, shown: Shown, own: Mapping[str, str]) -> tuple
             if len(values) > 1 and name.lower() == "cookie":
                 last[name] = "; ".join(values)
                 many[name] = [last[name]]
-    last.update(own)
-    for name, text in own.items():
-        many[name] = [text]
+    trace = last.get("X-Amzn-Trace-Id")
+    last["Host"] = request.host
+    last["X-Amzn-Trace-Id"] = f"Root={request.trace_id}" if trace is None else event_trace(trace, request.trace_id)
+    last["X-Forwarded-Port"] = str(request.port)
+    last["X-Forwarded-Proto"] = request.scheme
+    forwarded = appended(request) if xff == "append" else forwarded_for(request, xff)
+    if forwarded is not None:
+        last["X-Forwarded-For"] = forwarded
+    elif "X-Forwarded-For" in last:
+        del last["X-Forwarded-For"], many["X-Forwarded-For"]
+    for name in _OWN:
+        if name in last:
+            many[name] = [last[name]]
     return last, many
 
 

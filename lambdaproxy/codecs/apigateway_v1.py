@@ -9,7 +9,7 @@ from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import media_type, to_base64
 from lambdaproxy.codecs._codec import json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED, Fields, Naming
-from lambdaproxy.codecs._forwarded import client_of, forwarded_for
+from lambdaproxy.codecs._forwarded import client_of
 from lambdaproxy.codecs._names import Shown
 from lambdaproxy.codecs._paths import ALL_METHODS, host_name, parameters_of, resource_of, split, without_stage
 from lambdaproxy.codecs._payload1 import NOBODY, Payload1, header_maps, query_maps
@@ -29,12 +29,10 @@ from lambdaproxy.codecs._result import (
 from lambdaproxy.codecs._reverse import TEXT_TYPES
 from lambdaproxy.codecs._stamps import (
     clock_text,
-    event_trace,
     gateway_id,
     made_up_id,
     milliseconds,
     response_trace,
-    sent_trace,
 )
 from lambdaproxy.errors import LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
@@ -160,20 +158,7 @@ class RestApiCodec(Payload1):
         else:
             context_path = self._public_stage + path
             resource = resource_of(match, path, None)
-        trace = sent_trace(request)
-        own = {
-            "Host": request.host,
-            "X-Amzn-Trace-Id": f"Root={request.trace_id}" if trace is None else event_trace(trace, request.trace_id),
-            "X-Forwarded-Port": str(request.port),
-            "X-Forwarded-Proto": request.scheme,
-        }
-        xff = forwarded_for(request, self._xff)
-        if xff is not None:
-            own["X-Forwarded-For"] = xff
-        headers, many = header_maps(request, _SHOWN, own)
-        if xff is None:
-            headers.pop("X-Forwarded-For", None)
-            many.pop("X-Forwarded-For", None)
+        headers, many = header_maps(request, _SHOWN, self._xff)
         method = self._method(request.method, headers, match)
         parameters, many_parameters = query_maps(query) if query else (None, None)
         body: str | None = None
@@ -345,7 +330,7 @@ class RestApiCodec(Payload1):
 
     def _own_headers(self, request: Request, fields: Fields) -> None:
         fields.items += (
-            (b"x-amzn-RequestId", request.id.encode("latin-1", "replace")),
+            (b"x-amzn-RequestId", request.id.encode()),
             (b"x-amz-apigw-id", gateway_id(request.id).encode("ascii")),
             (b"X-Amzn-Trace-Id", response_trace(request)),
         )
@@ -371,7 +356,7 @@ class RestApiCodec(Payload1):
         elif isinstance(error, ContentTooLong):
             content_type, body = b"text/*", b"HTTP content length exceeded 10485760 bytes."
         return (
-            (b"x-amzn-RequestId", request.id.encode("latin-1", "replace")),
+            (b"x-amzn-RequestId", request.id.encode()),
             (b"x-amzn-ErrorType", kind),
             (b"x-amz-apigw-id", gateway_id(request.id).encode("ascii")),
             (b"Content-Type", content_type),

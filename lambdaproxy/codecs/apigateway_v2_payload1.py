@@ -13,7 +13,7 @@ from typing import Any
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._fields import Fields
-from lambdaproxy.codecs._forwarded import client_of, forwarded_for
+from lambdaproxy.codecs._forwarded import client_of
 from lambdaproxy.codecs._http_api import TEXT_PLAIN, HttpApi
 from lambdaproxy.codecs._names import Shown, is_hop_by_hop
 from lambdaproxy.codecs._paths import host_name, parameters_of, resource_of, route_key, split, without_stage
@@ -30,7 +30,7 @@ from lambdaproxy.codecs._result import (
     scalar_text,
 )
 from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
-from lambdaproxy.codecs._stamps import clock_text, event_trace, gateway_id, milliseconds, sent_trace
+from lambdaproxy.codecs._stamps import clock_text, gateway_id, milliseconds
 from lambdaproxy.codecs._text import unquote
 from lambdaproxy.errors import MalformedResult
 from lambdaproxy.messages import InvocationResult, Match, Request, Response
@@ -85,20 +85,7 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
         stage = self._stage if self._stage_in_path else None
         if stage is not None:
             path = without_stage(path, stage)
-        trace = sent_trace(request)
-        own = {
-            "Host": request.host,
-            "X-Amzn-Trace-Id": f"Root={request.trace_id}" if trace is None else event_trace(trace, request.trace_id),
-            "X-Forwarded-Port": str(request.port),
-            "X-Forwarded-Proto": request.scheme,
-        }
-        xff = forwarded_for(request, self._xff)
-        if xff is not None:
-            own["X-Forwarded-For"] = xff
-        headers, many = header_maps(request, _SHOWN, own)
-        if xff is None:
-            headers.pop("X-Forwarded-For", None)
-            many.pop("X-Forwarded-For", None)
+        headers, many = header_maps(request, _SHOWN, self._xff)
         parameters, many_parameters = query_maps(query) if query else (None, None)
         path_parameters = parameters_of(match, path)
         if path_parameters:
@@ -106,7 +93,7 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
         body: str | None = None
         encoded = False
         if request.body:
-            compressed = any(len(name) == 16 and name.lower() == "content-encoding" for name in headers)
+            compressed = "content-encoding" in [name.lower() for name in headers if len(name) == 16]
             body, encoded = event_body(request.body, headers.get("Content-Type"), compressed)
         # Without a route it is the API's $default that takes the request: that is what AWS calls the resource then.
         resource = "$default" if match.template is None else resource_of(match, path, stage)
