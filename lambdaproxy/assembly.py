@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdaproxy import registry
-from lambdaproxy.config.model import Configuration, InvokerSettings
+from lambdaproxy.config.model import Configuration, InvokerSettings, RouteSettings
 from lambdaproxy.config.settings import SETTINGS, Settings, attribute
 from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import ConfigError
@@ -55,16 +55,17 @@ class Assembly:
     def used_invokers(self) -> set[str]:
         """The invokers that requests are bound to need: those of routes and of `--function`, and the default one."""
         routes = (*self.router.routes, self.router.default)
-        used = {route.function.invoker if route.function else route.invoker for route in routes}
-        used.discard(None)
+        used = {each.invoker for route in routes for each in (route.function, route.fallback) if each}
+        used |= {route.invoker for route in routes if route.invoker is not None}
         if self.header.header is not None:
             used.add(self.default_invoker)
-        return {name for name in used if name is not None}
+        return used
 
     def names(self) -> frozenset[str]:
         """The functions that the configuration names: these may be values of metric labels."""
         routes = (*self.router.routes, self.router.default)
-        return frozenset(self.functions) | {route.function.name for route in routes if route.function}
+        named = {each.name for route in routes for each in (route.function, route.fallback) if each}
+        return frozenset(self.functions) | named
 
     def maker(self, invoker: str) -> tuple[IInvokerMaker, dict[str, Any]]:
         """The maker of an invoker and its options: the table's, else the top-level settings, else the maker's own."""
@@ -73,10 +74,11 @@ class Assembly:
     def describe(self) -> Iterable[str]:
         """The routes for a person to read, the most general last."""
         for route in (*self.router.routes, self.router.default):
-            function = route.function
-            to = f"{function} on {function.invoker}" if function else f"the function that {self.header.header} names"
-            if function is None and self.header.header is None:
-                to = "nothing"
+            function = route.function or (route.fallback if self.header.header is None else None)
+            to = f"{function} on {function.invoker}" if function else "nothing"
+            if function is None and self.header.header is not None:
+                to = f"the function that {self.header.header} names"
+                to += f", else {route.fallback} on {route.fallback.invoker}" if route.fallback else ""
             yield f"{route!s:40} -> {to}, as {route.settings.format}"
 
 
@@ -94,14 +96,14 @@ def assemble(configuration: Configuration) -> Assembly:
         _maker(each, settings)
     if settings.invoke_api and not functions:
         raise ConfigError(f"{where['invoke-api']}: there is no embedded function to serve; add --local NAME=HANDLER")
-    routes = []
-    for route in configuration.routes:
-        if route.settings.invoker is not None and route.settings.invoker not in invokers:
-            raise ConfigError(f"{route.where}: {registry.unknown('invoker', route.settings.invoker, invokers)}")
-        routes.append(_route(route.settings, functions, default, route.where, route.path, route.host, route.methods))
-    whole = _route(settings, functions, default, where.get("function", "--function"), None, None, ())
+    for each in configuration.routes:
+        if each.settings.invoker is not None and each.settings.invoker not in invokers:
+            raise ConfigError(f"{each.where}: {registry.unknown('invoker', each.settings.invoker, invokers)}")
+    whole = RouteSettings(DEFAULT, None, (), settings, frozenset(), where.get("function", "--function"))
+    fallback = _function(whole, None, functions, default)
+    routes = [_route(each, fallback, functions, default) for each in configuration.routes]
     try:
-        router = Router(routes, whole)
+        router = Router(routes, _route(whole, fallback, functions, default))
     except ValueError as error:
         raise ConfigError(f"{configuration.routes[0].where.rpartition(':')[0]}: {error}") from None
     header = FunctionHeader(settings.function_header, permitted_by(settings.allow))
@@ -130,32 +132,35 @@ def _functions(configuration: Configuration) -> dict[str, FunctionSettings]:
 
 
 def _route(
-    settings: Settings,
-    functions: Mapping[str, FunctionSettings],
-    default_invoker: str,
-    where: str,
-    path: str | None,
-    host: str | None,
-    methods: tuple[str, ...],
+    route: RouteSettings, fallback: Function | None, functions: Mapping[str, FunctionSettings], default: str
 ) -> Route:
-    codec = registry.make_codec(settings.format)
-    function = None
-    if settings.function is not None:
-        function = _resolve(settings.function, settings.invoker if path else None, functions, default_invoker)
-        if function.invoker == LOCAL and function.name not in functions:
-            raise ConfigError(f"{where}: {registry.unknown('embedded function', function.name, functions)}")
+    settings = route.settings
+    invoker = settings.invoker if "invoker" in route.own else None
     return Route(
-        None if path == DEFAULT else path,
-        host,
-        methods,
+        None if route.path == DEFAULT else route.path,
+        route.host,
+        route.methods,
         settings,
-        codec,
-        function,
-        settings.invoker if path else None,
+        registry.make_codec(settings.format),
+        _function(route, invoker, functions, default) if "function" in route.own else None,
+        fallback,
+        invoker,
         settings.timeout,
         settings.error_detail,
         "stream" if settings.invoke_mode == "response-stream" else "buffered",
     )
+
+
+def _function(
+    route: RouteSettings, invoker: str | None, functions: Mapping[str, FunctionSettings], default: str
+) -> Function | None:
+    """The function that a route's settings name; `ConfigError` for one that should be embedded and is not."""
+    if route.settings.function is None:
+        return None
+    function = _resolve(route.settings.function, invoker, functions, default)
+    if function.invoker == LOCAL and function.name not in functions:
+        raise ConfigError(f"{route.where}: {registry.unknown('embedded function', function.name, functions)}")
+    return function
 
 
 def _resolve(

@@ -90,7 +90,9 @@ class Proxy:
             raise Unavailable(f"{self.in_flight} requests are in progress (--max-requests)", label="overload")
         value, headers = self._header.split(head.headers)
         route, match = self._router.match(head.method, head.host, head.target)
-        function = route.function or self._resolve(self._header.function(value), route.invoker)
+        function = route.function or (route.fallback if value is None else None)
+        if function is None:
+            function = self._resolve(self._header.function(value), route.invoker)
         limit = route.settings.max_body
         if head.content_length is not None and head.content_length > limit:
             raise EventTooLarge(f"a body of {head.content_length} bytes; the limit is {limit} (--max-body)")
@@ -105,7 +107,7 @@ class Proxy:
         What is not may be for `/metrics` and the like, which answer only what nothing else would.
         """
         route, _ = self._router.match(head.method, head.host, head.target)
-        if route is not self._router.default or route.function is not None:
+        if route is not self._router.default or route.fallback is not None:
             return True
         try:
             return self._header.split(head.headers)[0] is not None

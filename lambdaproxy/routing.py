@@ -21,9 +21,10 @@ from lambdaproxy.messages import NO_ROUTE, Function, Match, Mode
 class Route:
     """A route, ready to serve: what it matches, and everything that handling a request of it needs.
 
-    `path` is a template or None, which matches anything. `function` is None where the header names it; `invoker` is the
-    route's own, or None. `timeout` is in seconds, or None for the invoker's default; `error_detail` is None where it
-    depends on the listener.
+    `path` is a template or None, which matches anything. `function` is the route's own, which no header overrules;
+    `fallback` is `--function`, for requests that neither a route nor a header gives one. `invoker` is the route's own,
+    or None. `timeout` is in seconds, or None for the invoker's default; `error_detail` is None where it depends on the
+    listener.
     """
 
     path: str | None
@@ -32,6 +33,7 @@ class Route:
     settings: Settings
     codec: IEventCodec
     function: Function | None
+    fallback: Function | None
     invoker: str | None
     timeout: float | None
     error_detail: bool | None

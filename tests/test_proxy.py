@@ -97,6 +97,7 @@ class ProxyTests(SynchronousTestCase):
             "settings": settings or Settings(),
             "codec": self.codec,
             "function": function,
+            "fallback": None,
             "invoker": None,
             "timeout": None,
             "error_detail": None,
@@ -135,12 +136,13 @@ class ProxyTests(SynchronousTestCase):
         self.assertEqual((admission.function, admission.timeout), (function, 3.0))
         self.assertEqual(admission.match, Match("/add"))
 
-    def test_function_is_for_requests_without_a_header_and_wins_over_it(self):
-        # The operator's word: whoever sends a header cannot reach anything else.
-        self.proxy = self.make()
-        self.proxy._router = Router((), self.route(None, function=Function("memory", "fixed")))
-        self.assertEqual(self.proxy.admit(HEAD).function.name, "fixed")
+    def test_the_fallback_is_for_requests_without_a_header(self):
+        routes = [self.route("/add", fallback=Function("memory", "fixed"))]
+        self.proxy = self.make(routes, allow="hello")
+        self.assertEqual(self.proxy.admit(HEAD).function.name, "hello")
         self.assertEqual(self.proxy.admit(head(headers=())).function.name, "fixed")
+        other = head(headers=((b"X-Lambda-Function", b"other"),))
+        self.assertRaises(errors.NotPermitted, self.proxy.admit, other)
 
     def test_what_is_refused_by_the_head_alone(self):
         self.proxy = self.make(max_body=10)

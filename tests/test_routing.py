@@ -13,7 +13,7 @@ from lambdaproxy.routing import Route, Router
 
 
 def route(path, methods=(), host=None):
-    return Route(path, host, tuple(methods), Settings(), None, None, None, None, None)
+    return Route(path, host, tuple(methods), Settings(), None, None, None, None, None, None)
 
 
 DEFAULT = route(None)

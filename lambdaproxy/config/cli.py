@@ -100,8 +100,10 @@ def configure(given: dict[str, list[str]], flags: dict[str, bool], config: str |
             origins[name] = f"--{name}"
     settings = Settings(**values)
     routes = tuple(
-        RouteSettings(route.path, route.host, route.methods, replace(settings, **route.values), route.where)
-        for route in file.routes
+        RouteSettings(
+            each.path, each.host, each.methods, replace(settings, **each.values), frozenset(each.values), each.where
+        )
+        for each in file.routes
     )
     return Configuration(settings, routes, file.invokers, file.functions, origins)
 

@@ -12,12 +12,16 @@ from lambdaproxy.config.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class RouteSettings:
-    """A `[[route]]`: what it matches, and its settings, inherited ones included. `where` is `FILE:LINE`."""
+    """A `[[route]]`: what it matches, and its settings, inherited ones included.
+
+    `own` are the settings, by attribute, that the route sets itself. `where` is `FILE:LINE`.
+    """
 
     path: str
     host: str | None
     methods: tuple[str, ...]
     settings: Settings
+    own: frozenset[str]
     where: str
 
 
