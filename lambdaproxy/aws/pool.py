@@ -99,6 +99,7 @@ class Pool:
         self._failures = 0
         self._addresses = 1
         self._not_before = 0.0
+        self._pause: Any = None
         self._reason = "no connection became free"
         self._stopping: Deferred[None] | None = None
         self._opened = metrics.counter("lambdaproxy_aws_connections_total", "Connections opened.", ("invoker",)).cell(
@@ -231,6 +232,9 @@ class Pool:
         if self._stopping is None:
             self._stopping = Deferred()
             self._resolver.stop()
+            if self._pause is not None:
+                self._pause.cancel()
+                self._pause = None
             while self._waiters:
                 self._waiters.popleft()[1].unconnected(ConnectionFailed("stopped"))
             for connection in list(self._idle):
@@ -254,14 +258,17 @@ class Pool:
         self._gauge.set(len(self._open) - len(self._opening))
 
     def _dial(self) -> None:
-        """Open as many connections as are waited for; one at a time, slow ones aside, while the endpoint fails."""
+        """Open as many connections as are waited for; one at a time while nothing but failures come."""
         now, settings = self.now(), self._settings
         if self._stopping is not None or now < self._not_before:
             return
-        slow = sum(1 for each in self._opening if now - each.began > settings.slow) if self._addresses > 1 else 0
-        running = len(self._opening) + self._resolving - min(slow, self._addresses - 1)
-        most = 1 if self._failures else settings.dials
+        # Whoever answers slowly is not waited for: another address, or another try, may be quicker.
+        patience = settings.slow if self._addresses > 1 else 3 * settings.slow
+        slow = sum(1 for each in self._opening if now - each.began > patience)
+        running = len(self._opening) + self._resolving - slow
+        most = 1 if self._failures > 2 else settings.dials
         room = settings.connections - len(self._open) - self._resolving
+        room = min(room, 2 * settings.dials - len(self._opening))
         for _ in range(min(len(self._waiters) - running, most - running, room)):
             self._resolving += 1
             self._resolver.addresses().addCallbacks(self._connect, self._unresolved)
@@ -311,12 +318,21 @@ class Pool:
             self._limited.warn(
                 "No connection to the Lambda endpoint {url}: {reason}", url=self._endpoint.url, reason=reason
             )
-        if self._failures % self._addresses == 0:
+        if self._failures % self._addresses:
+            self._dial()
+        elif not self._opening and not self._resolving:
+            # Others that are under way will tell more; where there are none, the endpoint gets a pause.
             rounds = min(self._failures // self._addresses, 10)
             pause = min(self._settings.last_pause, self._settings.first_pause * 2 ** (rounds - 1))
-            self._not_before = self.now() + self._uniform(pause / 2, pause)
-        elif self._waiters:
-            self._dial()
+            pause = self._uniform(pause / 2, pause)
+            self._not_before = self.now() + pause
+            if self._pause is None:
+                self._pause = self._reactor.callLater(pause, self._paused)
+
+    def _paused(self) -> None:
+        self._pause = None
+        self._not_before = 0.0
+        self._dial()
 
     def _check_stopped(self) -> None:
         if self._stopping is not None and not self._alive and not self._stopping.called:

@@ -46,10 +46,10 @@ PRELUDE = b'{"statusCode":200,"headers":{"Content-Type":"text/event-stream"}}' +
 class Stub:
     """The server; `control` is what `/_control` changed."""
 
-    def __init__(self, log: str | None, verify: bool) -> None:
+    def __init__(self, log: str | None, verify: bool, close: bool = False) -> None:
         self.log = open(log, "a", buffering=1) if log else None  # noqa: SIM115
         self.control: dict[str, Any] = {}
-        self.verify = verify
+        self.verify, self.close = verify, close
         self.seen: Counter[str] = Counter()
 
     async def client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -64,6 +64,8 @@ class Stub:
                 if not await self.answer(method, target, headers, by_name, body, writer):
                     break
                 await writer.drain()
+                if self.close:
+                    break
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             pass
         finally:
@@ -212,6 +214,8 @@ class Stub:
             f"Content-Length: {len(body)}",
         ]
         lines += [f"{name}: {value}" for name, value in extra]
+        if self.close:
+            lines.append("Connection: close")
         if status == 204:
             lines = [line for line in lines if not line.startswith("Content-Length")]
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
@@ -306,7 +310,7 @@ def lambda_stub(*arguments: str) -> Iterator[Running]:
 
 
 async def main(arguments: argparse.Namespace) -> None:
-    stub = Stub(arguments.log, arguments.verify)
+    stub = Stub(arguments.log, arguments.verify, arguments.close)
     context = None
     if arguments.cert:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -345,6 +349,7 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log", help="file that gets the rid of every executed request")
     parser.add_argument("--verify", action="store_true", help="check signatures")
+    parser.add_argument("--close", action="store_true", help="end every connection after one answer")
     parser.add_argument("--cert")
     parser.add_argument("--key")
     parser.add_argument("--old-tls", action="store_true")
