@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from lambdaproxy.proxy import Admission
     from lambdaproxy.web.channel import Channel
 
+CLOSING = frozenset(("bad-request", "bad-function-header", "too-large"))
+"""Outcomes after which the connection is closed: who cannot say what is wanted is not believed about what follows."""
+
 GONE = Response(499, outcome="client_gone")
 """What is accounted for when a client left before there was an answer (nginx's number for it)."""
 
@@ -163,7 +166,7 @@ class Exchange:
             return
         self._response = response
         body, status, head = response.body, response.status, self.head
-        close = not self.keep_alive or self._site.draining
+        close = not self.keep_alive or self._site.draining or response.outcome in CLOSING
         empty = head.method == "HEAD" or status in (204, 304)
         if isinstance(body, bytes):
             framing, length = (NO_BODY if status in (204, 304) else LENGTH), len(body)

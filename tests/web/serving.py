@@ -13,7 +13,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from lambdaproxy.errors import STATUSES, EventTooLarge, LambdaProxyError, NotFound
+from lambdaproxy.errors import STATUSES, BadFunctionHeader, EventTooLarge, LambdaProxyError, NotFound
 from lambdaproxy.http1.body import ChunkedReader, CloseReader, LengthReader
 from lambdaproxy.http1.head import header, parse_response
 from lambdaproxy.interfaces import IBody
@@ -40,6 +40,8 @@ class EchoProxy:
         self.heads.append(head)
         if head.target == b"/missing":
             raise NotFound
+        if head.target == b"/unnamed":
+            raise BadFunctionHeader("Name a function")
         if head.target == b"/admit-bug":
             raise RuntimeError("secret detail")
         if head.content_length is not None and head.content_length > self.limit:

@@ -135,6 +135,13 @@ def test_many_pipelined_requests_take_turns():
     assert transport.producerState == "producing"
 
 
+def test_a_request_that_cannot_be_understood_is_the_last():
+    served = Served()
+    (answer,) = served.exchange(get(target=b"/unnamed") + NEXT)
+    assert (answer.status, answer.closes) == (400, True)
+    assert [head.target for head in served.proxy.heads] == [b"/unnamed"]
+
+
 def test_nothing_after_the_last_request():
     served = Served()
     transport = served.connect()
