@@ -194,12 +194,12 @@ class Channel(Protocol):
         if decided is None:
             if parsed.expect_continue and not rest:
                 write_now(self.transport, CONTINUE)
-        elif parsed.expect_continue or size is None or size > site.limits.unwanted or decided.status == 413:
+        elif parsed.expect_continue or decided.status == 413 or (size or 0) > site.limits.unwanted:
             # We will not read this body, so what follows on this connection cannot be understood.
             self._answer_and_linger(decided)
             return
         else:
-            exchange.body_limit = size
+            exchange.body_limit = site.limits.unwanted
         if size is not None and len(rest) >= size:
             self._kept = rest[size:]
             self.state = BUSY
@@ -214,13 +214,15 @@ class Channel(Protocol):
         reader, exchange = self._body_reader, self._exchange
         assert reader is not None and exchange is not None
         try:
-            self._body += reader.feed(data)
+            piece = reader.feed(data)
         except Malformed as error:
             if error.status != 413:
                 raise
             self.site.refusals.count("body")
             self._answer_and_linger(exchange.too_large(error.detail))
             return b""
+        if exchange.decided is None:
+            self._body += piece
         if not reader.done:
             return b""
         body, self._body, self._body_reader = bytes(self._body), bytearray(), None

@@ -21,9 +21,9 @@ class Limits:
     after a refusal, so that the client sees the answer and not a reset.
 
     `body` bounds requests for resources of twisted.web; those for functions are bounded by their route's `--max-body`.
-    A body that is not wanted (its request was refused by its head) is read to keep the connection, if it is announced
-    as no longer than `unwanted`. Chunked framing may cost as much as the largest body and `slack` more. `connections`
-    are open at once; `pipelined` requests are answered in one turn before other connections are looked at.
+    A body that is not wanted, because its request was refused by its head, is read and thrown away to keep the
+    connection, up to `unwanted` bytes. Chunked framing may cost as much as the largest body and `slack` more.
+    `connections` are open at once; `pipelined` requests are answered in one turn before other connections are looked at.
     """
 
     head: HeadLimits = field(default_factory=HeadLimits)
@@ -33,7 +33,7 @@ class Limits:
     body_rate: int = 500
     body_time_most: float = 120.0
     slack: int = 64 * 1024
-    unwanted: int = 64 * 1024
+    unwanted: int = 1024 * 1024
     idle_time: float = 75.0
     write_time: float = 30.0
     linger_time: float = 2.0

@@ -199,15 +199,25 @@ def test_a_small_body_that_nobody_wants_is_read():
     assert [(answer.status, answer.closes) for answer in answers] == [(404, False), (200, False)]
 
 
-@pytest.mark.parametrize(
-    "fields", [b"Content-Length: 70000\r\n", CHUNKED, b"Expect: 100-continue\r\nContent-Length: 5\r\n"]
-)
+@pytest.mark.parametrize("fields", [b"Content-Length: 1048577\r\n", b"Expect: 100-continue\r\nContent-Length: 5\r\n"])
 def test_other_bodies_that_nobody_wants_end_the_connection(fields):
     served = Served()
-    served.proxy.limit = 100_000
     transport = served.connect()
     transport.protocol.dataReceived(get(fields, target=b"/missing", method=b"POST"))
     (answer,) = replies(transport.value())
+    assert (answer.status, answer.closes) == (404, True)
+
+
+def test_a_body_that_nobody_wants_is_still_checked():
+    served = Served()
+    request = get(CHUNKED, target=b"/missing", method=b"POST")
+    answers = served.exchange(request + HELLO + NEXT)
+    assert [(answer.status, answer.closes) for answer in answers] == [(404, False), (200, False)]
+    (answer,) = served.exchange(request + b"5\r\nhelloXX" + NEXT)
+    assert (answer.status, answer.closes) == (400, True)
+    too_long = served.connect()
+    too_long.protocol.dataReceived(request + b"100001\r\n")
+    (answer,) = replies(too_long.value())
     assert (answer.status, answer.closes) == (404, True)
 
 
