@@ -92,8 +92,8 @@ def assemble(configuration: Configuration) -> Assembly:
     if default not in invokers:
         known = registry.unknown("invoker", default, invokers)
         raise ConfigError(f"{where.get('invoker', '--invoker')}: {known} (or add an [invoker.{default}] table)")
-    for each in invokers.values():
-        _maker(each, settings)
+    for invoker in invokers.values():
+        _maker(invoker, settings)
     if settings.invoke_api and not functions:
         raise ConfigError(f"{where['invoke-api']}: there is no embedded function to serve; add --local NAME=HANDLER")
     for each in configuration.routes:

@@ -177,8 +177,8 @@ class InvokerContract:
         """The reactor's clock."""
         from twisted.internet import reactor
 
-        now: float = reactor.seconds()  # type: ignore[attr-defined]
-        return now
+        clock: Any = reactor
+        return float(clock.seconds())
 
     def call(self, name: str, payload: bytes = b"{}", **changes: Any) -> Deferred[InvocationResult]:
         """Invoke; `timeout` in seconds."""

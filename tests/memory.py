@@ -9,7 +9,7 @@ from zope.interface import implementer
 
 from lambdaproxy.errors import STATUSES, MalformedResult
 from lambdaproxy.interfaces import IEventCodec, IInvoker
-from lambdaproxy.messages import Head, Request, Response
+from lambdaproxy.messages import Head, Invocation, InvocationResult, Request, Response
 
 HEAD = Head(
     method="POST",
@@ -73,14 +73,14 @@ class MemoryInvoker:
     """Keeps the invocations; the test fires their Deferreds."""
 
     def __init__(self) -> None:
-        self.invocations: list[object] = []
-        self.pending: list[Deferred] = []
+        self.invocations: list[Invocation] = []
+        self.pending: list[Deferred[InvocationResult]] = []
         self.cancelled = 0
         self.why: str | None = None
 
     def invoke(self, invocation):
         self.invocations.append(invocation)
-        waiting: Deferred = Deferred(self._cancel)
+        waiting: Deferred[InvocationResult] = Deferred(self._cancel)
         self.pending.append(waiting)
         return waiting
 
@@ -91,6 +91,6 @@ class MemoryInvoker:
         return self.why
 
     def stop(self):
-        done: Deferred = Deferred()
+        done: Deferred[None] = Deferred()
         done.callback(None)
         return done

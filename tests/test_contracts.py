@@ -71,12 +71,11 @@ class AwsInvokerTests(InvokerContract, TestCase):
     unknown = InvokeRejected
 
     def setUp(self) -> None:
-        from twisted.internet import reactor
-
         context = _context()
         local = _make("local", context)
         self.addCleanup(local.stop)
-        port = reactor.listenTCP(0, InvokeApi(reactor, local, None), interface="127.0.0.1")  # type: ignore[attr-defined]
+        reactor = context.reactor
+        port = reactor.listenTCP(0, InvokeApi(reactor, local, None), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         self.patch_environment()
         url = f"http://127.0.0.1:{port.getHost().port}"

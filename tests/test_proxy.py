@@ -73,8 +73,8 @@ class ProxyTests(SynchronousTestCase):
         self.metrics = Metrics()
         self.proxy = self.make()
 
-    def make(self, routes=(), allow="*", **settings):
-        settings = Settings(**settings)
+    def make(self, routes=(), allow="*", **given):
+        settings = Settings(**given)
         whole = self.route(None, settings=settings)
         header = FunctionHeader(settings.function_header, permitted_by((parse_allow(allow),)))
         labels = FunctionLabels(frozenset({"hello"}))

@@ -14,8 +14,8 @@ def test_the_built_in_makers():
     for maker in registry.codec_makers().values():
         verifyObject(IEventCodecMaker, maker)
         verifyObject(IEventCodec, registry.make_codec(spec(maker.name)))
-    for maker in registry.invoker_makers().values():
-        verifyObject(IInvokerMaker, maker)
+    for invoker_maker in registry.invoker_makers().values():
+        verifyObject(IInvokerMaker, invoker_maker)
 
 
 OPTIONS = (Option("size", int, 3, ""), Option("tag", str, (), "", multiple=True))

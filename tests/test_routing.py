@@ -1,6 +1,7 @@
 """The most specific route wins, whatever the order."""
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,8 @@ from lambdaproxy.routing import Route, Router
 
 
 def route(path, methods=(), host=None):
-    return Route(path, host, tuple(methods), Settings(), None, None, None, None, None, None)
+    codec: Any = None
+    return Route(path, host, tuple(methods), Settings(), codec, None, None, None, None, None)
 
 
 DEFAULT = route(None)
