@@ -116,3 +116,17 @@ def grows(event, context):
     while True:
         hold.append(bytearray(4 * 1024 * 1024))
         time.sleep(0.01)
+
+
+def deaf(event, context):
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    return "deaf"
+
+
+def floods(event, context):
+    line = "x" * 200
+    for _ in range(50_000):
+        print(line)
+    return "flooded"

@@ -1,5 +1,7 @@
 """The worker's states, one test for every row of its table, without processes."""
 
+# mypy: disable-error-code="comparison-overlap, method-assign"
+
 import orjson
 import pytest
 from twisted.internet.testing import StringTransport
