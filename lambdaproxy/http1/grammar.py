@@ -124,18 +124,19 @@ GUARDED = frozenset(
 )
 _FOLDED = {bytes(c for c in name if c not in b"-"): name for name in GUARDED}
 _NOT_LETTERS = bytes(c for c in range(256) if not (chr(c).isascii() and chr(c).isalnum()))
-_names: dict[bytes, bytes] = {}
+names: dict[bytes, bytes] = {}
+"""Names that were seen and found to be in order, with their lower-case form: what `field_name` would say again."""
 
 
 def field_name(name: bytes) -> bytes:
     """The lower-case form of a field name that the grammar allows; look-alikes of guarded names are refused."""
-    known = _names.get(name)
+    known = names.get(name)
     if known is not None:
         return known
     lower = name.lower()
     guarded = _FOLDED.get(lower.translate(None, _NOT_LETTERS))
     if guarded is not None and guarded != lower:
         raise Malformed(400, "field-name", "looks like " + guarded.decode())
-    if len(_names) < _KEPT and len(name) <= 64:
-        _names[name] = lower
+    if len(names) < _KEPT and len(name) <= 64:
+        names[name] = lower
     return lower

@@ -19,6 +19,7 @@ from lambdaproxy.http1.grammar import (
     header,
     host,
     length,
+    names,
     tokens,
 )
 from lambdaproxy.http1.lines import BOUNDARY, Lines
@@ -119,9 +120,10 @@ def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestH
     expect: bytes | None = None
     connection = b""
     forwarded = False
+    known, decides = names.get, _DECIDES
     for name, value in fields:
-        key = field_name(name)
-        if key not in _DECIDES:
+        key = known(name) or field_name(name)
+        if key not in decides:
             continue
         if key == b"host":
             if host_value is not None:

@@ -282,8 +282,8 @@ class Channel(Protocol):
 
     # -- answering -------------------------------------------------------------------------------------------------
 
-    def done(self, keep_alive: bool) -> None:
-        """The exchange has written its answer."""
+    def done(self, keep_alive: bool, flushed: bool = False) -> None:
+        """The exchange has written its answer; `flushed` says that the kernel has all of it."""
         self._exchange = None
         if not keep_alive:
             if self._unread or self._kept or self._paused:
@@ -292,7 +292,7 @@ class Channel(Protocol):
                 self._close()
             return
         self._enter(IDLE)
-        if buffered(self.transport) > PIECE:
+        if not flushed and buffered(self.transport) > PIECE:
             # No further request before the client has read most of this answer.
             self._enter(FLUSH)
         elif self.site.draining and not self._kept:

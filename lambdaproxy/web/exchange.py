@@ -33,44 +33,27 @@ class Exchange:
     connection ends first. The exchange calls the channel's `done` when the next request may come.
     """
 
-    __slots__ = (
-        "_coroutine",
-        "_ended",
-        "_fate",
-        "_instead",
-        "_response",
-        "_sender",
-        "_site",
-        "_waiting",
-        "admission",
-        "body_limit",
-        "channel",
-        "decided",
-        "head",
-        "keep_alive",
-        "resource",
-        "started",
-    )
-
     _log = Logger()
+
+    # Most requests need few of these, so they are made only where they are needed.
+    admission: Admission | None = None
+    resource: Any = None
+    body_limit = 0
+    #: An answer that was known at the end of the headers; the body does not matter any more.
+    decided: Response | None = None
+    _coroutine: Coroutine[Any, Any, Response] | None = None
+    _waiting: Deferred[Any] | None = None
+    _sender: Pieces | Stream | None = None
+    _response: Response | None = None
+    _instead: Response | None = None
+    _fate = ""
+    _ended = False
 
     def __init__(self, channel: Channel, head: Head, keep_alive: bool, started: float) -> None:
         #: None once the connection is lost.
         self.channel: Channel | None = channel
         self._site = channel.site
         self.head, self.keep_alive, self.started = head, keep_alive, started
-        self.admission: Admission | None = None
-        self.resource: Any = None
-        self.body_limit = 0
-        #: An answer that was known at the end of the headers; the body does not matter any more.
-        self.decided: Response | None = None
-        self._coroutine: Coroutine[Any, Any, Response] | None = None
-        self._waiting: Deferred[Any] | None = None
-        self._sender: Pieces | Stream | None = None
-        self._response: Response | None = None
-        self._instead: Response | None = None
-        self._fate = ""
-        self._ended = False
 
     def admit(self) -> None:
         """Ask whether this request is wanted: sets `body_limit`, or `decided`."""
@@ -200,7 +183,7 @@ class Exchange:
         rest = send_now(self.channel.transport, data)
         if rest is not None:
             self.channel.transport.write(rest)
-        self._sent(size)
+        self._sent(size, rest is None)
 
     def _write_large(self, lines: bytes, body: bytes) -> None:
         assert self.channel is not None
@@ -209,7 +192,7 @@ class Exchange:
         if rest is None:
             left = send_now(transport, memoryview(body))
             if left is None:
-                self._sent(len(body))
+                self._sent(len(body), True)
                 return
         else:
             transport.write(rest)
@@ -259,13 +242,13 @@ class Exchange:
         if channel is not None:
             channel.abort()
 
-    def _sent(self, size: int) -> None:
-        """All is handed to the transport."""
+    def _sent(self, size: int, flushed: bool = False) -> None:
+        """All is handed to the transport, and `flushed` to the kernel."""
         channel, response = self.channel, self._response
         assert response is not None
         self._end(response, size)
         if channel is not None:
-            channel.done(self.keep_alive)
+            channel.done(self.keep_alive, flushed)
 
     @property
     def stalled(self) -> bool:

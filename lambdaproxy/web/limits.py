@@ -23,7 +23,7 @@ class Limits:
     `body` bounds requests for resources of twisted.web; those for functions are bounded by their route's `--max-body`.
     A body that is not wanted, because its request was refused by its head, is read and thrown away to keep the
     connection, up to `unwanted` bytes. Chunked framing may cost as much as the largest body and `slack` more.
-    `connections` are open at once; `pipelined` requests are answered in one turn before other connections are looked at.
+    `connections` are open at once; `pipelined` requests of one are answered before others are looked at.
     """
 
     head: HeadLimits = field(default_factory=HeadLimits)
