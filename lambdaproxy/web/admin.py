@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from twisted.web.resource import NoResource, Resource
+from twisted.web.pages import notFound
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 METRICS, HEALTH, READY = b"metrics", b"healthz", b"readyz"
@@ -80,5 +81,5 @@ class AdminResource(Resource):
         path = target.partition(b"?")[0]
         return method in ("GET", "HEAD") and path[1:] in self.children
 
-    def getChild(self, path: bytes, request: Request) -> Resource:
-        return NoResource()
+    def getChild(self, path: bytes, request: Request) -> IResource:
+        return notFound()

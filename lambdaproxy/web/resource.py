@@ -48,7 +48,10 @@ class LambdaProxyResource(Resource):
         head = self._head(request, len(body))
         other = other_resource(self._proxy, self._admin, head)
         if other is not None:
-            return other.render(request)
+            answer = other.render(request)
+            status = Response(request.code)
+            self._proxy.account(head, None, status, len(answer or b""), self._seconds() - started)
+            return answer
         waiting = Deferred.fromCoroutine(self._answer(request, head, body, started))
         request.notifyFinish().addErrback(lambda _: waiting.cancel())
         waiting.addErrback(lambda failure: log.failure("Internal error while answering", failure))

@@ -1,0 +1,66 @@
+"""`/metrics`, `/healthz` and `/readyz`."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.test.requesthelper import DummyRequest
+
+from lambdaproxy.metrics import Metrics, exposition
+from lambdaproxy.web.admin import AdminResource
+
+
+class AdminTests(SynchronousTestCase):
+    def setUp(self):
+        self.clock, self.metrics, self.why = Clock(), Metrics(), None
+        registry = exposition(self.metrics, process=False)
+        self.root = AdminResource(registry, lambda: self.why, self.clock.seconds)
+
+    def get(self, path, root=None, **headers):
+        request = DummyRequest([path])
+        for name, value in headers.items():
+            request.requestHeaders.setRawHeaders(name, [value])
+        child = (root or self.root).getChildWithDefault(path, request)
+        return request, child.render(request)
+
+    def test_health(self):
+        self.assertEqual(self.get(b"healthz")[1], b"ok\n")
+
+    def test_ready_says_why_not(self):
+        self.assertEqual(self.get(b"readyz")[1], b"ok\n")
+        self.why = "aws: no credentials"
+        request, body = self.get(b"readyz")
+        self.assertEqual((request.responseCode, body), (503, b"aws: no credentials\n"))
+
+    def test_metrics_are_rendered_at_most_once_a_second(self):
+        cell = self.metrics.counter("a_total", "A.").cell()
+        cell.inc()
+        self.assertIn(b"a_total 1.0", self.get(b"metrics")[1])
+        cell.inc()
+        self.assertIn(b"a_total 1.0", self.get(b"metrics")[1])
+        self.clock.advance(1)
+        self.assertIn(b"a_total 2.0", self.get(b"metrics")[1])
+
+    def test_the_scraper_chooses_the_format(self):
+        request, body = self.get(b"metrics", accept="application/openmetrics-text; version=1.0.0")
+        content_type = request.responseHeaders.getRawHeaders("content-type")[0]
+        self.assertTrue(content_type.startswith("application/openmetrics-text"))
+        self.assertTrue(body.endswith(b"# EOF\n"))
+
+    def test_metrics_can_be_disabled(self):
+        root = AdminResource(None, lambda: None, self.clock.seconds)
+        self.assertEqual(self.get(b"metrics", root)[0].responseCode, 404)
+        self.assertFalse(root.serves("GET", b"/metrics"))
+        self.assertTrue(root.serves("GET", b"/healthz"))
+
+    def test_what_is_ours(self):
+        for method, target, ours in [
+            ("GET", b"/metrics", True),
+            ("HEAD", b"/metrics?x=1", True),
+            ("POST", b"/metrics", False),
+            ("GET", b"/metrics/", False),
+            ("GET", b"//metrics", False),
+            ("GET", b"/", False),
+            ("OPTIONS", b"*", False),
+        ]:
+            self.assertIs(self.root.serves(method, target), ours, target)
