@@ -6,7 +6,7 @@ EXTRAS ?= test
 PORT ?= 8011
 BIN = $(VENV)/bin
 
-.PHONY: run test lint build clean
+.PHONY: run test lint install build clean
 
 run: $(VENV)/.installed
 	@echo
@@ -22,6 +22,8 @@ lint: $(VENV)/.installed-$(EXTRAS)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+install: $(VENV)/.installed-$(EXTRAS)
 
 build: $(VENV)/.installed-$(EXTRAS)
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
