@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from lambdaproxy.config.values import is_loopback
 from lambdaproxy.errors import ConfigError
-from lambdaproxy.platform import accept_waiting
+from lambdaproxy.platform import accept_last
 
 
 class Listener(Service):
@@ -72,7 +72,7 @@ class Listener(Service):
 
 async def _closed(port: IListeningPort) -> None:
     # Who has connected already is served; closing the port would reset those that wait to be accepted.
-    accept_waiting(port)
+    accept_last(port)
     closing = port.stopListening()
     if closing is not None:
         await closing

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import socket
+import struct
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,6 +33,8 @@ try:  # what reactor.listenTCP makes may be a private subclass
 except AttributeError:
     pass
 
+
+_ATTACH_FILTER = getattr(socket, "SO_ATTACH_FILTER", 26)
 
 Data = TypeVar("Data", bytes, memoryview)
 
@@ -128,11 +132,29 @@ def half_close(transport: Any) -> None:
         transport.loseConnection()
 
 
-def accept_waiting(port: Any) -> None:
-    """Accept the connections that wait in the kernel; closing the port would reset them."""
-    if isinstance(port, tcp.Port) and port.connected:
-        port.numberAccepts = max(port.numberAccepts, 65536)
-        port.doRead()
+def accept_last(port: Any) -> None:
+    """Accept what waits in the kernel, and let nothing more in: closing a port resets the connections that wait.
+
+    On Linux a socket filter drops the first packet of every new connection; its client tries again a second later, and
+    then is refused or reaches our successor. A socket that we were given, by systemd, is left alone: it outlives us.
+    """
+    if not isinstance(port, tcp.Port) or not port.connected or not getattr(port, "_shouldShutdown", True):
+        return
+    try:
+        _drop_everything(port.socket)
+    except (OSError, AttributeError, ValueError):
+        pass
+    port.numberAccepts = 65536
+    port.doRead()
+
+
+def _drop_everything(listening: socket.socket) -> None:
+    """Attach the shortest of all filters: return 0, so much is kept of a packet (socket(7), SO_ATTACH_FILTER)."""
+    if sys.platform != "linux" or listening.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    instruction = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
+    program = struct.pack("HL", 1, ctypes.addressof(instruction))
+    listening.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
 
 
 def open_files() -> int | None:

@@ -1,6 +1,12 @@
 """Eager writes: over real sockets, because what matters is the exact type of the transport."""
 
+import select
+import socket
+import sys
+from typing import Any
+
 from twisted.internet import defer, protocol, reactor, ssl
+from twisted.internet.task import deferLater
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
@@ -81,3 +87,72 @@ class TypeTests(SynchronousTestCase):
 
         self.assertNotIn(TLSMemoryBIOProtocol, platform._PLAIN)
         self.assertTrue(ssl.supported)
+
+
+class LastConnectionTests(TestCase):
+    """What has connected is served; nothing more comes in."""
+
+    async def test_accept_last(self):
+        made = []
+
+        class Noted(protocol.Protocol):
+            def connectionMade(self):
+                made.append(self)
+                assert self.transport is not None
+                self.transport.loseConnection()
+
+        factory = protocol.ServerFactory()
+        factory.protocol = Noted
+        port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        address = ("127.0.0.1", port.getHost().port)  # type: ignore[attr-defined]
+        waiting = [socket.create_connection(address, 5) for _ in range(20)]
+        platform.accept_last(port)
+        self.assertEqual(len(made), 20, "without a turn of the reactor")
+        late = socket.socket()
+        late.setblocking(False)
+        self.assertNotEqual(late.connect_ex(address), 0)
+        if sys.platform == "linux":
+            _, writable, _ = select.select([], [late], [], 0.2)
+            self.assertEqual(writable, [], "not even reset: it may reach our successor")
+        await defer.maybeDeferred(port.stopListening)
+        self.assertEqual(len(made), 20)
+        for each in [*waiting, late]:
+            each.close()
+        await deferLater(reactor, 0.05)
+
+    def test_other_ports_are_left_alone(self):
+        platform.accept_last(object())
+
+
+class UnsentTests(TestCase):
+    async def test_what_the_kernel_holds_counts(self):
+        """A slow reader is told from one that does not read by what is still on its way."""
+        ours: list[Any] = []
+
+        class Writing(protocol.Protocol):
+            def connectionMade(self):
+                ours.append(self.transport)
+                assert self.transport is not None
+                self.transport.write(b"x" * 8_000_000)
+
+        factory = protocol.ServerFactory()
+        factory.protocol = Writing
+        port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        client = socket.create_connection(("127.0.0.1", port.getHost().port), 5)  # type: ignore[attr-defined]
+        while not ours or platform.buffered(ours[0]) == 8_000_000:
+            await deferLater(reactor, 0.01)
+        self.assertGreater(platform.unsent(ours[0]), platform.buffered(ours[0]))
+        self.assertFalse(platform.has_input(ours[0]))
+        ours[0].pauseProducing()
+        client.sendall(b"x")
+        while not platform.has_input(ours[0]):
+            await deferLater(reactor, 0.01)
+        client.close()
+        ours[0].abortConnection()
+        await deferLater(reactor, 0.05)
+
+    def test_unknown_transports_hold_nothing(self):
+        transport = StringTransport()
+        self.assertEqual((platform.buffered(transport), platform.unsent(transport)), (0, 0))
+        self.assertFalse(platform.has_input(transport))
