@@ -31,7 +31,7 @@ def imports(path):
             node.body = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lambdaproxy"):
-            parts = node.module.split(".")
+            parts = (node.module or "").split(".")
             yield from ([parts[1]] if len(parts) > 1 else [name.name for name in node.names])
         elif isinstance(node, ast.Import):
             yield from (name.name.split(".")[1] for name in node.names if name.name.startswith("lambdaproxy."))
