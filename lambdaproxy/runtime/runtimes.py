@@ -83,6 +83,8 @@ def command(settings: FunctionSettings, site: Site, address: str, log_stream: st
     Raises `CannotStart`.
     """
     family = settings.family
+    if not os.path.isdir(settings.directory):
+        raise CannotStart(f"there is no folder {settings.directory}")
     limit = "0" if settings.memory_limit is None else str(settings.memory_limit + HEADROOM)
     environment = _environment(settings, site, address, log_stream)
     debug = site.debug.get(settings.name)

@@ -117,6 +117,12 @@ class Worker:
 
     def spawn(self, launch: Launcher, command: Callable[[str], Command]) -> None:
         """Listen and start the process (row 1). Raises `OSError`, `CannotListenError` or `CannotStart`."""
+        try:
+            # A port is closed a turn of the reactor later: what cannot start must not open one.
+            command("")
+        except BaseException:
+            self.state = State.DEAD
+            raise
         self._port = self._reactor.listenTCP(0, self._factory, interface="127.0.0.1")
         assert self._port is not None
         try:

@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from twisted.trial.unittest import SkipTest, TestCase
+from twisted.trial.unittest import SkipTest
 
 from lambdaproxy.errors import EventTooLarge, InvokeTimeout, Throttled, UnknownFunction
 from lambdaproxy.runtime.functions import FunctionSettings
-from lambdaproxy.runtime.process import _Pipe
 from lambdaproxy.runtime.runtimes import Site
-from tests.runtime.support import FUNCTIONS, Local, children, descriptors, function, reactor
+from tests.runtime.real import RealProcesses, read, wait
+from tests.runtime.support import FUNCTIONS, function
 
 RIC = importlib.util.find_spec("awslambdaric") is not None
 ANY = object()
@@ -30,27 +30,6 @@ ANY = object()
 def python(name: str, handler: str, **changes: Any) -> FunctionSettings:
     """A Python function whose handler is written as on AWS."""
     return replace(FunctionSettings(name, handler, "python", FUNCTIONS), **changes)
-
-
-class RealProcesses(TestCase):
-    """Every test ends with no process and no descriptor more than it began with."""
-
-    timeout = 20
-
-    async def setUp(self) -> None:
-        self.processes, self.fds = children(), descriptors()
-        self.made: list[Local] = []
-
-    def local(self, *functions: FunctionSettings, **options: Any) -> Local:
-        self.made.append(Local(*functions, **options))
-        return self.made[-1]
-
-    async def tearDown(self) -> None:
-        for one in self.made:
-            await one.invoker.stop()
-        self.assertEqual(children(), self.processes)
-        self.assertEqual(descriptors(), self.fds)
-        self.assertEqual([one for one in reactor.getReaders() if isinstance(one, _Pipe)], [])
 
 
 @dataclass(frozen=True)
@@ -332,14 +311,9 @@ class Builtin(RealProcesses):
         self.assertIn("three", local.log)
 
     async def test_stream_of_a_function_that_does_not_stream(self) -> None:
-        from twisted.internet.testing import StringTransport
-
         local = self.local(function("f", "hello.py:echo"))
         result = await local.invoke("f", b'{"a":1}', mode="stream")
-        consumer: Any = StringTransport()
-        assert not isinstance(result.payload, bytes)
-        await result.payload.start(consumer)
-        self.assertEqual(consumer.value(), b'{"a": 1}')
+        self.assertEqual(await read(result), (b'{"a": 1}', None))
         self.assertEqual(result.content_type, b"application/json")
 
     async def test_memory_limit(self) -> None:
@@ -362,7 +336,7 @@ class Builtin(RealProcesses):
         for body in ("'one'", "'two'"):
             with open(file, "w") as out:
                 out.write(f"def handler(event, context):\n    return {body}\n")
-            await _pass(0.02)
+            await wait(0.02)
             self.assertEqual((await local.invoke("f")).payload, b'"' + body[1:-1].encode() + b'"')
 
     async def test_no_reload(self) -> None:
@@ -374,7 +348,7 @@ class Builtin(RealProcesses):
                 out.write(f"def handler(event, context):\n    return {body}\n")
             if not self.made:
                 self.local(FunctionSettings("f", "app.handler", "python", os.path.abspath(folder)))
-            await _pass(0.02)
+            await wait(0.02)
             self.assertEqual((await self.made[0].invoke("f")).payload, expected)
 
     async def test_an_init_that_takes_too_long(self) -> None:
@@ -402,9 +376,3 @@ class Builtin(RealProcesses):
         await local.invoker.stop()
         self.assertEqual(local.invoker.count_workers(), 0)
         self.assertEqual(local.invoker.ready(), "the embedded runtime is stopping")
-
-
-async def _pass(seconds: float) -> None:
-    from twisted.internet.task import deferLater
-
-    await deferLater(reactor, seconds)

@@ -28,7 +28,7 @@ OPERATOR = {
 
 
 def made(site: Site | None = None, **changes):
-    values = {"name": "f", "handler": "m.h", "runtime": "python", "directory": "/task"} | changes
+    values = {"name": "f", "handler": "m.h", "runtime": "python", "directory": "/"} | changes
     site = site or Site(environ=OPERATOR)
     return command(FunctionSettings(**values), site, "127.0.0.1:9", "2026/01/02/[$LATEST]00")
 
@@ -63,7 +63,7 @@ def test_environment_is_that_of_lambda():
         "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/f",
         "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/02/[$LATEST]00",
         "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9",
-        "LAMBDA_TASK_ROOT": "/task",
+        "LAMBDA_TASK_ROOT": "/",
         "LAMBDA_RUNTIME_DIR": environment["LAMBDA_RUNTIME_DIR"],
         "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
     }
@@ -133,7 +133,7 @@ def test_awslambdaric():
     found = made(ric="awslambdaric", layers=("/layer",))
     assert found.argv[0] == sys.executable
     assert found.argv[1].endswith("launch.py")
-    assert found.argv[2:] == ("module", "0", "/task", "awslambdaric", "m.h")
+    assert found.argv[2:] == ("module", "0", "/", "awslambdaric", "m.h")
     assert found.environment["PYTHONPATH"] == "/layer/python"
 
 
@@ -157,7 +157,7 @@ def test_node(tmp_path):
     at = found.argv.index(str(node))
     assert found.argv[at + 1 : at + 3] == ("--max-old-space-size=256", "--inspect=127.0.0.1:9229")
     assert found.argv[at + 3].endswith("bootstrap.mjs")
-    assert found.environment["NODE_PATH"] == "/task/node_modules:/l/nodejs/node_modules"
+    assert found.environment["NODE_PATH"] == "/node_modules:/l/nodejs/node_modules"
     assert found.environment["AWS_EXECUTION_ENV"] == "AWS_Lambda_nodejs20.x"
 
 
@@ -182,5 +182,10 @@ def test_missing_interpreter(runtime, key):
 
 
 def test_missing_node_client():
-    with pytest.raises(CannotStart, match="aws-lambda-ric is not installed in /task"):
+    with pytest.raises(CannotStart, match="aws-lambda-ric is not installed in /;"):
         made(runtime="nodejs", node=sys.executable, ric="aws-lambda-ric")
+
+
+def test_missing_folder():
+    with pytest.raises(CannotStart, match="there is no folder /nowhere"):
+        made(directory="/nowhere")

@@ -1,0 +1,52 @@
+"""The base of tests with real processes."""
+
+# mypy: disable-error-code="override"
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.task import deferLater
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import TestCase
+
+from lambdaproxy.messages import InvocationResult
+from lambdaproxy.runtime.functions import FunctionSettings
+from lambdaproxy.runtime.process import _Pipe
+from tests.runtime.support import Local, children, descriptors, reactor
+
+
+class RealProcesses(TestCase):
+    """Every test ends with no process and no descriptor more than it began with."""
+
+    timeout = 20
+
+    async def setUp(self) -> None:
+        self.processes, self.fds = children(), descriptors()
+        self.made: list[Local] = []
+
+    def local(self, *functions: FunctionSettings, **options: Any) -> Local:
+        self.made.append(Local(*functions, **options))
+        return self.made[-1]
+
+    async def tearDown(self) -> None:
+        for one in self.made:
+            await one.invoker.stop()
+        self.assertEqual(children(), self.processes)
+        self.assertEqual(descriptors(), self.fds)
+        self.assertEqual([one for one in reactor.getReaders() if isinstance(one, _Pipe)], [])
+
+
+async def wait(seconds: float) -> None:
+    await deferLater(reactor, seconds)
+
+
+async def read(result: InvocationResult) -> tuple[bytes, Exception | None]:
+    """A streamed result, whole, and how it ended."""
+    assert not isinstance(result.payload, bytes)
+    consumer: Any = StringTransport()
+    try:
+        await result.payload.start(consumer)
+    except Exception as error:
+        return consumer.value(), error
+    return consumer.value(), None

@@ -1,0 +1,270 @@
+"""Node functions in real processes: promises, callbacks, modules of both kinds, streams, and every way to fail."""
+
+# mypy: disable-error-code="override, arg-type"
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SkipTest
+
+from lambdaproxy.errors import FunctionError, FunctionTimeout
+from lambdaproxy.runtime.functions import FunctionSettings
+from lambdaproxy.runtime.runtimes import Site
+from tests.runtime.real import RealProcesses, read, wait
+from tests.runtime.support import Local, function, why_no
+
+MISSING = why_no("node")
+
+
+class NodeProcesses(RealProcesses):
+    async def setUp(self) -> None:
+        if MISSING:
+            raise SkipTest(MISSING)
+        await super().setUp()
+
+    def node(self, name: str, **changes: Any) -> Local:
+        return self.local(function("f", f"node.mjs:{name}", **changes))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A handler, an event, and what must come of it; `error` is (type, message)."""
+
+    handler: str
+    event: bytes = b"{}"
+    payload: bytes | None = None
+    error: tuple[str, str] | None = None
+
+
+EXIT = "Runtime.ExitError"
+
+CASES = (
+    Case("handler", payload=b'{"statusCode":200,"headers":{"content-type":"text/plain"},"body":"hello"}'),
+    Case("echo", '{"ключ":["é",1.5,null]}'.encode(), '{"ключ":["é",1.5,null]}'.encode()),
+    Case("echo", b'"' + b"x" * 6291454 + b'"', b'"' + b"x" * 6291454 + b'"'),
+    Case("calls_back", payload=b'"called back"'),
+    Case("waits", payload=b'"waited"'),
+    Case("does_not_wait", payload=b'"at once"'),
+    Case("never", payload=b"null"),
+    Case("succeeds", payload=b'{"old":true}'),
+    Case("fails", error=("Error", "old style")),
+    Case("calls_back_error", error=("RangeError", "by callback")),
+    Case("raises", error=("TypeError", "this is ünicode")),
+    Case("raises_sync", error=("RangeError", "at once")),
+    Case("raises_text", error=("string", "just text")),
+    Case("leaves", error=(EXIT, "RequestId: ID Error: Runtime exited with error: exit status 4")),
+    Case("rejects_aside", error=("Runtime.UnhandledPromiseRejection", "Error: nobody listens")),
+    Case("throws_aside", error=("Error", "thrown aside")),
+    Case("returns_undefined", payload=b"null"),
+    Case("circular", error=("Error", "Unable to stringify response body")),
+    Case("sleeps", b'{"seconds":0.01}', b'"slept"'),
+    Case("large", b'{"size":6291556}', b'"' + b"x" * 6291554 + b'"'),
+    Case(
+        "large",
+        b'{"size":6291557}',
+        error=(
+            "Function.ResponseSizeTooLarge",
+            "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+        ),
+    ),
+    Case("nowhere", error=("Runtime.HandlerNotFound", "node.nowhere is undefined or not exported")),
+    Case("spins", error=("Sandbox.Timedout", "RequestId: ID Error: Task timed out after 1.00 seconds")),
+    Case("streams", payload=b"piece 0\npiece 1\npiece 2\n"),
+    Case(
+        "streams_http",
+        payload=b'{"statusCode":201,"headers":{"x-from":"stream"},"cookies":["a=1"]}' + bytes(8) + b"body end",
+    ),
+    Case("stream_fails", error=("RangeError", "in the middle")),
+    Case("stream_fails_first", error=("RangeError", "before the first byte")),
+    Case("stream_not_ended", error=("Runtime.StreamNotEnded", "The handler did not end its response stream")),
+)
+
+
+class Matrix(NodeProcesses):
+    """Each case, buffered, twice on the same worker where it survives."""
+
+    async def check(self, case: Case) -> None:
+        local = self.node(case.handler, timeout=1.0 if case.handler == "spins" else 10.0)
+        for _ in range(2):
+            result = await local.invoke("f", case.event, request_id="ID")
+            assert isinstance(result.payload, bytes)
+            if case.error is None:
+                assert (result.function_error, result.payload) == (None, case.payload), result.payload[:200]
+            else:
+                document = orjson.loads(result.payload)
+                found = (document["errorType"], document["errorMessage"])
+                self.assertEqual((result.function_error, *found), ("Unhandled", *case.error))
+
+
+def _add(number: int, case: Case) -> None:
+    async def test(self: Matrix) -> None:
+        await self.check(case)
+
+    setattr(Matrix, f"test_{number:02}_{case.handler}", test)
+
+
+for _number, _case in enumerate(CASES):
+    _add(_number, _case)
+
+
+class Streaming(NodeProcesses):
+    """Streamed results, read as they come."""
+
+    async def test_pieces(self) -> None:
+        result = await self.node("streams").invoke("f", mode="stream")
+        self.assertEqual(result.content_type, b"text/plain")
+        self.assertEqual(await read(result), (b"piece 0\npiece 1\npiece 2\n", None))
+
+    async def test_http_prelude(self) -> None:
+        result = await self.node("streams_http").invoke("f", mode="stream")
+        self.assertEqual(result.content_type, b"application/vnd.awslambda.http-integration-response")
+        body, error = await read(result)
+        self.assertIsNone(error)
+        prelude, _, rest = body.partition(bytes(8))
+        self.assertEqual(orjson.loads(prelude)["statusCode"], 201)
+        self.assertEqual(rest, b"body end")
+
+    async def test_failures(self) -> None:
+        for handler, type in (("stream_fails", "RangeError"), ("stream_dies", EXIT)):
+            body, error = await read(await self.node(handler).invoke("f", mode="stream"))
+            self.assertEqual(body, b"some")
+            assert isinstance(error, FunctionError)
+            self.assertEqual((error.detail, orjson.loads(error.payload)["errorType"]), (type, type))
+
+    async def test_timeout_in_the_middle(self) -> None:
+        body, error = await read(await self.node("stream_sleeps", timeout=0.5).invoke("f", mode="stream"))
+        self.assertEqual(body, b"some")
+        self.assertIsInstance(error, FunctionTimeout)
+
+    async def test_failure_before_the_first_byte_is_a_plain_one(self) -> None:
+        result = await self.node("stream_fails_first").invoke("f", mode="stream")
+        self.assertEqual(result.function_error, "Unhandled")
+        self.assertEqual(orjson.loads(result.payload)["errorType"], "RangeError")
+
+    async def test_a_slow_reader_holds_the_function_back(self) -> None:
+        local = self.node("streams_much", timeout=15.0)
+        result = await local.invoke("f", b'{"size":50000000}', mode="stream")
+        assert not isinstance(result.payload, bytes)
+        consumer: Any = StringTransport()
+        done = result.payload.start(consumer)
+        consumer.producer.pauseProducing()
+        await wait(0.2)
+        taken = len(consumer.value())
+        self.assertLess(taken, 20_000_000)
+        consumer.producer.resumeProducing()
+        await done
+        self.assertGreaterEqual(len(consumer.value()), 50_000_000)
+
+    async def test_a_reader_that_goes_does_not_stop_the_function(self) -> None:
+        local = self.node("streams")
+        result = await local.invoke("f", b'{"count":5,"pause":10}', mode="stream")
+        assert not isinstance(result.payload, bytes)
+        done = result.payload.start(StringTransport())
+        done.addErrback(lambda _: None)
+        done.cancel()
+        self.assertEqual(await read(await local.invoke("f", b'{"count":1}', mode="stream")), (b"piece 0\n", None))
+        self.assertLessEqual(local.invoker.count_workers(), 2)
+
+
+class Modules(NodeProcesses):
+    """The handler is found as on AWS."""
+
+    def tree(self, files: Iterable[tuple[str, str]]) -> str:
+        folder: str = os.path.abspath(self.mktemp())
+        os.makedirs(folder)
+        for name, text in files:
+            path = os.path.join(folder, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w") as file:
+                file.write(text)
+        return folder
+
+    async def outcome(self, folder: str, handler: str, **changes: Any) -> Any:
+        local = self.local(FunctionSettings("f", handler, "nodejs", folder, **changes))
+        return orjson.loads((await local.invoke("f")).payload)
+
+    async def test_kinds(self) -> None:
+        old = "exports.handler = async () => 'old'; exports.inner = { handler: async () => 'inner' }"
+        new = "export const handler = async () => 'new'"
+        for files, handler, expected in (
+            ([("index.js", old)], "index.handler", "old"),
+            ([("index.js", old)], "index.inner.handler", "inner"),
+            ([("index.cjs", old)], "index.handler", "old"),
+            ([("index.mjs", new)], "index.handler", "new"),
+            ([("index.js", new), ("package.json", '{"type":"module"}')], "index.handler", "new"),
+            ([("src/app.js", old)], "src/app.handler", "old"),
+            (
+                [("index.mjs", "import it from 'dep'; export const handler = async () => it"),
+                 ("node_modules/dep/index.js", "module.exports = 'dependency'")],
+                "index.handler",
+                "dependency",
+            ),
+        ):  # fmt: skip
+            self.assertEqual(await self.outcome(self.tree(files), handler), expected)
+
+    async def test_layers(self) -> None:
+        layer = self.tree([("nodejs/node_modules/dep/index.js", "module.exports = 'from a layer'")])
+        folder = self.tree([("index.js", "exports.handler = async () => require('dep')")])
+        self.assertEqual(await self.outcome(folder, "index.handler", layers=(layer,)), "from a layer")
+
+    async def test_failures(self) -> None:
+        for files, handler, type, message in (
+            ([], "index.handler", "Runtime.ImportModuleError", "Cannot find module 'index'"),
+            ([("index.js", "require('nowhere')")], "index.handler", "Runtime.ImportModuleError", "'nowhere'"),
+            ([("index.mjs", "import 'nowhere'")], "index.handler", "Runtime.ImportModuleError", "'nowhere'"),
+            ([("index.js", "exports.handler = (")], "index.handler", "Runtime.UserCodeSyntaxError", "SyntaxError"),
+            ([("index.mjs", "export const handler = (")], "index.handler", "Runtime.UserCodeSyntaxError", "Syntax"),
+            ([("index.js", "exports.x = 1")], "index.x", "Runtime.HandlerNotFound", "index.x is not a function"),
+            ([("index.js", "")], "index", "Runtime.MalformedHandlerName", "Bad handler"),
+            ([("index.js", "")], "../index.handler", "Runtime.MalformedHandlerName", "is not a valid handler name"),
+            ([("index.js", "throw new RangeError('at import')")], "index.handler", "RangeError", "at import"),
+            ([("index.js", "process.exit(7)")], "index.handler", EXIT, "exit status 7"),
+        ):
+            document = await self.outcome(self.tree(files), handler)
+            self.assertEqual(document["errorType"], type)
+            self.assertIn(message, document["errorMessage"])
+
+    async def test_reload(self) -> None:
+        folder = self.tree([("index.mjs", "export const handler = async () => 1")])
+        local = self.local(FunctionSettings("f", "index.handler", "nodejs", folder), site=Site(reload=True))
+        self.assertEqual((await local.invoke("f")).payload, b"1")
+        with open(os.path.join(folder, "index.mjs"), "w") as file:
+            file.write("export const handler = async () => 2")
+        await wait(0.02)
+        self.assertEqual((await local.invoke("f")).payload, b"2")
+
+
+class Around(NodeProcesses):
+    async def test_context(self) -> None:
+        local = self.node("about", timeout=5.0, memory=256)
+        about = orjson.loads((await local.invoke("f", client_context='{"custom":{"a":1}}', request_id="ID")).payload)
+        self.assertEqual((about["id"], about["name"], about["memory"]), ("ID", "f", "256"))
+        self.assertEqual(about["client"], {"custom": {"a": 1}})
+        self.assertTrue(4000 < about["left"] <= 5000)
+        self.assertTrue(about["trace"].startswith("Root=1-"))
+        self.assertEqual(about["execution"], "AWS_Lambda_nodejs22.x")
+
+    async def test_records(self) -> None:
+        result = await self.node("prints").invoke("f", log_tail=True, request_id="ID")
+        lines = (result.log_tail or b"").decode().splitlines()
+        self.assertTrue(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z\tID\tINFO\tone", lines[1]), lines)
+        self.assertEqual(lines[2], "two")
+        self.assertTrue(lines[3].endswith("\tID\tERROR\tthree"))
+        self.assertEqual(lines[4], "four")
+
+    async def test_json_records(self) -> None:
+        result = await self.node("prints", log_format="json").invoke("f", log_tail=True, request_id="ID")
+        record = orjson.loads((result.log_tail or b"").splitlines()[1])
+        self.assertEqual((record["level"], record["message"], record["requestId"]), ("INFO", "one\ntwo", "ID"))
+
+    async def test_inspector(self) -> None:
+        local = self.local(function("f", "node.mjs:handler"), site=Site(reload=False, debug={"f": 18461}))
+        self.assertIsNone((await local.invoke("f")).function_error)
+        self.assertIn("Debugger listening on ws://127.0.0.1:18461/", local.log)
