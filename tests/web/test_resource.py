@@ -45,9 +45,8 @@ class House:
         self.admin = AdminResource(exposition(self.metrics, process=False), lambda: None, self.clock.seconds)
 
     def stock(self):
-        site = stock_site(LambdaProxyResource(self.proxy, self.clock, Forwarded(), self.admin))
-        site.startFactory()
-        return site
+        # Not started: twisted.web's factory would leave a timer behind.
+        return stock_site(LambdaProxyResource(self.proxy, self.clock, Forwarded(), self.admin))
 
     def own(self):
         return ProxySite(
