@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
@@ -12,6 +13,8 @@ from zope.interface import implementer
 from lambdaproxy.interfaces import IInvokerMaker, Option
 
 if TYPE_CHECKING:
+    from lambdaproxy.aws.credentials import BotocoreSource
+    from lambdaproxy.aws.endpoint import Endpoint
     from lambdaproxy.aws.invoker import AwsInvoker
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}\Z")
@@ -102,17 +105,48 @@ class AwsInvokerMaker:
 
         from twisted.logger import Logger
 
-        from lambdaproxy.aws.credentials import BotocoreSource, Credentials
+        from lambdaproxy.aws.credentials import Credentials
         from lambdaproxy.aws.dns import Resolver
-        from lambdaproxy.aws.endpoint import endpoint
         from lambdaproxy.aws.invoker import AwsInvoker, InvokeSettings
         from lambdaproxy.aws.limits import Limits
         from lambdaproxy.aws.pool import Pool, PoolSettings
-        from lambdaproxy.aws.region import find_region
         from lambdaproxy.aws.threads import in_thread
         from lambdaproxy.aws.tls import client_context
 
         reactor, metrics = context.reactor, context.metrics
+        place = self.place(options)
+        given, there = place.options, place.endpoint
+        Logger().info(
+            "Invoker {name}: {url}, region {region} ({why})",
+            name=name,
+            url=there.url,
+            region=there.region,
+            why=place.why,
+        )
+        run = partial(in_thread, reactor)
+        limits = Limits(
+            given["max-in-flight"], given["max-in-flight-per-function"], given["queue"], given["queue-wait"]
+        )
+        pool = Pool(
+            reactor,
+            there,
+            Resolver(reactor, there.proxy.host if there.proxy else there.host, run),
+            client_context(place.ca_bundle) if there.tls else None,
+            metrics,
+            name,
+            PoolSettings(connections=given["max-in-flight"]),
+        )
+        credentials = Credentials(reactor, place.source(), run, metrics, name)
+        settings = InvokeSettings(given["retry"], given["on-disconnect"] == "abort", limits)
+        invoker = AwsInvoker(reactor, there, credentials, pool, metrics, name, settings)
+        credentials.start()
+        return invoker
+
+    def place(self, options: Mapping[str, Any]) -> Place:
+        """Where these options lead to, and as whom; `ConfigError` where they lead nowhere."""
+        from lambdaproxy.aws.endpoint import endpoint
+        from lambdaproxy.aws.region import find_region
+
         environment = os.environ
         given = {option.name: options.get(option.name, option.default) for option in self.options}
         region, why = find_region(given["region"], given["profile"], environment)
@@ -123,29 +157,25 @@ class AwsInvokerMaker:
             dual_stack=_flag(given["dual-stack"], environment, "AWS_USE_DUALSTACK_ENDPOINT"),
             environment=environment,
         )
-        Logger().info(
-            "Invoker {name}: {url}, region {region} ({why})", name=name, url=there.url, region=region, why=why
-        )
         bundle = given["ca-bundle"] or environment.get("AWS_CA_BUNDLE") or None
-        run = partial(in_thread, reactor)
-        limits = Limits(
-            given["max-in-flight"], given["max-in-flight-per-function"], given["queue"], given["queue-wait"]
-        )
-        pool = Pool(
-            reactor,
-            there,
-            Resolver(reactor, there.proxy.host if there.proxy else there.host, run),
-            client_context(bundle) if there.tls else None,
-            metrics,
-            name,
-            PoolSettings(connections=given["max-in-flight"]),
-        )
-        source = BotocoreSource(region, given["profile"], given["role"], given["external-id"])
-        credentials = Credentials(reactor, source, run, metrics, name)
-        settings = InvokeSettings(given["retry"], given["on-disconnect"] == "abort", limits)
-        invoker = AwsInvoker(reactor, there, credentials, pool, metrics, name, settings)
-        credentials.start()
-        return invoker
+        return Place(given, there, why, bundle)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An endpoint, why its region was chosen, the trust that is configured for it, and all options."""
+
+    options: Mapping[str, Any]
+    endpoint: Endpoint
+    why: str
+    ca_bundle: str | None
+
+    def source(self) -> BotocoreSource:
+        """Where the credentials come from."""
+        from lambdaproxy.aws.credentials import BotocoreSource
+
+        given = self.options
+        return BotocoreSource(self.endpoint.region, given["profile"], given["role"], given["external-id"])
 
 
 def _flag(given: bool | None, environment: Mapping[str, str], variable: str) -> bool:

@@ -86,6 +86,12 @@ class Stub:
             return True
         path = target.partition("?")[0].split("/")
         function = unquote(path[3]).rpartition("function:")[2].partition(":")[0]
+        if method == "GET":
+            self.configuration(function, writer)
+            return True
+        if function == "denied":
+            self.refuse(writer, 403, "AccessDeniedException", "not authorized to perform: lambda:InvokeFunction", "")
+            return True
         kind = by_name.get(b"x-amz-invocation-type", b"RequestResponse")
         if kind == b"DryRun":
             self.plain(writer, 204, b"")
@@ -137,6 +143,16 @@ class Stub:
         except (ValueError, AttributeError):
             rid = "-"
         self.log.write(f"{rid}\n")
+
+    def configuration(self, name: str, writer: Any) -> None:
+        if name == "gone":
+            self.refuse(writer, 404, "ResourceNotFoundException", "Function not found", "")
+        elif name == "hidden":
+            self.refuse(writer, 403, "AccessDeniedException", "lambda:GetFunctionConfiguration", "")
+        else:
+            state = "Failed" if name == "broken" else "Active"
+            about = {"Timeout": 900 if name == "slow" else 3, "Runtime": "python3.12", "State": state}
+            self.plain(writer, 200, json.dumps(about).encode())
 
     async def function(self, name: str, body: bytes, writer: Any) -> bool:
         kind, _, argument = name.partition("-")

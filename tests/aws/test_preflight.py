@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from lambdaproxy.aws.maker import AwsInvokerMaker
+from lambdaproxy.aws.preflight import Finding, examine
+from lambdaproxy.messages import Function
+from tests.aws.lambda_stub import certificate, lambda_stub
+
+ARN = "arn:aws:lambda:{}:123456789012:function:{}"
+CASES = [
+    ("hello", True, "good: python3.12, 3 s"),
+    (ARN.format("eu-west-1", "hello"), True, "good: python3.12, 3 s"),
+    ("gone", False, "missing: no such function or qualifier in region eu-west-1 of this account"),
+    ("denied", False, "denied: lambda:InvokeFunction is missing"),
+    ("hidden", True, "may be invoked; its configuration could not be read (403 AccessDeniedException)"),
+    ("slow", False, "it may take 900 s, but we wait 30 s only (--timeout)"),
+    ("broken", False, "its state is Failed"),
+    (ARN.format("eu-west-2", "hello"), False, "the ARN is of region eu-west-2, but the invoker's region is eu-west-1"),
+]
+
+
+class Preflight(TestCase):
+    @pytest.fixture(autouse=True)
+    def _keys(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_CA_BUNDLE", "HTTPS_PROXY", "https_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        self.monkeypatch, self.tmp_path = monkeypatch, tmp_path
+        yield
+
+    def _examine(self, url: str, names: list[str], **more: Any) -> Deferred[list[Finding]]:
+        place = AwsInvokerMaker().place({"region": "eu-west-1", "endpoint-url": url, **more})
+        return examine(reactor, place, [(Function("aws", name, "prod"), 30.0) for name in names])
+
+    async def test_findings(self) -> None:
+        with lambda_stub("--verify") as stub:
+            findings = await self._examine(stub.url, [name for name, _, _ in CASES])
+            self.assertNotIn("executed", stub.seen())
+        for finding, (name, good, text) in zip(findings, CASES, strict=True):
+            self.assertEqual((finding.good, finding.text[: len(text)]), (good, text), name)
+        self.assertEqual(str(findings[0]), "hello:prod on aws: good: python3.12, 3 s")
+
+    async def test_tls_is_verified(self) -> None:
+        cert, key = certificate(self.tmp_path)
+        with lambda_stub("--verify", "--cert", str(cert), "--key", str(key)) as stub:
+            (good,) = await self._examine(stub.url, ["hello"], **{"ca-bundle": str(cert)})
+            self.assertTrue(good.good, good)
+            (bad,) = await self._examine(stub.url, ["hello"])
+            self.assertFalse(bad.good)
+            self.assertIn("does not answer", bad.text)
+
+    async def test_credentials_that_are_not_accepted(self) -> None:
+        self.monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
+        with lambda_stub("--verify") as stub:
+            (finding,) = await self._examine(stub.url, ["hello"])
+        self.assertFalse(finding.good)
+        self.assertIn("the credentials are not accepted (InvalidSignatureException", finding.text)
+
+    async def test_no_endpoint_and_no_credentials(self) -> None:
+        (finding,) = await self._examine("http://127.0.0.1:1", ["hello"])
+        self.assertFalse(finding.good)
+        self.assertIn("http://127.0.0.1:1 does not answer", finding.text)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            self.monkeypatch.delenv(name)
+        self.monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        self.monkeypatch.setenv("HOME", str(self.tmp_path))
+        (finding,) = await self._examine("http://127.0.0.1:1", ["hello"])
+        self.assertIn("no AWS credentials", finding.text)
