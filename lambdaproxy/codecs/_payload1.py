@@ -44,25 +44,10 @@ def header_maps(request: Request, shown: Shown, xff: str) -> tuple[dict[str, str
 
     Spellings of one name that differ in case are one entry, under the first of them. Several Cookie fields become one.
     """
-    last: dict[str, str] = {}
-    many: dict[str, list[str]] = {}
-    names = shown.names
-    for sent, value in request.headers:
-        name = names[sent]
-        if name is None:
-            continue
-        try:
-            text = value.decode()
-        except UnicodeDecodeError:
-            text = value.decode("latin-1")
-        last[name] = text
-        if name in many:
-            many[name].append(text)
-        else:
-            many[name] = [text]
-    for other, name in shown.variants(tuple(last)).items():
-        many[name] += many.pop(other)
-        last[name] = last.pop(other)
+    last, many = _collect(request, shown, {})
+    variants = shown.variants(tuple(last))
+    if variants:
+        last, many = _collect(request, shown, variants)
     if len(last) < len(request.headers):
         for name, values in many.items():
             if len(values) > 1 and name.lower() == "cookie":
@@ -81,6 +66,30 @@ def header_maps(request: Request, shown: Shown, xff: str) -> tuple[dict[str, str
     for name in _OWN:
         if name in last:
             many[name] = [last[name]]
+    return last, many
+
+
+def _collect(
+    request: Request, shown: Shown, variants: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, list[str]]]:
+    last: dict[str, str] = {}
+    many: dict[str, list[str]] = {}
+    names = shown.names
+    for sent, value in request.headers:
+        name = names[sent]
+        if name is None:
+            continue
+        if variants:
+            name = variants.get(name, name)
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            text = value.decode("latin-1")
+        last[name] = text
+        if name in many:
+            many[name].append(text)
+        else:
+            many[name] = [text]
     return last, many
 
 

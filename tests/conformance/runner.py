@@ -56,11 +56,13 @@ def run(case: Mapping[str, Any], make_codec: MakeCodec) -> None:
     request = request_of(case.get("request", {}))
     match = match_of(case.get("route"))
     differences: list[str] = []
-    if "event" in case:
+    if "event" in case or "event_includes" in case:
         event = json.loads(codec.encode_request(request, match))
         for change in case.get("normalise", ()):
             event = NORMALISERS[change](event)
-        differences += compare(case["event"], event, "event")
+        if "event" in case:
+            differences += compare(case["event"], event, "event")
+        differences += compare_part(case.get("event_includes", {}), event, "event")
     if "response" in case:
         response = respond(codec, case, request, match)
         differences += compare_response(case["response"], response)
@@ -164,6 +166,23 @@ def compare(expected: Any, actual: Any, where: str) -> list[str]:
     if type(expected) is type(actual) and expected == actual:
         return []
     return [f"{where}: expected {expected!r}, is {actual!r}"]
+
+
+def compare_part(expected: Any, actual: Any, where: str) -> list[str]:
+    """Like `compare`, but objects may have more members; `<absent>` says that there must be none of that name."""
+    if not isinstance(expected, dict) or not isinstance(actual, dict) or not expected:
+        return compare(expected, actual, where) if expected != {} or not isinstance(actual, dict) else []
+    found = []
+    for key, value in expected.items():
+        if value == "<absent>":
+            found += [f"{where}.{key} should be absent, is {actual[key]!r}"] if key in actual else []
+        elif key not in actual:
+            found.append(f"{where}.{key} is missing")
+        elif value == "<empty>":
+            found += compare({}, actual[key], f"{where}.{key}")
+        else:
+            found += compare_part(value, actual[key], f"{where}.{key}")
+    return found
 
 
 def compare_response(expected: Mapping[str, Any], actual: Response) -> list[str]:
