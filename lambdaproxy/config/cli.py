@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from twisted.python import usage
 
 from lambdaproxy import __version__, registry
-from lambdaproxy.config import toml
+from lambdaproxy.config import help, toml
+from lambdaproxy.config.help import described
 from lambdaproxy.config.model import Configuration, RouteSettings
 from lambdaproxy.config.settings import SETTINGS, Setting, Settings, attribute
 from lambdaproxy.errors import ConfigError
@@ -17,19 +18,11 @@ from lambdaproxy.errors import ConfigError
 _O = TypeVar("_O", bound=type[usage.Options])
 
 
-def _help(setting: Setting) -> str:
-    default = setting.shown_default
-    if not default and not setting.flag and setting.default is not None and not setting.multiple:
-        default = f"{setting.default:g} {setting.unit}" if isinstance(setting.default, float) else str(setting.default)
-    repeat = " May be repeated." if setting.multiple else ""
-    return f"{setting.help}{repeat}" + (f" [default: {default}]" if default else "")
-
-
 def _collector(setting: Setting) -> Any:
     def option(self: Any, value: str) -> None:
         self.given.setdefault(setting.name, []).append(value)
 
-    option.__doc__ = _help(setting)
+    option.__doc__ = described(setting)
     return option
 
 
@@ -46,16 +39,13 @@ class Options(usage.Options):
     """Keeps what was typed, by public name, and gives a `Configuration` at the end."""
 
     optFlags = [
-        *([setting.name, None, _help(setting)] for setting in SETTINGS.values() if setting.flag),
+        *([setting.name, None, described(setting)] for setting in SETTINGS.values() if setting.flag),
         ["check", None, "Check the configuration, print the routes and end."],
+        ["aws", None, "With --check: ask AWS about the configured functions too."],
     ]
     optParameters = [["config", None, None, "Read settings, routes, invokers and functions from this TOML file."]]
 
-    synopsis = "Usage: twistd [twistd options] lambdaproxy [options]"
-    longdesc = (
-        "The front door to AWS Lambda: takes HTTP requests, invokes functions with the events that an ALB, "
-        "API Gateway or a Function URL would have sent, and answers as they would have."
-    )
+    synopsis = "[options]"
 
     def __init__(self) -> None:
         self.given: dict[str, list[str]] = {}
@@ -70,6 +60,14 @@ class Options(usage.Options):
     def parseArgs(self, *arguments: str) -> None:
         if arguments:
             raise usage.UsageError(f"{arguments[0]!r} is no option; options begin with --")
+
+    def getUsage(self, width: int | None = None) -> str:
+        return help.usage(width)
+
+    def opt_help_formats(self) -> None:
+        """List the formats and their options, and end."""
+        print(help.formats())
+        raise SystemExit(0)
 
     def opt_version(self) -> None:
         """Print the version and end."""

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 
 from lambdaproxy import registry
-from lambdaproxy.config.settings import ROUTE, SETTINGS, Setting
+from lambdaproxy.config.help import default_text, sections, value_text
+from lambdaproxy.config.settings import ROUTE
 from lambdaproxy.interfaces import Option
 
 _INTRODUCTION = """\
@@ -64,14 +64,14 @@ def _lines() -> Iterator[str]:
     yield _INTRODUCTION
     yield "## Settings\n"
     yield "Those marked with *route* may stand in a `[[route]]` too.\n"
-    for section, settings in groupby(sorted(SETTINGS.values(), key=_section), key=lambda each: each.section):
+    for section, settings in sections():
         yield f"### {section}\n"
         yield "| setting | meaning | default |"
         yield "|---|---|---|"
         for setting in settings:
             value = "" if setting.flag else f" {_cell(setting.metavar)}"
             marks = (" *route*" if ROUTE in setting.where else "") + (" *may be repeated*" if setting.multiple else "")
-            yield f"| `{setting.name}{value}`{marks} | {_cell(setting.help)} | {_cell(_default(setting))} |"
+            yield f"| `{setting.name}{value}`{marks} | {_cell(setting.help)} | {_cell(default_text(setting))} |"
         yield ""
     yield "## Formats\n"
     for codec in registry.codec_makers().values():
@@ -90,31 +90,10 @@ def _options(options: Iterable[Option]) -> Iterator[str]:
     yield "| option | meaning | default |"
     yield "|---|---|---|"
     for option in options:
-        default = "" if option.default in (None, (), {}) else _text(option.default)
+        default = "" if option.default in (None, (), {}) else value_text(option.default)
         repeated = " *may be repeated*" if option.multiple else ""
         yield f"| `{option.name}`{repeated} | {_cell(option.help)} | {_cell(default)} |"
     yield ""
-
-
-def _section(setting: Setting) -> int:
-    order = list(dict.fromkeys(each.section for each in SETTINGS.values()))
-    return order.index(setting.section)
-
-
-def _default(setting: Setting) -> str:
-    if setting.shown_default:
-        return setting.shown_default
-    if setting.flag:
-        return "no"
-    if setting.default is None or setting.default == ():
-        return ""
-    return f"{_text(setting.default)} {setting.unit}".strip()
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _cell(text: str) -> str:

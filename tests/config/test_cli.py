@@ -64,6 +64,7 @@ def test_the_command_line_wins_over_the_file_and_a_route_over_both(tmp_path):
 
 def test_the_help_speaks_of_every_setting():
     text = Options().getUsage(width=100)
+    assert max(map(len, text.splitlines())) <= 100
     for name, setting in SETTINGS.items():
         assert f"--{name}" in text
         assert setting.help.split()[0] in text
@@ -77,6 +78,12 @@ def test_every_setting_is_whole(name):
     assert setting.where <= EVERYWHERE
     assert setting.flag or setting.metavar
     assert not (isinstance(setting.default, float) and not setting.unit)
+
+
+def test_the_formats_and_their_options_are_listed(capsys):
+    with pytest.raises(SystemExit):
+        parse("--help-formats")
+    assert "multi_value" in capsys.readouterr().out
 
 
 def test_version(capsys):
