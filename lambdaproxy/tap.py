@@ -26,8 +26,12 @@ class Options(cli.Options):
             raise usage.UsageError(str(error)) from None
         if self["check"]:
             print("The configuration is good. Routes:")
-            print("\n".join(f"  {line}" for line in self.assembly.describe()))
+            print("\n".join(f"  {line}" for line in self.assembly.describe()), flush=True)
+            if self["aws"]:
+                _check_on_aws(self.assembly)
             raise SystemExit(0)
+        if self["aws"]:
+            raise usage.UsageError("--aws goes with --check")
 
     def access_log(self) -> str | None:
         """Where access lines go: what `--access-log` says, else where twistd logs; None for nowhere."""
@@ -48,6 +52,23 @@ def makeService(options: Options) -> IService:
 
     sys.excepthook = _say_in_one_sentence
     return ProxyService(reactor, options.assembly, options.access_log())
+
+
+def _check_on_aws(assembly: Assembly) -> None:
+    """Print a finding for every function, and end: with 1 if one of them cannot be expected to answer."""
+    from twisted.internet.defer import Deferred
+    from twisted.internet.task import react
+
+    from lambdaproxy.checking import examine_all
+
+    async def check(reactor: Any) -> None:
+        findings = await examine_all(reactor, assembly)
+        print("On AWS:" if findings else "No function on AWS is configured.")
+        for finding in findings:
+            print(f"  {'good' if finding.good else 'BAD '} {finding}", flush=True)
+        raise SystemExit(0 if all(finding.good for finding in findings) else 1)
+
+    react(lambda reactor: Deferred.fromCoroutine(check(reactor)))
 
 
 def _say_in_one_sentence(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

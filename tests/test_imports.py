@@ -17,7 +17,7 @@ LAYERS = [
     {"routing", "aws", "runtime", "streaming"},
     {"accounts", "assembly", "proxy"},
     {"web", "listening"},
-    {"service"},
+    {"service", "checking"},
     {"tap"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

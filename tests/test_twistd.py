@@ -267,3 +267,21 @@ def test_two_processes_one_invokes_the_functions_of_the_other(tmp_path):
         with Server(*arguments, env={"AWS_ACCESS_KEY_ID": "AKIDWRONG", "AWS_SECRET_ACCESS_KEY": "x"}) as front:
             assert front.request("GET", "/", headers={"X-Lambda-Function": "echo"})[0] in (502, 503)
         assert secret[1] not in behind.process.output + front.process.output
+
+
+def test_check_asks_aws_about_the_configured_functions(tmp_path):
+    keys, file = tmp_path / "keys", tmp_path / "p.toml"
+    file.write_text('[[route]]\npath = "/x"\nfunction = "missing"\n')
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        api = free.getsockname()[1]
+    with Server("--local", f"echo={ECHO}:handler", "--invoke-api", str(api), "--invoke-api-keys", str(keys)):
+        arguments = ("--endpoint-url", f"http://127.0.0.1:{api}", "--check", "--aws", "--function", "echo")
+        env = {"AWS_SHARED_CREDENTIALS_FILE": str(keys)}
+        for more, code in (((), 0), (("--config", str(file)), 1)):
+            process = twistd(*arguments, *more, env=env)
+            try:
+                assert process.wait() == code, process.output
+                assert "good echo on aws: good" in process.output
+                assert ("BAD  missing on aws: missing: no such function" in process.output) is bool(code)
+            finally:
+                process.kill()
