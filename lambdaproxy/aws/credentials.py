@@ -277,8 +277,12 @@ class Credentials:
                 name=self._name,
                 problem=self._problem,
             )
-        expired = self.keys is None or self._rejected is not None or self._time() >= (self._expires or float("inf"))
-        self._again(min(FIRST_PAUSE * 2**self._failures, LAST_PAUSE_EXPIRED if expired else LAST_PAUSE))
+        left = (self._expires or float("inf")) - self._time()
+        if self.keys is None or self._rejected is not None or left <= 0:
+            most = LAST_PAUSE_EXPIRED
+        else:
+            most = min(LAST_PAUSE, left + FIRST_PAUSE)
+        self._again(min(FIRST_PAUSE * 2**self._failures, most))
         self._failures = min(self._failures + 1, 6)
         self._settle(self._unavailable())
 

@@ -96,7 +96,7 @@ class Limiter:
         gate.in_flight -= 1
         self.in_flight -= 1
         if self.queued:
-            self._admit(gate)
+            self._admit()
 
     def forget(self, gate: Gate, waiter: Waiter) -> None:
         """The waiter does not wait any longer."""
@@ -120,10 +120,10 @@ class Limiter:
                         label="queue_timeout",
                     )
                 )
-        self._admit(None)
+        self._admit()
 
-    def _admit(self, first: Gate | None) -> None:
-        for gate in [first, *self._waiting] if first is not None else list(self._waiting):
+    def _admit(self) -> None:
+        for gate in list(self._waiting):
             while gate.waiting and gate.in_flight < int(gate.limit) and self.in_flight < self._limits.in_flight:
                 waiter = self._next(gate)
                 gate.in_flight += 1

@@ -1,0 +1,248 @@
+"""The rules by themselves: when to repeat, how many at once, when not to call at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from lambdaproxy.aws.breaker import Breaker
+from lambdaproxy.aws.limits import Limiter, Limits
+from lambdaproxy.aws.retry import CAPACITY, Again, Budget, after_error, after_loss
+from lambdaproxy.errors import Unavailable
+
+# -- retry -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["safe", "idempotent", "never"])
+@pytest.mark.parametrize("repeatable", [False, True])
+@pytest.mark.parametrize("handed", [False, True])
+@pytest.mark.parametrize("answer", [0, 1])
+@pytest.mark.parametrize("repeats", [0, 1])
+def test_what_may_have_run_is_repeated_only_where_it_may_run_twice(
+    policy: Any, repeatable: bool, handed: bool, answer: int, repeats: int
+) -> None:
+    again = after_loss(policy, repeatable, handed=handed, response_bytes=answer, repeats=repeats)
+    if policy == "never":
+        assert again is None
+    elif not handed:
+        assert again is not None and again.reason == "unsent"
+    else:
+        allowed = policy == "idempotent" and repeatable and not answer and not repeats
+        assert (again is not None) == allowed
+
+
+ERRORS = [
+    (429, "TooManyRequestsException", "throttle", "throttle"),
+    (400, "ThrottlingException", "throttle", "throttle"),
+    (502, "EC2ThrottledException", "not_started", "not_started"),
+    (502, "SubnetIPAddressLimitReachedException", "not_started", "not_started"),
+    (409, "ResourceConflictException", "not_started", "not_started"),
+    (409, "SnapStartNotReadyException", "not_started", "not_started"),
+    (500, "ServiceException", None, "server_error"),
+    (503, "ServiceUnavailable", None, "server_error"),
+    (504, "", None, "server_error"),
+    (502, "InvalidRuntimeException", None, None),
+    (400, "InvalidParameterValueException", None, None),
+    (403, "AccessDeniedException", None, None),
+    (404, "ResourceNotFoundException", None, None),
+    (413, "RequestTooLargeException", None, None),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "safe", "idempotent"), ERRORS)
+def test_errors_of_the_api(status: int, code: str, safe: str | None, idempotent: str | None) -> None:
+    def reason(again: Again | None) -> str | None:
+        return again.reason if again else None
+
+    assert reason(after_error("safe", True, status, code)) == safe
+    assert reason(after_error("idempotent", False, status, code)) == safe
+    assert reason(after_error("idempotent", True, status, code)) == idempotent
+    assert after_error("never", True, status, code) is None
+
+
+THROTTLE, LOST = Again("throttle", 5, 1.0), Again("lost", 14, 0.05)
+
+
+def test_the_budget_pays_for_repeats() -> None:
+    budget = Budget(lambda: 1.0)
+    assert budget.pause(LOST, 1, 0, 100) == 0.05
+    assert budget.pause(LOST, 2, 0, 100) == 0.1
+    assert budget.pause(THROTTLE, 1, 0, 100) == 1.0
+    assert budget.tokens == CAPACITY - 14 - 14 - 5
+    budget.succeeded(14)
+    budget.succeeded()
+    assert budget.tokens == CAPACITY - 14 - 5 + 1
+    while (pause := budget.pause(THROTTLE, 1, 0, 100)) is not None:
+        assert pause == 1.0
+    assert 0 <= budget.tokens < 5
+    for _ in range(1000):
+        budget.succeeded()
+    assert budget.tokens == CAPACITY
+
+
+def test_the_budget_knows_the_bounds() -> None:
+    budget = Budget(lambda: 0.5)
+    assert budget.pause(THROTTLE, 3, 0, 100) is None, "three attempts"
+    assert budget.pause(THROTTLE, 1, 0, 0.4) is None, "the deadline"
+    assert budget.pause(THROTTLE, 1, 2.8, 100) is None, "three seconds of pauses"
+    assert budget.pause(THROTTLE, 1, 0, 100, least=2.0) == 2.0
+    assert budget.pause(THROTTLE, 1, 0, 100, least=4.0) is None
+    assert budget.tokens == CAPACITY - 5
+
+
+# -- limits ------------------------------------------------------------------------------------------------------------
+
+
+class Waiter:
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def admitted(self) -> None:
+        self.events.append("admitted")
+
+    def refused(self, error: Unavailable) -> None:
+        self.events.append(error.label)
+
+
+def test_places_are_handed_on_in_order() -> None:
+    clock = Clock()
+    limiter = Limiter(Limits(in_flight=2, per_function=2, queue=10, wait=1), clock.seconds)
+    gate = limiter.gate()
+    waiters = [Waiter() for _ in range(5)]
+    assert [limiter.enter(gate, waiter) for waiter in waiters] == [True, True, False, False, False]
+    limiter.forget(gate, waiters[3])
+    limiter.leave(gate)
+    limiter.leave(gate)
+    assert [waiter.events for waiter in waiters] == [[], [], ["admitted"], [], ["admitted"]]
+    assert (limiter.in_flight, limiter.queued) == (2, 0)
+
+
+def test_functions_that_wait_for_the_same_places_take_turns() -> None:
+    clock = Clock()
+    limiter = Limiter(Limits(in_flight=1, per_function=1, queue=10, wait=1), clock.seconds)
+    busy, one, two = limiter.gate(), limiter.gate(), limiter.gate()
+    assert limiter.enter(busy, Waiter())
+    order: list[str] = []
+
+    class Named(Waiter):
+        def __init__(self, name: str, gate: Any) -> None:
+            super().__init__()
+            self.name, self.gate = name, gate
+
+        def admitted(self) -> None:
+            order.append(self.name)
+
+    for name, gate in (("one", one), ("one", one), ("two", two), ("two", two)):
+        assert not limiter.enter(gate, Named(name, gate))
+    limiter.leave(busy)
+    for _ in range(3):
+        limiter.leave(one if order[-1] == "one" else two)
+    assert sorted(order) == ["one", "one", "two", "two"]
+    assert order != ["one", "one", "two", "two"]
+
+
+def test_waiting_ends() -> None:
+    clock = Clock()
+    limiter = Limiter(Limits(in_flight=1, queue=1, wait=1), clock.seconds)
+    gate, waiter = limiter.gate(), Waiter()
+    limiter.enter(gate, Waiter())
+    assert not limiter.enter(gate, waiter)
+    with pytest.raises(Unavailable):
+        limiter.enter(gate, Waiter())
+    clock.advance(0.9)
+    limiter.sweep()
+    assert waiter.events == []
+    clock.advance(0.1)
+    limiter.sweep()
+    assert waiter.events == ["queue_timeout"]
+    assert limiter.queued == 0
+
+
+def test_throttles_halve_the_limit_and_successes_raise_it() -> None:
+    clock = Clock()
+    limiter = Limiter(Limits(in_flight=100, per_function=100), clock.seconds)
+    gate = limiter.gate()
+    for _ in range(40):
+        limiter.enter(gate, Waiter())
+    gate.throttled(clock.seconds())
+    assert gate.limit == 20
+    gate.throttled(clock.seconds())
+    assert gate.limit == 20, "one burst of throttles counts once"
+    clock.advance(1)
+    gate.throttled(clock.seconds())
+    assert gate.limit == 10
+    for _ in range(10):
+        clock.advance(1)
+        gate.throttled(clock.seconds())
+    assert gate.limit == 1
+    for _ in range(10_000):
+        gate.succeeded()
+    assert gate.limit == 100
+
+
+def test_a_raised_limit_lets_whoever_waits_in() -> None:
+    clock = Clock()
+    limiter = Limiter(Limits(in_flight=4, per_function=4, queue=4, wait=9), clock.seconds)
+    gate, waiter = limiter.gate(), Waiter()
+    limiter.enter(gate, Waiter())
+    gate.throttled(clock.seconds())
+    assert not limiter.enter(gate, waiter)
+    gate.succeeded()
+    limiter.sweep()
+    assert waiter.events == ["admitted"]
+
+
+# -- breaker -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_breaker_needs_twenty_calls_and_half_of_them() -> None:
+    clock = Clock()
+    breaker = Breaker(clock.seconds)
+    for _ in range(19):
+        breaker.failed()
+    assert not breaker.is_open
+    breaker.failed()
+    assert breaker.is_open
+    breaker = Breaker(clock.seconds)
+    for _ in range(100):
+        breaker.succeeded()
+    for _ in range(99):
+        breaker.failed()
+    assert not breaker.is_open
+    breaker.failed()
+    assert breaker.is_open
+
+
+def test_the_breaker_forgets_after_ten_seconds() -> None:
+    clock = Clock()
+    breaker = Breaker(clock.seconds)
+    for _ in range(19):
+        breaker.failed()
+    clock.advance(10)
+    breaker.failed()
+    assert not breaker.is_open
+    clock.advance(100)
+    for _ in range(18):
+        breaker.failed()
+    assert not breaker.is_open
+
+
+def test_an_open_breaker_lets_one_probe_a_second_through() -> None:
+    clock = Clock()
+    breaker = Breaker(clock.seconds)
+    for _ in range(20):
+        breaker.failed()
+    allowed = 0
+    for _ in range(100):
+        clock.advance(0.1)
+        if breaker.allow():
+            allowed += 1
+            breaker.failed()
+    assert allowed in (9, 10)
+    clock.advance(1)
+    assert breaker.allow()
+    assert not breaker.allow()
+    breaker.succeeded()
+    assert breaker.allow() and not breaker.is_open
