@@ -175,7 +175,7 @@ class Settings:
     max_body_framing: int = setting(
         values.size,
         64 * 1024,
-        "What a chunked body may cost on the wire besides twice the largest body; more is answered 413.",
+        "Bytes of chunk framing that a body may have besides as many as its own; more is answered 413.",
         section="Limits",
         unit="bytes",
         metavar="BYTES",
@@ -186,6 +186,14 @@ class Settings:
         "Requests of one connection that are answered before other connections get their turn.",
         section="Limits",
         metavar="N",
+    )
+    max_unwritten: int = setting(
+        values.size,
+        256 * 1024 * 1024,
+        "Bytes of large answers that may wait for slow clients; beyond that new requests are answered 503.",
+        section="Limits",
+        unit="bytes",
+        metavar="BYTES",
     )
     header_timeout: float = setting(
         values.seconds,

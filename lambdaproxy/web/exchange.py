@@ -46,6 +46,7 @@ class Exchange:
     _sender: Pieces | Stream | None = None
     _response: Response | None = None
     _instead: Response | None = None
+    _held = 0
     _fate = ""
     _ended = False
 
@@ -66,6 +67,10 @@ class Exchange:
                     if head.content_length is not None and head.content_length > self.body_limit:
                         self.decided = plain(413, "body")
                     return
+            if site.unwritten > site.limits.unwritten:
+                raise Unavailable(
+                    f"{site.unwritten} bytes of answers wait to be read (--max-unwritten)", label="overload"
+                )
             self.admission = admission = site.proxy.admit(head)
             self.body_limit = admission.body_limit
         except LambdaProxyError as error:
@@ -197,6 +202,8 @@ class Exchange:
         else:
             transport.write(rest)
             left = memoryview(body)
+        self._held = len(body)
+        self._site.unwritten += self._held
         self._sender = Pieces(transport, left, lambda: self._sent(len(body)))
         self._sender.start()
 
@@ -291,6 +298,7 @@ class Exchange:
         if self._ended:
             return
         self._ended = True
+        self._site.unwritten -= self._held
         self.channel = self._coroutine = self._sender = None
         site = self._site
         try:

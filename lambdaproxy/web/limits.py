@@ -22,8 +22,9 @@ class Limits:
 
     `body` bounds requests for resources of twisted.web; those for functions are bounded by their route's `--max-body`.
     A body that is not wanted, because its request was refused by its head, is read and thrown away to keep the
-    connection, up to `unwanted` bytes. Chunked framing may cost as much as the largest body and `slack` more.
-    `connections` are open at once; `pipelined` requests of one are answered before others are looked at.
+    connection, up to `unwanted` bytes. Chunk framing may cost as many bytes as its body and `slack` more.
+    `connections` are open at once; `pipelined` requests of one are answered before others are looked at. While answers
+    of together more than `unwritten` bytes wait for their clients, new requests are answered 503.
     """
 
     head: HeadLimits = field(default_factory=HeadLimits)
@@ -40,6 +41,7 @@ class Limits:
     linger_size: int = 1024 * 1024
     connections: int = 10_000
     pipelined: int = 32
+    unwritten: int = 256 * 1024 * 1024
 
     @classmethod
     def configured(cls, settings: Settings) -> Limits:
@@ -57,6 +59,7 @@ class Limits:
             linger_time=settings.linger_timeout,
             connections=settings.max_connections,
             pipelined=settings.max_pipelined,
+            unwritten=settings.max_unwritten,
         )
 
     def body_deadline(self, started: float, received: int) -> float:

@@ -61,6 +61,8 @@ class ProxySite(ServerFactory):
         self.refusals = Refusals(reactor, metrics)
         self.log = Limited(self._log, reactor)
         self.draining = False
+        #: Bytes of large answers whose clients have not read them yet.
+        self.unwritten = 0
         #: The Date header's line, at most half a second old.
         self.date = _date()
         self._reactor = reactor

@@ -300,6 +300,20 @@ def test_large_answers_are_written_as_they_are_read():
     assert [fate for *_, fate in served.proxy.accounted] == ["", ""]
 
 
+def test_answers_that_nobody_reads_are_bounded():
+    served = Served(Limits(unwritten=1_500_000))
+    readers = [served.connect(Pausing()) for _ in range(2)]
+    for transport in readers:
+        transport.protocol.dataReceived(get(target=b"/big/1000000"))
+    (answer,) = served.exchange(get())
+    assert answer.status == 503
+    readers[0].end(GONE)
+    while readers[1].producer is not None:
+        readers[1].drain()
+    (answer,) = served.exchange(get())
+    assert (answer.status, served.site.unwritten) == (200, 0)
+
+
 def test_a_client_that_reads_nothing_is_cut_off():
     served = Served()
     transport = served.connect(Pausing())

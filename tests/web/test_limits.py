@@ -22,6 +22,7 @@ def test_every_setting_arrives():
             write_timeout=11,
             linger_timeout=12,
             max_connections=13,
+            max_unwritten=14,
         )
     )
     assert (changed.head.section, changed.head.line, changed.head.fields, changed.head.target) == (1, 1, 2, 3)
@@ -33,7 +34,7 @@ def test_every_setting_arrives():
         8,
     )
     assert (changed.body_time_most, changed.idle_time, changed.write_time, changed.linger_time) == (9, 10, 11, 12)
-    assert changed.connections == 13
+    assert (changed.connections, changed.unwritten) == (13, 14)
 
 
 def test_body_deadline():
