@@ -15,6 +15,7 @@ from lambdaproxy.interfaces import IInvokerMaker
 from lambdaproxy.messages import Function
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.runtime.functions import FunctionSettings, function_settings, parse_local
+from lambdaproxy.runtime.sam import add_template
 from lambdaproxy.selection import FunctionHeader, FunctionName, permitted_by
 
 AWS, LOCAL = "aws", "local"
@@ -84,6 +85,7 @@ class Assembly:
 
 def assemble(configuration: Configuration) -> Assembly:
     """Build and check everything; `ConfigError` names the option, or file and line."""
+    configuration = add_template(configuration)
     settings = configuration.settings
     where = configuration.origins
     functions = _functions(configuration)
@@ -136,18 +138,21 @@ def _route(
 ) -> Route:
     settings = route.settings
     invoker = settings.invoker if "invoker" in route.own else None
+    function = _function(route, invoker, functions, default) if "function" in route.own else None
+    embedded = functions.get(function.name) if function is not None and function.invoker == LOCAL else None
+    streams = embedded is not None and embedded.streaming and "invoke_mode" not in route.own
     return Route(
         None if route.path == DEFAULT else route.path,
         route.host,
         route.methods,
         settings,
         registry.make_codec(settings.format),
-        _function(route, invoker, functions, default) if "function" in route.own else None,
+        function,
         fallback,
         invoker,
         settings.timeout,
         settings.error_detail,
-        "stream" if settings.invoke_mode == "response-stream" else "buffered",
+        "stream" if streams or settings.invoke_mode == "response-stream" else "buffered",
     )
 
 
