@@ -1,5 +1,6 @@
 """The package, built and installed as a user would, is found by twistd."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -57,6 +58,16 @@ def test_twistd_finds_the_plugin(wheel, how, tmp_path):
     twistd = (python, "-c", "from twisted.scripts.twistd import run; run()")
     assert "lambdaproxy" in run(*twistd, "--help", cwd="/")
     assert "--aws-region" in run(*twistd, "lambdaproxy", "--help", cwd="/")
+
+
+def test_a_distribution_of_somebody_else_adds_a_codec(wheel, tmp_path):
+    python = environment(tmp_path / "venv")
+    install(python, wheel)
+    shutil.copytree(ROOT / "tests" / "toys" / "codec", tmp_path / "toy")
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", tmp_path / "toy")
+    twistd = (python, "-c", "from twisted.scripts.twistd import run; run()", "-n", "lambdaproxy")
+    assert "toy: Shouts the body." in run(*twistd, "--help-formats", cwd="/")
+    assert "as toy:times=2" in run(*twistd, "--format", "toy:times=2", "--check", cwd="/")
 
 
 def test_what_the_wheel_holds(wheel):
