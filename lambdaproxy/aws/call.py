@@ -262,7 +262,9 @@ class Call:
     def streamed(self, head: ResponseHead) -> None:
         assert self._connection is not None
         self._state = _STREAMING
-        self.body = StreamBody(self._connection, self._reader_gone)
+        self.body = StreamBody(self._connection, self._drop)
+        if self._dropped:
+            self.body.drop()
         self._invoker.answered.value += 1
         self._got_through()
         fields = answers.by_name(head)
@@ -307,9 +309,6 @@ class Call:
 
     def _stream_result(self, body: StreamBody) -> InvocationResult:
         return InvocationResult(body, None, self._again, attempts=self._attempts)
-
-    def _reader_gone(self) -> None:
-        self._drop()
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -382,8 +381,8 @@ class Call:
             if connection is not None:
                 connection.abandon()
             self._close()
-        elif self.body is not None and self._connection is not None:
-            self._connection.resume()
+        elif self.body is not None:
+            self.body.drop()
 
     def _leave(self) -> None:
         if self._placed:

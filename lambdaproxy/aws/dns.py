@@ -50,6 +50,7 @@ class Resolver:
         self._reactor, self._host, self._run, self._lookup = reactor, host, run, lookup
         self._addresses: list[str] = []
         self._next = 0.0
+        self._problem = ""
         self._running = False
         self._waiting: list[Deferred[list[str]]] = []
         self._timer: Any = None
@@ -68,7 +69,7 @@ class Resolver:
         if self._addresses:
             return succeed(self._addresses)
         if not self._running:
-            return fail(LookupFailed(f"no address for {self._host}: the last look-up failed"))
+            return fail(LookupFailed(self._problem))
         waiting: Deferred[list[str]] = Deferred()
         self._waiting.append(waiting)
         if self._timer is None:
@@ -93,6 +94,7 @@ class Resolver:
         self._running = False
         self._next = self._reactor.seconds() + RETRY_SECONDS
         error = failure.value if failure.check(LookupFailed) else LookupFailed(f"look-up of {self._host} failed")
+        self._problem = str(error)
         self._fire(error)
 
     def _late(self) -> None:

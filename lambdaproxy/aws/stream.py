@@ -88,6 +88,13 @@ class StreamBody:
         if self._consumer is not None:
             self._finish()
 
+    def drop(self) -> None:
+        """Nobody will read: take what comes and keep nothing."""
+        self._dropped = True
+        self._kept.clear()
+        if not (self._complete or self._error):
+            self._connection.resume()
+
     def _write(self, data: bytes) -> None:
         if self._dropped:
             return
@@ -141,9 +148,8 @@ class StreamBody:
 
     def _cancelled(self, done: Deferred[None]) -> None:
         consumer, self._consumer = self._consumer, None
-        self._dropped = True
         if consumer is not None:
             consumer.unregisterProducer()
+        self.drop()
         if not (self._complete or self._error):
-            self._connection.resume()
             self._gone()

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from lambdaproxy import errors
+from lambdaproxy.aws.connection import Connection
+from lambdaproxy.aws.dns import LookupFailed, Resolver
+from lambdaproxy.aws.endpoint import Endpoint, Proxy
+from lambdaproxy.aws.pool import PoolSettings
+from tests.aws.memory import OK, Outcome, World, at_once
+
+THREE = ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+
+
+def test_the_connection_used_last_is_used_first() -> None:
+    world = World()
+    world.invoke(), world.invoke()
+    world.wires[0].reply(OK)
+    world.wires[1].reply(OK)
+    world.invoke()
+    assert [wire.requests() for wire in world.wires] == [1, 2]
+    world.clean()
+
+
+def test_idle_and_old_connections_are_closed() -> None:
+    world = World(pool=PoolSettings(idle=20, lifetime=100))
+    world.invoke()
+    world.wires[0].reply(OK)
+    world.reactor.turn(19)
+    assert world.wires[0].open
+    world.reactor.turn(3)
+    assert not world.wires[0].open
+    assert world.invoker._timer is None, "nothing ticks where nothing is open"
+    world.invoke()
+    for _ in range(14):
+        world.wires[1].reply(OK)
+        world.reactor.turn(10)
+        world.invoke()
+        if len(world.wires) > 2:
+            break
+    assert len(world.wires) == 3, "the lifetime of 100 s and a fifth more has passed"
+    world.clean()
+
+
+def test_a_refused_connection_is_tried_again_until_it_works() -> None:
+    world = World()
+    world.reactor.refusing.add("*")
+    outcome = world.invoke()
+    world.reactor.turn(1.5)
+    dials = len(world.reactor.dials)
+    assert 3 <= dials <= 12, "pauses grow from 50 to 500 ms"
+    world.reactor.refusing.clear()
+    world.reactor.turn(0.6)
+    world.wires[0].reply(OK)
+    assert outcome.result.attempts == 1, "connecting is no attempt"
+    assert world.count("lambdaproxy_retries_total", "aws", "unsent") == 0
+    world.clean()
+
+
+def test_waiting_for_a_connection_ends_after_three_and_a_half_seconds() -> None:
+    world = World()
+    world.reactor.refusing.add("*")
+    outcome = world.invoke()
+    world.reactor.turn(3.4)
+    assert not outcome.times
+    world.reactor.turn(0.3)
+    assert type(outcome.error) is errors.ConnectionFailed
+    assert "refused" in outcome.error.detail
+    assert world.count("lambdaproxy_aws_attempts_total", "aws", "unconnected") == 1
+    world.clean()
+
+
+def test_every_address_is_tried_before_the_first_pause() -> None:
+    world = World(addresses=THREE)
+    world.reactor.refusing |= set(THREE[:2])
+    outcome = world.invoke()
+    world.reactor.turn()
+    assert world.reactor.dials == THREE
+    world.wires[0].reply(OK)
+    assert outcome.result
+    world.clean()
+
+
+def test_a_silent_address_does_not_hold_up_the_others() -> None:
+    world = World(addresses=THREE[:2])
+    world.reactor.silent.add(THREE[0])
+    outcome = world.invoke()
+    world.reactor.turn(0.6)
+    assert world.reactor.dials == THREE[:2]
+    world.wires[0].reply(OK)
+    assert outcome.result
+    world.clean()
+
+
+def test_the_cap_on_open_connections() -> None:
+    world = World(pool=PoolSettings(connections=2))
+    outcomes = [world.invoke() for _ in range(3)]
+    assert len(world.wires) == 2
+    world.wires[0].reply(OK)
+    assert world.wires[0].requests() == 2
+    world.wires[1].reply(OK)
+    world.wires[0].reply(OK)
+    assert all(outcome.result for outcome in outcomes)
+    world.clean()
+
+
+def test_a_dead_connection_casts_doubt_on_older_ones() -> None:
+    world = World()
+    world.invoke(), world.invoke()
+    world.wires[0].reply(OK)
+    world.wires[1].reply(OK)
+    world.reactor.turn(5)
+    world.invoke()
+    world.wires[1].end()
+    world.reactor.turn()
+    assert not world.wires[0].open
+    world.clean()
+
+
+def test_a_connection_that_ended_while_idle_is_not_used() -> None:
+    world = World()
+    world.invoke()
+    world.wires[0].reply(OK)
+    world.wires[0].end()
+    world.reactor.turn()
+    outcome = world.invoke()
+    assert len(world.wires) == 2
+    world.wires[1].reply(OK)
+    assert outcome.result.attempts == 1
+    world.clean()
+
+
+@pytest.mark.parametrize(("ends", "usable"), [("", True), ("close", False), ("data", False)])
+def test_the_socket_is_looked_at_before_reuse(ends: str, usable: bool) -> None:
+    world = World()
+    world.invoke()
+    connection: Connection = world.wires[0].protocol
+    ours, theirs = socket.socketpair()
+    try:
+        ours.setblocking(False)
+        connection._socket = ours
+        world.wires[0].reply(OK)
+        if ends == "close":
+            theirs.close()
+        elif ends == "data":
+            theirs.send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+        world.invoke()
+        assert len(world.wires) == (1 if usable else 2)
+        assert world.wires[0].open == usable
+    finally:
+        ours.close()
+        theirs.close()
+    world.clean()
+
+
+# -- through a proxy ---------------------------------------------------------------------------------------------------
+
+THROUGH = Endpoint(False, "lambda.test", 8443, "eu-west-1", proxy=Proxy("proxy.test", 3128, b"Basic dTpw"))
+
+
+def test_connect_through_a_proxy() -> None:
+    world = World(endpoint=THROUGH)
+    outcome = world.invoke()
+    wire = world.wires[0]
+    assert wire.data == (
+        b"CONNECT lambda.test:8443 HTTP/1.1\r\nHost: lambda.test:8443\r\nProxy-Authorization: Basic dTpw\r\n\r\n"
+    )
+    wire.reply(b"HTTP/1.1 200 Connection esta")
+    wire.reply(b"blished\r\nX: y\r\n\r\n")
+    assert wire.requests() == 1
+    wire.reply(OK)
+    assert outcome.result
+    world.clean()
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "wants other credentials"),
+        (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", "answered CONNECT with 502"),
+        (b"HTTP/1.1 200 OK\r\n\r\nmore", "answered CONNECT with 200"),
+        (b"hello\r\n\r\n", "malformed"),
+    ],
+)
+def test_a_proxy_that_refuses(answer: bytes, text: str) -> None:
+    world = World(endpoint=THROUGH)
+    world.reactor.on_open = lambda wire: world.reactor.callLater(0.01, wire.reply, answer)
+    outcome = world.invoke()
+    world.reactor.turn(4)
+    assert type(outcome.error) is errors.ConnectionFailed
+    assert text in outcome.error.detail
+    assert all(wire.requests() == 0 for wire in world.wires)
+    world.clean()
+
+
+def test_a_proxy_that_says_nothing() -> None:
+    world = World(endpoint=THROUGH)
+    outcome = world.invoke()
+    world.reactor.turn(3.7)
+    assert type(outcome.error) is errors.ConnectionFailed
+    assert world.wires[0].aborted
+    world.clean()
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+class Names:
+    """A resolver under the test's control."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.running: list[Deferred[list[str]]] = []
+        self.resolver = Resolver(self.clock, "lambda.test", self.run)
+
+    def run(self, work: object) -> Deferred[list[str]]:
+        self.running.append(Deferred())
+        return self.running[-1]
+
+
+def test_names_are_looked_up_once_and_kept() -> None:
+    names = Names()
+    asked = [Outcome(names.resolver.addresses()) for _ in range(3)]
+    assert len(names.running) == 1
+    names.running[0].callback(["192.0.2.1"])
+    assert [each.result for each in asked] == [["192.0.2.1"]] * 3
+    names.clock.advance(29)
+    assert Outcome(names.resolver.addresses()).result == ["192.0.2.1"]
+    assert len(names.running) == 1
+    names.clock.advance(2)
+    assert Outcome(names.resolver.addresses()).result == ["192.0.2.1"], "nobody waits for fresh ones"
+    names.running[1].callback(["192.0.2.2"])
+    assert Outcome(names.resolver.addresses()).result == ["192.0.2.2"]
+    assert names.clock.getDelayedCalls() == []
+
+
+def test_old_addresses_serve_while_look_ups_fail() -> None:
+    names = Names()
+    first = Outcome(names.resolver.addresses())
+    names.running[0].callback(["192.0.2.1"])
+    names.clock.advance(60)
+    names.resolver.addresses()
+    names.running[1].errback(LookupFailed("no"))
+    for _ in range(5):
+        assert Outcome(names.resolver.addresses()).result == ["192.0.2.1"]
+    assert len(names.running) == 2, "one look-up a second"
+    names.clock.advance(1)
+    names.resolver.addresses()
+    assert len(names.running) == 3
+    assert first.result
+
+
+def test_a_look_up_that_takes_too_long() -> None:
+    names = Names()
+    asked = Outcome(names.resolver.addresses())
+    names.clock.advance(3)
+    assert isinstance(asked.error, LookupFailed)
+    names.running[0].callback(["192.0.2.1"])
+    assert Outcome(names.resolver.addresses()).result == ["192.0.2.1"], "its answer is kept when it comes"
+
+
+def test_a_look_up_that_fails_says_why() -> None:
+    world = World()
+
+    def fail(host: str) -> list[str]:
+        raise LookupFailed(f"no address for {host}: Name or service not known")
+
+    world.pool._resolver = Resolver(world.reactor, "lambda.test", at_once, fail)
+    outcome = world.invoke()
+    world.reactor.turn(4)
+    assert type(outcome.error) is errors.ConnectionFailed
+    assert "Name or service not known" in outcome.error.detail
+    world.clean()
+
+
+def test_addresses_are_not_looked_up() -> None:
+    for address in ("192.0.2.1", "::1"):
+        assert Outcome(Resolver(Clock(), address, lambda work: Deferred()).addresses()).result == [address]
