@@ -374,7 +374,8 @@ class Connection(TwistedProtocol):
     def connectionLost(self, reason: Failure = None) -> None:  # type: ignore[assignment]
         clean = reason is not None and reason.check(error.ConnectionDone) is not None
         if not self.ready:
-            self._fail("closed while connecting" if clean else f"broke while connecting: {_text(reason)}")
+            step = "in the TLS handshake" if self._session and self._connect is None else "while connecting"
+            self._fail(f"closed {step}" if clean else f"broke {step}: {_text(reason)}")
         else:
             # Under TLS the end of the bytes is no proof that the peer meant to end here.
             self._ended("closed by AWS" if clean else f"broke: {_text(reason)}", clean=clean and self._session is None)

@@ -30,6 +30,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
@@ -332,6 +333,7 @@ async def main(arguments: argparse.Namespace) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(arguments.cert, arguments.key)
         if arguments.old_tls:
+            warnings.simplefilter("ignore", DeprecationWarning)
             context.minimum_version = ssl.TLSVersion.TLSv1
             context.maximum_version = ssl.TLSVersion.TLSv1_1
             context.set_ciphers("DEFAULT:@SECLEVEL=0")

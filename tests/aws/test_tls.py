@@ -1,0 +1,192 @@
+"""TLS over real sockets: who is trusted, and that nothing is sent to anybody else."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from twisted.internet import reactor
+from twisted.trial.unittest import TestCase
+
+from lambdaproxy.aws.invoker import AwsInvoker
+from lambdaproxy.aws.maker import AwsInvokerMaker
+from lambdaproxy.aws.pool import PoolSettings
+from lambdaproxy.aws.tls import Session, client_context
+from lambdaproxy.errors import ConfigError, ConnectionFailed
+from lambdaproxy.messages import Function, Invocation
+from lambdaproxy.metrics import Metrics
+from tests.aws.lambda_stub import certificate, lambda_stub
+
+
+@contextmanager
+def silent() -> Iterator[int]:
+    """A server that accepts and says nothing."""
+    server = socket.create_server(("127.0.0.1", 0))
+    kept: list[socket.socket] = []
+
+    def accept() -> None:
+        try:
+            while True:
+                kept.append(server.accept()[0])
+        except OSError:
+            pass
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    try:
+        yield server.getsockname()[1]
+    finally:
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join()
+        for each in kept:
+            each.close()
+
+
+class Tls(TestCase):
+    @pytest.fixture(autouse=True)
+    def _surroundings(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_CA_BUNDLE", "HTTPS_PROXY", "https_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        self.tmp_path = tmp_path
+
+    def _invoker(self, url: str, bundle: Path | None) -> AwsInvoker:
+        options = {"region": "eu-west-1", "endpoint-url": url, "ca-bundle": str(bundle) if bundle else None}
+        invoker = AwsInvokerMaker().make("aws", options, SimpleNamespace(reactor=reactor, metrics=Metrics()))
+        invoker.pool._settings = PoolSettings(wait=0.6, handshake=0.4)
+        return invoker
+
+    async def _invoke(self, invoker: AwsInvoker, payload: bytes = b"{}", seconds: float = 20.0) -> Any:
+        clock: Any = reactor
+        try:
+            return await invoker.invoke(
+                Invocation(Function("aws", "echo"), payload, clock.seconds() + seconds, "id", "1-a-b")
+            )
+        finally:
+            await invoker.stop()
+
+    async def test_small_and_large(self) -> None:
+        cert, key = certificate(self.tmp_path)
+        with lambda_stub("--verify", "--cert", str(cert), "--key", str(key)) as stub:
+            for size in (2, 5_000_000):
+                payload = b'"' + b"x" * (size - 2) + b'"'
+                result = await self._invoke(self._invoker(stub.url, cert), payload)
+                self.assertEqual(result.payload, payload)
+
+    async def _refused(self, stub: Any, bundle: Path | None, url: str | None = None) -> str:
+        error = await self.assertFailure_(self._invoke(self._invoker(url or stub.url, bundle)))
+        self.assertIs(type(error), ConnectionFailed)
+        self.assertEqual(stub.seen().get("requests", 0), 0)
+        return str(error.detail)
+
+    async def assertFailure_(self, coroutine: Any) -> Any:
+        try:
+            result = await coroutine
+        except Exception as error:
+            return error
+        raise self.failureException(f"no error but {result!r}")
+
+    async def test_an_unknown_authority(self) -> None:
+        cert, key = certificate(self.tmp_path)
+        with lambda_stub("--verify", "--cert", str(cert), "--key", str(key)) as stub:
+            text = await self._refused(stub, None)
+            self.assertIn("certificate does not hold", text)
+
+    async def test_another_name(self) -> None:
+        cert, key = certificate(self.tmp_path, "lambda.example.com")
+        with lambda_stub("--verify", "--cert", str(cert), "--key", str(key)) as stub:
+            self.assertIn("certificate does not hold", await self._refused(stub, cert))
+
+    async def test_an_expired_certificate(self) -> None:
+        cert, key = certificate(self.tmp_path, past=True)
+        with lambda_stub("--verify", "--cert", str(cert), "--key", str(key)) as stub:
+            self.assertIn("expired", await self._refused(stub, cert))
+
+    async def test_old_versions(self) -> None:
+        cert, key = certificate(self.tmp_path)
+        log = self.tmp_path / "log"
+        with lambda_stub("--cert", str(cert), "--key", str(key), "--old-tls", "--log", str(log)) as stub:
+            error = await self.assertFailure_(self._invoke(self._invoker(stub.url, cert)))
+        self.assertIs(type(error), ConnectionFailed)
+        self.assertIn("TLS", error.detail)
+        self.assertEqual(log.read_text(), "")
+
+    async def test_a_server_that_says_nothing(self) -> None:
+        with silent() as port:
+            error = await self.assertFailure_(self._invoke(self._invoker(f"https://localhost:{port}", None)))
+        self.assertIs(type(error), ConnectionFailed)
+
+    async def test_a_server_that_speaks_no_tls(self) -> None:
+        with lambda_stub() as stub:
+            url = stub.url.replace("http://", "https://")
+            error = await self.assertFailure_(self._invoke(self._invoker(url, None)))
+            self.assertIs(type(error), ConnectionFailed)
+            self.assertEqual(stub.seen().get("requests", 0), 0)
+
+
+def test_a_bundle_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("nothing")
+    for name in ("missing.pem", "empty.pem"):
+        with pytest.raises(ConfigError, match=name):
+            client_context(str(tmp_path / name))
+
+
+def test_the_context_is_strict() -> None:
+    context = client_context()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def _pair(tmp_path: Path) -> tuple[Session, Any, ssl.MemoryBIO, ssl.MemoryBIO]:
+    """A session and its peer, after the handshake."""
+    cert, key = certificate(tmp_path)
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_context.load_cert_chain(cert, key)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = server_context.wrap_bio(there, back, server_side=True)
+    session = Session(client_context(str(cert)), "localhost")
+    there.write(session.handshake())
+    shaken = False
+    while not (session.done and shaken):
+        try:
+            server.do_handshake()
+            shaken = True
+        except ssl.SSLWantReadError:
+            pass
+        there.write(session.handshake(back.read()) if not session.done else b"")
+    return session, server, there, back
+
+
+def test_a_session_without_sockets(tmp_path: Path) -> None:
+    session, server, there, back = _pair(tmp_path)
+    assert session.receive(back.read()) == (b"", b""), "tickets are no data"
+    secret = session.encrypt(b"hello")
+    assert b"hello" not in secret
+    there.write(secret)
+    assert server.read() == b"hello"
+    for piece in (b"one", b"x" * 100_000):
+        server.write(piece)
+        wire = back.read()
+        got = b"".join(session.receive(wire[at : at + 1000])[0] for at in range(0, len(wire), 1000))
+        assert got == piece
+    server.write(b"last")
+    with pytest.raises(ssl.SSLWantReadError):
+        server.unwrap()
+    assert session.receive(back.read())[0] == b"last"
+    assert session.closed
+
+
+def test_bytes_that_are_no_tls(tmp_path: Path) -> None:
+    session, _, _, _ = _pair(tmp_path)
+    with pytest.raises(ssl.SSLError):
+        session.receive(b"HTTP/1.1 400 Bad Request\r\n\r\n")
