@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from lambdaproxy.codecs._names import canonical
 from lambdaproxy.errors import MalformedResult
@@ -118,14 +119,18 @@ class Naming:
         return wire
 
 
-class Fields:
-    """Collects the fields of one response. `add` takes the function's, `add_own` ours."""
+def refuse_other(value: Any) -> str | None:
+    """What a dialect whose header values must be strings says to others."""
+    raise MalformedResult("a header value is no string")
 
-    __slots__ = ("_known", "_naming", "_size", "content_type", "items")
+
+class Fields:
+    """Collects the fields of one response. `add` and `add_all` take the function's, `add_own` ours."""
+
+    __slots__ = ("_naming", "_size", "content_type", "items")
 
     def __init__(self, naming: Naming) -> None:
         self._naming = naming
-        self._known = naming.known
         self._size = 0
         self.items: list[tuple[bytes, bytes]] = []
         #: Whether the function gave a Content-Type.
@@ -133,19 +138,30 @@ class Fields:
 
     def add(self, name: str, value: str) -> None:
         """Take a field of the function; `MalformedResult` if it cannot be written safely, or is one too many."""
-        try:
-            wire = self._known[name]
-        except KeyError:
-            wire = self._naming.decide(name)
-        content = value.encode() if value.isascii() and value.isprintable() else wire_value(value)
-        if wire is None:
-            return
-        self.items.append((wire, content))
-        self._size += len(wire) + len(content)
-        if self._size > MOST_BYTES or len(self.items) > MOST_FIELDS:
+        self.add_all({name: value})
+
+    def add_all(self, headers: Any, other: Callable[[Any], str | None] = refuse_other) -> None:
+        """Take an object of fields; `other` says what to make of values that are no strings, None leaves them out."""
+        if type(headers) is not dict:
+            raise MalformedResult("headers is no object")
+        known, items = self._naming.known, self.items
+        for name, value in headers.items():
+            text = value if type(value) is str else other(value)
+            if text is None:
+                continue
+            try:
+                wire = known[name]
+            except KeyError:
+                wire = self._naming.decide(name)
+            content = text.encode() if text.isascii() and text.isprintable() else wire_value(text)
+            if wire is None:
+                continue
+            items.append((wire, content))
+            self._size += len(wire) + len(content)
+            if len(wire) == 12 and wire.lower() == b"content-type":
+                self.content_type = True
+        if self._size > MOST_BYTES or len(items) > MOST_FIELDS:
             raise MalformedResult(f"more than {MOST_FIELDS} header fields or {MOST_BYTES} bytes of them")
-        if len(wire) == 12 and wire.lower() == b"content-type":
-            self.content_type = True
 
     def add_own(self, name: bytes, value: bytes) -> None:
         """Add a field of ours."""

@@ -90,14 +90,8 @@ def scalar_text(value: Any) -> str | None:
 
 def add_scalars(fields: Fields, headers: Any) -> None:
     """Add `headers`, an object or null, whose values may be any scalars."""
-    if headers is None:
-        return
-    if type(headers) is not dict:
-        raise MalformedResult("headers is no object")
-    for name, value in headers.items():
-        text = value if type(value) is str else scalar_text(value)
-        if text is not None:
-            fields.add(name, text)
+    if headers is not None:
+        fields.add_all(headers, scalar_text)
 
 
 def add_many(fields: Fields, headers: Any) -> None:

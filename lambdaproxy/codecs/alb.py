@@ -285,13 +285,7 @@ class AlbCodec(Codec):
                         raise MalformedResult("a value of multiValueHeaders is no list of strings")
                     fields.add(name, value)
             return
-        headers = document.get("headers", {})
-        if type(headers) is not dict:
-            raise MalformedResult("headers is no object")
-        for name, value in headers.items():
-            if type(value) is not str:
-                raise MalformedResult("a header value is no string")
-            fields.add(name, value)
+        fields.add_all(document.get("headers", {}))
 
     def _prelude(self, document: Mapping[str, Any], fields: Fields) -> int:
         add_many(fields, document.get("multiValueHeaders"))

@@ -105,7 +105,7 @@ _NOT_ANSWERED = FRAMING | {
     "x-amzn-requestid",
     "x-amzn-trace-id",
 }
-_latin = st.text(st.characters(max_codepoint=255, exclude_categories=("Cc",)), max_size=30).map(str.strip)
+_latin = st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=30).map(str.strip)
 _answered = st.tuples(
     tokens.filter(lambda name: name.lower() not in _NOT_ANSWERED).map(str.encode),
     _latin.map(lambda text: text.encode("latin-1")),
