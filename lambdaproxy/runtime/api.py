@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 import orjson
@@ -93,6 +93,8 @@ class RuntimeApi(ConnectionProtocol):
         self._head = HeadReader(LIMITS)
         self._reader: LengthReader | ChunkedReader | None = None
         self._request: RequestHead | None = None
+        self._asking: Any = None
+        self._asking_block = b""
         self._kept: list[bytes] = []
         self._size = 0
         self._stream: Stream | None = None
@@ -130,7 +132,11 @@ class RuntimeApi(ConnectionProtocol):
                     break
                 data = self._head.rest
                 self._head = HeadReader(LIMITS)
-                self._begin(parse_request(block, LIMITS))
+                # A runtime asks for its next event with the same bytes each time.
+                head = self._asking if block == self._asking_block else parse_request(block, LIMITS)
+                if head.target == NEXT:
+                    self._asking, self._asking_block = head, block
+                self._begin(head)
             reader = self._reader
             assert reader is not None
             piece = reader.feed(data)

@@ -30,7 +30,18 @@ class WorkerLog:
     keep a traceback in one record.
     """
 
-    __slots__ = ("_clock", "_count", "_function", "_left", "_parts", "_second", "_sink", "_tail", "_tail_size")
+    __slots__ = (
+        "_clock",
+        "_count",
+        "_function",
+        "_left",
+        "_parts",
+        "_second",
+        "_sink",
+        "_tail",
+        "_tail_size",
+        "_wants_tail",
+    )
 
     def __init__(self, function: str, sink: Sink, clock: IReactorTime) -> None:
         self._function, self._sink, self._clock = function, sink, clock
@@ -38,12 +49,15 @@ class WorkerLog:
         self._left = MOST_LINE
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
+        self._wants_tail = True
         self._second, self._count = 0.0, 0
 
-    def begin(self) -> None:
-        """A new invocation: its tail is empty."""
-        self._tail.clear()
-        self._tail_size = 0
+    def begin(self, wants_tail: bool = True) -> None:
+        """A new invocation: its tail is empty, and stays so if nobody wants it."""
+        self._wants_tail = wants_tail
+        if self._tail:
+            self._tail.clear()
+            self._tail_size = 0
 
     def feed(self, data: bytes) -> None:
         """Bytes as the pipe gave them; lines may be cut anywhere."""
@@ -60,9 +74,10 @@ class WorkerLog:
             self._line()
 
     def platform(self, text: str) -> None:
-        """A line that Lambda itself writes."""
-        self.flush()
-        self._record(text.encode() + b"\n")
+        """A line, or some, that Lambda itself writes."""
+        if self._parts:
+            self._line()
+        self._record(text)
 
     def tail(self) -> bytes:
         """The last 4 KiB since `begin`."""
@@ -80,13 +95,15 @@ class WorkerLog:
         self._left = MOST_LINE
         line = line.removesuffix(b"\r")
         if line:
-            self._record(line.replace(b"\r", b"\n") + b"\n")
+            self._record(line.replace(b"\r", b"\n").decode("utf-8", "backslashreplace"))
 
-    def _record(self, record: bytes) -> None:
-        self._tail.append(record[-TAIL:])
-        self._tail_size += min(len(record), TAIL)
-        while self._tail_size - len(self._tail[0]) >= TAIL:
-            self._tail_size -= len(self._tail.popleft())
+    def _record(self, record: str) -> None:
+        if self._wants_tail:
+            piece = record.encode("utf-8", "backslashreplace")[1 - TAIL :] + b"\n"
+            self._tail.append(piece)
+            self._tail_size += len(piece)
+            while self._tail_size - len(self._tail[0]) >= TAIL:
+                self._tail_size -= len(self._tail.popleft())
         now = self._clock.seconds()
         if now - self._second >= 1:
             if self._count > MOST_RECORDS:
@@ -94,7 +111,7 @@ class WorkerLog:
             self._second, self._count = now, 0
         self._count += 1
         if self._count <= MOST_RECORDS:
-            self._sink(self._function, record.decode("utf-8", "backslashreplace").removesuffix("\n"))
+            self._sink(self._function, record)
 
 
 def start_line(request_id: str) -> str:

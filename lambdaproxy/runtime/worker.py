@@ -18,7 +18,7 @@ from twisted.internet.defer import maybeDeferred
 from lambdaproxy.runtime.api import RuntimeApi, RuntimeApiFactory, Stream, error_body
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.job import Job
-from lambdaproxy.runtime.logs import WorkerLog, end_line, report_line, start_line
+from lambdaproxy.runtime.logs import WorkerLog, report_line, start_line
 from lambdaproxy.runtime.process import Launcher, Running
 from lambdaproxy.runtime.results import (
     INVALID_MODE,
@@ -167,7 +167,7 @@ class Worker:
             job.head,
             (self._wall() + timeout) * 1000,
         )
-        self._log.begin()
+        self._log.begin(job.invocation.log_tail)
         self._log.platform(start_line(job.request_id))
         if self._init_seconds is not None:
             self._deadline = self._reactor.callLater(timeout, self._late)
@@ -371,16 +371,16 @@ class Worker:
         self._report(job, found)
 
     def _report(self, job: Job, found: FunctionFailure | None) -> None:
-        self._log.platform(end_line(job.request_id))
         now = self._reactor.seconds()
         if now - self._measured >= MEMORY_SECONDS:
             self._measure(now)
         status = "" if found is None else "timeout" if found.timed_out else "error"
         used = -(-self._peak // (1024 * 1024))
         kind = "" if found is None or found.timed_out else found.type
-        self._log.platform(
-            report_line(job.request_id, now - self._given, self.settings.memory, used, self._init_time, status, kind)
+        report = report_line(
+            job.request_id, now - self._given, self.settings.memory, used, self._init_time, status, kind
         )
+        self._log.platform(f"END RequestId: {job.request_id}\n{report}")
         self._init_time = None
 
     def _measure(self, now: float) -> None:

@@ -527,7 +527,7 @@ class TestEnd:
         bench.call("response", bench.caller, job.id, b"1")
         assert bench.records == [
             f"START RequestId: {job.id} Version: $LATEST",
-            f"END RequestId: {job.id}",
+            f"END RequestId: {job.id}\n"
             f"REPORT RequestId: {job.id}\tDuration: 3.01 ms\tBilled Duration: 4 ms\tMemory Size: 128 MB\t"
             "Max Memory Used: 36 MB\tInit Duration: 110.10 ms\t",
         ]
