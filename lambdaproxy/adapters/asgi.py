@@ -7,6 +7,7 @@ handler = asgi.handler(app)
 from __future__ import annotations
 
 import asyncio
+import atexit
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Literal
 
@@ -35,8 +36,9 @@ def handler(
 
     The base path becomes `root_path`. The scope has the event under `aws.event` and Lambda's context under
     `aws.context`. One event loop serves all events. With `lifespan="auto"` the application is told once, at the first
-    event, that it starts; one that does not know of it is left alone, with `"on"` that is an error. Lambda gives no
-    notice before it ends a process, so there is no shutdown. What the application raises fails the invocation.
+    event, that it starts; one that does not know of it is left alone, with `"on"` that is an error. It is told that it
+    stops where the process ends in order; Lambda mostly ends it without notice. What the application raises fails the
+    invocation.
     """
     dialects = Dialects(base_path=base_path, text_types=text_types, multi_value=multi_value)
     server = _Server(app, lifespan)
@@ -82,58 +84,87 @@ class _Server:
         self._app = app
         self._lifespan = lifespan
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._life: asyncio.Task[None] | None = None
-        self._state: dict[str, Any] = {}
+        self._life: _Life | None = None
 
     def serve(self, scope: Scope, body: bytes) -> Response:
         """The application's response."""
         if self._loop is None:
-            loop = asyncio.new_event_loop()
-            if self._lifespan != "off":
-                loop.run_until_complete(self._start(loop))
-            self._loop = loop
-        scope["state"] = dict(self._state)
+            self._loop = self._start()
+        scope["state"] = dict(self._life.state) if self._life else {}
         return self._loop.run_until_complete(_cycle(self._app, scope, body))
 
-    async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Tell the application that it starts, and wait until it has."""
-        started: asyncio.Future[str | None] = loop.create_future()
-        asked = False
+    def _start(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.new_event_loop()
+        if self._lifespan != "off":
+            life = _Life(self._app, loop)
+            try:
+                taking_part = loop.run_until_complete(life.start(self._lifespan == "on"))
+            except BaseException:
+                loop.close()
+                raise
+            if taking_part:
+                self._life = life
+                atexit.register(life.stop)
+        return loop
 
-        async def receive() -> Message:
-            nonlocal asked
-            if not asked:
-                asked = True
-                return {"type": "lifespan.startup"}
-            await loop.create_future()  # for ever: there is no shutdown
-            raise AssertionError
 
-        async def send(message: Message) -> None:
-            if message["type"] == "lifespan.startup.complete" and not started.done():
-                started.set_result(None)
-            elif message["type"] == "lifespan.startup.failed" and not started.done():
-                started.set_result(str(message.get("message") or "no reason given"))
+class _Life:
+    """The lifespan of an application: it is told that it starts and, where the process ends in order, that it stops."""
 
-        scope: Scope = {
-            "type": "lifespan",
-            "asgi": {"version": "3.0", "spec_version": "2.0"},
-            "state": self._state,
-        }
+    def __init__(self, app: Application, loop: asyncio.AbstractEventLoop) -> None:
+        self.state: dict[str, Any] = {}
+        self._loop = loop
+        self._app = app
+        self._started: asyncio.Future[str | None] = loop.create_future()
+        self._stopping: asyncio.Future[None] = loop.create_future()
+        self._task: asyncio.Task[None] | None = None
+        self._asked = False
 
-        async def live() -> None:
-            await self._app(scope, receive, send)
-
-        self._life = loop.create_task(live())
-        either: list[asyncio.Future[Any]] = [self._life, started]
+    async def start(self, required: bool) -> bool:
+        """Wait until the application has started; whether it takes part at all. `RuntimeError` if it fails."""
+        self._task = self._loop.create_task(self._run())
+        either: list[asyncio.Future[Any]] = [self._task, self._started]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if started.done():
-            failure = started.result()
-            if failure is not None:
-                raise RuntimeError(f"the application failed to start: {failure}")
-        elif self._lifespan == "on":
-            raise RuntimeError("the application does not take part in lifespan") from self._life.exception()
-        else:
-            self._life.exception()  # looked at: an application that does not know of lifespan may raise anything
+        if self._started.done():
+            failure = self._started.result()
+            if failure is None:
+                return True
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            raise RuntimeError(f"the application failed to start: {failure}")
+        reason = self._task.exception()  # an application that does not know of lifespan may raise anything
+        if required:
+            raise RuntimeError("the application does not take part in lifespan") from reason
+        return False
+
+    def stop(self) -> None:
+        """Tell the application, and give it a second."""
+        if self._task is not None and not self._loop.is_closed():
+            if not self._stopping.done():
+                self._stopping.set_result(None)
+            self._loop.run_until_complete(asyncio.wait([self._task], timeout=1))
+            self._task.cancel()
+            self._loop.run_until_complete(asyncio.wait([self._task], timeout=1))
+            self._loop.close()
+
+    async def _run(self) -> None:
+        scope: Scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        await self._app(scope, self._receive, self._send)
+
+    async def _receive(self) -> Message:
+        if not self._asked:
+            self._asked = True
+            return {"type": "lifespan.startup"}
+        await asyncio.shield(self._stopping)
+        return {"type": "lifespan.shutdown"}
+
+    async def _send(self, message: Message) -> None:
+        if self._started.done():
+            return
+        if message["type"] == "lifespan.startup.complete":
+            self._started.set_result(None)
+        elif message["type"] == "lifespan.startup.failed":
+            self._started.set_result(str(message.get("message") or "no reason given"))
 
 
 async def _cycle(app: Application, scope: Scope, body: bytes) -> Response:
