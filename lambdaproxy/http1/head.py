@@ -39,6 +39,7 @@ __all__ = [
 
 DEFAULT_LIMITS = HeadLimits()
 MOST_METHOD = 64
+_KEPT_ALIVE = frozenset((b"keep-alive", b"Keep-Alive"))
 
 _REQUEST_LINE = re.compile(rb"([%s]{1,64}+) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])(?=\r\n)" % TCHAR)
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [%s]*+)?(?=\r\n)" % VCHAR)
@@ -155,7 +156,7 @@ def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestH
     else:
         size = length(content_length) if content_length is not None else 0
     close = not new
-    if connection and connection not in (b"keep-alive", b"Keep-Alive"):
+    if connection and connection not in _KEPT_ALIVE:
         close = b"close" in _connection(connection) or close
     if expect is not None and expect.lower() != b"100-continue":
         raise Malformed(417, "expect", "only 100-continue is met")
@@ -239,9 +240,10 @@ def _parse_response(block: bytes, limits: HeadLimits) -> ResponseHead:
     content_length: bytes | None = None
     coding: bytes | None = None
     connection = b""
+    known, decides = names.get, _DECIDES
     for name, value in fields:
-        key = field_name(name)
-        if key not in _DECIDES:
+        key = known(name) or field_name(name)
+        if key not in decides:
             continue
         if key == b"content-length":
             if content_length is not None:
@@ -256,7 +258,9 @@ def _parse_response(block: bytes, limits: HeadLimits) -> ResponseHead:
     size = length(content_length) if content_length is not None else None
     if status < 200 or status in (204, 304):
         size = 0
-    keep_alive = new and not (connection and b"close" in _connection(connection))
+    keep_alive = new
+    if connection and connection not in _KEPT_ALIVE:
+        keep_alive = new and b"close" not in _connection(connection)
     if size is None and coding is None:
         keep_alive = False
     return ResponseHead(
