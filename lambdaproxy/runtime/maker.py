@@ -37,7 +37,7 @@ class LocalInvokerMaker:
             site = make_site(context.settings, context.functions, options["account"])
         except ValueError as problem:
             raise ConfigError(str(problem)) from None
-        invoker: IInvoker = LocalInvoker(
+        invoker = LocalInvoker(
             context.reactor,
             context.functions,
             options["concurrency"],
@@ -46,6 +46,8 @@ class LocalInvokerMaker:
             metrics=context.metrics,
             name=name,
         )
+        # Workers are children of the process that serves, not of the one that twistd forks from.
+        context.reactor.callWhenRunning(invoker.prewarm)
         return invoker
 
 
