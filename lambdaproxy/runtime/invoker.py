@@ -28,7 +28,7 @@ from lambdaproxy.runtime.process import Launcher, launcher
 from lambdaproxy.runtime.reload import Watch
 from lambdaproxy.runtime.results import MOST_EVENT
 from lambdaproxy.runtime.runtimes import Command, Site, command
-from lambdaproxy.runtime.worker import Worker
+from lambdaproxy.runtime.worker import DEBUG_SECONDS, Worker
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -186,6 +186,9 @@ class LocalInvoker:
         return lambda changed: Watch(roots, self._reactor, changed, in_thread, time.perf_counter)
 
     def _submit(self, settings: FunctionSettings, invocation: Invocation) -> Job:
+        if settings.name in self.site.debug:
+            # Whoever sits at a breakpoint is in no hurry.
+            invocation = replace(invocation, deadline=self._reactor.seconds() + DEBUG_SECONDS)
         job = Job(self._reactor, invocation, self.site.arn(settings.name, _given_qualifier(invocation)))
         self._pool(settings).submit(job)
         return job

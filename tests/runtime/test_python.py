@@ -381,6 +381,17 @@ class Builtin(RealProcesses):
         self.assertEqual(local.invoker.ready(), "the embedded runtime is stopping")
 
 
+class Debugged(RealProcesses):
+    async def test_no_deadline_holds_while_a_function_is_debugged(self) -> None:
+        if importlib.util.find_spec("debugpy") is None:
+            raise SkipTest("debugpy is not installed")
+        settings = function("f", "hello.py:sleeps", timeout=0.1)
+        local = self.local(settings, site=Site(reload=False, debug={"f": 18463}))
+        result = await local.invoke("f", b'{"seconds":0.3}', seconds=0.1)
+        self.assertEqual(result.payload, b'"slept"')
+        self.assertEqual(local.invoker.count_workers(), 1)
+
+
 def _state(pid: int) -> str:
     """The letter that the system gives for the state of a process; an empty text if there is none."""
     try:
