@@ -32,6 +32,7 @@ HEAD = (
     b"X-Amz-Executed-Version: $LATEST\r\nx-amzn-Remapped-Content-Length: 0\r\n"
     b"X-Amzn-Trace-Id: root=1-5e1b4151-5ac6c58f3375aa3c7c6b73c9;sampled=0\r\n\r\n"
 ) % len(BODY)
+ANSWER = HEAD + BODY
 EVENT = (
     b'{"requestContext":{"elb":{"targetGroupArn":"arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/x/y"}},'
     b'"httpMethod":"POST","path":"/add","queryStringParameters":{"test":"true"},"headers":{"host":"127.0.0.1:8011",'
@@ -40,12 +41,13 @@ EVENT = (
 
 
 class Transport:
-    """Answers every request at once."""
+    """Takes requests; the answers are given from outside, as a reactor does."""
 
     protocol: Any = None
+    last: Transport
 
     def write(self, data: bytes) -> None:
-        self.protocol.dataReceived(HEAD + BODY)
+        Transport.last = self
 
     def abortConnection(self) -> None:
         pass
@@ -108,6 +110,7 @@ def main() -> None:
 
     def invoke() -> None:
         invoker.invoke(invocation).addCallback(keep)
+        Transport.last.protocol.dataReceived(ANSWER)
 
     def keep(result: Any) -> None:
         results[:] = (result,)

@@ -16,7 +16,6 @@ from lambdaproxy.errors import (
     Throttled,
     Unavailable,
 )
-from lambdaproxy.http1.grammar import field_name
 from lambdaproxy.http1.head import ResponseHead
 from lambdaproxy.messages import InvocationResult
 
@@ -53,23 +52,41 @@ def by_name(head: ResponseHead) -> dict[bytes, bytes]:
 
 def result(head: ResponseHead, payload: bytes, attempts: int) -> InvocationResult:
     """A 200, 202 or 204 -> the result."""
-    version, request_id = b"$LATEST", b""
+    version, request_id = "$LATEST", ""
     error = log = None
     for name, value in head.headers:
-        if name[:1] not in b"Xx":
+        meaning = _meanings.get(name)
+        if meaning is None:
+            meaning = _meaning(name)
+        if not meaning:
             continue
-        key = field_name(name)
-        if key == b"x-amzn-requestid":
-            request_id = value
-        elif key == b"x-amz-executed-version":
-            version = value
-        elif key == b"x-amz-function-error":
+        if meaning == _REQUEST_ID:
+            request_id = value.decode("latin-1")
+        elif meaning == _VERSION:
+            version = value.decode("latin-1")
+        elif meaning == _ERROR:
             error = value.decode("latin-1")
-        elif key == b"x-amz-log-result":
+        else:
             log = decode_log(value)
-    return InvocationResult(
-        payload, error, version.decode("latin-1"), request_id.decode("latin-1"), log, None, attempts
-    )
+    return InvocationResult(payload, error, version, request_id, log, None, attempts)
+
+
+_REQUEST_ID, _VERSION, _ERROR, _LOG = 1, 2, 3, 4
+_NAMES = {
+    b"x-amzn-requestid": _REQUEST_ID,
+    b"x-amz-executed-version": _VERSION,
+    b"x-amz-function-error": _ERROR,
+    b"x-amz-log-result": _LOG,
+}
+# Spellings that were seen, and what they mean; 0: nothing to us.
+_meanings: dict[bytes, int] = {}
+
+
+def _meaning(name: bytes) -> int:
+    meaning = _NAMES.get(name.lower(), 0)
+    if len(_meanings) < 200:
+        _meanings[name] = meaning
+    return meaning
 
 
 def decode_log(encoded: bytes) -> bytes | None:
