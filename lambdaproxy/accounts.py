@@ -65,15 +65,21 @@ class Accounts:
             "lambdaproxy_client_gone_total", "Requests whose client left, or read too slowly.", ("fate",)
         )
         metrics.gauge("lambdaproxy_build_info", "The version that runs.", ("version",)).cell(__version__).set(1)
+        self._invoked: dict[tuple[str, str], tuple[Cell, HistogramCell]] = {}
         self._cells: dict[tuple[str, str, int], tuple[Cell, HistogramCell]] = {}
 
     def invoked(self, function: Function, outcome: str, seconds: float) -> None:
         """An invocation ended; `outcome` is `ok`, `abandoned` or the label of an error."""
+        name = function.name
         if outcome == "ok":
-            self._labels.proved(function.name)
-        label = self._labels.label(function.name)
-        self._invocations.cell(label, outcome).inc()
-        self._invoke_seconds.cell(label).observe(seconds)
+            self._labels.proved(name)
+        label = self._labels.label(name)
+        cells = self._invoked.get((label, outcome))
+        if cells is None:
+            cells = self._invocations.cell(label, outcome), self._invoke_seconds.cell(label)
+            self._invoked[label, outcome] = cells
+        cells[0].value += 1
+        cells[1].observe(seconds)
 
     def failed(self, head: Head, function: Function | None, error: LambdaProxyError) -> None:
         """A request gets an error as its answer."""

@@ -119,58 +119,51 @@ class Proxy:
 
         A streamed response counts as in progress until its body ends.
         """
+        function, codec = admission.function, admission.route.codec
+        started, outcome = self._seconds(), "abandoned"
         self.in_flight += 1
         try:
-            response = await self._invoke(admission, body)
+            request = admission.request(body)
+            payload = codec.encode_request(request, admission.match)
+            invocation = self._invocation(admission, request, payload, started)
+            result = await self._invokers(function.invoker).invoke(invocation)
+            if result.function_error is not None:
+                raise _function_error(result)
+            if isinstance(result.payload, bytes):
+                response = codec.decode_result(result, request, admission.match)
+            else:
+                response = await self._stream(result, result.payload, request, admission)
+            response = _with_request_id(response, request.id, codec)
+            outcome = "ok"
         except CancelledError:
             self.in_flight -= 1
             raise
         except LambdaProxyError as error:
+            outcome = error.label
             response = self.answer(admission.head, error, admission)
         except Exception:
+            outcome = "internal"
             self._log.failure("Internal error while handling request {id}", id=admission.head.id)
             response = self.answer(admission.head, LambdaProxyError(), admission)
+        finally:
+            self._accounts.invoked(function, outcome, self._seconds() - started)
         if isinstance(response.body, bytes):
             self.in_flight -= 1
         return response
 
-    async def _invoke(self, admission: Admission, body: bytes) -> Response:
-        request, match = admission.request(body), admission.match
-        route, function = admission.route, admission.function
-        payload = route.codec.encode_request(request, match)
+    def _invocation(self, admission: Admission, request: Request, payload: bytes, now: float) -> Invocation:
         if len(payload) > MAX_EVENT:
             raise EventTooLarge(f"an event of {len(payload)} bytes; Lambda takes {MAX_EVENT}")
-        started = self._seconds()
-        invocation = Invocation(
-            function,
+        route = admission.route
+        return Invocation(
+            admission.function,
             payload,
-            started + admission.timeout,
+            now + admission.timeout,
             request.id,
             request.trace_id,
             route.mode,
             repeatable=request.method in IDEMPOTENT or route.settings.repeatable,
         )
-        outcome = "abandoned"
-        try:
-            result = await self._invokers(function.invoker).invoke(invocation)
-            if result.function_error is not None:
-                raise _function_error(result)
-            if isinstance(result.payload, bytes):
-                response = route.codec.decode_result(result, request, match)
-            else:
-                response = await self._stream(result, result.payload, request, admission)
-            outcome = "ok"
-        except CancelledError:
-            raise
-        except LambdaProxyError as error:
-            outcome = error.label
-            raise
-        except Exception:
-            outcome = "internal"
-            raise
-        finally:
-            self._accounts.invoked(function, outcome, self._seconds() - started)
-        return _with_request_id(response, request.id, route.codec)
 
     async def _stream(self, result: InvocationResult, body: IBody, request: Request, admission: Admission) -> Response:
         """The head of a streamed result; its body follows when the response is written."""
