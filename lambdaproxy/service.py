@@ -124,14 +124,17 @@ class ProxyService(Service):
             self._listeners.append(
                 Listener(self._reactor, settings.metrics_listen, stock_site(admin), "--metrics-listen")
             )
+        self.invoke_api: Listener | None = None
         if settings.invoke_api:
-            self._listeners.append(self._invoke_api(settings.invoke_api))
+            self.invoke_api = self._invoke_api(settings.invoke_api)
+            self._listeners.append(self.invoke_api)
 
     def _invoke_api(self, endpoint: str) -> Listener:
         settings = self._settings
         invoker = self.invokers.get(LOCAL)
         assert isinstance(invoker, LocalInvoker)
-        keys = None if settings.invoke_api_unsigned else load_or_make_keys(values.file(settings.invoke_api_keys))
+        self._keys_file = values.file(settings.invoke_api_keys)
+        keys = None if settings.invoke_api_unsigned else load_or_make_keys(self._keys_file)
         return Listener(self._reactor, endpoint, InvokeApi(self._reactor, invoker, keys), "--invoke-api")
 
     def why_not_ready(self) -> str | None:
@@ -153,19 +156,25 @@ class ProxyService(Service):
         """Judge by the address that was really bound: the header may name functions only where that is meant."""
         settings, loopback = self._settings, self.main.loopback
         self.proxy.error_detail = loopback and self._assembly.all_embedded
-        if not loopback and settings.function_header is not None and not settings.insecure:
+        if not loopback and settings.function_header is not None:
             if not settings.allow:
                 raise ConfigError(
                     f"other machines reach {self.main}: say which functions the {settings.function_header} header may "
                     "name, as in --allow 'api-*', or turn it off with --function-header none"
                 )
-            if any(pattern.everything for pattern in settings.allow):
+            if any(pattern.everything for pattern in settings.allow) and not settings.insecure:
                 raise ConfigError(
                     f"other machines reach {self.main}, and --allow permits them every function; narrow it, or add "
                     "--insecure if that is what you mean"
                 )
-        if settings.invoke_api_unsigned and not self._listeners[-1].loopback:
-            raise ConfigError("--invoke-api-unsigned: the Invoke API may be unsigned on loopback only")
+        if self.invoke_api is not None and not self.invoke_api.loopback:
+            if settings.invoke_api_unsigned:
+                raise ConfigError("--invoke-api-unsigned: the Invoke API may be unsigned on loopback only")
+            if not settings.insecure:
+                raise ConfigError(
+                    f"other machines reach the Invoke API at {self.invoke_api}: whoever has its keys runs functions "
+                    "here; listen on 127.0.0.1, or add --insecure if that is what you mean"
+                )
 
     def startService(self) -> None:
         super().startService()
@@ -173,6 +182,7 @@ class ProxyService(Service):
             listener.startService()
         for name in sorted(self._assembly.used_invokers()):
             self.invokers.get(name)
+        signal.signal(signal.SIGHUP, lambda *_: None)
         self._say_what_we_do()
         self._reactor.callWhenRunning(self._take_signals)
 
@@ -185,21 +195,23 @@ class ProxyService(Service):
                 "{header}. Narrow it with --allow, as in --allow 'api-*'.",
                 header=settings.function_header,
             )
-        for name in self._assembly.functions:
+        for name in self._assembly.functions if settings.function_header else ():
             log.info(
                 "Embedded function {name}; try: curl -H '{header}: {name}' {url}/",
                 name=name,
-                header=settings.function_header or "-",
+                header=settings.function_header,
                 url=self.main.url,
             )
+        if self.invoke_api is not None:
+            keys = "unsigned calls" if settings.invoke_api_unsigned else f"keys in {self._keys_file}"
+            log.info("Lambda Invoke API for SDKs on {url}, {keys}", url=self.invoke_api.url, keys=keys)
 
     def _take_signals(self) -> None:
-        """The first SIGTERM or SIGINT drains, a second one ends the drain; SIGHUP ends nothing."""
+        """The first SIGTERM or SIGINT drains, a second one ends the drain."""
         for number in (signal.SIGTERM, signal.SIGINT):
             before = signal.getsignal(number)
             if callable(before):
                 signal.signal(number, self._stopper(before))
-        signal.signal(signal.SIGHUP, lambda *_: None)
 
     def _stopper(self, before: Any) -> Any:
         def stop(number: int, frame: Any) -> None:

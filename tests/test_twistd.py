@@ -155,6 +155,22 @@ def test_requests_in_progress_are_answered_when_we_are_told_to_stop():
         assert server.process.wait() in (0, -signal.SIGTERM)
 
 
+def test_a_second_signal_ends_at_once():
+    with Server("--local", f"sleeps={ECHO}:sleeps") as server, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(server.request, "GET", "/", b"", {"X-Lambda-Function": "sleeps"})
+        server.process.wait_for("asleep")
+        os.kill(server.process.pid, signal.SIGTERM)
+        server.process.wait_for("Stopping: 1 requests")
+        assert server.process.stop() in (0, -signal.SIGTERM)
+        assert waiting.result()[0] == 503
+        assert "Traceback" not in server.process.output
+
+
+def test_a_hangup_ends_nothing(server):
+    os.kill(server.process.pid, signal.SIGHUP)
+    assert server.request("GET", "/", headers={"X-Lambda-Function": "hello"})[0] == 200
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -164,6 +180,9 @@ def test_requests_in_progress_are_answered_when_we_are_told_to_stop():
         (["--local", "hello"], "--local: "),
         (["--host", "0.0.0.0", "--port", "0"], "--allow 'api-*'"),
         (["--host", "0.0.0.0", "--port", "0", "--allow", "*"], "--insecure"),
+        (["--host", "0.0.0.0", "--port", "0", "--insecure"], "--allow 'api-*'"),
+        ([*HELLO, "--port", "0", "--invoke-api", "tcp:0", "--invoke-api-unsigned"], "unsigned on loopback only"),
+        (["--aws"], "--aws goes with --check"),
         (["--port", "0", "--access-log", "/nowhere/x"], "--access-log: /nowhere/x"),
         (["--port", "nothing:1"], "--port: "),
         (["--config", "nowhere.toml"], "--config: nowhere.toml"),
