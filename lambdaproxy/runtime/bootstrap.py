@@ -449,8 +449,10 @@ def serve(api, handler):
 def main():
     limit, layers = int(sys.argv[1]), sys.argv[2:]
     del sys.argv[1:]
-    if os.getsid(0) != os.getpid():
+    try:
         os.setsid()
+    except OSError:
+        pass  # whoever started us gave us a process group already
     if limit:
         try:
             import resource
