@@ -12,13 +12,19 @@ from lambdaproxy.config.settings import SETTINGS, Settings, attribute
 from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvokerMaker
-from lambdaproxy.messages import Function
+from lambdaproxy.messages import Function, Mode
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.runtime.functions import FunctionSettings, function_settings, parse_local
 from lambdaproxy.runtime.sam import add_template
 from lambdaproxy.selection import FunctionHeader, FunctionName, permitted_by
 
 AWS, LOCAL = "aws", "local"
+_MODES: dict[str, Mode] = {
+    "buffered": "buffered",
+    "response-stream": "stream",
+    "event": "event",
+    "dry-run": "dry-run",
+}
 TIMEOUT_AWS, TIMEOUT_LOCAL = 900.0, 30.0
 
 
@@ -152,7 +158,7 @@ def _route(
         invoker,
         settings.timeout,
         settings.error_detail,
-        "stream" if streams or settings.invoke_mode == "response-stream" else "buffered",
+        "stream" if streams else _MODES[settings.invoke_mode],
     )
 
 

@@ -24,12 +24,15 @@ from lambdaproxy.errors import (
     Unavailable,
 )
 from lambdaproxy.interfaces import IBody, IEventCodec, IInvoker
-from lambdaproxy.messages import Function, Head, Headers, Invocation, InvocationResult, Match, Request, Response
+from lambdaproxy.messages import Function, Head, Headers, Invocation, InvocationResult, Match, Mode, Request, Response
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, FunctionName
 
 IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS"))
 """Methods whose requests may be repeated, where `--retry idempotent` asks for it (RFC 9110, 9.2.2)."""
+
+UNANSWERED: dict[Mode, int] = {"event": 202, "dry-run": 204}
+"""Modes in which the function gives no result, and the status of success (API reference of Invoke)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,9 @@ class Proxy:
             result = await self._invokers(function.invoker).invoke(invocation)
             if result.function_error is not None:
                 raise _function_error(result)
-            if isinstance(result.payload, bytes):
+            if invocation.mode in UNANSWERED:
+                response = Response(UNANSWERED[invocation.mode])
+            elif isinstance(result.payload, bytes):
                 response = codec.decode_result(result, request, admission.match)
             else:
                 response = await self._stream(result, result.payload, request, admission)
@@ -155,6 +160,7 @@ class Proxy:
         if len(payload) > MAX_EVENT:
             raise EventTooLarge(f"an event of {len(payload)} bytes; Lambda takes {MAX_EVENT}")
         route = admission.route
+        settings = route.settings
         return Invocation(
             admission.function,
             payload,
@@ -162,7 +168,11 @@ class Proxy:
             request.id,
             request.trace_id,
             route.mode,
-            repeatable=request.method in IDEMPOTENT or route.settings.repeatable,
+            settings.client_context,
+            settings.tenant_id,
+            settings.log_tail,
+            request.method in IDEMPOTENT or settings.repeatable,
+            settings.durable_name + request.id if settings.durable_name else None,
         )
 
     async def _stream(self, result: InvocationResult, body: IBody, request: Request, admission: Admission) -> Response:

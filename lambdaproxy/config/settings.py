@@ -261,9 +261,10 @@ class Settings:
         shown_default="aws; local when embedded functions are given and --allow is not",
     )
     invoke_mode: str = setting(
-        values.one_of("buffered", "response-stream"),
+        values.one_of("buffered", "response-stream", "event", "dry-run"),
         "buffered",
-        "How to invoke: buffered takes the result whole, response-stream passes it on as it comes.",
+        "How to invoke: buffered takes the result whole; response-stream passes it on as it comes; event hands the "
+        "event over and answers 202; dry-run only asks for permission and answers 204.",
         section="Invoking",
         metavar="MODE",
         where=EVERYWHERE,
@@ -278,6 +279,35 @@ class Settings:
     )
     repeatable: bool = _flag(
         "Functions may run twice for one request whatever its method, if --retry is idempotent.",
+        section="Invoking",
+        where=EVERYWHERE,
+    )
+    client_context: str | None = setting(
+        values.json_object,
+        None,
+        "Client context for every invocation: a JSON object.",
+        section="Invoking",
+        metavar="JSON",
+        where=EVERYWHERE,
+    )
+    tenant_id: str | None = setting(
+        values.header_value,
+        None,
+        "Tenant id for every invocation, for functions with tenant isolation.",
+        section="Invoking",
+        metavar="ID",
+        where=EVERYWHERE,
+    )
+    durable_name: str | None = setting(
+        values.header_value,
+        None,
+        "Beginning of the durable execution's name; the request id follows.",
+        section="Invoking",
+        metavar="PREFIX",
+        where=EVERYWHERE,
+    )
+    log_tail: bool = _flag(
+        "Fetch the last 4 KB of the function's log with each result, and write them to our log.",
         section="Invoking",
         where=EVERYWHERE,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -42,6 +43,24 @@ def yes_no(value: str) -> bool:
     if word in ("no", "false", "off", "0"):
         return False
     raise ValueError(f"{value!r} is neither yes nor no")
+
+
+def json_object(value: str) -> str:
+    """The text of a JSON object."""
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"{value!r} is no JSON object")
+    return value
+
+
+def header_value(value: str) -> str:
+    """Text that may stand in a header: ASCII without control characters."""
+    if not value.isascii() or not value.isprintable() or not value.strip():
+        raise ValueError(f"{value!r} cannot stand in a header")
+    return value
 
 
 def one_of(*words: str) -> Callable[[str], str]:
