@@ -26,6 +26,11 @@ def _text(value: str) -> str:
     return value
 
 
+def _file(value: str) -> str:
+    # Absolute, because a daemon changes its directory after the options were read.
+    return os.path.abspath(os.path.expanduser(_text(value)))
+
+
 def _role(value: str) -> str:
     if not _ROLE.match(value):
         raise ValueError(f"{value!r} is no role ARN such as arn:aws:iam::123456789012:role/invoker")
@@ -90,7 +95,7 @@ class AwsInvokerMaker:
         Option("endpoint-url", _text, None, "Where the Lambda API is: https, or http on this machine."),
         Option("fips", _yes, None, "Use the FIPS endpoint of the region."),
         Option("dual-stack", _yes, None, "Use the dual-stack (IPv6) endpoint of the region."),
-        Option("ca-bundle", _text, None, "PEM file of the authorities to trust; default: AWS_CA_BUNDLE, the system's."),
+        Option("ca-bundle", _file, None, "PEM file of the authorities to trust; default: AWS_CA_BUNDLE, the system's."),
         Option("retry", _retry, "safe", "When to send again: safe (the function cannot have run), idempotent, never."),
         Option("on-disconnect", _disconnect, "finish", "When the client has gone: finish the call, or abort it."),
         Option("max-in-flight", _count, 1024, "Invocations at once."),

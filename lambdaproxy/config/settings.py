@@ -334,6 +334,31 @@ class Settings:
         section="Invoking",
         metavar="URL",
     )
+    ca_bundle: str | None = setting(
+        values.file,
+        None,
+        "PEM file of the authorities to trust at the Lambda API.",
+        section="Invoking",
+        metavar="FILE",
+        shown_default="AWS_CA_BUNDLE, else the system's",
+    )
+    max_in_flight: int | None = setting(
+        values.whole(1),
+        None,
+        "Invocations at once on AWS; as many more may wait for a second.",
+        section="Invoking",
+        metavar="N",
+        shown_default="1024",
+    )
+    on_disconnect: str | None = setting(
+        values.one_of("finish", "abort"),
+        None,
+        "When a client has gone while its function runs on AWS: finish reads the result and drops it; abort closes the "
+        "connection.",
+        section="Invoking",
+        metavar="finish|abort",
+        shown_default="finish",
+    )
     local: tuple[str, ...] = setting(
         values.text,
         (),

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from zope.interface.verify import verifyObject
+
+from lambdaproxy.aws.maker import AwsInvokerMaker
+from lambdaproxy.aws.region import find_region
+from lambdaproxy.errors import ConfigError
+from lambdaproxy.interfaces import IInvoker, IInvokerMaker
+from lambdaproxy.metrics import Metrics
+from tests.aws.memory import Outcome, Reactor
+
+OPTIONS = {option.name: option for option in AwsInvokerMaker.options}
+
+
+class Threadless(Reactor):
+    """Runs what threads hand back in the next turn."""
+
+    def callFromThread(self, work: Any, *arguments: Any) -> None:
+        self.callLater(0, work, *arguments)
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def _make(**options: Any) -> Any:
+    context = SimpleNamespace(reactor=Threadless(), metrics=Metrics())
+    return AwsInvokerMaker().make("eu", {name.replace("_", "-"): value for name, value in options.items()}, context)
+
+
+def test_the_maker_makes_an_invoker() -> None:
+    verifyObject(IInvokerMaker, AwsInvokerMaker())
+    invoker = _make(region="eu-west-1", retry="never", max_in_flight=5, on_disconnect="abort")
+    verifyObject(IInvoker, invoker)
+    assert invoker.endpoint.url == "https://lambda.eu-west-1.amazonaws.com"
+    assert (invoker.policy, invoker.abort_on_disconnect) == ("never", True)
+    assert invoker.limiter.gate().most == 5
+    assert "still looking" in invoker.ready()
+    assert Outcome(invoker.stop()).done
+
+
+def test_endpoints_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = AwsInvokerMaker().place
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+    assert place({}).endpoint.host == "lambda-fips.us-east-1.amazonaws.com"
+    assert place({"fips": False, "dual-stack": True}).endpoint.host == "lambda.us-east-1.api.aws"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "http://localhost:9001")
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/x.pem")
+    found = place({"fips": False})
+    assert (found.endpoint.url, found.ca_bundle) == ("http://localhost:9001", "/x.pem")
+    assert place({"fips": False, "ca-bundle": "/y.pem"}).ca_bundle == "/y.pem"
+
+
+def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="https"):
+        _make(region="eu-west-1", endpoint_url="http://lambda.example.com")
+    with pytest.raises(ConfigError, match="no AWS region"):
+        _make(region="europe")
+    with pytest.raises(ConfigError, match=r"gone\.pem"):
+        _make(region="eu-west-1", ca_bundle=str(tmp_path / "gone.pem"))
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("region", "eu-west-1", ""),
+        ("role", "arn:aws:iam::123456789012:role/path/invoker", "arn:aws:iam::1:role/x"),
+        ("fips", "yes", "perhaps"),
+        ("retry", "never", "always"),
+        ("on-disconnect", "abort", "stop"),
+        ("max-in-flight", "7", "0"),
+        ("queue", "0", "-1"),
+        ("queue-wait", "1.5s", "soon"),
+        ("queue-wait", "0", "-1"),
+        ("queue-wait", "2", "nan"),
+    ],
+)
+def test_options_are_parsed(name: str, good: str, bad: str) -> None:
+    OPTIONS[name].parse(good)
+    with pytest.raises(ValueError):
+        OPTIONS[name].parse(bad)
+
+
+def test_where_the_region_comes_from(tmp_path: Path) -> None:
+    files = {"AWS_CONFIG_FILE": str(tmp_path / "c"), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "s")}
+    assert find_region(None, None, files)[0] == "us-east-1"
+    (tmp_path / "s").write_text("[default]\nregion=eu-west-3\n[blue]\nregion = eu-west-2\n")
+    assert find_region(None, None, files) == ("eu-west-3", "of the profile default")
+    (tmp_path / "c").write_text(
+        "[default]\nregion=eu-central-1\n[profile blue]\nregion=%(x)s\n[profile red]\nregion=eu-north-1"
+    )
+    assert find_region(None, None, files)[0] == "eu-central-1"
+    assert find_region(None, "red", files) == ("eu-north-1", "of the profile red")
+    assert find_region(None, None, files | {"AWS_PROFILE": "red"})[0] == "eu-north-1"
+    assert find_region(None, "red", files | {"AWS_DEFAULT_REGION": "eu-south-1"})[0] == "eu-south-1"
+    both = files | {"AWS_DEFAULT_REGION": "eu-south-1", "AWS_REGION": "eu-south-2"}
+    assert find_region(None, "red", both) == ("eu-south-2", "from AWS_REGION")
+    assert find_region("eu-west-1", "red", both)[0] == "eu-west-1"
+    (tmp_path / "c").write_text("no ini file at all [")
+    assert find_region(None, None, files)[0] == "eu-west-3"
+
+
+def test_importing_the_maker_is_cheap() -> None:
+    code = (
+        "import sys, lambdaproxy.aws.maker; "
+        "print([m for m in ('botocore', 'treq', 'twisted.internet.reactor', 'lambdaproxy.aws.invoker') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]", done.stdout
