@@ -350,14 +350,26 @@ class RuntimeApiFactory(Factory):
     def __init__(self, worker: Calls) -> None:
         self._worker = worker
         self._open: set[RuntimeApi] = set()
+        self._when_closed: Callable[[], None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> RuntimeApi | None:
         if len(self._open) >= MOST_CONNECTIONS:
             return None
-        connection = RuntimeApi(self._worker, self._open.discard)
+        connection = RuntimeApi(self._worker, self._gone)
         self._open.add(connection)
         return connection
 
-    def abort(self) -> None:
+    def _gone(self, connection: RuntimeApi) -> None:
+        self._open.discard(connection)
+        if not self._open and self._when_closed is not None:
+            done, self._when_closed = self._when_closed, None
+            done()
+
+    def close(self, done: Callable[[], None]) -> None:
+        """Close all connections, and call `done` when none is left."""
+        if not self._open:
+            done()
+            return
+        self._when_closed = done
         for connection in tuple(self._open):
             connection.abort()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import CannotListenError
 
 from lambdaproxy.errors import Throttled, Unavailable
 from lambdaproxy.runtime.functions import FunctionSettings
@@ -156,7 +155,7 @@ class FunctionPool:
             self._warn("{function} cannot start: {why}", function=self.settings.name, why=str(problem))
             self._init_failed(lambda _: found)
             return False
-        except (OSError, CannotListenError) as problem:
+        except OSError as problem:
             self._warn("no process for {function}: {why}", function=self.settings.name, why=str(problem))
             if self._waiting and not self.workers:
                 job = self._waiting.popleft()

@@ -13,8 +13,6 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from twisted.internet.defer import maybeDeferred
-
 from lambdaproxy.runtime.api import RuntimeApi, RuntimeApiFactory, Stream, error_body
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.job import Job
@@ -36,7 +34,7 @@ from lambdaproxy.runtime.runtimes import Command
 from lambdaproxy.runtime.stream import StreamedResult
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IDelayedCall, IListeningPort
+    from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
 
 INIT_SECONDS = 10.0
 INIT_ERROR_SECONDS = 1.0
@@ -57,6 +55,14 @@ class State(Enum):
     DETACHED = "detached"
     STOPPING = "stopping"
     DEAD = "dead"
+
+
+class Port(Protocol):
+    """An open port on 127.0.0.1; `LoopbackPort` is one."""
+
+    port: int
+
+    def close(self) -> None: ...
 
 
 class Owner(Protocol):
@@ -83,12 +89,13 @@ class Worker:
         owner: Owner,
         log: WorkerLog,
         *,
+        listen: Callable[[IProtocolFactory], Port],
         init_seconds: float | None = INIT_SECONDS,
         wall: Callable[[], float] = time.time,
         warn: Callable[..., object] = lambda *_, **__: None,
     ) -> None:
         self._reactor, self.settings, self._owner, self._log = reactor, settings, owner, log
-        self._init_seconds, self._wall, self._warn = init_seconds, wall, warn
+        self._listen, self._init_seconds, self._wall, self._warn = listen, init_seconds, wall, warn
         self.state = State.STARTING
         self.generation = 0
         self.retiring = False
@@ -98,7 +105,7 @@ class Worker:
         self.initialised = False
         self.idle_since = 0.0
         self._process: Running | None = None
-        self._port: IListeningPort | None = None
+        self._port: Port | None = None
         self._factory = RuntimeApiFactory(self)
         self._parked: RuntimeApi | None = None
         self._job: Job | None = None
@@ -116,20 +123,13 @@ class Worker:
     # --- start ---
 
     def spawn(self, launch: Launcher, command: Callable[[str], Command]) -> None:
-        """Listen and start the process (row 1). Raises `OSError`, `CannotListenError` or `CannotStart`."""
+        """Listen and start the process (row 1). Raises `OSError` or `CannotStart`."""
         try:
-            # A port is closed a turn of the reactor later: what cannot start must not open one.
-            command("")
+            self._port = self._listen(self._factory)
+            self._process = launch(command(f"127.0.0.1:{self._port.port}"), self._output, self.exited)
         except BaseException:
-            self.state = State.DEAD
-            raise
-        self._port = self._reactor.listenTCP(0, self._factory, interface="127.0.0.1")
-        assert self._port is not None
-        try:
-            address: Any = self._port.getHost()
-            self._process = launch(command(f"127.0.0.1:{address.port}"), self._output, self.exited)
-        except BaseException:
-            self._port.stopListening()
+            if self._port is not None:
+                self._port.close()
             self.state = State.DEAD
             raise
         if self._init_seconds is not None:
@@ -450,10 +450,10 @@ class Worker:
         self._parked = None
         self._process.close()
         self._log.flush()
-        self._factory.abort()
         assert self._port is not None
-        # The pool hears of it when the port is closed, so that nothing is left once it has heard of all.
-        maybeDeferred(self._port.stopListening).addBoth(lambda _: self._owner.gone(self))
+        self._port.close()
+        # The pool hears of it last, so that nothing is left once it has heard of all.
+        self._factory.close(lambda: self._owner.gone(self))
 
 
 class _Passed:

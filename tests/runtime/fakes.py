@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
-from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 
 from lambdaproxy.messages import InvocationResult
@@ -28,8 +26,7 @@ class FakeReactor(Clock):
         super().__init__()
         self.ports: list[FakePort] = []
 
-    def listenTCP(self, port: int, factory: Any, interface: str = "") -> FakePort:
-        assert (port, interface) == (0, "127.0.0.1")
+    def listen(self, factory: Any) -> FakePort:
         self.ports.append(FakePort(factory, len(self.ports) + 1))
         return self.ports[-1]
 
@@ -42,15 +39,11 @@ class FakeReactor(Clock):
 
 
 class FakePort:
-    def __init__(self, factory: Any, number: int) -> None:
-        self.factory, self.number, self.closed = factory, number, False
+    def __init__(self, factory: Any, port: int) -> None:
+        self.factory, self.port, self.closed = factory, port, False
 
-    def getHost(self) -> Any:
-        return SimpleNamespace(port=self.number)
-
-    def stopListening(self) -> Any:
+    def close(self) -> None:
         self.closed = True
-        return succeed(None)
 
 
 class FakeProcess:
@@ -148,6 +141,7 @@ class Bench:
             settings,
             self.owner,
             self.log,
+            listen=self.reactor.listen,
             init_seconds=init_seconds,
             wall=lambda: 1_700_000_000.0,
             warn=lambda format, **fields: self.warnings.append(format.format(**fields)),

@@ -331,5 +331,14 @@ def test_connections_are_bounded_and_can_be_ended():
     made[0].makeConnection(transport)
     made[1].connectionLost()
     assert factory.buildProtocol(None) is not None
-    factory.abort()
+    closed: list[bool] = []
+    for one in made[2:]:
+        one.connectionLost()
+    factory._open = {made[0]}
+    factory.close(lambda: closed.append(True))
     assert transport.aborted
+    assert closed == []
+    made[0].connectionLost()
+    assert closed == [True]
+    factory.close(lambda: closed.append(True))
+    assert closed == [True, True]

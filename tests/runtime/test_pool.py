@@ -62,7 +62,7 @@ class PoolBench:
         if self.refuse is not None:
             raise self.refuse
         log = WorkerLog("f", lambda *_: None, self.reactor)
-        worker = Worker(self.reactor, self.settings, pool, log, init_seconds=init_seconds)
+        worker = Worker(self.reactor, self.settings, pool, log, listen=self.reactor.listen, init_seconds=init_seconds)
 
         def launch(command: Command, output: Any, exited: Any) -> FakeProcess:
             self.processes.append(FakeProcess(output, exited))

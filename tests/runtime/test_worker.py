@@ -32,7 +32,7 @@ class TestStart:
 
     def test_nothing_is_left_of_a_worker_that_cannot_start(self):
         bench = Bench()
-        other = type(bench.worker)(bench.reactor, SETTINGS, bench.owner, bench.log)
+        other = type(bench.worker)(bench.reactor, SETTINGS, bench.owner, bench.log, listen=bench.reactor.listen)
 
         def refuse(address: str) -> Command:
             raise CannotStart("no program")
@@ -40,7 +40,7 @@ class TestStart:
         with pytest.raises(CannotStart):
             other.spawn(bench.launch, refuse)
         assert other.state is State.DEAD
-        assert len(bench.reactor.ports) == 1
+        assert bench.reactor.open_ports == 1
         bench.end()
 
     def test_first_next_makes_it_idle_and_ends_the_init_deadline(self):
