@@ -30,6 +30,9 @@ def unquote_form(text: str) -> str:
 
 def raw_pairs(query: str) -> list[tuple[str, str]]:
     """The names and values of a query, undecoded and in order; a bare name has the value `""`."""
+    if "&" not in query:
+        name, _, value = query.partition("=")
+        return [(name, value)] if query else []
     return [part.partition("=")[::2] for part in query.split("&") if part]
 
 

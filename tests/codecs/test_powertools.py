@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 from typing import Any
 
 import pytest
@@ -60,3 +63,49 @@ def test_the_model_sees_what_was_sent():
     assert seen.requestContext.http.method == "POST"
     assert seen.headers["x-two"] == "2"
     assert seen.isBase64Encoded and seen.body == "/w=="
+
+
+# -- the same of Powertools for TypeScript, which has a model for multi-value events of load balancers too -------------
+
+ZOD = """
+const parser = require('@aws-lambda-powertools/parser/schemas');
+let text = '';
+process.stdin.on('data', (data) => { text += data; });
+process.stdin.on('end', () => {
+  for (const [name, schema, document] of JSON.parse(text)) {
+    const seen = parser[schema].safeParse(document);
+    if (!seen.success) { console.log(name, JSON.stringify(seen.error.issues)); }
+  }
+  console.log('done');
+});
+"""
+SCHEMAS = {
+    "alb": (AlbCodec(), "AlbSchema"),
+    "alb-multi": (AlbCodec(multi_value=True), "AlbMultiValueHeadersSchema"),
+    "apigateway-v1": (RestApiCodec(), "APIGatewayProxyEventSchema"),
+    "apigateway-v2": (HttpApiCodec(), "APIGatewayProxyEventV2Schema"),
+    "payload1": (HttpApiPayload1Codec(), "APIGatewayProxyEventSchema"),
+    "function-url": (FunctionUrlCodec(), "LambdaFunctionUrlSchema"),
+}
+
+
+def test_the_models_of_typescript():
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node")
+    there = subprocess.run([node, "-e", "require('@aws-lambda-powertools/parser/schemas')"], capture_output=True)
+    if there.returncode:
+        pytest.skip("needs `npm install @aws-lambda-powertools/parser zod`, and NODE_PATH set to its node_modules")
+    asked = [
+        request(target=b"/"),
+        request("POST", b"/users/a%20b?x=1&x=2&y", [(b"X-Two", b"1"), (b"x-two", b"2"), (b"Cookie", b"a=b")], b"\xff"),
+        request("PUT", b"/a", [(b"Content-Type", b"text/plain"), (b"User-Agent", b"test")], b"text", client=""),
+    ]
+    documents = [
+        [f"{name} {number} {match.template}", schema, json.loads(codec.encode_request(message, match))]
+        for name, (codec, schema) in SCHEMAS.items()
+        for number, message in enumerate(asked)
+        for match in (Match(), routed)
+    ]
+    done = subprocess.run([node, "-e", ZOD], input=json.dumps(documents), capture_output=True, text=True, timeout=60)
+    assert done.stdout == "done\n", done.stdout + done.stderr
