@@ -157,7 +157,8 @@ class Channel(Protocol):
                 # The usual case: the whole head in one piece.
                 end += 4
                 self._begin(parse_request(data[:end], limits), data[end:])
-                return self._take()
+                data, self._kept = self._kept, b""
+                return data
             self._heads = HeadReader(limits)
         if self.state == IDLE:
             # A connection's first head is timed from its beginning, a later one from its first byte.
@@ -181,10 +182,12 @@ class Channel(Protocol):
         """A head is complete; `rest` is what followed it, and what is not used of it is kept."""
         site = self.site
         self.requests += 1
-        self._enter(BODY)
+        self.state = BODY
+        self.since = now = site.seconds()
+        self._unsent = (-1, now)
         self._kept = rest
         size = parsed.content_length
-        self._exchange = exchange = Exchange(self, self._head(parsed), parsed.keep_alive, self.since)
+        self._exchange = exchange = Exchange(self, site, self._head(parsed), parsed.keep_alive, now)
         exchange.admit()
         decided = exchange.decided
         if size == 0:
@@ -285,6 +288,13 @@ class Channel(Protocol):
     def done(self, keep_alive: bool, flushed: bool = False) -> None:
         """The exchange has written its answer; `flushed` says that the kernel has all of it."""
         self._exchange = None
+        if keep_alive and flushed and not self._kept and not self.site.draining:
+            # The usual case: nothing waits, in either direction.
+            self.state = IDLE
+            self.since = self.site.seconds()
+            if self._paused:
+                self._resume()
+            return
         if not keep_alive:
             if self._unread or self._kept or self._paused:
                 self._linger()

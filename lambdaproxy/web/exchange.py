@@ -18,6 +18,7 @@ from lambdaproxy.web.writing import CHUNKED, LENGTH, NO_BODY, PIECE, UNTIL_CLOSE
 if TYPE_CHECKING:
     from lambdaproxy.proxy import Admission
     from lambdaproxy.web.channel import Channel
+    from lambdaproxy.web.site import ProxySite
 
 CLOSING = frozenset(("bad-request", "bad-function-header", "too-large"))
 """Outcomes after which the connection is closed: who cannot say what is wanted is not believed about what follows."""
@@ -50,10 +51,10 @@ class Exchange:
     _fate = ""
     _ended = False
 
-    def __init__(self, channel: Channel, head: Head, keep_alive: bool, started: float) -> None:
+    def __init__(self, channel: Channel, site: ProxySite, head: Head, keep_alive: bool, started: float) -> None:
         #: None once the connection is lost.
         self.channel: Channel | None = channel
-        self._site = channel.site
+        self._site = site
         self.head, self.keep_alive, self.started = head, keep_alive, started
 
     def admit(self) -> None:
