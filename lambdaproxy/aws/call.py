@@ -69,7 +69,7 @@ class Call:
         self._invoker, self._function, self.invocation = invoker, function, invocation
         self.streaming = invocation.mode == "stream"
         self.deadline = invocation.deadline
-        self.deferred: Deferred[InvocationResult] = Deferred(self._cancelled)
+        self.deferred: Deferred[InvocationResult] | None = Deferred(self._cancelled)
         self.body: StreamBody | None = None
         self._state = _QUEUED
         self._connection: Connection | None = None
@@ -165,7 +165,7 @@ class Call:
         function = self._function
         function.breaker.succeeded()
         if function.gate.limit < function.gate.most:
-            function.gate.succeeded()
+            function.gate.succeeded(self._invoker.seconds())
         if function.budget.tokens < retry.CAPACITY:
             function.budget.succeeded(self._cost)
         if self._invoker.credentials.doubted:
@@ -281,9 +281,10 @@ class Call:
                 connection.abandon()
             self._end_stream(ConnectionLost(f"the event stream is broken: {problem}"))
             return
-        if body.begun and not self.deferred.called and not self._dropped:
+        if body.begun and self.deferred is not None and not self._dropped:
             # At the first byte, not at the head: a function that fails before it can still be answered properly.
-            self.deferred.callback(self._stream_result(body))
+            deferred, self.deferred = self.deferred, None
+            deferred.callback(self._stream_result(body))
 
     def ended(self) -> None:
         self._connection = None
@@ -298,7 +299,7 @@ class Call:
                 self._invoker.log_tail(self.invocation, tail)
         self._close()
         body.end(error)
-        if self.deferred.called or self._dropped:
+        if self.deferred is None or self._dropped:
             return
         if body.function_error is not None:
             self._succeed(InvocationResult(body.error_document(), "Unhandled", self._again, attempts=self._attempts))
@@ -399,10 +400,13 @@ class Call:
 
     def _succeed(self, result: InvocationResult) -> None:
         self._close()
-        if not self._dropped and not self.deferred.called:
-            self.deferred.callback(result)
+        # Let go of the Deferred, which holds on to us: else every call would be work for the garbage collector.
+        deferred, self.deferred = self.deferred, None
+        if deferred is not None and not self._dropped:
+            deferred.callback(result)
 
     def _fail(self, error: LambdaProxyError) -> None:
         self._close()
-        if not self._dropped and not self.deferred.called:
-            self.deferred.errback(error)
+        deferred, self.deferred = self.deferred, None
+        if deferred is not None and not self._dropped:
+            deferred.errback(error)

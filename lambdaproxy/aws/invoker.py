@@ -134,6 +134,8 @@ class AwsInvoker:
         if function is None:
             function = self._new_function(invocation.function)
         call = Call(self, function, invocation)
+        deferred = call.deferred
+        assert deferred is not None
         self.calls.add(call)
         if not self._fast:
             self._arm(SWEEP_SECONDS)
@@ -142,7 +144,7 @@ class AwsInvoker:
         except LambdaProxyError as error:
             self.calls.discard(call)
             return fail(error)
-        return call.deferred
+        return deferred
 
     def ready(self) -> str | None:
         return self.credentials.ready()

@@ -33,14 +33,13 @@ class Waiter(Protocol):
 class Gate:
     """The places of one function; `limit` adapts to throttles: halved by them, grown again by successes."""
 
-    __slots__ = ("_halved", "_threshold", "in_flight", "limit", "most", "waiting")
+    __slots__ = ("_halved", "in_flight", "limit", "most", "waiting")
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.limit = float(most)
         self.in_flight = 0
         self.waiting: deque[tuple[float, Waiter]] = deque()
-        self._threshold = float(most)
         self._halved = float("-inf")
 
     def throttled(self, now: float) -> None:
@@ -48,12 +47,14 @@ class Gate:
         if now - self._halved >= HALVE_SECONDS:
             self._halved = now
             self.limit = max(1.0, min(self.limit, self.in_flight) / 2)
-            self._threshold = max(1.0, self.limit)
 
-    def succeeded(self) -> None:
-        """An invocation got through: one more, soon after a throttle; then one more for as many as the limit is."""
-        if self.limit < self.most:
-            self.limit = min(self.most, self.limit + (1.0 if self.limit < 2 * self._threshold else 4.0 / self.limit))
+    def succeeded(self, now: float) -> None:
+        """An invocation got through: one more for as many as the limit is, and the more the longer no throttle came.
+
+        So a limit that holds is probed gently, and one that has gone is soon forgotten.
+        """
+        steps = 1.0 + max(0.0, now - self._halved)
+        self.limit = min(self.most, self.limit + min(1.0, steps * steps / self.limit))
 
 
 class Limiter:

@@ -177,8 +177,15 @@ def test_throttles_halve_the_limit_and_successes_raise_it() -> None:
         clock.advance(1)
         gate.throttled(clock.seconds())
     assert gate.limit == 1
-    for _ in range(10_000):
-        gate.succeeded()
+    for _ in range(4):
+        gate.succeeded(clock.seconds())
+    assert 3 < gate.limit < 4, "gently at first"
+    clock.advance(5)
+    for _ in range(100):
+        gate.succeeded(clock.seconds())
+    assert gate.limit > 50, "and soon when no throttle comes any more"
+    for _ in range(1000):
+        gate.succeeded(clock.seconds())
     assert gate.limit == 100
 
 
@@ -189,7 +196,7 @@ def test_a_raised_limit_lets_whoever_waits_in() -> None:
     limiter.enter(gate, Waiter())
     gate.throttled(clock.seconds())
     assert not limiter.enter(gate, waiter)
-    gate.succeeded()
+    gate.succeeded(clock.seconds())
     limiter.sweep()
     assert waiter.events == ["admitted"]
 
