@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
-from lambdaproxy.codecs._reverse import TEXT_TYPES
-from lambdaproxy.codecs.alb import AlbCodec, single_headers
+from lambdaproxy.codecs._reverse import TEXT_TYPES, single_headers
+from lambdaproxy.codecs.alb import AlbCodec
 from lambdaproxy.codecs.apigateway_v1 import RestApiCodec
 from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec
 from lambdaproxy.codecs.apigateway_v2_payload1 import HttpApiPayload1Codec

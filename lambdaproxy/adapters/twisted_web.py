@@ -16,6 +16,7 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
+from twisted.python.threadable import isInIOThread
 from twisted.web.resource import IResource
 from twisted.web.server import Request as WebRequest
 from twisted.web.server import Site
@@ -81,6 +82,8 @@ def _running_reactor() -> Any:
     """The global reactor, running in a thread of ours unless somebody runs it already."""
     # Importing it installs it: not before an event is there.
     running: Any = import_module("twisted.internet.reactor")
+    if running.running and isInIOThread():
+        raise RuntimeError("the handler waits for the reactor: it cannot be called in the reactor's own thread")
     with _lock:
         if not running.running:
             ready: Future[None] = Future()

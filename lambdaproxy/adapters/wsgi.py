@@ -76,8 +76,8 @@ def _environ(request: Request, dialects: Dialects) -> Environ:
     }
     for field, value in request.headers:
         text = value.decode("latin-1")
-        if b"_" in field:
-            continue  # `X_Y` would pass for `X-Y`
+        if b"_" in field or field.lower() == b"proxy":
+            continue  # `X_Y` would pass for `X-Y`, and `Proxy` for the variable HTTP_PROXY
         key = field.decode("latin-1").upper().replace("-", "_")
         if key == "CONTENT_TYPE":
             environ[key] = text

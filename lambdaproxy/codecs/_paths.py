@@ -70,6 +70,13 @@ def route_key(match: Match, stage: str | None) -> str:
     return f"{method} {template_of(match.template, stage)}"
 
 
+def client_path(path: str, prefix: str) -> str:
+    """A path of an event without the stage that AWS put in front of it; `prefix` is `/stage` or empty."""
+    if prefix and path == prefix:
+        return "/"
+    return path[len(prefix) :] if prefix and path.startswith(f"{prefix}/") else path
+
+
 def host_name(host: str) -> str:
     """A Host value without its port: `[::1]:80` -> `[::1]`."""
     if ":" not in host:

@@ -186,3 +186,27 @@ def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     for name, value in pairs:
         groups.setdefault(spelled.setdefault(name.lower(), name), []).append(value)
     return groups
+
+
+def spellings(name: str, count: int) -> list[str]:
+    """`count` spellings of a name that differ in case only; ALB in single mode takes them for different fields."""
+    letters = [index for index, letter in enumerate(name) if letter.isalpha()]
+    found = []
+    for number in range(min(count, 2 ** len(letters))):
+        chars = list(name)
+        for bit, index in enumerate(letters):
+            if number >> bit & 1:
+                chars[index] = chars[index].swapcase()
+        found.append("".join(chars))
+    return found
+
+
+def single_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers as a map of single values, without losing a cookie."""
+    headers: dict[str, str] = {}
+    for name, values in grouped(pairs).items():
+        if name.lower() == "set-cookie":
+            headers.update(zip(spellings(name, len(values)), values, strict=False))
+        else:
+            headers[name] = ", ".join(values)
+    return headers

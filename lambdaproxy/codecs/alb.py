@@ -33,10 +33,11 @@ from lambdaproxy.codecs._reverse import (
     request_of,
     result_body,
     result_headers,
+    single_headers,
     text_of,
 )
 from lambdaproxy.codecs._text import raw_pairs
-from lambdaproxy.errors import LambdaProxyError, MalformedResult, MethodNotAllowed
+from lambdaproxy.errors import BadRequest, LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
 
 TARGET_GROUP_ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/lambdaproxy/0123456789abcdef"
@@ -79,6 +80,12 @@ def trace_header(sent: str, fresh: str) -> str:
     return f"Root={fresh};{sent}"
 
 
+def _refuse_websocket(name: bytes, value: bytes) -> None:
+    """ALB has no web sockets for Lambda targets (ELB guide, access log, `LambdaWebsocketNotSupported`)."""
+    if name.lower() == b"upgrade" and value.strip().lower() == b"websocket":
+        raise BadRequest("a Lambda target has no web sockets")
+
+
 class AlbCodec(Codec):
     """The dialect `alb`.
 
@@ -118,7 +125,7 @@ class AlbCodec(Codec):
     # -- request -> event ----------------------------------------------------------------------------------------
 
     def encode_request(self, request: Request, match: Match) -> bytes:
-        """The event; `BadRequest` for text that is not UTF-8, as ALB answers 400, and for TRACE."""
+        """The event; `BadRequest` for text that is not UTF-8 and for web sockets, as ALB answers 400, and for TRACE."""
         if request.method == "TRACE":
             raise MethodNotAllowed("ALB does not take TRACE")
         if self._limited:
@@ -169,6 +176,8 @@ class AlbCodec(Codec):
                 headers[key] = value.decode()
             elif len(name) == 6 and name.lower() == b"cookie":
                 cookies = value.decode() if cookies is None else f"{cookies}; {value.decode()}"
+            elif len(name) == 7:
+                _refuse_websocket(name, value)
         if cookies is not None:
             headers["cookie"] = cookies
         if self._xff != "preserve":
@@ -189,6 +198,8 @@ class AlbCodec(Codec):
                     headers[key] = [value.decode()]
             elif len(name) == 6 and name.lower() == b"cookie":
                 cookies.append(value.decode())
+            elif len(name) == 7:
+                _refuse_websocket(name, value)
         if cookies:
             headers["cookie"] = ["; ".join(cookies)]
         if self._xff != "preserve":
@@ -238,7 +249,7 @@ class AlbCodec(Codec):
         sizes = [len(name) + len(value) + 4 for name, value in request.headers]
         if sizes and (max(sizes) > 16384 or sum(sizes) > 65536):
             raise HeadersTooLarge(f"{sum(sizes)} bytes of headers")
-        if request.forwarded_for.count(",") + 2 > 30:
+        if request.forwarded_for.count(",") >= 30:
             raise TooManyForwarded("more than 30 addresses in X-Forwarded-For")
 
     # -- result -> response --------------------------------------------------------------------------------------
@@ -321,19 +332,21 @@ class AlbCodec(Codec):
     def decode_event(self, event: Mapping[str, Any]) -> Request:
         """The request of an ALB event. Lost on the way: the case of header names, in single mode all but the last
         value of a repeated field, and the order of query parameters with different names that are repeated."""
-        pairs = []
+        pairs: list[tuple[str, Any]] = []
         many = mapping_of(event, "multiValueQueryStringParameters")
         if many:
             for name, values in many.items():
                 if isinstance(values, str) or not isinstance(values, Iterable):
                     raise ValueError("a value of multiValueQueryStringParameters of the event is no list")
-                pairs.extend([f"{name}={value}" for value in values])
+                pairs.extend([(name, value) for value in values])
         else:
-            pairs = [f"{name}={value}" for name, value in mapping_of(event, "queryStringParameters").items()]
+            pairs = list(mapping_of(event, "queryStringParameters").items())
+        if not all(isinstance(value, str) for _, value in pairs):
+            raise ValueError("a query parameter of the event is no string")
         path = text_of(event, "path", "/")
         return request_of(
             method=text_of(event, "httpMethod"),
-            target=f"{path}?{'&'.join(pairs)}" if pairs else path,
+            target=f"{path}?{'&'.join([f'{name}={value}' for name, value in pairs])}" if pairs else path,
             headers=header_pairs(event),
             body=event_bytes(event),
             client=None,
@@ -351,27 +364,3 @@ class AlbCodec(Codec):
         else:
             result["headers"] = single_headers(pairs)
         return result
-
-
-def spellings(name: str, count: int) -> list[str]:
-    """`count` spellings of a name that differ in case only; ALB in single mode takes them for different fields."""
-    letters = [index for index, letter in enumerate(name) if letter.isalpha()]
-    found = []
-    for number in range(min(count, 2 ** len(letters))):
-        chars = list(name)
-        for bit, index in enumerate(letters):
-            if number >> bit & 1:
-                chars[index] = chars[index].swapcase()
-        found.append("".join(chars))
-    return found
-
-
-def single_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Headers as a map of single values, without losing a cookie."""
-    headers: dict[str, str] = {}
-    for name, values in grouped(pairs).items():
-        if name.lower() == "set-cookie":
-            headers.update(zip(spellings(name, len(values)), values, strict=False))
-        else:
-            headers[name] = ", ".join(values)
-    return headers

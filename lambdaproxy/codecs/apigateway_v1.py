@@ -37,7 +37,8 @@ from lambdaproxy.codecs._stamps import (
 from lambdaproxy.errors import LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
 
-# What API Gateway takes out of a request (recorded on a regional REST API, AWS_PROXY), and Keep-Alive.
+# What API Gateway takes out of a request (recorded on a regional REST API, AWS_PROXY), and what else is not meant for
+# a function: Keep-Alive, Proxy-Authorization, Proxy-Connection.
 _DROPPED = frozenset(
     {
         "connection",
@@ -47,6 +48,7 @@ _DROPPED = frozenset(
         "keep-alive",
         "max-forwards",
         "proxy-authenticate",
+        "proxy-authorization",
         "proxy-connection",
         "server",
         "te",

@@ -11,7 +11,7 @@ from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._fields import Fields
 from lambdaproxy.codecs._forwarded import client_of, forwarded_for
 from lambdaproxy.codecs._http_api import JSON_TYPE, TEXT_PLAIN, HttpApi
-from lambdaproxy.codecs._paths import host_name, parameters_of, route_key, split, without_stage
+from lambdaproxy.codecs._paths import client_path, host_name, parameters_of, route_key, split, without_stage
 from lambdaproxy.codecs._payload2 import cookie_list, joined_headers, joined_query, request_from, result_of
 from lambdaproxy.codecs._result import (
     NO_BODY,
@@ -191,8 +191,8 @@ class HttpApiCodec(HttpApi):
         """The request of the event. Lost on the way: how the path was encoded (`%2F` has become `/`, and a path is cut
         at an encoded question mark), the case of header names, and where the values of a repeated field ended."""
         path = text_of(event, "rawPath", "/")
-        if self._prefix and not self._stage_in_path and path.startswith(f"{self._prefix}/"):
-            path = path[len(self._prefix) :]
+        if not self._stage_in_path:
+            path = client_path(path, self._prefix)
         return request_from(event, quote(path, safe=_SAFE_IN_PATH, errors="surrogatepass"))
 
     def encode_response(self, response: Response, event: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,15 @@ from lambdaproxy.codecs._fields import Fields
 from lambdaproxy.codecs._forwarded import client_of
 from lambdaproxy.codecs._http_api import TEXT_PLAIN, HttpApi
 from lambdaproxy.codecs._names import Shown, is_hop_by_hop
-from lambdaproxy.codecs._paths import host_name, parameters_of, resource_of, route_key, split, without_stage
+from lambdaproxy.codecs._paths import (
+    client_path,
+    host_name,
+    parameters_of,
+    resource_of,
+    route_key,
+    split,
+    without_stage,
+)
 from lambdaproxy.codecs._payload1 import NOBODY, Payload1, header_maps, query_maps
 from lambdaproxy.codecs._result import (
     NO_BODY,
@@ -142,9 +150,7 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
 
     def _event_path(self, event: Mapping[str, Any]) -> str:
         path = text_of(event, "path", "/")
-        if self._prefix and not self._stage_in_path and path.startswith(f"{self._prefix}/"):
-            return path[len(self._prefix) :]
-        return path
+        return path if self._stage_in_path else client_path(path, self._prefix)
 
     def decode_result(self, result: InvocationResult, request: Request, match: Match) -> Response:
         """The response; `statusCode` is required, unknown keys are ignored, base64 is always decoded."""

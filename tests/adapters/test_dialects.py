@@ -92,6 +92,7 @@ def test_events_of_something_else(other):
         {"requestContext": {"elb": {}}, "httpMethod": "GET", "body": "!", "isBase64Encoded": True},
         {"requestContext": {"elb": {}}, "httpMethod": "GET", "multiValueQueryStringParameters": {"a": "b"}},
         {"httpMethod": "GET", "queryStringParameters": {"a": 1}},
+        {"requestContext": {"elb": {}}, "httpMethod": "GET", "queryStringParameters": {"a": None}},
         {"httpMethod": "GET", "requestContext": {"identity": []}},
         {"version": "2.0", "requestContext": {"http": {}}},
         {"version": "2.0", "requestContext": {"http": {"method": "GET"}}, "cookies": "a=b"},
@@ -149,3 +150,13 @@ def test_which_bodies_are_text(name, codec):
     assert encoded(b"{}", (b"Content-Type", b"application/json"))
     assert encoded(b"\xff", (b"Content-Type", b"text/plain"))
     assert encoded(b"a", (b"Content-Type", b"text/plain"), (b"Content-Encoding", b"gzip"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "client"), [("/dev", b"/"), ("/dev/", b"/"), ("/dev/a", b"/a"), ("/device", b"/device"), ("/", b"/")]
+)
+@pytest.mark.parametrize("codec", [HttpApiCodec(stage="dev"), HttpApiPayload1Codec(stage="dev")])
+def test_the_stage_is_taken_off_the_path(codec, raw, client):
+    given = event(codec)
+    given["rawPath" if "rawPath" in given else "path"] = raw
+    assert Dialects().codec(given).decode_event(given).target == client

@@ -158,6 +158,43 @@ except ConnectionLost:
 else:
     raise AssertionError("it answered")
 """,
+    "a Klein application": """
+try:
+    from klein import Klein
+except ImportError:
+    print("done")
+    raise SystemExit
+
+app = Klein()
+
+@app.route("/users/<name>", methods=["POST"])
+async def user(request, name):
+    await defer.succeed(None)
+    request.setHeader("content-type", "text/plain")
+    return name.encode() + b" " + request.content.read()
+
+handler = twisted_web.handler(app.resource())
+asked = request("POST", b"/users/ann%20b", [(b"Content-Type", b"text/plain")], b"hello")
+for name in CODECS:
+    response = through(handler, name, asked)
+    assert (response.status, response.body) == (200, b"ann b hello"), (name, response)
+assert through(handler, "alb", request(target=b"/missing")).status == 404
+""",
+    "in the reactor's own thread": """
+from twisted.internet import reactor
+
+def call():
+    try:
+        twisted_web.handler(Leaf())(event(CODECS["alb"]), None)
+    except RuntimeError as error:
+        assert "own thread" in str(error), error
+    else:
+        raise AssertionError("it waited for itself")
+    reactor.stop()
+
+reactor.callWhenRunning(call)
+reactor.run()
+""",
     "the event and the context": """
 class Seen(Leaf):
     def render_GET(self, request):

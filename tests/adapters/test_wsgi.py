@@ -38,7 +38,13 @@ def test_the_environment(name):
     message = request(
         "POST",
         b"/caf%C3%A9/a%20b?x=1&y=z",
-        [(b"Content-Type", b"text/plain"), (b"X-Two", b"1"), (b"Cookie", b"a=b"), (b"X_Two", b"alias")],
+        [
+            (b"Content-Type", b"text/plain"),
+            (b"X-Two", b"1"),
+            (b"Cookie", b"a=b"),
+            (b"X_Two", b"alias"),
+            (b"Proxy", b"evil"),
+        ],
         b"hello",
         client="203.0.113.9",
         host="shop.example.com",
@@ -52,6 +58,7 @@ def test_the_environment(name):
     assert seen["CONTENT_LENGTH"] == "5"
     assert seen["body"] == "hello"
     assert seen["HTTP_X_TWO"] == "1"
+    assert "HTTP_PROXY" not in seen
     assert seen["HTTP_COOKIE"] == "a=b"
     assert seen["HTTP_HOST"] == seen["SERVER_NAME"] == "shop.example.com"
     assert seen["SERVER_PORT"] == "443"

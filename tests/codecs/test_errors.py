@@ -108,7 +108,8 @@ def test_limits_of_the_service():
     status_of(AlbCodec(limits="aws"), one_header, 400)
     many_headers = request(headers=[(b"X-%d" % n, b"b" * 2000) for n in range(40)])
     status_of(AlbCodec(limits="aws"), many_headers, 400)
-    status_of(AlbCodec(limits="aws"), request(forwarded_for=", ".join(["192.0.2.1"] * 30)), 463)
+    status_of(AlbCodec(limits="aws"), request(forwarded_for=", ".join(["192.0.2.1"] * 31)), 463)
+    assert AlbCodec(limits="aws").encode_request(request(forwarded_for=", ".join(["192.0.2.1"] * 30)), Match())
     for codec in (RestApiCodec(limits="aws"), HttpApiCodec(limits="aws"), HttpApiPayload1Codec(limits="aws")):
         status_of(codec, many_headers, 431)
         status_of(codec, request("POST", body=b"x" * 10485761), 413)

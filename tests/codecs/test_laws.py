@@ -115,6 +115,38 @@ def test_any_bytes_are_a_response_or_malformed(name, payload):
         pass
 
 
+_keys = [
+    "httpMethod",
+    "path",
+    "headers",
+    "multiValueHeaders",
+    "queryStringParameters",
+    "multiValueQueryStringParameters",
+    "body",
+    "isBase64Encoded",
+    "requestContext",
+    "rawPath",
+    "rawQueryString",
+    "cookies",
+    "version",
+]
+_events = st.dictionaries(st.sampled_from(_keys), documents, max_size=8)
+
+
+@ALL
+@given(event=_events, method=st.booleans())
+@_quick
+def test_any_event_is_a_request_or_a_value_error(name, event, method):
+    if method:
+        event = {**event, "httpMethod": "GET", "requestContext": {"http": {"method": "GET"}}}
+    try:
+        decoded = CODECS[name].decode_event(event)
+    except ValueError:
+        return
+    assert isinstance(decoded.body, bytes) and isinstance(decoded.target, bytes)
+    assert all(isinstance(part, bytes) for pair in decoded.headers for part in pair)
+
+
 _deep = b"[" * 100_000
 HOSTILE = {
     "nothing": b"",
