@@ -94,6 +94,11 @@ class InvokeApi(HttpFactory):
 
     def _authenticate(self, head: RequestHead, body: bytes) -> None:
         if self._keys is None:
+            if header(head.headers, b"origin") is not None:
+                # Without signatures any page in the developer's browser could invoke his functions.
+                raise _ApiError(
+                    403, "AccessDeniedException", "Requests of web pages are not taken without a signature."
+                )
             return
         try:
             verify(head.method, head.target, head.headers, body, secret=self._keys.get, now=self._wall())

@@ -277,6 +277,12 @@ class TestSignature:
     def test_nobody_is_let_in_by_an_empty_set_of_keys(self):
         assert Bench([]).request()[0] == 403
 
+    def test_unsigned_calls_of_web_pages_are_refused(self):
+        bench = Bench()
+        status, headers, _ = bench.request(Origin="https://evil.example")
+        assert (status, headers["x-amzn-errortype"]) == (403, "AccessDeniedException")
+        assert bench.invoker.invocations == []
+
 
 class TestConnection:
     def test_however_it_is_cut(self):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from lambdaproxy.errors import FunctionError, FunctionTimeout
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.runtimes import Site
 from tests.runtime.real import RealProcesses, read, wait
-from tests.runtime.support import Local, function, why_no
+from tests.runtime.support import FUNCTIONS, Local, function, why_no
 
 MISSING = why_no("node")
 
@@ -268,3 +269,29 @@ class Around(NodeProcesses):
         local = self.local(function("f", "node.mjs:handler"), site=Site(reload=False, debug={"f": 18461}))
         self.assertIsNone((await local.invoke("f")).function_error)
         self.assertIn("Debugger listening on ws://127.0.0.1:18461/", local.log)
+
+
+class WithAwsLambdaRic(NodeProcesses):
+    """The official Node client, where it could be built, gives the same results as ours."""
+
+    async def test_matrix(self) -> None:
+        modules = os.environ.get("LAMBDAPROXY_NODE_MODULES", "")
+        if not os.path.isdir(os.path.join(modules, "aws-lambda-ric")):
+            raise SkipTest("aws-lambda-ric is not installed where LAMBDAPROXY_NODE_MODULES says")
+        folder = os.path.abspath(self.mktemp())
+        os.makedirs(folder)
+        os.symlink(modules, os.path.join(folder, "node_modules"))
+        shutil.copy(os.path.join(FUNCTIONS, "node.mjs"), folder)
+        for case in CASES:
+            if case.handler == "stream_not_ended":
+                continue  # the official client waits for the time-out
+            settings = FunctionSettings(
+                "f", f"node.{case.handler}", "nodejs", folder, ric="aws-lambda-ric", timeout=2.0
+            )
+            local = self.local(settings)
+            result = await local.invoke("f", case.event, request_id="ID")
+            if case.error is None:
+                self.assertEqual((result.function_error, result.payload), (None, case.payload), case.handler)
+            else:
+                self.assertEqual(orjson.loads(result.payload)["errorType"], case.error[0], case.handler)
+            await local.invoker.stop()
