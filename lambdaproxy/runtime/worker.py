@@ -31,6 +31,7 @@ from lambdaproxy.runtime.results import (
     timed_out,
 )
 from lambdaproxy.runtime.runtimes import Command
+from lambdaproxy.runtime.sinks import Collected, Passed
 from lambdaproxy.runtime.stream import StreamedResult
 
 if TYPE_CHECKING:
@@ -312,9 +313,9 @@ class Worker:
         if self.state is not State.BUSY or job is None or job.request_id != request_id:
             return None
         if job.invocation.mode != "stream":
-            return _Collected(self, job)
+            return Collected(self, job)
         self.state = State.STREAMING
-        return _Passed(self, job, StreamedResult(caller.pause, caller.resume), content_type)
+        return Passed(self, job, StreamedResult(caller.pause, caller.resume), content_type)
 
     def stream_ended(self, job: Job, found: FunctionFailure | None) -> None:
         """The last chunk is here (row 14)."""
@@ -454,63 +455,3 @@ class Worker:
         self._port.close()
         # The pool hears of it last, so that nothing is left once it has heard of all.
         self._factory.close(lambda: self._owner.gone(self))
-
-
-class _Passed:
-    """Hands a streamed result to its reader, from its first byte on: a failure before it is a plain one."""
-
-    def __init__(self, worker: Worker, job: Job, body: StreamedResult, content_type: bytes | None) -> None:
-        self._worker, self._job, self._body, self._type = worker, job, body, content_type
-        self._begun = False
-
-    def _begin(self) -> None:
-        if not self._begun:
-            self._begun = True
-            self._job.begin_stream(self._body, self._type)
-
-    def data(self, data: bytes) -> None:
-        self._begin()
-        self._body.data(data)
-
-    def end(self, error_type: str, error_body: bytes) -> None:
-        found = _trailer_failure(error_type, error_body)
-        if found is None:
-            self._begin()
-        self._worker.stream_ended(self._job, found)
-
-    def lost(self) -> None:
-        self._worker.stream_lost(self._job)
-
-
-class _Collected:
-    """Collects a streamed result for a caller that wants it whole; what is too large is counted only."""
-
-    def __init__(self, worker: Worker, job: Job) -> None:
-        self._worker, self._job = worker, job
-        self._kept: list[bytes] = []
-        self._size = 0
-
-    def data(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size <= MOST_RESULT:
-            self._kept.append(data)
-        else:
-            self._kept.clear()
-
-    def end(self, error_type: str, error_body: bytes) -> None:
-        found = _trailer_failure(error_type, error_body)
-        if found is None and self._size > MOST_RESULT:
-            found = result_too_large()
-        if found is not None:
-            self._worker.stream_ended(self._job, found)
-        else:
-            self._worker.collected(self._job, b"".join(self._kept))
-
-    def lost(self) -> None:
-        self._worker.stream_lost(self._job)
-
-
-def _trailer_failure(error_type: str, error_body: bytes) -> FunctionFailure | None:
-    if not error_type and not error_body:
-        return None
-    return reported(error_body, error_type) if error_body else failure(error_type, "")

@@ -1,0 +1,81 @@
+"""Where the bytes of a streamed result go: on to a reader, or into one whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from lambdaproxy.runtime.job import Job
+from lambdaproxy.runtime.results import MOST_RESULT, FunctionFailure, failure, reported, result_too_large
+
+if TYPE_CHECKING:
+    from lambdaproxy.runtime.stream import StreamedResult
+
+
+class Ends(Protocol):
+    """What a worker wants to hear of a stream."""
+
+    def stream_ended(self, job: Job, found: FunctionFailure | None) -> None: ...
+
+    def stream_lost(self, job: Job) -> None: ...
+
+    def collected(self, job: Job, body: bytes) -> None: ...
+
+
+class Passed:
+    """Hands a streamed result to its reader, from its first byte on: a failure before it is a plain one."""
+
+    def __init__(self, worker: Ends, job: Job, body: StreamedResult, content_type: bytes | None) -> None:
+        self._worker, self._job, self._body, self._type = worker, job, body, content_type
+        self._begun = False
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._job.begin_stream(self._body, self._type)
+
+    def data(self, data: bytes) -> None:
+        self._begin()
+        self._body.data(data)
+
+    def end(self, error_type: str, error_body: bytes) -> None:
+        found = _trailer_failure(error_type, error_body)
+        if found is None:
+            self._begin()
+        self._worker.stream_ended(self._job, found)
+
+    def lost(self) -> None:
+        self._worker.stream_lost(self._job)
+
+
+class Collected:
+    """Collects a streamed result for a caller that wants it whole; what is too large is counted only."""
+
+    def __init__(self, worker: Ends, job: Job) -> None:
+        self._worker, self._job = worker, job
+        self._kept: list[bytes] = []
+        self._size = 0
+
+    def data(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size <= MOST_RESULT:
+            self._kept.append(data)
+        else:
+            self._kept.clear()
+
+    def end(self, error_type: str, error_body: bytes) -> None:
+        found = _trailer_failure(error_type, error_body)
+        if found is None and self._size > MOST_RESULT:
+            found = result_too_large()
+        if found is not None:
+            self._worker.stream_ended(self._job, found)
+        else:
+            self._worker.collected(self._job, b"".join(self._kept))
+
+    def lost(self) -> None:
+        self._worker.stream_lost(self._job)
+
+
+def _trailer_failure(error_type: str, error_body: bytes) -> FunctionFailure | None:
+    if not error_type and not error_body:
+        return None
+    return reported(error_body, error_type) if error_body else failure(error_type, "")
