@@ -326,6 +326,11 @@ class HeadReader:
         """True while nothing of a head has been read (an empty line before it is nothing)."""
         return not self._buffer
 
+    @property
+    def beginning(self) -> bytes:
+        """The first of the bytes that were read, for a log."""
+        return bytes(self._buffer[:1024])
+
     def feed(self, data: bytes) -> bytes | None:
         """The whole block once it is complete (`rest` then holds what followed), else None; or raise `Malformed`."""
         if not self._buffer:

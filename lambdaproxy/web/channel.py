@@ -132,7 +132,8 @@ class Channel(Protocol):
                     self.site.later(self._continue)
                     break
         except Malformed as error:
-            self.refuse(error.status, error.reason, error.detail, data)
+            head = b"" if self._exchange is not None else data if self._heads is None else self._heads.beginning
+            self.refuse(error.status, error.reason, error.detail, head)
             return
         finally:
             self._running = False
@@ -312,9 +313,9 @@ class Channel(Protocol):
             if self.state == IDLE and not self._kept:
                 self._resume()
 
-    def refuse(self, status: int, reason: str, detail: str = "", data: bytes = b"") -> None:
+    def refuse(self, status: int, reason: str, detail: str = "", head: bytes = b"") -> None:
         """Answer what is no request, or none that we wait for any longer, and close."""
-        self._answer_and_linger(self.site.refusals.refuse(status, reason, self.client, detail, data))
+        self._answer_and_linger(self.site.refusals.refuse(status, reason, self.client, detail, head))
 
     def _answer_and_linger(self, response: Response) -> None:
         """Answer before the request was read to its end, and read on for a while, so that the answer is seen."""

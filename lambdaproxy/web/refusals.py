@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger, LogLevel
@@ -14,7 +15,7 @@ from lambdaproxy.metrics import Metrics
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-_EXCERPT = 80
+_ASKED = re.compile(rb"([A-Za-z]{1,16}) (/[\x21-\x3e\x40-\x7e]{0,255}+)(?:\?[\x21-\x7e]*+)? HTTP/1\.[01]\r\n")
 _ORDINARY = frozenset((408, 413, 414, 431))
 
 
@@ -29,17 +30,22 @@ class Refusals:
             "lambdaproxy_rejected_total", "Requests refused by the listener, by reason.", ("reason",)
         )
 
-    def refuse(self, status: int, reason: str, client: str, detail: str = "", data: bytes = b"") -> Response:
-        """Count and log a refusal, with the beginning of the offending bytes, and give its response."""
+    def refuse(self, status: int, reason: str, client: str, detail: str = "", head: bytes = b"") -> Response:
+        """Count and log a refusal, and give its response.
+
+        Of `head`, the bytes that were read, only a well-formed method and path are logged: queries, fields, and bodies
+        that are mistaken for heads may hold secrets.
+        """
+        asked = _ASKED.match(head)
         self.count(reason)
         self._limited.emit(
             LogLevel.info if status in _ORDINARY else LogLevel.warn,
-            "Refused a request of {client}: {status} {reason} {detail} {data}",
+            "Refused {asked} of {client}: {status} {reason} {detail}",
             status=status,
             client=client or "-",
             reason=reason,
             detail=detail,
-            data=ascii(data[:_EXCERPT])[1:] if data else "",
+            asked=(b"%b %.64b" % asked.groups()).decode("ascii") if asked else "a request",
         )
         return plain(status, reason)
 
