@@ -1,0 +1,47 @@
+"""The pages speak of files and options that there are."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lambdaproxy import registry
+from lambdaproxy.config.help import OTHERS
+from lambdaproxy.config.settings import SETTINGS
+from tests.processes import ROOT
+
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+OPTIONS = set(SETTINGS) | {option.split()[0].removeprefix("--") for option, _ in OTHERS}
+
+#: Options of other programs that the pages mention: twistd, pip, curl, the AWS CLI, Node, our own benchmarks.
+FOREIGN = set(
+    "cli-binary-format config-settings data-binary endpoint function-name hop-limit http-put-response-hop-limit "
+    "inspect instance-id invocation-type listen no-deps nodaemon now only-binary payload pidfile platform profile "
+    "python-version rundir stock target threshold wait-for-client warm-containers".split()
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_options_exist(page):
+    named = set(re.findall(r"(?<![\w-])--([a-z][a-z-]+[a-z])", page.read_text()))
+    assert sorted(named - OPTIONS - FOREIGN) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_formats_exist(page):
+    for name in re.findall(r"--format '?([a-z0-9-]+)", page.read_text()):
+        assert name in registry.codec_makers() or name in ("shout", "help"), name
+
+
+def test_every_page_is_listed_in_the_readme():
+    readme = (ROOT / "README.md").read_text()
+    pages = (page.relative_to(ROOT) for page in (ROOT / "docs").rglob("*.md"))
+    assert [str(page) for page in pages if f"({page})" not in readme] == []
