@@ -16,9 +16,34 @@ OPTIONS = set(SETTINGS) | {option.split()[0].removeprefix("--") for option, _ in
 
 #: Options of other programs that the pages mention: twistd, pip, curl, the AWS CLI, Node, our own benchmarks.
 FOREIGN = set(
-    "cli-binary-format config-settings data-binary endpoint function-name hop-limit http-put-response-hop-limit "
-    "inspect instance-id invocation-type listen no-deps nodaemon now only-binary payload pidfile platform profile "
-    "python-version rundir stock target threshold wait-for-client warm-containers".split()
+    [
+        "cli-binary-format",
+        "config-settings",
+        "data-binary",
+        "endpoint",
+        "function-name",
+        "hop-limit",
+        "http-put-response-hop-limit",
+        "inspect",
+        "instance-id",
+        "invocation-type",
+        "listen",
+        "no-deps",
+        "nodaemon",
+        "now",
+        "only-binary",
+        "payload",
+        "pidfile",
+        "platform",
+        "profile",
+        "python-version",
+        "rundir",
+        "stock",
+        "target",
+        "threshold",
+        "wait-for-client",
+        "warm-containers",
+    ]
 )
 
 
