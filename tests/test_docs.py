@@ -15,36 +15,34 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglo
 OPTIONS = set(SETTINGS) | {option.split()[0].removeprefix("--") for option, _ in OTHERS}
 
 #: Options of other programs that the pages mention: twistd, pip, curl, the AWS CLI, Node, our own benchmarks.
-FOREIGN = set(
-    [
-        "cli-binary-format",
-        "config-settings",
-        "data-binary",
-        "endpoint",
-        "function-name",
-        "hop-limit",
-        "http-put-response-hop-limit",
-        "inspect",
-        "instance-id",
-        "invocation-type",
-        "listen",
-        "no-deps",
-        "nodaemon",
-        "now",
-        "only-binary",
-        "payload",
-        "pidfile",
-        "platform",
-        "profile",
-        "python-version",
-        "rundir",
-        "stock",
-        "target",
-        "threshold",
-        "wait-for-client",
-        "warm-containers",
-    ]
-)
+FOREIGN = {
+    "cli-binary-format",
+    "config-settings",
+    "data-binary",
+    "endpoint",
+    "function-name",
+    "hop-limit",
+    "http-put-response-hop-limit",
+    "inspect",
+    "instance-id",
+    "invocation-type",
+    "listen",
+    "no-deps",
+    "nodaemon",
+    "now",
+    "only-binary",
+    "payload",
+    "pidfile",
+    "platform",
+    "profile",
+    "python-version",
+    "rundir",
+    "stock",
+    "target",
+    "threshold",
+    "wait-for-client",
+    "warm-containers",
+}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
