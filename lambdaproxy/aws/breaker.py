@@ -42,7 +42,10 @@ class Breaker:
             self.is_open = False
             self._calls = [0] * WINDOW
             self._failures = [0] * WINDOW
-        self._calls[self._slot()] += 1
+        second = int(self._seconds())
+        if second != self._second:
+            self._slot()
+        self._calls[second % WINDOW] += 1
 
     def failed(self) -> None:
         """A call failed to connect, lost its connection or met a 5xx."""

@@ -88,7 +88,8 @@ class Call:
         if not self._function.breaker.allow():
             raise Unavailable("most calls of this function fail; the next try is due within a second", label="breaker")
         if self._invoker.limiter.enter(self._function.gate, self):
-            self.admitted()
+            self._placed = True
+            self._attempt()
 
     def admitted(self) -> None:
         self._placed = True

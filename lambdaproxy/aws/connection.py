@@ -282,8 +282,11 @@ class Connection(TwistedProtocol):
         length = head.content_length
         if exchange.streaming and head.status == 200:
             self._start(head, rest)
-        elif length is not None and length <= len(rest):
-            self._finish(head, rest[:length], len(rest) > length)
+        elif length == len(rest):
+            self._free(head, False)
+            exchange.answered(head, rest)
+        elif length is not None and length < len(rest):
+            self._finish(head, rest[:length], True)
         elif length is not None and length > MOST_RESULT + SLACK:
             self._broken(f"a response of {length} bytes; Lambda gives at most {MOST_RESULT}")
         else:

@@ -61,7 +61,7 @@ class Limiter:
     """The places of all functions of one invoker."""
 
     def __init__(self, limits: Limits, seconds: Callable[[], float]) -> None:
-        self._limits, self._seconds = limits, seconds
+        self._limits, self._seconds, self._most = limits, seconds, limits.in_flight
         self.in_flight = 0
         self.queued = 0
         self._waiting: dict[Gate, None] = {}
@@ -72,7 +72,7 @@ class Limiter:
 
     def enter(self, gate: Gate, waiter: Waiter) -> bool:
         """Take a place now, or queue (False); raises `Unavailable` where the queue is full."""
-        if gate.in_flight < int(gate.limit) and self.in_flight < self._limits.in_flight:
+        if gate.in_flight + 1 <= gate.limit and self.in_flight < self._most:
             gate.in_flight += 1
             self.in_flight += 1
             return True
@@ -125,7 +125,7 @@ class Limiter:
 
     def _admit(self) -> None:
         for gate in list(self._waiting):
-            while gate.waiting and gate.in_flight < int(gate.limit) and self.in_flight < self._limits.in_flight:
+            while gate.waiting and gate.in_flight + 1 <= gate.limit and self.in_flight < self._most:
                 waiter = self._next(gate)
                 gate.in_flight += 1
                 self.in_flight += 1

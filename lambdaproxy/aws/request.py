@@ -75,12 +75,12 @@ class _Kind:
         self._date = b""
         self._after = b""
 
-    def head(self, payload: bytes, date: bytes) -> tuple[bytes, bytes]:
-        """The request's head up to its signature, and the signature."""
+    def before(self, date: bytes) -> bytes:
+        """The request's head up to its signature."""
         if date != self._date:
-            self._after = b"%s%s\r\nAuthorization: %s" % (self._before, date, self.template.prefix(date))
+            self._after = b"%b%b\r\nAuthorization: %b" % (self._before, date, self.template.prefix(date))
             self._date = date
-        return self._after, self.template.signature(payload, date)
+        return self._after
 
 
 class Requests:
@@ -106,13 +106,13 @@ class Requests:
             kind = found
         payload = invocation.payload
         clock = self._clock
-        before, signature = kind.head(payload, clock.date())
+        date = clock.date()
         head = (
             b"%b%b\r\nContent-Length: %d\r\nX-Amzn-Trace-Id: Root=%b\r\nAmz-Sdk-Invocation-Id: %b\r\n"
             b"Amz-Sdk-Request: attempt=%d; max=%d\r\n\r\n"
         ) % (
-            before,
-            signature,
+            kind.before(date),
+            kind.template.signature(payload, date),
             len(payload),
             invocation.trace_id.encode(),
             invocation.request_id.encode(),
