@@ -64,10 +64,10 @@ class Codec:
 
     def _load(self, result: InvocationResult) -> Any:
         """The result's JSON value; `MalformedResult` if it has none."""
-        payload = result.payload
-        if not isinstance(payload, bytes):
-            raise MalformedResult("a streamed result where a whole one was expected")
-        return loads(payload)
+        try:
+            return _json.loads(result.payload)  # type: ignore[arg-type]  # what is no bytes is a TypeError
+        except (ValueError, TypeError, AttributeError):
+            raise MalformedResult("the result is no JSON document") from None
 
     def _own_headers(self, request: Request, fields: Fields) -> None:
         """Add the headers that this front door puts on every successful response."""

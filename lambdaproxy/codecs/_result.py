@@ -35,6 +35,8 @@ def integer_status(value: Any) -> int:
 
 def lenient_status(value: Any) -> int:
     """A `statusCode` that may also be a string of three digits."""
+    if type(value) is int and 200 <= value <= 599:
+        return value
     if type(value) is str and _DIGITS.match(value):
         value = int(value)
     return integer_status(value)

@@ -53,9 +53,9 @@ _ROOT = re.compile(r"(?:^|;)\s*Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|$)")
 
 def sent_trace(request: Request) -> str | None:
     """The client's `X-Amzn-Trace-Id`, if it was sent."""
-    for field in request.headers:
-        if len(field[0]) == 15 and field[0].lower() == b"x-amzn-trace-id":
-            return field[1].decode("latin-1")
+    for name, value in [field for field in request.headers if len(field[0]) == 15]:
+        if name.lower() == b"x-amzn-trace-id":
+            return value.decode("latin-1")
     return None
 
 

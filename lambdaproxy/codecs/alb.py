@@ -281,7 +281,7 @@ class AlbCodec(Codec):
             fields.add_own(b"Content-Type", b"application/octet-stream")
         if self._server:
             fields.add_own(*_SERVER)
-        return Response(status, fields.finished(), body)
+        return Response(status, tuple(fields.items), body)
 
     def _headers(self, document: Mapping[str, Any], fields: Fields) -> None:
         if self._multi_value:

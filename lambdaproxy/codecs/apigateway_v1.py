@@ -273,15 +273,18 @@ class RestApiCodec(Payload1):
         if many:
             self._merge(fields, many, document.get("headers"))
         else:
-            multi_values(many)
-            add_scalars(fields, document.get("headers"))
+            if many is not None:
+                multi_values(many)
+            headers = document.get("headers")
+            if headers is not None:
+                fields.add_all(headers, scalar_text)
         body = self._result_body(document, request)
         if status in NO_BODY:
             body = b""
         elif not fields.content_type:
             fields.add_own(*_JSON_TYPE)
         self._own_headers(request, fields)
-        return Response(status, fields.finished(), body)
+        return Response(status, tuple(fields.items), body)
 
     def _merge(self, fields: Fields, many: Any, headers: Any) -> None:
         multi_values(many)
@@ -305,14 +308,12 @@ class RestApiCodec(Payload1):
 
     def _result_body(self, document: Mapping[str, Any], request: Request) -> bytes:
         body = document.get("body")
-        encoded = flag(document.get("isBase64Encoded"))
         if type(body) is not str:
             body = scalar_text(body)
-        if not body:
-            return b""
-        if encoded and self._decodes(request):
+        encoded = document.get("isBase64Encoded", False)
+        if encoded is not False and flag(encoded) and body and self._decodes(request):
             return decode_body(body)
-        return encode_body(body)
+        return encode_body(body) if body else b""
 
     def _decodes(self, request: Request) -> bool:
         """Whether base64 becomes bytes: always with `*/*`, else if the first type of Accept is a binary one."""

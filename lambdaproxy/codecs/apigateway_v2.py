@@ -164,7 +164,7 @@ class HttpApiCodec(HttpApi):
             body = encode_body(document) if type(document) is str else result.payload
             fields.items.append(JSON_TYPE)
         fields.items.append((b"Apigw-Requestid", gateway_id(request.id).encode("ascii")))
-        return Response(status, fields.finished(), body)
+        return Response(status, tuple(fields.items), body)
 
     def _interpret(self, document: Mapping[str, Any], fields: Fields) -> bytes:
         """Cookies come before a Set-Cookie of `headers`; nulls are as good as absent."""

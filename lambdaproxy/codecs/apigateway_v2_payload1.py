@@ -176,7 +176,7 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
         elif not fields.content_type:
             fields.items.append(TEXT_PLAIN)
         self._own_headers(request, fields)
-        return Response(status, fields.finished(), body)
+        return Response(status, tuple(fields.items), body)
 
     def _prelude(self, document: Mapping[str, Any], fields: Fields) -> int:
         add_scalars(fields, document.get("headers"))

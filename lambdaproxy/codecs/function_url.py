@@ -165,7 +165,7 @@ class FunctionUrlCodec(Codec):
         elif not fields.content_type:
             fields.items.append(_JSON_TYPE)
         self._own_headers(request, fields)
-        return Response(status, fields.finished(), body)
+        return Response(status, tuple(fields.items), body)
 
     def _interpret(self, document: Mapping[str, Any], fields: Fields) -> bytes:
         """A body that is an object or a list goes out as JSON."""
