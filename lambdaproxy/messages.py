@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
     from lambdaproxy.interfaces import IBody
@@ -14,6 +14,35 @@ Headers = tuple[tuple[bytes, bytes], ...]
 Mode = Literal["buffered", "stream", "event", "dry-run"]
 
 
+_T = TypeVar("_T")
+
+
+def _quick(made: type[_T]) -> type[_T]:
+    """Give a frozen dataclass an `__init__` that sets its slots directly: half the price, for what every request makes.
+
+    Everything else is as `dataclass` made it; values are as frozen as before.
+    """
+    names = [each.name for each in fields(made)]  # type: ignore[arg-type]
+    known: dict[str, Any] = {f"set_{name}": vars(made)[name].__set__ for name in names}
+    parameters = []
+    for each in fields(made):  # type: ignore[arg-type]
+        if each.default is MISSING:
+            parameters.append(each.name)
+        else:
+            known[f"default_{each.name}"] = each.default
+            parameters.append(f"{each.name}=default_{each.name}")
+    source = f"def __init__(self, {', '.join(parameters)}):\n" + "".join(
+        f"    set_{name}(self, {name})\n" for name in names
+    )
+    exec(source, known)  # noqa: S102  (what dataclass does, too)
+    init = known["__init__"]
+    init.__qualname__ = f"{made.__qualname__}.__init__"
+    init.__annotations__ = vars(made)["__init__"].__annotations__
+    made.__init__ = init  # type: ignore[method-assign]
+    return made
+
+
+@_quick
 @dataclass(frozen=True, slots=True)
 class Tls:
     """What the client's TLS handshake agreed on, in the words of AWS's headers (`TLSv1.3`, an OpenSSL cipher name)."""
@@ -22,6 +51,7 @@ class Tls:
     cipher: str
 
 
+@_quick
 @dataclass(frozen=True, slots=True)
 class Head:
     """A request whose header section is complete and whose body is still to come.
@@ -51,6 +81,7 @@ class Head:
     received: float
 
 
+@_quick
 @dataclass(frozen=True, slots=True)
 class Request:
     """A whole HTTP request: a `Head` and its body, without the function header and without framing headers' meaning.
@@ -75,6 +106,7 @@ class Request:
     received: float
 
 
+@_quick
 @dataclass(frozen=True, slots=True)
 class Response:
     """An HTTP response: status 200..599, valid header fields, and a body in bytes or in pieces.
@@ -90,6 +122,7 @@ class Response:
     outcome: str = "ok"
 
 
+@_quick
 @dataclass(frozen=True, slots=True)
 class Function:
     """Which function to invoke: an invoker's name, a function name or ARN, and a version or alias."""
@@ -102,6 +135,7 @@ class Function:
         return f"{self.name}:{self.qualifier}" if self.qualifier else self.name
 
 
+@_quick
 @dataclass(frozen=True, slots=True)
 class Match:
     """Where a request fits: the template and methods of its route, and the path parameters as sent.
@@ -119,6 +153,7 @@ class Match:
 NO_ROUTE = Match()
 
 
+@_quick
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """One call of a function, as every invoker understands it.
@@ -141,6 +176,7 @@ class Invocation:
     durable_name: str | None = None
 
 
+@_quick
 @dataclass(frozen=True, slots=True)
 class InvocationResult:
     """What an invocation gave: the payload of the function, or of its error when `function_error` is set.

@@ -151,6 +151,7 @@ class Exchange:
         """Write the answer; the first one counts."""
         channel = self.channel
         if channel is None or self._response is not None:
+            _discard(response.body)
             self._end(response, 0)
             return
         self._response = response
@@ -166,6 +167,7 @@ class Exchange:
             lines = response_head(status, response.headers, framing, length, close, self._site.date)
         except (ValueError, TypeError):
             self._log.failure("The response to request {id} cannot be written", id=head.id)
+            _discard(body)
             self._response = broken = plain(500, "internal")
             text = b"" if head.method == "HEAD" else broken.body
             assert isinstance(text, bytes)
@@ -176,20 +178,20 @@ class Exchange:
         self.keep_alive = not close
         if not isinstance(body, bytes):
             self._stream(lines, body, framing == CHUNKED, empty)
-        elif empty or not body:
-            self._write(lines, 0)
-        elif length <= PIECE:
-            self._write(lines + body, length)
+        elif empty or length <= PIECE:
+            self._write(lines if empty else lines + body, 0 if empty else length)
         else:
             self._write_large(lines, body)
 
     def _write(self, data: bytes, size: int) -> None:
         """Write what is small enough to be written whole."""
-        assert self.channel is not None
-        rest = send_now(self.channel.transport, data)
+        channel, response = self.channel, self._response
+        assert channel is not None and response is not None
+        rest = send_now(channel.transport, data)
         if rest is not None:
-            self.channel.transport.write(rest)
-        self._sent(size, rest is None)
+            channel.transport.write(rest)
+        self._end(response, size)
+        channel.done(self.keep_alive, rest is None)
 
     def _write_large(self, lines: bytes, body: bytes) -> None:
         assert self.channel is not None
@@ -215,9 +217,7 @@ class Exchange:
         if rest is not None:
             transport.write(rest)
         if empty:
-            unwanted = body.start(Nowhere())
-            unwanted.addErrback(lambda _: None)
-            unwanted.cancel()
+            _discard(body)
             self._sent(0)
             return
         self._sender = stream = Stream(transport, chunked)
@@ -306,3 +306,11 @@ class Exchange:
             site.proxy.account(self.head, self.admission, response, sent, site.seconds() - self.started, self._fate)
         except Exception:
             self._log.failure("Could not account for request {id}", id=self.head.id)
+
+
+def _discard(body: Any) -> None:
+    """Let go of a body that nobody will read; a stream knows then that it is not needed."""
+    if not isinstance(body, bytes):
+        unwanted = body.start(Nowhere())
+        unwanted.addErrback(lambda _: None)
+        unwanted.cancel()

@@ -55,6 +55,13 @@ class EchoProxy:
             self.waiting.append(Deferred(lambda _: self.cancelled.append(target)))
             result: Response = await self.waiting[-1]
             return result
+        if target == b"/stubborn":
+            self.waiting.append(Deferred())
+            try:
+                await self.waiting[-1]
+            except CancelledError:
+                self.streams.append(MemoryBody())
+                return Response(200, (), self.streams[-1])
         if target.startswith(b"/big/"):
             return Response(200, (), b"x" * int(target[5:]))
         if target == b"/stream":

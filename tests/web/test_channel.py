@@ -520,3 +520,13 @@ def test_stream_whose_client_leaves():
     transport.end(GONE)
     assert stream.events == ["cancel"]
     assert served.proxy.accounted == [(b"/stream", 200, 3, "client_gone")]
+
+
+def test_a_stream_that_comes_too_late():
+    """The client has gone, and still there is an answer: its stream is told that nobody reads it."""
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(get(target=b"/stubborn"))
+    transport.end(GONE)
+    assert served.proxy.streams[0].events == ["cancel"]
+    assert served.proxy.accounted == [(b"/stubborn", 200, 0, "client_gone")]

@@ -1,0 +1,31 @@
+"""The values are frozen, whatever their quick way of being made."""
+
+from dataclasses import FrozenInstanceError, fields, replace
+
+import pytest
+
+from lambdaproxy import messages
+from lambdaproxy.messages import Function, InvocationResult, Match, Response
+from tests.memory import HEAD
+
+
+def test_as_a_dataclass_would_make_them():
+    assert Response(200) == Response(status=200, headers=(), body=b"", outcome="ok")
+    assert repr(Function("aws", "f")) == "Function(invoker='aws', name='f', qualifier=None)"
+    assert replace(HEAD, method="GET").method == "GET"
+    assert {Function("aws", "f"), Function("aws", "f", None)} == {Function("aws", "f")}
+    assert InvocationResult(b"").executed_version == "$LATEST"
+    assert Match().methods == ()
+    assert [getattr(HEAD, each.name) for each in fields(HEAD)][:2] == ["POST", b"/add?test=true"]
+
+
+def test_frozen():
+    for value, name in ((HEAD, "method"), (Response(200), "status"), (Function("a", "b"), "name")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, name, "x")
+
+
+@pytest.mark.parametrize("arguments", [(), (1, 2, 3, 4, 5)])
+def test_wrong_numbers_of_arguments(arguments):
+    with pytest.raises(TypeError, match=r"Response\.__init__"):
+        messages.Response(*arguments)
