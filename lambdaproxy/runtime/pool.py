@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
 
@@ -268,11 +268,3 @@ class FunctionPool:
         for worker in tuple(self.workers):
             worker.stop()
         return self._stopping
-
-    def census(self) -> dict[str, Any]:
-        """Numbers for the metrics: workers by state, and what waits."""
-        states = {state.value: 0 for state in State if state is not State.DEAD}
-        for worker in self.workers:
-            if worker.state is not State.DEAD:
-                states[worker.state.value] += 1
-        return {"workers": states, "waiting": len(self._waiting)}

@@ -115,18 +115,20 @@ class _Pipe:
 
 
 class _Exit(ProcessProtocol):
-    def __init__(self, exited: Callable[[Exit], None]) -> None:
-        self._exited = exited
+    def __init__(self, reactor: Any, exited: Callable[[Exit], None]) -> None:
+        self._reactor, self._exited = reactor, exited
 
     def processExited(self, reason: Failure) -> None:
         # Not processEnded: a grandchild that keeps the pipe would hold that back for as long as it lives.
         value = reason.value
         if isinstance(value, ProcessDone):
-            self._exited(Exit(0))
+            how = Exit(0)
         elif isinstance(value, ProcessTerminated):
-            self._exited(Exit(value.exitCode, value.signal))
+            how = Exit(value.exitCode, value.signal)
         else:
-            self._exited(Exit(1))
+            how = Exit(1)
+        # A process may end before spawnProcess returns; nobody could be told then.
+        self._reactor.callLater(0, self._exited, how)
 
 
 class WorkerProcess:
@@ -140,7 +142,7 @@ class WorkerProcess:
         try:
             # Without path and uid Twisted uses posix_spawn: a fork would copy our page tables for milliseconds.
             transport = reactor.spawnProcess(
-                _Exit(exited),
+                _Exit(reactor, exited),
                 command.argv[0],
                 command.argv,
                 env=dict(command.environment),
@@ -153,7 +155,8 @@ class WorkerProcess:
             os.close(writing)
             os.close(nothing)
         self._transport = transport
-        self.pid: int = transport.pid
+        # None for a process that has ended, and was waited for, before spawnProcess returned.
+        self.pid: int | None = transport.pid
         self._pipe = _Pipe(reactor, reading, output)
 
     def drain(self) -> None:
@@ -167,6 +170,8 @@ class WorkerProcess:
 
     def kill(self) -> None:
         # Before its first statement the process is still in our own group: then the signal goes to it alone.
+        if self.pid is None:
+            return
         try:
             if os.getpgid(self.pid) == self.pid:
                 os.killpg(self.pid, signal.SIGKILL)
@@ -181,6 +186,8 @@ class WorkerProcess:
     def close(self) -> None:
         self._pipe.drain()
         self._pipe.close()
+        if self.pid is None:
+            return
         # The number cannot have been given away while its process group lives, and without one this finds nothing.
         try:
             os.killpg(self.pid, signal.SIGKILL)

@@ -3,7 +3,8 @@
     STARTING -> IDLE <-> BUSY -> (STREAMING) -> POST -> IDLE ...   and from everywhere STOPPING -> DEAD
 
 A worker runs one invocation at a time and never a second one before its runtime has asked for it. Every way out of a
-state ends with the invocation completed and, at DEAD, with nothing left of the process.
+state ends with the invocation completed and, at DEAD, with nothing left of the process. The rows that comments name
+are those of the table in docs/runtime.md.
 """
 
 from __future__ import annotations
@@ -119,7 +120,6 @@ class Worker:
         self._init_time: float | None = None
         self._peak = 0
         self._measured = -1.0
-        self._out_of_memory = False
 
     # --- start ---
 

@@ -50,3 +50,21 @@ async def read(result: InvocationResult) -> tuple[bytes, Exception | None]:
     except Exception as error:
         return consumer.value(), error
     return consumer.value(), None
+
+
+def state_of(pid: int) -> str:
+    """The letter that the system gives for the state of a process; an empty text if there is none."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+async def until_dead(pid: int) -> None:
+    """Wait until the process is gone, or is a zombie that its parent has not looked at; at most ten seconds."""
+    for _ in range(500):
+        if state_of(pid) in ("", "Z"):
+            return
+        await wait(0.02)
+    raise AssertionError(f"process {pid} lives on: {state_of(pid)}")

@@ -20,7 +20,7 @@ from twisted.trial.unittest import SkipTest
 from lambdaproxy.errors import EventTooLarge, InvokeTimeout, Throttled, UnknownFunction
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.runtimes import Site
-from tests.runtime.real import RealProcesses, read, wait
+from tests.runtime.real import RealProcesses, read, until_dead, wait
 from tests.runtime.support import FUNCTIONS, function
 
 RIC = importlib.util.find_spec("awslambdaric") is not None
@@ -267,12 +267,7 @@ class Builtin(RealProcesses):
         child = int((await local.invoke("f")).payload)
         os.kill(child, 0)
         await local.invoker.stop()
-        for _ in range(100):
-            # Killed it is at once; gone when the system comes to it.
-            if _state(child) in ("", "Z"):
-                break
-            await wait(0.05)
-        self.assertIn(_state(child), ("", "Z"))
+        await until_dead(child)
 
     async def test_a_function_that_ignores_sigterm_ends_too(self) -> None:
         local = self.local(function("f", "hello.py:deaf"))
@@ -390,12 +385,3 @@ class Debugged(RealProcesses):
         result = await local.invoke("f", b'{"seconds":0.3}', seconds=0.1)
         self.assertEqual(result.payload, b'"slept"')
         self.assertEqual(local.invoker.count_workers(), 1)
-
-
-def _state(pid: int) -> str:
-    """The letter that the system gives for the state of a process; an empty text if there is none."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
