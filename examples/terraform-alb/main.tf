@@ -1,6 +1,6 @@
 # One of the example applications behind an Application Load Balancer.
 #
-#   make example-flask_app            (or: python examples/build.py flask_app)
+#   make -C .. build APP=flask_app
 #   terraform init
 #   terraform apply -var 'subnet_ids=["subnet-1","subnet-2"]' -var vpc_id=vpc-1
 

@@ -40,21 +40,33 @@ def resource_of(match: Match, path: str, stage: str | None) -> str:
 
 
 def parameters_of(match: Match, path: str) -> dict[str, str] | None:
-    """The path parameters, still percent-encoded; None if there are none.
+    """The path parameters as sent; None if there are none. `path` is the path without the stage.
 
-    A greedy parameter loses the slashes around it (recorded on a REST API).
+    A greedy parameter at the root is the path itself: the router has seen the stage too, where clients send it.
     """
-    template = match.template
-    if template is None:
-        rest = path.strip("/")
-        return {"proxy": rest} if rest else None
     if not match.path_parameters:
         return None
     parameters = dict(match.path_parameters)
-    if template.endswith("+}"):
+    if _is_greedy_root(match.template):
+        parameters[match.path_parameters[-1][0]] = path.removeprefix("/")
+    return parameters
+
+
+def rest_parameters_of(match: Match, path: str) -> dict[str, str] | None:
+    """The same for a REST API: without a route there is `{proxy+}`, and a greedy parameter loses the slashes around
+    it, all in front and one behind (recorded in 2024)."""
+    if match.template is None:
+        rest = path.lstrip("/").removesuffix("/")
+        return {"proxy": rest} if rest else None
+    parameters = parameters_of(match, path)
+    if parameters and match.template.endswith("+}"):
         name = match.path_parameters[-1][0]
         parameters[name] = parameters[name].lstrip("/").removesuffix("/")
     return parameters
+
+
+def _is_greedy_root(template: str | None) -> bool:
+    return template is not None and template.endswith("+}") and template.startswith("/{") and template.count("/") == 1
 
 
 def template_of(template: str, stage: str | None) -> str:

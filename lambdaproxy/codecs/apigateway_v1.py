@@ -11,7 +11,7 @@ from lambdaproxy.codecs._codec import json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED, Fields, Naming
 from lambdaproxy.codecs._forwarded import client_of
 from lambdaproxy.codecs._names import Shown
-from lambdaproxy.codecs._paths import ALL_METHODS, host_name, parameters_of, resource_of, split, without_stage
+from lambdaproxy.codecs._paths import ALL_METHODS, host_name, resource_of, rest_parameters_of, split, without_stage
 from lambdaproxy.codecs._payload1 import NOBODY, Payload1, header_maps, query_maps
 from lambdaproxy.codecs._refusals import BadBase64, ContentTooLong, HeadersTooLarge, UnknownStage
 from lambdaproxy.codecs._result import (
@@ -177,7 +177,7 @@ class RestApiCodec(Payload1):
                 "multiValueHeaders": _json.sorted_map(many),
                 "queryStringParameters": parameters,
                 "multiValueQueryStringParameters": many_parameters,
-                "pathParameters": parameters_of(match, path),
+                "pathParameters": rest_parameters_of(match, path),
                 "stageVariables": self._stage_variables,
                 "requestContext": {
                     "accountId": self._account,

@@ -141,7 +141,7 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
                     "resourcePath": resource,
                     "stage": self._stage,
                 },
-                "pathParameters": path_parameters if match.template is not None else None,
+                "pathParameters": path_parameters,
                 "stageVariables": self._stage_variables,
                 "body": body,
                 "isBase64Encoded": encoded,

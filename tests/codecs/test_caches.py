@@ -1,0 +1,42 @@
+"""What the codecs remember is bounded, whatever clients and functions send."""
+
+from __future__ import annotations
+
+import json
+
+from lambdaproxy.codecs import _body, _names
+from lambdaproxy.codecs.alb import AlbCodec
+from lambdaproxy.codecs.apigateway_v1 import _SHOWN, RestApiCodec
+from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec
+from lambdaproxy.messages import InvocationResult, Match
+from tests.codecs.dialects import request
+
+MANY = 6000
+
+
+def test_names_and_types_that_clients_send():
+    alb, rest = AlbCodec(), RestApiCodec()
+    for number in range(MANY):
+        message = request("POST", headers=[(b"X-%d" % number, b"1"), (b"Content-Type", b"text/%d" % number)], body=b"x")
+        alb.encode_request(message, Match())
+        rest.encode_request(message, Match())
+    for table in (_names.LOWER, _SHOWN.names, _SHOWN._variants, _body._known):
+        assert 0 < len(table) <= 2048
+
+
+def test_long_names_are_not_remembered():
+    name = b"X-" + b"a" * 500
+    RestApiCodec().encode_request(request(headers=[(name, b"1")]), Match())
+    AlbCodec().encode_request(request(headers=[(name, b"1"), (b"Content-Type", b"a" * 500)], body=b"x"), Match())
+    assert name not in _names.LOWER and name not in _SHOWN.names
+    assert not any(name.decode() in names for names in _SHOWN._variants)
+    assert "a" * 500 not in _body._known
+
+
+def test_names_that_functions_send():
+    codec = HttpApiCodec()
+    for number in range(MANY):
+        result = json.dumps({"statusCode": 200, "headers": {f"x-{number}": "1", "y" * 500: "2"}}).encode()
+        codec.decode_result(InvocationResult(result), request(), Match())
+    assert 0 < len(codec.naming.known) <= 2048
+    assert "y" * 500 not in codec.naming.known
