@@ -134,7 +134,8 @@ class Call:
         try:
             head, self._signed = self._function.requests.head(invocation, keys, self._attempts, retry.MOST_ATTEMPTS)
         except LambdaProxyError as error:
-            invoker.pool.release(connection)
+            # In a turn of its own: the next waiter may fail in the same way, and the one after that.
+            invoker.reactor.callLater(0, invoker.pool.release, connection)
             self._fail(error)
             return
         self._keys, self._connection, self._state = keys, connection, _SENT

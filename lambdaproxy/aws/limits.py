@@ -64,6 +64,7 @@ class Limiter:
         self._limits, self._seconds, self._most = limits, seconds, limits.in_flight
         self.in_flight = 0
         self.queued = 0
+        self._admitting = False
         self._waiting: dict[Gate, None] = {}
 
     def gate(self) -> Gate:
@@ -124,12 +125,23 @@ class Limiter:
         self._admit()
 
     def _admit(self) -> None:
-        for gate in list(self._waiting):
-            while gate.waiting and gate.in_flight + 1 <= gate.limit and self.in_flight < self._most:
-                waiter = self._next(gate)
-                gate.in_flight += 1
-                self.in_flight += 1
-                waiter.admitted()
+        # Whoever is admitted may fail and leave at once; the loop below goes on then, instead of one inside the other.
+        if self._admitting:
+            return
+        self._admitting = True
+        try:
+            admitted = True
+            while admitted and self.queued:
+                admitted = False
+                for gate in list(self._waiting):
+                    while gate.waiting and gate.in_flight + 1 <= gate.limit and self.in_flight < self._most:
+                        waiter = self._next(gate)
+                        gate.in_flight += 1
+                        self.in_flight += 1
+                        admitted = True
+                        waiter.admitted()
+        finally:
+            self._admitting = False
 
     def _next(self, gate: Gate) -> Waiter:
         _, waiter = gate.waiting.popleft()

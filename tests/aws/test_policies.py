@@ -143,6 +143,22 @@ def test_functions_that_wait_for_the_same_places_take_turns() -> None:
     assert order != ["one", "one", "two", "two"]
 
 
+def test_a_long_queue_of_calls_that_fail_at_once_is_no_recursion() -> None:
+    clock = Clock()
+    limiter = Limiter(Limits(in_flight=1, per_function=1, queue=5000, wait=9), clock.seconds)
+    gate = limiter.gate()
+
+    class Fails(Waiter):
+        def admitted(self) -> None:
+            limiter.leave(gate)
+
+    limiter.enter(gate, Waiter())
+    for _ in range(5000):
+        limiter.enter(gate, Fails())
+    limiter.leave(gate)
+    assert (limiter.in_flight, limiter.queued) == (0, 0)
+
+
 def test_waiting_ends() -> None:
     clock = Clock()
     limiter = Limiter(Limits(in_flight=1, queue=1, wait=1), clock.seconds)
