@@ -27,9 +27,10 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        install(root, ["--no-deps", str(REPOSITORY)])
         binary = ["--platform", options.platform, "--python-version", options.python_version, "--only-binary=:all:"]
         install(root, [*binary, "--requirement", str(HERE / options.example / "requirements.txt")])
+        # After the requirements: lambdaproxy has a twisted/plugins folder, and pip leaves folders alone that are there.
+        install(root, ["--no-deps", str(REPOSITORY)])
         archive = pack(HERE / options.example, root, options.out / f"{options.example}.zip")
     print(archive)
 
