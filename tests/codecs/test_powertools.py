@@ -38,7 +38,7 @@ ALL = pytest.mark.parametrize("name", EVENTS)
 
 @ALL
 @given(message=requests)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_event(name, message):
     codec, model = EVENTS[name]
     for match in (Match(), routed):
