@@ -8,7 +8,8 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from lambdaproxy.aws import answers, retry
 from lambdaproxy.aws.answers import Refusal
-from lambdaproxy.aws.connection import Connection, Lost
+from lambdaproxy.aws.connection import Connection
+from lambdaproxy.aws.exchange import Lost
 from lambdaproxy.aws.stream import StreamBody
 from lambdaproxy.errors import (
     ConnectionFailed,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import ssl
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet import error
-from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.internet.protocol import Protocol
 
+from lambdaproxy.aws.exchange import Exchange, Lost
 from lambdaproxy.http1.body import ChunkedReader, CloseReader, LengthReader
 from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, ResponseHead, parse_response
 from lambdaproxy.platform import write_now
@@ -28,41 +28,6 @@ LIMITS = HeadLimits(section=32 * 1024, fields=100, line=16 * 1024)
 _BOUNDARY = b"\r\n\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """How an attempt ended without a whole answer: the state on which the decision to repeat it rests.
-
-    `handed` tells whether the last byte of the request was given to the kernel: before that the function cannot have
-    run. `reused` connections had served before. `reason` is for the log.
-    """
-
-    handed: bool
-    response_bytes: int
-    reused: bool
-    reason: str
-
-
-class Exchange(Protocol):
-    """Whoever sent a request over a connection; exactly one of `answered`, `ended` and `lost` comes last."""
-
-    streaming: bool
-
-    def answered(self, head: ResponseHead, body: bytes) -> None:
-        """The whole response; the connection is no longer the exchange's."""
-
-    def streamed(self, head: ResponseHead) -> None:
-        """The head of a successful stream, if `streaming`; `piece` and `ended` follow."""
-
-    def piece(self, data: bytes) -> None:
-        """Some bytes of the stream."""
-
-    def ended(self) -> None:
-        """The stream is complete as far as HTTP knows."""
-
-    def lost(self, lost: Lost) -> None:
-        """There will be no (more) answer."""
-
-
 def unsent(transport: Any) -> int:
     """Bytes that were written to a Twisted transport and not yet given to the kernel.
 
@@ -75,7 +40,7 @@ def unsent(transport: Any) -> int:
     )
 
 
-class Connection(TwistedProtocol):
+class Connection(Protocol):
     """Connects through an HTTP proxy and TLS where told to, then carries exchanges."""
 
     def __init__(self, pool: Pool, address: str, session: Session | None, connect: bytes | None, now: float) -> None:

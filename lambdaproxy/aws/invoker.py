@@ -224,7 +224,9 @@ class AwsInvoker:
         self._in_flight.set(self.limiter.in_flight)
         self._queued.set(self.limiter.queued)
         self._breakers.set(sum(1 for each in self._functions.values() if each.breaker.is_open))
-        if self.calls or self.pool.busy:
+        if self._stopped:
+            pass  # by whoever was told something just now
+        elif self.calls or self.pool.busy:
             self._arm(SWEEP_SECONDS)
         elif not self.pool.empty:
             self._arm(IDLE_SWEEP_SECONDS)

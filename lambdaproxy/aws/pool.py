@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from lambdaproxy.metrics import Metrics
 
 
+BAD_SECONDS = 30.0
+"""How long an address that failed is tried after the others."""
+
+
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
     """Times in seconds. `lifetime` is varied by a fifth either way, so that connections do not end together."""
@@ -96,6 +100,7 @@ class Pool:
         self._waiters: deque[tuple[float, Waiter]] = deque()
         self._resolving = 0
         self._turn = 0
+        self._bad: dict[str, float] = {}
         self._failures = 0
         self._addresses = 1
         self._not_before = 0.0
@@ -178,6 +183,7 @@ class Pool:
         """A connection is ready."""
         self._opening.discard(connection)
         self._failures = 0
+        self._bad.pop(connection.address, None)
         self._not_before = 0.0
         self._reason = "no connection became free"
         spread = self._settings.lifetime / 5
@@ -225,6 +231,8 @@ class Pool:
             self._alive.discard(connection)
             self._check_stopped()
         (self._verify_failed if verify else self._failed).inc()
+        self._bad = {address: until for address, until in self._bad.items() if until > self.now()}
+        self._bad[connection.address] = self.now() + BAD_SECONDS
         self._failed_once(f"{connection.address}: {reason}", verify=verify)
 
     def stop(self) -> Deferred[None]:
@@ -286,8 +294,7 @@ class Pool:
         if self._stopping is not None:
             return
         self._addresses = len(addresses)
-        address = addresses[self._turn % len(addresses)]
-        self._turn += 1
+        address = self._choose(addresses)
         endpoint, connect = self._endpoint, None
         if endpoint.proxy is not None:
             connect = _connect_request(endpoint)
@@ -300,24 +307,30 @@ class Pool:
         factory = _Factory(connection, Connection.refused)
         connection.connector = self._reactor.connectTCP(address, port, factory, self._settings.connect)
 
+    def _choose(self, addresses: list[str]) -> str:
+        """The next address in turn, those that failed within half a minute only where there is no other."""
+        now, count = self.now(), len(addresses)
+        for step in range(count):
+            address = addresses[(self._turn + step) % count]
+            if self._bad.get(address, now) <= now:
+                self._turn += step + 1
+                return address
+        self._turn += 1
+        return addresses[(self._turn - 1) % count]
+
     def _failed_once(self, reason: str, *, verify: bool = False) -> None:
         self._reason = reason
         self._failures += 1
         if self._stopping is not None:
             return
-        if verify:
-            self._limited.error(
-                "The Lambda endpoint {url} cannot be trusted, nothing was sent: {reason}",
-                url=self._endpoint.url,
-                reason=reason,
-            )
-            waiters, self._waiters = self._waiters, deque()
-            for _, waiter in waiters:
-                waiter.unconnected(ConnectionFailed(f"{self._endpoint.url}: {reason}"))
-        else:
-            self._limited.warn(
-                "No connection to the Lambda endpoint {url}: {reason}", url=self._endpoint.url, reason=reason
-            )
+        log = self._limited.error if verify else self._limited.warn
+        log(
+            "The Lambda endpoint {url} cannot be trusted, nothing was sent: {reason}"
+            if verify
+            else "No connection to the Lambda endpoint {url}: {reason}",
+            url=self._endpoint.url,
+            reason=reason,
+        )
         if self._failures % self._addresses:
             self._dial()
         elif not self._opening and not self._resolving:
@@ -328,6 +341,11 @@ class Pool:
             self._not_before = self.now() + pause
             if self._pause is None:
                 self._pause = self._reactor.callLater(pause, self._paused)
+        if verify:
+            # Last, because whoever is told may stop us.
+            waiters, self._waiters = self._waiters, deque()
+            for _, waiter in waiters:
+                waiter.unconnected(ConnectionFailed(f"{self._endpoint.url}: {reason}"))
 
     def _paused(self) -> None:
         self._pause = None

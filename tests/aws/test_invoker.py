@@ -461,6 +461,15 @@ def test_on_disconnect_abort() -> None:
     world.clean()
 
 
+def test_whoever_is_told_of_a_time_out_may_stop_the_invoker() -> None:
+    world = World()
+    outcome = world.invoke(seconds=1)
+    outcome.deferred.addCallback(lambda _: world.invoker.stop())
+    world.reactor.turn(2)
+    assert isinstance(outcome.error, errors.InvokeTimeout)
+    world.clean()
+
+
 def test_stopping_ends_everything() -> None:
     world = World()
     sent = world.invoke()

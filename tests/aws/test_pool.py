@@ -85,6 +85,23 @@ def test_every_address_is_tried_before_the_first_pause() -> None:
     world.clean()
 
 
+def test_an_address_that_failed_comes_last_for_a_while() -> None:
+    world = World(addresses=THREE)
+    world.reactor.refusing.add(THREE[0])
+    for _ in range(4):
+        world.invoke()
+    assert world.reactor.dials == [THREE[0], THREE[1], THREE[2], THREE[1], THREE[2]]
+    world.reactor.refusing.clear()
+    for wire in world.wires:
+        wire.end()
+    world.reactor.turn(31)
+    world.reactor.dials.clear()
+    for _ in range(3):
+        world.invoke()
+    assert sorted(world.reactor.dials) == THREE
+    world.clean()
+
+
 def test_a_silent_address_does_not_hold_up_the_others() -> None:
     world = World(addresses=THREE[:2])
     world.reactor.silent.add(THREE[0])

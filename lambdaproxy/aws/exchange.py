@@ -1,0 +1,44 @@
+"""What a connection and whoever sends a request over it say to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from lambdaproxy.http1.head import ResponseHead
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """How an attempt ended without a whole answer: the state on which the decision to repeat it rests.
+
+    `handed` tells whether the last byte of the request was given to the kernel: before that the function cannot have
+    run. `reused` connections had served before. `reason` is for the log.
+    """
+
+    handed: bool
+    response_bytes: int
+    reused: bool
+    reason: str
+
+
+class Exchange(Protocol):
+    """Whoever sent a request over a connection; exactly one of `answered`, `ended` and `lost` comes last."""
+
+    streaming: bool
+
+    def answered(self, head: ResponseHead, body: bytes) -> None:
+        """The whole response; the connection is no longer the exchange's."""
+
+    def streamed(self, head: ResponseHead) -> None:
+        """The head of a successful stream, if `streaming`; `piece` and `ended` follow."""
+
+    def piece(self, data: bytes) -> None:
+        """Some bytes of the stream."""
+
+    def ended(self) -> None:
+        """The stream is complete as far as HTTP knows."""
+
+    def lost(self, lost: Lost) -> None:
+        """There will be no (more) answer."""
