@@ -537,6 +537,7 @@ async function fatal(api, error, title, status) {
 
 async function main() {
   const root = process.env.LAMBDA_TASK_ROOT;
+  process.chdir(root);
   process.argv.splice(2);
   patchConsole();
   const api = new Api(process.env.AWS_LAMBDA_RUNTIME_API);

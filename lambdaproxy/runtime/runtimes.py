@@ -132,12 +132,16 @@ def _node(settings: FunctionSettings, limit: str, debug: int | None) -> tuple[st
         options.append(f"--inspect=127.0.0.1:{debug}")
     # V8 reserves far more than it uses: a limit on data would end it, its own limit on the heap is the right one.
     head = (*_launch("exec", "0", settings), node, *options)
+    setsid = shutil.which("setsid")
     if settings.ric == "aws-lambda-ric":
         for place in (settings.directory, *(os.path.join(layer, "nodejs") for layer in settings.layers)):
             client = os.path.join(place, "node_modules", "aws-lambda-ric", "bin", "index.mjs")
             if os.path.exists(client):
                 return (*head, client, settings.handler)
         raise CannotStart(f"aws-lambda-ric is not installed in {settings.directory}; npm install aws-lambda-ric")
+    if setsid is not None:
+        # Ours finds its folder itself; a Python less to start is a sixth of a cold start.
+        head = (setsid, node, *options)
     return (*head, BOOTSTRAP_NODE, *settings.layers)
 
 

@@ -1,0 +1,64 @@
+"""The root logger of Python functions, with the records that Lambda's own runtime writes."""
+# mypy: ignore-errors
+
+import json
+import logging
+import os
+import sys
+import time
+
+
+class _Handler(logging.Handler):
+    def __init__(self, current):
+        super().__init__()
+        self._current = current
+
+    def emit(self, record):
+        try:
+            record.aws_request_id, record.tenant_id = self._current["id"], self._current["tenant"]
+            sys.stdout.write(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
+class _JsonFormatter(logging.Formatter):
+    _own = frozenset(logging.makeLogRecord({}).__dict__) | {"aws_request_id", "tenant_id", "taskName"}
+
+    def format(self, record):
+        entry = {
+            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname,
+            "message": record.msg if isinstance(record.msg, dict) and not record.args else record.getMessage(),
+            "logger": record.name,
+        }
+        if record.exc_info and record.exc_info[0]:
+            import traceback
+
+            entry["stackTrace"] = traceback.format_tb(record.exc_info[2])
+            entry["errorType"] = record.exc_info[0].__name__
+            entry["errorMessage"] = str(record.exc_info[1])
+            entry["location"] = f"{record.pathname}:{record.funcName}:{record.lineno}"
+        entry["requestId"] = record.aws_request_id
+        if record.tenant_id is not None:
+            entry["tenantId"] = record.tenant_id
+        entry.update((k, v) for k, v in record.__dict__.items() if k not in self._own and k not in entry)
+        return json.dumps(entry, ensure_ascii=False, default=str) + "\n"
+
+
+def set_up(current):
+    """Give the root logger Lambda's handler; `current` holds `id` and `tenant` of the running invocation."""
+    logging.Formatter.converter = time.gmtime
+    handler = _Handler(current)
+    if os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON":
+        handler.setFormatter(_JsonFormatter())
+    else:
+        handler.setFormatter(
+            logging.Formatter(
+                "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n", "%Y-%m-%dT%H:%M:%S"
+            )
+        )
+    level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper().replace("TRACE", "DEBUG")
+    root = logging.getLogger()
+    if level in ("DEBUG", "INFO", "WARN", "WARNING", "ERROR", "FATAL", "CRITICAL"):
+        root.setLevel(level)
+    root.addHandler(handler)
