@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass, replace
 from typing import Any
@@ -385,3 +386,23 @@ class Debugged(RealProcesses):
         result = await local.invoke("f", b'{"seconds":0.3}', seconds=0.1)
         self.assertEqual(result.payload, b'"slept"')
         self.assertEqual(local.invoker.count_workers(), 1)
+
+
+class OtherInterpreters(RealProcesses):
+    async def test_our_bootstrap_runs_in_any_python_from_3_8(self) -> None:
+        """Functions live in virtual environments of their own, whose Python need not be ours."""
+        tried = 0
+        for minor in range(8, 16):
+            program = shutil.which(f"python3.{minor}")
+            if program is None or subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode:
+                continue
+            tried += 1
+            local = self.local(
+                *(function(name, f"hello.py:{name}", python=program) for name in ("handler", "raises", "prints"))
+            )
+            self.assertIsNone((await local.invoke("handler")).function_error, program)
+            document = orjson.loads((await local.invoke("raises")).payload)
+            self.assertEqual(document["errorType"], "Broken", program)
+            self.assertEqual((await local.invoke("prints")).payload, b'"printed"')
+        if not tried:
+            raise SkipTest("there is no python3.X on the path")
