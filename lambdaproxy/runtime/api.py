@@ -33,6 +33,7 @@ MOST_CONNECTIONS = 32
 
 INVOCATION = b"/2018-06-01/runtime/invocation/"
 NEXT = INVOCATION + b"next"
+BOUNDARY = b"\r\n\r\n"
 INIT_ERROR = b"/2018-06-01/runtime/init/error"
 _TELEMETRY = orjson.dumps({"errorType": "Telemetry.NotSupported", "errorMessage": "Telemetry API is not supported"})
 _ACCEPTED = (
@@ -94,7 +95,7 @@ class RuntimeApi(ConnectionProtocol):
         self._reader: LengthReader | ChunkedReader | None = None
         self._request: RequestHead | None = None
         self._asking: Any = None
-        self._asking_block = b""
+        self._asking_block = b"\0"
         self._kept: list[bytes] = []
         self._size = 0
         self._stream: Stream | None = None
@@ -127,14 +128,23 @@ class RuntimeApi(ConnectionProtocol):
     def _consume(self, data: bytes) -> None:
         while not self._over:
             if self._reader is None:
-                block = self._head.feed(data)
-                if block is None:
-                    break
-                data = self._head.rest
-                self._head = HeadReader(LIMITS)
-                # A runtime asks for its next event with the same bytes each time.
-                head = self._asking if block == self._asking_block else parse_request(block, LIMITS)
-                if head.target == NEXT:
+                whole = self._head.empty
+                if whole and data == self._asking_block:
+                    # A runtime asks for its next event with the same bytes each time.
+                    self._request, self._more = self._asking, False
+                    self._next()
+                    return
+                end = data.find(BOUNDARY) + 4 if whole and not data.startswith(b"\r\n") else 0
+                if end > 3:
+                    block, data = data[:end], data[end:]
+                else:
+                    found = self._head.feed(data)
+                    if found is None:
+                        break
+                    block, data = found, self._head.rest
+                    self._head = HeadReader(LIMITS)
+                head = parse_request(block, LIMITS)
+                if head.target == NEXT and head.method == "GET" and head.content_length == 0:
                     self._asking, self._asking_block = head, block
                 self._begin(head)
             reader = self._reader

@@ -68,3 +68,14 @@ async def until_dead(pid: int) -> None:
             return
         await wait(0.02)
     raise AssertionError(f"process {pid} lives on: {state_of(pid)}")
+
+
+async def until_answer(local: Local, expected: bytes) -> None:
+    """Invoke `f` until it gives this result: files are looked at again after twenty times as long as it took."""
+    found: object = None
+    for _ in range(100):
+        found = (await local.invoke("f")).payload
+        if found == expected:
+            return
+        await wait(0.05)
+    raise AssertionError(f"{found!r}, not {expected!r}")

@@ -342,3 +342,13 @@ def test_connections_are_bounded_and_can_be_ended():
     assert closed == [True]
     factory.close(lambda: closed.append(True))
     assert closed == [True, True]
+
+
+def test_the_same_bytes_are_the_same_request_only_where_they_ask_for_an_event():
+    data = b"POST " + BASE + b"invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
+    connection = Connection().feed(data).feed(data)
+    assert connection.statuses == [404, 404]
+    connection.feed(NEXT)
+    connection.api.event(b"HTTP/1.1 200 OK\r\n", b"{}")
+    connection.feed(NEXT)
+    assert connection.worker.calls == ["next", "next"]

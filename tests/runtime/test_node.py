@@ -18,7 +18,7 @@ from twisted.trial.unittest import SkipTest
 from lambdaproxy.errors import FunctionError, FunctionTimeout
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.runtimes import Site
-from tests.runtime.real import RealProcesses, read, wait
+from tests.runtime.real import RealProcesses, read, until_answer, wait
 from tests.runtime.support import FUNCTIONS, Local, function, why_no
 
 MISSING = why_no("node")
@@ -238,8 +238,7 @@ class Modules(NodeProcesses):
         self.assertEqual((await local.invoke("f")).payload, b"1")
         with open(os.path.join(folder, "index.mjs"), "w") as file:
             file.write("export const handler = async () => 2")
-        await wait(0.02)
-        self.assertEqual((await local.invoke("f")).payload, b"2")
+        await until_answer(local, b"2")
 
 
 class Around(NodeProcesses):

@@ -21,7 +21,7 @@ from twisted.trial.unittest import SkipTest
 from lambdaproxy.errors import EventTooLarge, InvokeTimeout, Throttled, UnknownFunction
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.runtimes import Site
-from tests.runtime.real import RealProcesses, read, until_dead, wait
+from tests.runtime.real import RealProcesses, read, until_answer, until_dead, wait
 from tests.runtime.support import FUNCTIONS, function
 
 RIC = importlib.util.find_spec("awslambdaric") is not None
@@ -335,8 +335,7 @@ class Builtin(RealProcesses):
         for body in ("'one'", "'two'"):
             with open(file, "w") as out:
                 out.write(f"def handler(event, context):\n    return {body}\n")
-            await wait(0.02)
-            self.assertEqual((await local.invoke("f")).payload, b'"' + body[1:-1].encode() + b'"')
+            await until_answer(local, b'"' + body[1:-1].encode() + b'"')
 
     async def test_no_reload(self) -> None:
         folder = self.mktemp()
