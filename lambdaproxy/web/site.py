@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 SWEEP = 0.5
 """Seconds between two looks at all connections."""
 
+SWEEP_TURN = 0.005
+"""Seconds that a sweep may take before others get their turn."""
+
 LAST_REQUESTS = 1.0
 """Seconds that idle connections have, when we stop, to send a request that may already be on its way."""
 
@@ -119,8 +122,19 @@ class ProxySite(ServerFactory):
             self.abort()
         if now >= self._retire_at:
             self._each(Channel.retire)
-        for channel in list(self._connections):
-            channel.expire(now)
+        self._look_at(list(self._connections))
+
+    def _look_at(self, channels: list[Channel]) -> None:
+        """Look at these connections, in several turns of the reactor if many of them are overdue at once."""
+        self._sweeping = None
+        begun = self.seconds()
+        while channels:
+            for channel in channels[-16:]:
+                channel.expire(begun)
+            del channels[-16:]
+            if channels and self.seconds() - begun > SWEEP_TURN:
+                self._sweeping = self._reactor.callLater(0, self._look_at, channels)
+                return
         if self._connections:
             self._sweeping = self._reactor.callLater(SWEEP, self._sweep)
 

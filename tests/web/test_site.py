@@ -53,6 +53,24 @@ class ConnectionTests(SynchronousTestCase):
         served.clock.advance(1)
         self.assertEqual(served.clock.getDelayedCalls(), [])
 
+    def test_a_sweep_takes_turns(self):
+        """Many connections that are overdue at once do not hold up everybody else."""
+        served = Served()
+        transports = [served.connect() for _ in range(100)]
+        ticking = iter(range(1_000_000))
+        served.site.seconds = lambda: served.clock.seconds() + next(ticking) / 100
+        turns = []
+        later = served.clock.callLater
+
+        def noted(delay, call, *arguments):
+            turns.append((delay, sum(transport.disconnecting for transport in transports)))
+            return later(delay, call, *arguments)
+
+        served.clock.callLater = noted  # type: ignore[method-assign]
+        served.clock.advance(11)
+        self.assertEqual(turns[:3], [(0, 16), (0, 32), (0, 48)])
+        self.assertTrue(all(transport.disconnecting for transport in transports))
+
 
 class DrainTests(SynchronousTestCase):
     def setUp(self):
