@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Literal
 
@@ -23,6 +24,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 __all__ = ["handler"]
 
+_log = logging.getLogger(__name__)
+
 
 def handler(
     app: Application,
@@ -37,8 +40,8 @@ def handler(
     The base path becomes `root_path`. The scope has the event under `aws.event` and Lambda's context under
     `aws.context`. One event loop serves all events. With `lifespan="auto"` the application is told once, at the first
     event, that it starts; one that does not know of it is left alone, with `"on"` that is an error. It is told that it
-    stops where the process ends in order; Lambda mostly ends it without notice. What the application raises fails the
-    invocation.
+    stops where the process ends in order; Lambda mostly ends it without notice. What the application raises before
+    its response is complete fails the invocation; what it raises after that is logged.
     """
     dialects = Dialects(base_path=base_path, text_types=text_types, multi_value=multi_value)
     server = _Server(app, lifespan)
@@ -198,7 +201,13 @@ async def _cycle(app: Application, scope: Scope, body: bytes) -> Response:
         else:
             raise RuntimeError(f"the application sent {kind} where it cannot stand")
 
-    await app(scope, receive, send)
+    try:
+        await app(scope, receive, send)
+    except Exception:
+        # Starlette answers an error with 500 and raises it again, for the server to log.
+        if not finished.is_set():
+            raise
+        _log.exception("The application raised after its response was complete")
     if not finished.is_set():
         raise RuntimeError("the application ended without a whole response")
     return Response(status, tuple(headers), b"".join(chunks))

@@ -133,17 +133,27 @@ class Payload1(Codec):
             target=f"{path}?{encode_pairs(pairs)}" if pairs else path,
             headers=header_pairs(event),
             body=event_bytes(event),
-            client=text_of(mapping_of(context, "identity"), "sourceIp", ""),
+            client=text_of(mapping_of(context, "identity"), "sourceIp", "") or None,
             request_id=text_of(context, "requestId", ""),
             received=seconds_of(context.get("requestTimeEpoch")),
         )
 
     def encode_response(self, response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The result: the five keys that a REST API allows, and every header in `multiValueHeaders`."""
+        """The result: keys that a REST API allows, and every header in `multiValueHeaders`.
+
+        An event that has single headers only was made by something older, which gets single headers if they suffice.
+        """
         body, encoded = result_body(response, self._text_types)
-        return {
-            "statusCode": response.status,
-            "multiValueHeaders": grouped(result_headers(response.headers)),
-            "body": body,
-            "isBase64Encoded": encoded,
-        }
+        many = grouped(result_headers(response.headers))
+        result: dict[str, Any] = {"statusCode": response.status}
+        if (
+            event.get("headers")
+            and "multiValueHeaders" not in event
+            and all(len(values) == 1 for values in many.values())
+        ):
+            result["headers"] = {name: values[0] for name, values in many.items()}
+        else:
+            result["multiValueHeaders"] = many
+        result["body"] = body
+        result["isBase64Encoded"] = encoded
+        return result

@@ -68,7 +68,7 @@ def request_from(event: Mapping[str, Any], path: str) -> Request:
         target=f"{path}?{query}" if query else path,
         headers=headers,
         body=event_bytes(event),
-        client=text_of(http, "sourceIp", ""),
+        client=text_of(http, "sourceIp", "") or None,
         request_id=text_of(context, "requestId", ""),
         received=seconds_of(context.get("timeEpoch")),
     )

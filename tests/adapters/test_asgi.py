@@ -113,6 +113,18 @@ def test_a_failing_application_fails_the_invocation():
         asgi.handler(strange, lifespan="off")(given, None)
 
 
+def test_an_error_after_the_response_is_logged(caplog):
+    """As Starlette does: it answers 500 and raises again."""
+
+    async def app(scope, receive, send):
+        await reply(send, b"oops", status=500)
+        raise KeyError("gone")
+
+    response = through("alb", app, request())
+    assert (response.status, response.body) == (500, b"oops")
+    assert "KeyError: 'gone'" in caplog.text
+
+
 class Living:
     """Takes part in lifespan, and counts."""
 

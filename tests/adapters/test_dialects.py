@@ -110,6 +110,25 @@ def test_an_absent_value_is_a_plain_one():
     assert (request.scheme, request.port, request.client) == ("https", 443, "")
 
 
+def test_events_made_by_hand():
+    """What AWS never sends, but people's tests do: bytes as a body, single headers only, no source address."""
+    given = {
+        "httpMethod": "POST",
+        "path": "/",
+        "headers": {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"},
+        "body": b"YQ==",
+        "isBase64Encoded": True,
+    }
+    dialects = Dialects()
+    codec = dialects.codec(given)
+    request = codec.decode_event(given)
+    assert (request.body, request.client) == (b"a", "198.51.100.7")
+    one = Response(200, ((b"Content-Type", b"text/plain"),), b"x")
+    assert dialects.result(codec, one, given)["headers"] == {"Content-Type": "text/plain"}
+    two = Response(200, ((b"Set-Cookie", b"a=b"), (b"Set-Cookie", b"c=d")), b"")
+    assert dialects.result(codec, two, given)["multiValueHeaders"] == {"Set-Cookie": ["a=b", "c=d"]}
+
+
 def test_the_client_of_a_load_balancer_is_the_last_address():
     """The first one is whatever the client wrote there."""
     given = event(AlbCodec(), forwarded_for="203.0.113.9")
