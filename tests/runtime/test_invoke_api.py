@@ -16,7 +16,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.internet.threads import deferToThread
@@ -31,7 +33,7 @@ from lambdaproxy.runtime.invoke_server import IDLE_SECONDS, REQUEST_SECONDS
 from lambdaproxy.runtime.runtimes import Site
 from lambdaproxy.wire.sigv4 import Keys, amz_date, authorization
 from tests.runtime.fakes import SETTINGS
-from tests.runtime.real import RealProcesses
+from tests.runtime.real import RealProcesses, read
 from tests.runtime.support import function, reactor, why_no
 
 KEYS = Keys("AKIATEST", "secret")
@@ -545,3 +547,49 @@ class WithBoto(RealProcesses):
             return echoed == event, len(large)
 
         self.assertEqual(await self.call(work), (True, 6291556))
+
+
+class GoneClients(RealProcesses):
+    """A client that leaves in the middle of a stream: the function runs on, and nothing is left of the client."""
+
+    async def test_stream(self) -> None:
+        missing = why_no("node")
+        if missing:
+            raise SkipTest(missing)
+        local = self.local(function("f", "node.mjs:streams_much", concurrency=1))
+        port = reactor.listenTCP(0, InvokeApi(reactor, local.invoker, None), interface="127.0.0.1")
+        reader, writer = await _open(port.getHost().port)
+        body = b'{"size":30000000}'
+        writer(
+            b"POST /2021-11-15/functions/f/response-streaming-invocations HTTP/1.1\r\nHost: h\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        first = await reader()
+        self.assertIn(b"200 OK", first)
+        self.assertIn(b"application/vnd.amazon.eventstream", first)
+        writer(None)
+        result = await local.invoke("f", b'{"size":65536}', mode="stream")
+        found, error = await read(result)
+        self.assertEqual((len(found), error), (65536, None))
+        await port.stopListening()
+
+
+async def _open(port: int) -> tuple[Any, Any]:
+    """A connection: a function that waits for the first bytes, and one that writes, or aborts if given None."""
+    first: Deferred[bytes] = Deferred()
+
+    class Client(Protocol):
+        def dataReceived(self, data: bytes) -> None:
+            if not first.called:
+                first.callback(data)
+                self.transport.pauseProducing()  # type: ignore[union-attr]
+
+    client = await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port), Client())
+
+    def write(data: bytes | None) -> None:
+        if data is None:
+            client.transport.abortConnection()
+        else:
+            client.transport.write(data)
+
+    return lambda: first, write
