@@ -66,7 +66,7 @@ class ConnectionTests(SynchronousTestCase):
             turns.append((delay, sum(transport.disconnecting for transport in transports)))
             return later(delay, call, *arguments)
 
-        served.clock.callLater = noted  # type: ignore[method-assign]
+        served.clock.callLater = noted  # type: ignore[method-assign,assignment]
         served.clock.advance(11)
         self.assertEqual(turns[:3], [(0, 16), (0, 32), (0, 48)])
         self.assertTrue(all(transport.disconnecting for transport in transports))
