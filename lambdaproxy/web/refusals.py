@@ -26,6 +26,8 @@ class Refusals:
 
     def __init__(self, reactor: IReactorTime, metrics: Metrics) -> None:
         self._limited = Limited(self._log, reactor)
+        # Overload is one event, however many connections it meets.
+        self._overload = Limited(self._log, reactor, most=1)
         self._rejected = metrics.counter(
             "lambdaproxy_rejected_total", "Requests refused by the listener, by reason.", ("reason",)
         )
@@ -38,7 +40,7 @@ class Refusals:
         """
         asked = _ASKED.match(head)
         self.count(reason)
-        self._limited.emit(
+        (self._overload if status == 503 else self._limited).emit(
             LogLevel.info if status in _ORDINARY else LogLevel.warn,
             "Refused {asked} of {client}: {status} {reason} {detail}",
             status=status,
@@ -48,6 +50,11 @@ class Refusals:
             asked=(b"%b %.64b" % asked.groups()).decode("ascii") if asked else "a request",
         )
         return plain(status, reason)
+
+    def turned_away(self, open: int) -> None:
+        """Count and log a connection that is closed without a word."""
+        self.count("connections")
+        self._overload.warn("Closed connections at once: {count} are open (--max-connections)", count=open)
 
     def count(self, reason: str) -> None:
         self._rejected.cell(reason).inc()

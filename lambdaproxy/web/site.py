@@ -84,8 +84,7 @@ class ProxySite(ServerFactory):
     def buildProtocol(self, addr: IAddress | None) -> Channel | None:
         # A few connections too many are told so; more are closed as they come.
         if len(self._connections) >= self._most + max(16, self._most // 20):
-            self.refusals.count("connections")
-            self.log.warn("Closed a connection: {count} are open (--max-connections)", count=len(self._connections))
+            self.refusals.turned_away(len(self._connections))
             return None
         return Channel(self)
 

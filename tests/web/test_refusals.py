@@ -4,6 +4,7 @@ from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from lambdaproxy.web.limits import Limits
 from tests.http1.cases import CHUNKED, get, post
 
 from .serving import Served
@@ -41,6 +42,14 @@ class LogTests(SynchronousTestCase):
             Served().exchange(*(data[at : at + 1] for at in range(len(data))))
         self.assertEqual(len(self.lines), 16)
         self.assertEqual([line for line in self.lines if "canary" in line], [])
+
+    def test_overload_is_one_line_a_second(self):
+        served = Served(Limits(connections=16))
+        for _ in range(80):
+            served.connect()
+            served.clock.advance(0.001)
+        self.assertEqual(len(self.lines), 1)
+        self.assertEqual(served.rejected(), {"connections": 64})
 
     def test_no_flood(self):
         served = Served()
