@@ -159,7 +159,7 @@ def test_the_socket_is_looked_at_before_reuse(ends: str, usable: bool) -> None:
     ours, theirs = socket.socketpair()
     try:
         ours.setblocking(False)
-        connection._socket = ours
+        connection._watch(ours)
         world.wires[0].reply(OK)
         if ends == "close":
             theirs.close()
