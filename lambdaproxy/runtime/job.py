@@ -86,11 +86,13 @@ class Job:
         first, self.done = not self.done, True
         return first
 
-    def succeed(self, body: bytes) -> None:
-        """The function's result, whole."""
+    def succeed(self, body: bytes, content_type: bytes | None = None) -> None:
+        """The function's result, whole; its content type where a stream was collected."""
         if self._settle():
-            streamed = self.invocation.mode == "stream"
-            self._fire(WholeBody(body) if streamed else body, b"application/json" if streamed else None)
+            if self.invocation.mode == "stream":
+                self._fire(WholeBody(body), b"application/json")
+            else:
+                self._fire(body, content_type)
         self._settled(None)
 
     def begin_stream(self, stream: StreamedResult, content_type: bytes | None) -> None:

@@ -18,7 +18,7 @@ class Ends(Protocol):
 
     def stream_lost(self, job: Job) -> None: ...
 
-    def collected(self, job: Job, body: bytes) -> None: ...
+    def collected(self, job: Job, body: bytes, content_type: bytes | None) -> None: ...
 
 
 class Passed:
@@ -50,8 +50,8 @@ class Passed:
 class Collected:
     """Collects a streamed result for a caller that wants it whole; what is too large is counted only."""
 
-    def __init__(self, worker: Ends, job: Job) -> None:
-        self._worker, self._job = worker, job
+    def __init__(self, worker: Ends, job: Job, content_type: bytes | None) -> None:
+        self._worker, self._job, self._type = worker, job, content_type
         self._kept: list[bytes] = []
         self._size = 0
 
@@ -69,7 +69,7 @@ class Collected:
         if found is not None:
             self._worker.stream_ended(self._job, found)
         else:
-            self._worker.collected(self._job, b"".join(self._kept))
+            self._worker.collected(self._job, b"".join(self._kept), self._type)
 
     def lost(self) -> None:
         self._worker.stream_lost(self._job)

@@ -313,7 +313,7 @@ class Worker:
         if self.state is not State.BUSY or job is None or job.request_id != request_id:
             return None
         if job.invocation.mode != "stream":
-            return Collected(self, job)
+            return Collected(self, job, content_type)
         self.state = State.STREAMING
         return Passed(self, job, StreamedResult(caller.pause, caller.resume), content_type)
 
@@ -327,11 +327,11 @@ class Worker:
             self._completed(job)
             job.end_stream()
 
-    def collected(self, job: Job, body: bytes) -> None:
+    def collected(self, job: Job, body: bytes, content_type: bytes | None) -> None:
         """A streamed result that its caller wanted whole."""
         if self._job is job:
             self._completed(job)
-            job.succeed(body)
+            job.succeed(body, content_type)
 
     def stream_lost(self, job: Job) -> None:
         """Row 15: the loss of the connection may be the first sign of a death; wait for the second."""

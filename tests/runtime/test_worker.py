@@ -415,6 +415,7 @@ class TestStreaming:
         sink.data(b"two")
         sink.end("", b"")
         assert job.result.payload == b"onetwo"
+        assert job.result.content_type == b"text/plain"
         bench.end()
 
     def test_collected_but_too_large(self):
