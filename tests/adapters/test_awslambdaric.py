@@ -25,7 +25,7 @@ from tests.processes import ROOT, Process
 MISSING = [name for name in ("awslambdaric", "mangum", "apig_wsgi") if find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 
-REQUESTS = 40
+REQUESTS = 20
 FORMATS = {
     "alb": "alb",
     "alb-multi": "alb:multi_value=yes",

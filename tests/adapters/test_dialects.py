@@ -116,7 +116,7 @@ def test_events_made_by_hand():
         "httpMethod": "POST",
         "path": "/",
         "headers": {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"},
-        "body": b"YQ==",
+        "body": b"YQ=\r\n=",
         "isBase64Encoded": True,
     }
     dialects = Dialects()
