@@ -16,8 +16,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet import reactor, task
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SkipTest, TestCase
 
 from lambdaproxy.aws.maker import AwsInvokerMaker
@@ -160,3 +161,36 @@ class Faults(TestCase):
         self.assertEqual(dict(outcomes), {"ok": 600})
         self.assertGreater(injected["rst_accept"], 5)
         self.assertEqual(max(self._executed(log).values()), 1)
+
+    async def test_cancelling_while_a_large_request_is_on_its_way(self) -> None:
+        """The kernel took only a part: the connection is dropped, and the function cannot run."""
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        invoker = self._invoker(server.getsockname()[1])
+        clock: Any = reactor
+        invocation = Invocation(Function("aws", "echo"), b"x" * 6_000_000, clock.seconds() + 20, "id", "1-a-b")
+        waiting = invoker.invoke(invocation)
+        peer = await deferToThread(lambda: server.accept()[0])
+        self.addCleanup(peer.close)
+        while not any(connection._exchange for connection in invoker.pool._alive):
+            await task.deferLater(clock, 0.01, lambda: None)
+        (connection,) = invoker.pool._alive
+        self.assertFalse(connection.handed())
+        waiting.cancel()
+        with self.assertRaises(CancelledError):
+            await waiting
+        self.assertEqual(invoker.limiter.in_flight, 0)
+        await invoker.stop()
+
+        def read() -> int:
+            size = 0
+            try:
+                while data := peer.recv(65536):
+                    size += len(data)
+            except OSError:
+                pass
+            return size
+
+        peer.settimeout(10)
+        self.assertLess(await deferToThread(read), 6_000_000)
