@@ -147,6 +147,7 @@ class World:
         pool: PoolSettings | None = None,
         endpoint: Endpoint | None = None,
         run: Any = at_once,
+        context: Any = None,
     ) -> None:
         self.reactor = reactor = Reactor()
         self.metrics = Metrics()
@@ -154,7 +155,9 @@ class World:
         endpoint = endpoint or Endpoint(False, "lambda.test", 80, "eu-west-1")
         found = addresses or ["192.0.2.1"]
         resolver = Resolver(reactor, endpoint.host, at_once, lambda host: found)
-        self.pool = Pool(reactor, endpoint, resolver, None, self.metrics, "aws", pool, uniform=lambda low, high: high)
+        self.pool = Pool(
+            reactor, endpoint, resolver, context, self.metrics, "aws", pool, uniform=lambda low, high: high
+        )
         self.credentials = Credentials(reactor, source or Source(), run, self.metrics, "aws", lambda: self.epoch)
         self.credentials.start()
         self.invoker = AwsInvoker(

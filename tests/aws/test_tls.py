@@ -15,14 +15,16 @@ import pytest
 from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
+from lambdaproxy.aws.endpoint import Endpoint
 from lambdaproxy.aws.invoker import AwsInvoker
 from lambdaproxy.aws.maker import AwsInvokerMaker
 from lambdaproxy.aws.pool import PoolSettings
 from lambdaproxy.aws.tls import Session, client_context
-from lambdaproxy.errors import ConfigError, ConnectionFailed
+from lambdaproxy.errors import ConfigError, ConnectionFailed, ConnectionLost
 from lambdaproxy.messages import Function, Invocation
 from lambdaproxy.metrics import Metrics
 from tests.aws.lambda_stub import certificate, lambda_stub
+from tests.aws.memory import OK, Outcome, World
 
 
 @contextmanager
@@ -190,3 +192,106 @@ def test_bytes_that_are_no_tls(tmp_path: Path) -> None:
     session, _, _, _ = _pair(tmp_path)
     with pytest.raises(ssl.SSLError):
         session.receive(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+class Peer:
+    """The other end of a `Wire`, speaking TLS without sockets."""
+
+    def __init__(self, wire: Any, cert: Path, key: Path) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        self.wire, self.taken = wire, 0
+        self.there, self.back = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.there, self.back, server_side=True)
+
+    def take(self) -> None:
+        self.there.write(self.wire.data[self.taken :])
+        self.taken = len(self.wire.data)
+
+    def shake(self) -> None:
+        """The whole handshake."""
+        for _ in range(4):
+            self.take()
+            try:
+                self.tls.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            if data := self.back.read():
+                self.wire.reply(data)
+
+    def read(self) -> bytes:
+        self.take()
+        return self.tls.read()
+
+    def write(self, data: bytes) -> None:
+        self.tls.write(data)
+        self.wire.reply(self.back.read())
+
+
+def _tls_world(tmp_path: Path) -> tuple[World, Outcome, Peer]:
+    cert, key = certificate(tmp_path)
+    world = World(endpoint=Endpoint(True, "localhost", 443, "eu-west-1"), context=client_context(str(cert)))
+    outcome = world.invoke()
+    peer = Peer(world.wires[0], cert, key)
+    assert b"POST" not in world.wires[0].data
+    peer.shake()
+    assert peer.read().startswith(b"POST /2015-03-31/functions/hello/invocations")
+    return world, outcome, peer
+
+
+def test_an_exchange_over_tls(tmp_path: Path) -> None:
+    world, outcome, peer = _tls_world(tmp_path)
+    assert b"POST" not in world.wires[0].data, "nothing but TLS is on the wire"
+    peer.write(OK)
+    assert outcome.result.payload == b"null"
+    again = world.invoke()
+    assert peer.read().startswith(b"POST")
+    peer.write(OK[:10])
+    peer.write(OK[10:])
+    assert again.result.payload == b"null"
+    world.clean()
+
+
+def test_the_end_of_tls_between_exchanges(tmp_path: Path) -> None:
+    world, _, peer = _tls_world(tmp_path)
+    peer.write(OK)
+    with pytest.raises(ssl.SSLWantReadError):
+        peer.tls.unwrap()
+    world.wires[0].reply(peer.back.read())
+    world.invoke()
+    assert len(world.wires) == 2
+    world.clean()
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\n\r\nhalf of it"])
+@pytest.mark.parametrize("end", ["tls", "tcp", "junk"])
+def test_tls_that_ends_in_the_middle(tmp_path: Path, answer: bytes, end: str) -> None:
+    world, outcome, peer = _tls_world(tmp_path)
+    if answer:
+        peer.write(answer)
+    if end == "tls":
+        with pytest.raises(ssl.SSLWantReadError):
+            peer.tls.unwrap()
+        world.wires[0].reply(peer.back.read())
+    elif end == "junk":
+        world.wires[0].reply(b"\x17\x03\x03\x00\x20" + bytes(32))
+    else:
+        world.wires[0].end()
+    world.reactor.turn()
+    if answer and end == "tls":
+        assert outcome.result.payload == b"half of it", "TLS says that this is the end"
+    else:
+        assert type(outcome.error) is ConnectionLost, "an end without a word of TLS may be anybody's"
+    world.clean()
+
+
+def test_a_handshake_that_breaks_sends_nothing(tmp_path: Path) -> None:
+    cert, _ = certificate(tmp_path)
+    world = World(endpoint=Endpoint(True, "localhost", 443, "eu-west-1"), context=client_context(str(cert)))
+    world.reactor.on_open = lambda wire: world.reactor.callLater(0.01, wire.reply, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    outcome = world.invoke()
+    world.reactor.turn(4)
+    assert type(outcome.error) is ConnectionFailed
+    assert "TLS" in outcome.error.detail
+    assert all(b"POST" not in wire.data for wire in world.wires)
+    world.clean()
