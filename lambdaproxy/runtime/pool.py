@@ -113,6 +113,9 @@ class FunctionPool:
 
     def prewarm(self) -> None:
         """Start the workers that the settings want to be ready before the first request."""
+        if self._watch is not None:
+            # What they are about to load is what later looks are compared with.
+            self._watch.look()
         while len(self.workers) < min(self.settings.prewarm, self._most) and self._start():
             pass
 

@@ -25,8 +25,10 @@ class Changes:
     def __init__(self, changed: Any) -> None:
         self._changed = changed
         self.pending = False
+        self.looks = 0
 
     def look(self) -> None:
+        self.looks += 1
         if self.pending:
             self.pending = False
             self._changed()
@@ -179,6 +181,7 @@ class TestScaling:
     def test_prewarmed_workers_are_kept(self):
         bench = PoolBench(idle_timeout=10.0, prewarm=1)
         bench.pool.prewarm()
+        assert bench.watch.looks == 1, "files that change from now on have changed"
         assert bench.states() == ["starting"]
         bench.next(0)
         bench.reactor.advance(30)
