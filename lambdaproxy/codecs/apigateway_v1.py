@@ -13,7 +13,7 @@ from lambdaproxy.codecs._forwarded import client_of
 from lambdaproxy.codecs._names import Shown
 from lambdaproxy.codecs._paths import ALL_METHODS, host_name, resource_of, rest_parameters_of, split, without_stage
 from lambdaproxy.codecs._payload1 import NOBODY, Payload1, header_maps, query_maps
-from lambdaproxy.codecs._refusals import BadBase64, ContentTooLong, HeadersTooLarge, UnknownStage
+from lambdaproxy.codecs._refusals import BadBase64, HeadersTooLarge, UnknownStage
 from lambdaproxy.codecs._result import (
     NO_BODY,
     add_cookies,
@@ -34,7 +34,7 @@ from lambdaproxy.codecs._stamps import (
     milliseconds,
     response_trace,
 )
-from lambdaproxy.errors import LambdaProxyError, MalformedResult, MethodNotAllowed
+from lambdaproxy.errors import EventTooLarge, LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
 
 # What API Gateway takes out of a request (recorded on a regional REST API, AWS_PROXY), and what else is not meant for
@@ -91,6 +91,14 @@ def matches_type(kind: str, patterns: Iterable[str]) -> bool:
     )
 
 
+def _length(request: Request) -> int:
+    """The length of a body, or the one that was declared where it was not read."""
+    for name, value in request.headers:
+        if len(name) == 14 and name.lower() == b"content-length" and value.isdigit():
+            return max(len(request.body), int(value[:12]))
+    return len(request.body)
+
+
 class RestApiCodec(Payload1):
     """The dialect `apigateway-v1`.
 
@@ -106,7 +114,7 @@ class RestApiCodec(Payload1):
     name = "apigateway-v1"
     column = "apigateway_v1"
     own_request_id = True
-    aws_body_limit = 10485760
+    aws_body_limit: int = 10485760
     aws_timeout = 29.0
     method_status = 403
     naming = Naming(
@@ -356,7 +364,7 @@ class RestApiCodec(Payload1):
             kind, body = b"ForbiddenException", b'{"message":"Forbidden"}'
         elif isinstance(error, MethodNotAllowed):
             kind, body = _ERRORS["not-found"]
-        elif isinstance(error, ContentTooLong):
+        elif isinstance(error, EventTooLarge) and self._limited and _length(request) > self.aws_body_limit:
             content_type, body = b"text/*", b"HTTP content length exceeded 10485760 bytes."
         return (
             (b"x-amzn-RequestId", request.id.encode()),

@@ -115,6 +115,16 @@ def test_limits_of_the_service():
         status_of(codec, request("POST", body=b"x" * 10485761), 413)
 
 
+def test_a_body_that_was_refused_before_it_was_read():
+    """The proxy's own limit comes first; a REST API still words its refusal by the length that was declared."""
+    codec, error = RestApiCodec(limits="aws"), errors.EventTooLarge()
+    declared = request("POST", headers=[(b"content-length", b"10485761")])
+    assert codec.error_response(error, declared).body == b"HTTP content length exceeded 10485760 bytes."
+    smaller = request("POST", headers=[(b"content-length", b"10485760")])
+    assert codec.error_response(error, smaller).body == b'{"message":"Request Too Long"}'
+    assert RestApiCodec().error_response(error, declared).body == b'{"message":"Request Too Long"}'
+
+
 def test_a_result_over_the_load_balancers_limit():
     with pytest.raises(errors.ResultTooLarge):
         answer(AlbCodec(limits="aws"), {"statusCode": 200, "body": "x" * (1024 * 1024)})

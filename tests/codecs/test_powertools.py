@@ -79,7 +79,7 @@ process.stdin.on('end', () => {
   console.log('done');
 });
 """
-SCHEMAS = {
+SCHEMAS: dict[str, Any] = {
     "alb": (AlbCodec(), "AlbSchema"),
     "alb-multi": (AlbCodec(multi_value=True), "AlbMultiValueHeadersSchema"),
     "apigateway-v1": (RestApiCodec(), "APIGatewayProxyEventSchema"),
