@@ -1,12 +1,11 @@
 """Lambda functions for test_awslambdaric: the same applications behind our adapters and behind those of others."""
 
-import apig_wsgi
-import mangum
+from importlib import import_module
 
 from lambdaproxy.adapters import asgi, wsgi
 from tests.adapters.frameworks import make_fastapi, make_flask
 
 flask_ours = wsgi.handler(make_flask())
 fastapi_ours = asgi.handler(make_fastapi())
-flask_theirs = apig_wsgi.make_lambda_handler(make_flask(mild=True), binary_support=True)
-fastapi_theirs = mangum.Mangum(make_fastapi(mild=True), lifespan="off")
+flask_theirs = import_module("apig_wsgi").make_lambda_handler(make_flask(mild=True), binary_support=True)
+fastapi_theirs = import_module("mangum").Mangum(make_fastapi(mild=True), lifespan="off")
