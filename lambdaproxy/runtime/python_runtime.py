@@ -113,38 +113,36 @@ class Api:
 _UNICODE = os.environ.get("AWS_EXECUTION_ENV", "") not in {f"AWS_Lambda_python3.{n}" for n in range(6, 12)}
 
 
+_SCALARS = frozenset((str, int, bool, type(None), float))
+
+
 def _plain(value):
     """`value` as the runtime of AWS would write it, or the same object where nothing needs a change.
 
     simplejson, which AWS uses, writes named tuples as objects, bytes as text and Decimals as numbers.
     """
     kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None or kind is float:
+    if kind in _SCALARS:
         return value
     if kind is dict:
-        changed = None
         for key, one in value.items():
-            new = _plain(one)
-            if new is not one or type(key) is bytes:
-                if changed is None:
-                    changed = dict(value)
-                if type(key) is bytes:
-                    del changed[key]
-                    key = key.decode()
-                changed[key] = new
-        return value if changed is None else changed
+            if type(key) is bytes or (type(one) not in _SCALARS and _plain(one) is not one):
+                return {key.decode() if type(key) is bytes else key: _plain(one) for key, one in value.items()}
+        return value
     if kind is list:
-        for index, one in enumerate(value):
-            if _plain(one) is not one:
-                return value[:index] + [_plain(one) for one in value[index:]]
+        for one in value:
+            if type(one) not in _SCALARS and _plain(one) is not one:
+                return [_plain(one) for one in value]
         return value
     if isinstance(value, tuple):
         as_dict = getattr(value, "_asdict", None)
         return _plain(as_dict()) if callable(as_dict) else [_plain(one) for one in value]
     if kind is bytes:
         return value.decode()
-    if isinstance(value, (dict, list)):
-        return _plain(dict(value) if isinstance(value, dict) else list(value))
+    if isinstance(value, dict):
+        return _plain(dict(value))
+    if isinstance(value, list):
+        return _plain(list(value))
     decimal = sys.modules.get("decimal")
     if decimal is not None and isinstance(value, decimal.Decimal):
         return float("nan") if value.is_nan() else _Decimal(value)

@@ -1,0 +1,123 @@
+"""The JSON of Python functions is that of awslambdaric, byte for byte."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections import OrderedDict, namedtuple
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lambdaproxy.runtime import python_runtime
+
+Pair = namedtuple("Pair", "first second")
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.decimals(allow_nan=True, allow_infinity=False)
+    | st.text().map(str.encode)
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text() | st.text().map(str.encode) | st.integers() | st.booleans(), inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.builds(Pair, inner, inner)
+        | st.dictionaries(st.text(), inner, max_size=3).map(OrderedDict)
+    ),
+    max_leaves=12,
+)
+
+needs_ric = pytest.mark.skipif(importlib.util.find_spec("awslambdaric") is None, reason="awslambdaric is not installed")
+
+
+def theirs(value: Any) -> Any:
+    from awslambdaric.lambda_runtime_exception import FaultException  # type: ignore[import-untyped]
+    from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller  # type: ignore[import-untyped]
+
+    try:
+        text, content_type = LambdaMarshaller().marshal_response(value)
+    except FaultException as fault:
+        return "fault", fault.exception_type
+    return (text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")), content_type
+
+
+def ours(value: Any) -> Any:
+    try:
+        body, content_type = python_runtime.encode(value)
+    except python_runtime.Fault as fault:
+        return "fault", fault.type
+    return body, content_type.decode()
+
+
+@needs_ric
+@settings(max_examples=300, deadline=None)
+@given(VALUES)
+def test_results_are_written_as_aws_writes_them(value):
+    unicode = os.environ.get("AWS_EXECUTION_ENV", "")
+    assert unicode == "", "the test wants the escapes of runtimes before python3.12"
+    python_runtime._UNICODE = False
+    assert ours(value) == theirs(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {1, 2},
+        object(),
+        {"a": [Decimal("1.10"), {"b": Pair(1, Pair(b"x", None))}]},
+        {b"key": 1},
+        [[[Pair(1, 2)]]],
+        float("inf"),
+        "\ud800",
+        {"a": {(1, 2): 3}},
+        b"\xff",
+        {"bad": b"\xff"},
+    ],
+    ids=repr,
+)
+@needs_ric
+def test_special_values(value):
+    python_runtime._UNICODE = False
+    assert ours(value) == theirs(value)
+
+
+def test_circular():
+    value: list[Any] = []
+    value.append(value)
+    with pytest.raises(python_runtime.Fault) as caught:
+        python_runtime.encode(value)
+    assert caught.value.message == "Unable to marshal response: Circular reference detected"
+
+
+def test_what_needs_no_change_is_not_copied():
+    value = {"a": [1, "x", None, {"b": [True]}]}
+    assert python_runtime._plain(value) is value
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner)))
+def test_events_are_read(value):
+    assert python_runtime.decode(json.dumps(value).encode()) == value
+
+
+def test_context_repr_and_time():
+    context = python_runtime.LambdaContext({"lambda-runtime-aws-request-id": "id", "lambda-runtime-deadline-ms": "5"})
+    assert repr(context).startswith("LambdaContext([aws_request_id=id,")
+    assert context.get_remaining_time_in_millis() == 0
+    assert context.w3c() == {}
+
+
+def test_client_context_that_is_no_json():
+    with pytest.raises(python_runtime.Fault) as caught:
+        python_runtime.LambdaContext({"lambda-runtime-client-context": "{"})
+    assert caught.value.type == "Runtime.LambdaContextUnmarshalError"
