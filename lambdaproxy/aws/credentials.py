@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from lambdaproxy.errors import Unavailable
 from lambdaproxy.logs import Limited
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 AHEAD_SECONDS = 890.0
 """How long before their end credentials are renewed; botocore renews those that end within 15 minutes."""
 FIRST_PAUSE, LAST_PAUSE, LAST_PAUSE_EXPIRED = 1.0, 60.0, 4.0
+RENEWAL_SECONDS = 1.2
+"""How long a request whose keys were rejected waits for other ones."""
 LOOK_SECONDS = 5.0
 """How often the AWS files are looked at for changes."""
 
@@ -191,14 +194,14 @@ class Credentials:
             soon = self._last_try + FIRST_PAUSE - self._reactor.seconds()
             if soon > 0 and (self._problem is not None or self._useless):
                 return fail(self._unavailable())
-            waiting = self._enlist()
+            waiting = self._enlist(RENEWAL_SECONDS)
             if soon > 0:
                 # These keys are new, and old already: keys that rotate fast. Look again, but do not hammer.
                 self._again(min(soon, 0.25))
             else:
                 self._fetch(True)
             return waiting
-        return self._enlist()
+        return self._enlist(RENEWAL_SECONDS)
 
     def accepted(self) -> None:
         """AWS accepted the current keys, whatever their clock says."""
@@ -223,9 +226,11 @@ class Credentials:
                 timer.cancel()
         self._settle(Unavailable("stopped"))
 
-    def _enlist(self) -> Deferred[Keys]:
+    def _enlist(self, seconds: float | None = None) -> Deferred[Keys]:
         waiting: Deferred[Keys] = Deferred(lambda gone: self._waiting.remove(gone) if gone in self._waiting else None)
         self._waiting.append(waiting)
+        if seconds is not None:
+            waiting.addTimeout(seconds, self._reactor, lambda _, __: Failure(self._unavailable()))
         return waiting
 
     def _unavailable(self) -> Unavailable:

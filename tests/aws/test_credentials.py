@@ -159,6 +159,27 @@ def test_keys_that_rotate_fast_are_waited_for() -> None:
     world.clean()
 
 
+def test_a_provider_that_hangs_does_not_hang_requests() -> None:
+    running: list[Deferred[Any]] = []
+
+    def run(work: Any) -> Deferred[Any]:
+        running.append(Deferred())
+        return running[-1]
+
+    world = World(Source(), run)
+    running[0].callback(Fetched(ONE, None, "test"))
+    world.pass_(2)
+    asked = Outcome(world.credentials.rejected(ONE))
+    world.clock.advance(1.1)
+    assert not asked.times
+    world.clock.advance(0.2)
+    assert isinstance(asked.error, Unavailable)
+    running[1].callback(Fetched(TWO, None, "test"))
+    assert world.credentials.keys == TWO, "its answer is used when it comes"
+    assert asked.done
+    world.clean()
+
+
 def test_changed_files_are_noticed() -> None:
     source = Source(ONE, TWO)
     source.changed = lambda: True  # type: ignore[method-assign]
