@@ -364,7 +364,8 @@ class Builtin(RealProcesses):
             self.assertIsNone((await local.invoke("g")).function_error)
         result = await flood
         self.assertIsNone(result.function_error)
-        self.assertLessEqual(len(local.log), 1_000_000)
+        # Some thousand lines a second are kept of fifty thousand.
+        self.assertLess(local.log.count("x" * 200), 45_000)
 
     async def test_stop_while_workers_start_run_and_wait(self) -> None:
         local = self.local(function("f", "hello.py:sleeps"), function("g", "hello.py:handler"))
