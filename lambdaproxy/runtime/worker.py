@@ -152,7 +152,8 @@ class Worker:
 
     @property
     def busy(self) -> bool:
-        return self.state in (State.BUSY, State.STREAMING, State.POST)
+        """Whether a function is running; one that has answered (POST) is not, though nothing can be given yet."""
+        return self._job is not None
 
     def give(self, job: Job) -> None:
         """Run this job; only in IDLE with a parked request (row 7)."""

@@ -222,6 +222,19 @@ class TestQueue:
         assert caught.value.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
         bench.end()
 
+    def test_who_has_answered_counts_no_more(self):
+        bench = PoolBench(most=1, queue=0)
+        bench.submit()
+        bench.next(0)
+        bench.answer(0)
+        second = bench.submit()
+        with pytest.raises(Throttled):
+            bench.submit()
+        bench.next(0)
+        bench.answer(0)
+        assert second.result.payload == b"1"
+        bench.end()
+
     def test_no_concurrency_at_all(self):
         bench = PoolBench(most=0, queue=0, concurrency=0)
         with pytest.raises(Throttled):
