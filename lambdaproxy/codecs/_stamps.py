@@ -53,8 +53,8 @@ _ROOT = re.compile(r"(?:^|;)\s*Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|$)")
 
 def sent_trace(request: Request) -> str | None:
     """The client's `X-Amzn-Trace-Id`, if it was sent."""
-    for name, value in [field for field in request.headers if len(field[0]) == 15]:
-        if name.lower() == b"x-amzn-trace-id":
+    for name, value in request.headers:
+        if len(name) == 15 and name.lower() == b"x-amzn-trace-id":
             return value.decode("latin-1")
     return None
 
