@@ -57,7 +57,14 @@ class Assembly:
     @property
     def all_embedded(self) -> bool:
         """Whether no request can reach an account."""
-        return self.used_invokers() == {LOCAL} and self.default_invoker == LOCAL
+        return all(self.invokers[name].kind == LOCAL for name in self.used_invokers())
+
+    @property
+    def header_reaches_accounts(self) -> bool:
+        """Whether a name from the header may be invoked with credentials of ours."""
+        routes = (*self.router.routes, self.router.default)
+        named = {route.invoker or self.default_invoker for route in routes if route.function is None}
+        return self.header.header is not None and any(self.invokers[name].kind != LOCAL for name in named)
 
     def used_invokers(self) -> set[str]:
         """The invokers that requests are bound to need: those of routes and of `--function`, and the default one."""

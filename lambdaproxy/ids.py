@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from struct import Struct
 
 _EACH = 28
 _FETCHED = 128 * _EACH
-_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+_VARIANT = {b"%x" % digit: b"89ab"[digit & 3 :][:1] for digit in range(16)}
+_split = Struct("8s4sx3sc3s12s24s").unpack_from
 
-_pool = ""
+_pool = b""
 _at = 0
 
 
@@ -20,18 +22,18 @@ def new_ids(now: float) -> tuple[str, str]:
     global _pool, _at
     at = _at
     if at == len(_pool):
-        _pool, at = os.urandom(_FETCHED).hex(), 0
-    _at = end = at + 2 * _EACH
-    h = _pool[at:end]
+        _pool, at = os.urandom(_FETCHED).hex().encode(), 0
+    _at = at + 2 * _EACH
+    a, b, c, variant, d, e, trace = _split(_pool, at)
     return (
-        f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}",
-        f"1-{int(now):08x}-{h[32:]}",
+        (b"%b-%b-4%b-%b%b-%b" % (a, b, c, _VARIANT[variant], d, e)).decode(),
+        f"1-{int(now):08x}-{trace.decode()}",
     )
 
 
 def _forget() -> None:
     global _pool, _at
-    _pool, _at = "", 0
+    _pool, _at = b"", 0
 
 
 # A forked child must not hand out its parent's ids.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.application.service import Service
@@ -34,7 +35,10 @@ class Listener(Service):
             outcome: list[Any] = []
             endpoint.listen(self._factory).addBoth(outcome.append)
         except Exception as error:
-            raise ConfigError(f"{self._option}: {self._description}: {_reason(error)}") from None
+            raise ConfigError(
+                f"{self._option}: {self._description} is no endpoint that Twisted understands ({_reason(error)}); "
+                "examples are tcp:8011:interface=127.0.0.1, unix:/run/lambdaproxy.sock and systemd:domain=INET:index=0"
+            ) from None
         if not outcome:
             raise ConfigError(f"{self._option}: {self._description}: this kind of endpoint does not bind at once")
         if isinstance(outcome[0], Failure):
@@ -53,11 +57,18 @@ class Listener(Service):
         return isinstance(self.address, UNIXAddress) or is_loopback(self.address.host)
 
     @property
+    def curl(self) -> str:
+        """What to tell curl so that it comes here."""
+        if isinstance(self.address, UNIXAddress):
+            return f"--unix-socket {self.url.removeprefix('unix:')} http://localhost/"
+        return f"{self.url}/"
+
+    @property
     def url(self) -> str:
         """Its address as a URL, for people; a Unix socket is its path."""
         address = self.address
         if isinstance(address, UNIXAddress):
-            return f"unix:{address.name!r}"
+            return f"unix:{os.fsdecode(address.name or b'')}"
         host = f"[{address.host}]" if ":" in address.host else address.host
         return f"{'https' if self._description.startswith('ssl:') else 'http'}://{host}:{address.port}"
 

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from constantly import NamedConstant
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+TWISTD_LOG = "log"
 FLUSH_SECONDS = 0.5
 FLUSH_BYTES = 64 * 1024
+
+
+_access = Logger(namespace="lambdaproxy.access")
 
 
 class Limited:
@@ -104,14 +108,21 @@ class AccessLog:
 
 
 def open_access_log(where: str) -> Callable[[str], object]:
-    """The writer for `--access-log`: `-` is standard output, anything else a file, opened for appending.
+    """The writer for `--access-log`: `-` is standard output, `log` the log of twistd, anything else a file.
 
     Raises `OSError` where the file cannot be opened. The file is unbuffered and follows a rename by `logrotate`: it is
     opened anew whenever the name stands for another file.
     """
     if where == "-":
         return _stdout
+    if where == TWISTD_LOG:
+        return _through_twistd
     return _File(where).write
+
+
+def _through_twistd(text: str) -> None:
+    # Opening twistd's own file a second time would not do: it writes at its own position and overwrites ours.
+    _access.info("{lines}", lines=text.rstrip("\n"))
 
 
 def _stdout(text: str) -> None:

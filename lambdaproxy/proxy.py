@@ -88,7 +88,10 @@ class Proxy:
         self.error_detail = False
 
     def admit(self, head: Head) -> Admission:
-        """Decide by the head alone; raises the `LambdaProxyError` that `answer` turns into a response."""
+        """Decide by the head alone; raises the `LambdaProxyError` that `answer` turns into a response.
+
+        What was admitted counts as in progress until `account` hears of its end.
+        """
         if self.in_flight >= self._max_requests:
             raise Unavailable(f"{self.in_flight} requests are in progress (--max-requests)", label="overload")
         value, headers = self._header.split(head.headers)
@@ -102,6 +105,7 @@ class Proxy:
         timeout = route.timeout or self._timeouts(function)
         if route.codec.timeout is not None:
             timeout = min(timeout, route.codec.timeout)
+        self.in_flight += 1
         return Admission(route, match, function, headers, head, limit, timeout)
 
     def would_answer(self, head: Head) -> bool:
@@ -118,13 +122,9 @@ class Proxy:
             return True
 
     async def handle(self, admission: Admission, body: bytes) -> Response:
-        """Encode, invoke, decode. Every error is an answer; only `CancelledError` (the client has gone) is raised.
-
-        A streamed response counts as in progress until its body ends.
-        """
+        """Encode, invoke, decode. Every error is an answer; only `CancelledError` (the client has gone) is raised."""
         function, codec = admission.function, admission.route.codec
         started, outcome = self._seconds(), "abandoned"
-        self.in_flight += 1
         try:
             request = admission.request(body)
             payload = codec.encode_request(request, admission.match)
@@ -132,16 +132,13 @@ class Proxy:
             result = await self._invokers(function.invoker).invoke(invocation)
             if result.function_error is not None:
                 raise _function_error(result)
-            if invocation.mode in UNANSWERED:
-                response = Response(UNANSWERED[invocation.mode])
-            elif isinstance(result.payload, bytes):
+            if isinstance(result.payload, bytes):
                 response = codec.decode_result(result, request, admission.match)
             else:
-                response = await self._stream(result, result.payload, request, admission)
+                response = await self._stream(result, result.payload, request, admission, started)
             response = _with_request_id(response, request.id, codec)
-            outcome = "ok"
+            outcome = "ok" if isinstance(response.body, bytes) else ""
         except CancelledError:
-            self.in_flight -= 1
             raise
         except LambdaProxyError as error:
             outcome = error.label
@@ -151,9 +148,9 @@ class Proxy:
             self._log.failure("Internal error while handling request {id}", id=admission.head.id)
             response = self.answer(admission.head, LambdaProxyError(), admission)
         finally:
-            self._accounts.invoked(function, outcome, self._seconds() - started)
-        if isinstance(response.body, bytes):
-            self.in_flight -= 1
+            # A stream tells its outcome itself, at its end.
+            if outcome:
+                self._accounts.invoked(function, outcome, self._seconds() - started)
         return response
 
     def _invocation(self, admission: Admission, request: Request, payload: bytes, now: float) -> Invocation:
@@ -175,7 +172,9 @@ class Proxy:
             settings.durable_name + request.id if settings.durable_name else None,
         )
 
-    async def _stream(self, result: InvocationResult, body: IBody, request: Request, admission: Admission) -> Response:
+    async def _stream(
+        self, result: InvocationResult, body: IBody, request: Request, admission: Admission, started: float
+    ) -> Response:
         """The head of a streamed result; its body follows when the response is written."""
         codec, match = admission.route.codec, admission.match
         prelude, rest = await streaming.split(body, result.content_type)
@@ -187,21 +186,29 @@ class Proxy:
         except BaseException:
             streaming.discard(rest)
             raise
-        return replace(response, body=streaming.Followed(rest, partial(self._stream_ended, admission)))
+        return replace(response, body=streaming.Followed(rest, partial(self._stream_ended, admission, started)))
 
-    def _stream_ended(self, admission: Admission, failure: Failure | None) -> None:
-        self.in_flight -= 1
-        if failure is not None and failure.check(CancelledError) is None:
-            error = (
-                failure.value if isinstance(failure.value, LambdaProxyError) else LambdaProxyError(str(failure.type))
-            )
-            self._accounts.failed(admission.head, admission.function, error)
+    def _stream_ended(self, admission: Admission, started: float, failure: Failure | None) -> None:
+        outcome = "ok"
+        if failure is not None:
+            outcome = "abandoned"
+            if failure.check(CancelledError) is None:
+                known = isinstance(failure.value, LambdaProxyError)
+                error = failure.value if known else LambdaProxyError(str(failure.type))
+                assert isinstance(error, LambdaProxyError)
+                self._accounts.failed(admission.head, admission.function, error)
+                outcome = error.label
+        self._accounts.invoked(admission.function, outcome, self._seconds() - started)
 
     def answer(self, head: Head, error: LambdaProxyError, admission: Admission | None = None) -> Response:
         """The response for an error, in the words of the route's codec; the log and the metrics learn of it."""
         route = admission.route if admission else self._router.match(head.method, head.host, head.target)[0]
         self._accounts.failed(head, admission.function if admission else None, error)
-        response = route.codec.error_response(error, _request(head, admission.headers if admission else (), b""))
+        try:
+            response = route.codec.error_response(error, _request(head, admission.headers if admission else (), b""))
+        except Exception:
+            self._log.failure("The codec {codec} has no answer for an error", codec=route.codec.name)
+            return Response(500, ((b"Content-Type", b"text/plain"),), b"Internal server error\n", "internal")
         if self.error_detail if route.error_detail is None else route.error_detail:
             response = _explained(response, error, admission)
         return _with_request_id(response, head.id, route.codec)
@@ -213,6 +220,8 @@ class Proxy:
 
         `fate` is empty, `client_gone` or `write_timeout`.
         """
+        if admission is not None:
+            self.in_flight -= 1
         self._accounts.finished(head, admission.function if admission else None, response, sent, seconds, fate)
 
 

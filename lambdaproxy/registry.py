@@ -21,7 +21,9 @@ def _makers(interface: type[Interface]) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
     makers: Iterable[Any] = getPlugins(interface, lambdaproxy.plugins)
     for maker in makers:
-        found.setdefault(maker.name, maker)
+        other = found.setdefault(maker.name, maker)
+        if other is not maker:
+            raise ValueError(f"two plugins are called {maker.name!r}: {_module(other)} and {_module(maker)}")
     return dict(sorted(found.items()))
 
 
@@ -39,7 +41,12 @@ def make_codec(spec: Spec) -> IEventCodec:
     """The codec that `--format` names; `ValueError` lists the known names or options."""
     maker = _find("format", spec.name, codec_makers())
     options = parse_options(f"format {spec.name}", maker.options, spec.options)
-    codec: IEventCodec = maker.make(options)
+    try:
+        codec: IEventCodec = maker.make(options)
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(f"the plugin {_module(maker)} failed: {type(error).__name__}: {error}") from error
     return codec
 
 
@@ -72,11 +79,16 @@ def parse_options(whose: str, known: Iterable[Option], given: Iterable[tuple[str
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """`unknown option 'x'; did you mean 'y'? There are: ...`"""
-    known = sorted(known)
+    known = sorted(set(known))
     near = get_close_matches(name, known, 1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     listed = f" There are: {', '.join(known)}" if known else " There are none"
-    return f"unknown {what} {name!r}{hint}{listed}"
+    # A long list would bury the one name that was meant.
+    return f"unknown {what} {name!r}{hint}{'' if near and len(known) > 20 else listed}"
+
+
+def _module(maker: object) -> str:
+    return type(maker).__module__
 
 
 def _find(what: str, name: str, makers: Mapping[str, Any]) -> Any:

@@ -101,7 +101,7 @@ class Router:
             return self.default, NO_ROUTE
         path = target.partition(b"?")[0].decode("latin-1")
         segments = path[1:].split("/")
-        name = host.rsplit(":", 1)[0].lower() if not host.endswith("]") else host.lower()
+        name = (host if host.endswith("]") else host.rpartition(":")[0] or host).lower().removesuffix(".")
         for key, node in self._nodes(name):
             route = _find(node, segments, 0, method) or _choose(self._catch_all.get(key, ()), method)
             if route is not None:

@@ -58,8 +58,9 @@ class Pattern:
 
     @property
     def everything(self) -> bool:
-        """Whether it permits any function name at all."""
-        return not self.text.startswith("arn:") and set(self.text.split(":", 1)[0]) == {"*"}
+        """Whether it permits any function name at all, bare or at the end of an ARN."""
+        parts = self.text.split(":")
+        return set(parts[6 if parts[0] == "arn" and len(parts) > 6 else 0]) <= {"*", "?"}
 
 
 def parse_allow(text: str) -> Pattern:

@@ -10,7 +10,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.logger import Logger
 
 from lambdaproxy import __version__
@@ -72,9 +72,10 @@ class Invokers:
 
     def stop(self) -> Deferred[None]:
         made, self._made = self._made, {}
-        stopped: Deferred[Any] = gatherResults([invoker.stop() for invoker in made.values()], consumeErrors=True)
-        stopped.addErrback(lambda failure: log.failure("An invoker did not stop well", failure))
-        return stopped.addCallback(lambda _: None)
+        stopping = [maybeDeferred(invoker.stop) for invoker in made.values()]
+        for each in stopping:
+            each.addErrback(lambda failure: log.failure("An invoker did not stop well", failure))
+        return DeferredList(stopping).addCallback(lambda _: None)
 
 
 class ProxyService(Service):
@@ -113,9 +114,10 @@ class ProxyService(Service):
         registry: CollectorRegistry | None = None
         if not settings.disable_metrics:
             registry = exposition(self.metrics)
-        admin = AdminResource(registry, self.why_not_ready, self._reactor.seconds)
+        elsewhere = settings.metrics_listen is not None
+        admin = AdminResource(registry, self.why_not_ready, self._reactor.seconds, tell=elsewhere)
         forwarded = Forwarded.configured(settings.trusted_proxy)
-        on_main = None if settings.metrics_listen else admin
+        on_main = None if elsewhere else admin
         other = partial(other_resource, self.proxy, on_main)
         self.site = ProxySite(self._reactor, self.proxy, self.metrics, Limits.configured(settings), forwarded, other)
         self.main = Listener(self._reactor, main_endpoint(settings), self.site, "--port")
@@ -189,7 +191,7 @@ class ProxyService(Service):
     def _say_what_we_do(self) -> None:
         settings = self._settings
         log.info("lambdaproxy {version} serves on {address}", version=__version__, address=str(self.main))
-        if settings.function_header and not settings.allow and self._assembly.default_invoker != LOCAL:
+        if self._assembly.header_reaches_accounts and not settings.allow:
             log.warn(
                 "Whoever reaches this port can invoke any function that our credentials may invoke, by naming it in "
                 "{header}. Narrow it with --allow, as in --allow 'api-*'.",
@@ -197,10 +199,10 @@ class ProxyService(Service):
             )
         for name in self._assembly.functions if settings.function_header else ():
             log.info(
-                "Embedded function {name}; try: curl -H '{header}: {name}' {url}/",
+                "Embedded function {name}; try: curl -H '{header}: {name}' {url}",
                 name=name,
                 header=settings.function_header,
-                url=self.main.url,
+                url=self.main.curl,
             )
         if self.invoke_api is not None:
             keys = "unsigned calls" if settings.invoke_api_unsigned else f"keys in {self._keys_file}"

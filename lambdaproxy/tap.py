@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import TracebackType
 from typing import Any
@@ -12,6 +13,7 @@ from twisted.python import usage
 from lambdaproxy.assembly import Assembly, assemble
 from lambdaproxy.config import cli
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.logs import TWISTD_LOG
 
 
 class Options(cli.Options):
@@ -36,12 +38,14 @@ class Options(cli.Options):
     def access_log(self) -> str | None:
         """Where access lines go: what `--access-log` says, else where twistd logs; None for nowhere."""
         chosen = self.assembly.settings.access_log
-        if chosen is not None:
-            return None if chosen == "off" else chosen
         twistd: Any = self.parent or {}
-        if twistd.get("logfile"):
-            return str(twistd["logfile"])
-        return "-" if twistd.get("nodaemon", True) else "twistd.log"
+        logfile = twistd.get("logfile")
+        if chosen is None:
+            plain = twistd.get("nodaemon", True) and not twistd.get("logger") and not twistd.get("syslog")
+            return "-" if plain and logfile in (None, "-") else TWISTD_LOG
+        if logfile and chosen == os.path.abspath(logfile):
+            raise ConfigError("--access-log: this is twistd's own --logfile; leave the option out to log there")
+        return None if chosen == "off" else chosen
 
 
 def makeService(options: Options) -> IService:

@@ -49,7 +49,7 @@ def test_timeouts():
         (LOCAL, True, {"local"}),
         ((*LOCAL, "--allow", "*"), False, {"aws"}),
         ((*LOCAL, "--function", "hello"), True, {"local"}),
-        ((*LOCAL, "--function", "hello", "--function-header", "none", "--allow", "*"), False, {"local"}),
+        ((*LOCAL, "--function", "hello", "--function-header", "none", "--allow", "*"), True, {"local"}),
     ],
 )
 def test_invokers_that_are_needed(arguments, embedded, used):

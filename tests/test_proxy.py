@@ -9,16 +9,20 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from lambdaproxy import errors
 from lambdaproxy.accounts import Accounts
 from lambdaproxy.config.settings import MAX_EVENT, Settings
-from lambdaproxy.messages import Function, InvocationResult, Match
+from lambdaproxy.interfaces import IBody
+from lambdaproxy.messages import Function, InvocationResult, Match, Response
 from lambdaproxy.metrics import FunctionLabels, Metrics
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, parse_allow, permitted_by
+from lambdaproxy.streaming import HTTP_STREAM
 from tests.memory import HEAD, MemoryCodec, MemoryInvoker, head
 
 
@@ -66,6 +70,30 @@ def test_the_table_of_outcomes():
     assert table == OUTCOMES
 
 
+@implementer(IBody)
+class MemoryBody:
+    """A stream with an empty prelude, that the test ends."""
+
+    def start(self, consumer):
+        self.done: Deferred[None] = Deferred()
+        consumer.write(b"{}" + bytes(8))
+        return self.done
+
+    def end(self, failure):
+        self.done.callback(None) if failure is None else self.done.errback(failure)
+
+
+class MemoryConsumer:
+    def registerProducer(self, producer, streaming):
+        pass
+
+    def unregisterProducer(self):
+        pass
+
+    def write(self, data):
+        pass
+
+
 class ProxyTests(SynchronousTestCase):
     def setUp(self):
         self.clock = Clock()
@@ -105,7 +133,15 @@ class ProxyTests(SynchronousTestCase):
         return Route(**(values | changes))
 
     def handle(self, body=b"hello", given=HEAD):
-        return Deferred.fromCoroutine(self.proxy.handle(self.proxy.admit(given), body))
+        """As a channel does: admit, handle, and account for it whatever happens."""
+        admission = self.proxy.admit(given)
+
+        def account(response):
+            ended = Response(499) if isinstance(response, Failure) else response
+            self.proxy.account(given, admission, ended, 0, 0.0)
+            return response
+
+        return Deferred.fromCoroutine(self.proxy.handle(admission, body)).addBoth(account)
 
     def finish(self, waiting, payload=b"done", **changes):
         self.invoker.pending[-1].callback(InvocationResult(payload, **changes))
@@ -231,6 +267,7 @@ class ProxyTests(SynchronousTestCase):
 
     def test_the_account_of_a_request(self):
         response = self.finish(self.handle())
+        del self.lines[:]
         admission = self.proxy.admit(HEAD)
         self.proxy.account(HEAD, admission, response, 4, 0.0015)
         self.proxy.account(HEAD, None, replace(response, status=404), 0, 0.1, "client_gone")
@@ -253,8 +290,41 @@ class ProxyTests(SynchronousTestCase):
         )
         self.assertEqual((second["function"], second["outcome"]), (None, "client_gone"))
         requests = self.metrics.counter("lambdaproxy_requests_total", "")
-        self.assertEqual(requests.cell("hello", "POST", "2xx").value, 1)
+        self.assertEqual(requests.cell("hello", "POST", "2xx").value, 2)
         self.assertEqual(requests.cell("none", "POST", "4xx").value, 1)
+
+    def test_admitted_requests_count_before_their_body_is_there(self):
+        self.proxy = self.make(max_requests=2)
+        first = self.proxy.admit(HEAD)
+        self.proxy.admit(HEAD)
+        self.assertRaises(errors.Unavailable, self.proxy.admit, HEAD)
+        self.proxy.account(HEAD, first, Response(408), 0, 1.0)
+        self.proxy.admit(HEAD)
+
+    def test_a_codec_that_fails_to_answer_costs_no_answer(self):
+        self.patch(self.codec, "error_response", lambda error, request: 1 / 0)
+        response = self.finish(self.handle(), b"bad")
+        self.assertEqual((response.status, response.body), (500, b"Internal server error\n"))
+        self.assertEqual(self.proxy.in_flight, 0)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_a_stream_is_told_by_its_end(self):
+        for failure, outcome in [
+            (None, "ok"),
+            (errors.ConnectionLost("x"), "connection_lost"),
+            (CancelledError(), "abandoned"),
+        ]:
+            counted = self.metrics.counter("lambdaproxy_invocations_total", "").cell("hello", outcome)
+            before = counted.value
+            body = MemoryBody()
+            response = self.finish(self.handle(), body, content_type=HTTP_STREAM)
+            self.assertEqual(counted.value, before)
+            ended = response.body.start(MemoryConsumer())
+            self.clock.advance(1)
+            body.end(failure)
+            if failure is not None:
+                self.failureResultOf(ended)
+            self.assertEqual(counted.value, before + 1)
 
     def test_what_is_for_a_function_at_all(self):
         self.proxy = self.make([self.route("/metrics", methods=("POST",), function=Function("memory", "f"))])

@@ -77,10 +77,20 @@ def test_hosts_come_first():
         DEFAULT,
     )
     hosts = {}
-    for host in ("API.example.com:8011", "x.example.com", "x.eu.example.com", "example.com", "[::1]:80"):
+    for host in (
+        "API.example.com:8011",
+        "api.example.com.",
+        "x.example.com.:80",
+        "x.example.com",
+        "x.eu.example.com",
+        "example.com",
+        "[::1]:80",
+    ):
         hosts[host] = router.match("GET", host, b"/a")[0].host
     assert hosts == {
         "API.example.com:8011": "api.example.com",
+        "api.example.com.": "api.example.com",
+        "x.example.com.:80": "*.example.com",
         "x.example.com": "*.example.com",
         "x.eu.example.com": "*.eu.example.com",
         "example.com": None,

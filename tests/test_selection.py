@@ -99,7 +99,19 @@ def test_without_patterns_any_name_but_no_arn():
     assert not allows(FunctionName(ARN))
 
 
-@pytest.mark.parametrize(("pattern", "everything"), [("*", True), ("*:prod", True), ("**", True), ("a*", False)])
+@pytest.mark.parametrize(
+    ("pattern", "everything"),
+    [
+        ("*", True),
+        ("*:prod", True),
+        ("**", True),
+        ("?*", True),
+        ("a*", False),
+        ("arn:*:*:*:*:*:*", True),
+        ("arn:aws:lambda:eu-west-1:123456789012:function:*:prod", True),
+        ("arn:aws:lambda:eu-west-1:123456789012:function:api-*", False),
+    ],
+)
 def test_everything(pattern, everything):
     assert parse_allow(pattern).everything is everything
 

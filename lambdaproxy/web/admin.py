@@ -47,34 +47,45 @@ class HealthResource(Resource):
 
 
 class ReadyResource(Resource):
-    """200 if invocations can be expected to work, else 503 and one sentence: send traffic elsewhere."""
+    """200 if invocations can be expected to work, else 503: send traffic elsewhere.
+
+    The reason is for operators: it is told only with `tell`, where clients cannot ask.
+    """
 
     isLeaf = True
 
-    def __init__(self, why_not: Callable[[], str | None]) -> None:
+    def __init__(self, why_not: Callable[[], str | None], tell: bool) -> None:
         super().__init__()
-        self._why_not = why_not
+        self._why_not, self._tell = why_not, tell
 
     def render_GET(self, request: Request) -> bytes:
         why = self._why_not()
         request.setHeader(b"content-type", b"text/plain; charset=utf-8")
         if why is not None:
             request.setResponseCode(503)
-            return f"{why}\n".encode()
+            return f"{why if self._tell else 'not ready'}\n".encode()
         return b"ok\n"
 
 
 class AdminResource(Resource):
-    """The root of what we serve ourselves; `registry` is None where metrics are disabled."""
+    """The root of what we serve ourselves; `registry` is None where metrics are disabled.
+
+    `tell` where only operators ask: `/readyz` then gives its reason.
+    """
 
     def __init__(
-        self, registry: CollectorRegistry | None, why_not: Callable[[], str | None], seconds: Callable[[], float]
+        self,
+        registry: CollectorRegistry | None,
+        why_not: Callable[[], str | None],
+        seconds: Callable[[], float],
+        *,
+        tell: bool = False,
     ) -> None:
         super().__init__()
         if registry is not None:
             self.putChild(METRICS, MetricsResource(registry, seconds))
         self.putChild(HEALTH, HealthResource())
-        self.putChild(READY, ReadyResource(why_not))
+        self.putChild(READY, ReadyResource(why_not, tell))
 
     def serves(self, method: str, target: bytes) -> bool:
         """Whether this is a GET or HEAD for one of our paths."""

@@ -26,11 +26,13 @@ class AdminTests(SynchronousTestCase):
     def test_health(self):
         self.assertEqual(self.get(b"healthz")[1], b"ok\n")
 
-    def test_ready_says_why_not(self):
+    def test_ready_says_why_not_to_operators_only(self):
         self.assertEqual(self.get(b"readyz")[1], b"ok\n")
         self.why = "aws: no credentials"
         request, body = self.get(b"readyz")
-        self.assertEqual((request.responseCode, body), (503, b"aws: no credentials\n"))
+        self.assertEqual((request.responseCode, body), (503, b"not ready\n"))
+        root = AdminResource(None, lambda: self.why, self.clock.seconds, tell=True)
+        self.assertEqual(self.get(b"readyz", root)[1], b"aws: no credentials\n")
 
     def test_metrics_are_rendered_at_most_once_a_second(self):
         cell = self.metrics.counter("a_total", "A.").cell()
