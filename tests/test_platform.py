@@ -92,6 +92,15 @@ class TypeTests(SynchronousTestCase):
 class LastConnectionTests(TestCase):
     """What has connected is served; nothing more comes in."""
 
+    def filters(self):
+        """Whether this kernel has socket filters; some sandboxes have none."""
+        with socket.socket() as scratch:
+            try:
+                platform._drop_everything(scratch)
+            except OSError:
+                return False
+        return sys.platform == "linux"
+
     async def test_accept_last(self):
         made = []
 
@@ -111,7 +120,7 @@ class LastConnectionTests(TestCase):
         late = socket.socket()
         late.setblocking(False)
         self.assertNotEqual(late.connect_ex(address), 0)
-        if sys.platform == "linux":
+        if self.filters():
             _, writable, _ = select.select([], [late], [], 0.2)
             self.assertEqual(writable, [], "not even reset: it may reach our successor")
         await defer.maybeDeferred(port.stopListening)
