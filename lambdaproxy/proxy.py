@@ -133,7 +133,7 @@ class Proxy:
             if result.function_error is not None:
                 raise _function_error(result)
             if isinstance(result.payload, bytes):
-                response = codec.decode_result(result, request, admission.match)
+                response = self._decode(result, result.payload, request, admission)
             else:
                 response = await self._stream(result, result.payload, request, admission, started)
             response = _with_request_id(response, request.id, codec)
@@ -171,6 +171,16 @@ class Proxy:
             request.method in IDEMPOTENT or settings.repeatable,
             settings.durable_name + request.id if settings.durable_name else None,
         )
+
+    def _decode(self, result: InvocationResult, payload: bytes, request: Request, admission: Admission) -> Response:
+        codec, match = admission.route.codec, admission.match
+        if result.content_type == streaming.HTTP_STREAM:
+            # A function that streams HTTP, invoked without streaming: its head is in front of its body all the same.
+            found = streaming.find_prelude(payload, ended=True)
+            if isinstance(found, tuple):
+                prelude, at = found
+                return replace(codec.decode_prelude(prelude, request, match), body=payload[at:])
+        return codec.decode_result(result, request, match)
 
     async def _stream(
         self, result: InvocationResult, body: IBody, request: Request, admission: Admission, started: float

@@ -326,6 +326,11 @@ class ProxyTests(SynchronousTestCase):
                 self.failureResultOf(ended)
             self.assertEqual(counted.value, before + 1)
 
+    def test_a_streaming_function_that_is_not_asked_to_stream(self):
+        payload = b'{"statusCode":200}' + bytes(8) + b"body"
+        response = self.finish(self.handle(), payload, content_type=HTTP_STREAM)
+        self.assertEqual((response.status, response.body), (200, b"body"))
+
     def test_what_is_for_a_function_at_all(self):
         self.proxy = self.make([self.route("/metrics", methods=("POST",), function=Function("memory", "f"))])
         bare = ((b"Host", b"h"),)

@@ -165,6 +165,8 @@ def _variables(value: Any) -> tuple[tuple[str, str], ...]:
     for key, one in value.items():
         if isinstance(one, bool) or not isinstance(one, str | int | float):
             raise ValueError(f"the value of {key} must be a text or a number")
+        if "\0" in str(one):
+            raise ValueError(f"the value of {key} holds a NUL, which no environment can")
         out.append((check_variable(key), str(one)))
     return tuple(out)
 

@@ -74,6 +74,9 @@ class Job:
 
     def _late(self) -> None:
         self._timer = None
+        if self.stream is not None:
+            self.stream.cut(InvokeTimeout("the time-out passed while the result was streamed"))
+            return
         where = "while it ran" if self.running else "before a worker was free"
         self.fail(InvokeTimeout(f"no answer within the time-out, which passed {where}"))
         if not self.running and self.withdrawn is not None:
@@ -97,7 +100,10 @@ class Job:
 
     def begin_stream(self, stream: StreamedResult, content_type: bytes | None) -> None:
         """The head of a streamed result, for a caller that wants it in pieces."""
+        # The deadline is for the stream as a whole: its timer runs on.
+        timer, self._timer = self._timer, None
         if self._settle():
+            self._timer = timer
             self.stream = stream
             stream.log_tail = self.log_tail
             self._fire(stream, content_type)
@@ -114,6 +120,7 @@ class Job:
 
     def end_stream(self) -> None:
         """The streamed result is whole."""
+        self._settle()
         if self.stream is not None:
             self.stream.finish()
         self._settled(None)

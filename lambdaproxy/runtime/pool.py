@@ -78,6 +78,8 @@ class FunctionPool:
         """Run the job, now or when a worker is free; raises `Throttled` or `Unavailable`."""
         if self._stopping is not None:
             raise Unavailable("the embedded runtime is stopping", label="stopping")
+        if self._most == 0:
+            raise Throttled("its concurrency is 0", reason="ReservedFunctionConcurrentInvocationLimitExceeded")
         if self._watch is not None:
             self._watch.look()
         remaining = job.invocation.deadline - self._clock.seconds()
@@ -158,7 +160,7 @@ class FunctionPool:
             self._warn("{function} cannot start: {why}", function=self.settings.name, why=str(problem))
             self._init_failed(lambda _: found)
             return False
-        except OSError as problem:
+        except (OSError, ValueError) as problem:
             self._warn("no process for {function}: {why}", function=self.settings.name, why=str(problem))
             if self._waiting and not self.workers:
                 job = self._waiting.popleft()

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from lambdaproxy.errors import FunctionError, FunctionTimeout
+from lambdaproxy.errors import FunctionError, FunctionTimeout, LambdaProxyError
 from lambdaproxy.interfaces import IBody
 from lambdaproxy.runtime.results import FunctionFailure
 
@@ -42,6 +42,7 @@ class StreamedResult:
         self._full = False
         self._ended = False
         self._failure: FunctionFailure | None = None
+        self._error: LambdaProxyError | None = None
         self._discarded = False
         self._held = False
         #: The last 4 KiB of the function's log, once the stream has ended.
@@ -71,6 +72,14 @@ class StreamedResult:
         """The function failed on the way; what it wrote before is delivered first."""
         self._failure = failure
         self.finish()
+
+    def cut(self, error: LambdaProxyError) -> None:
+        """The reader has waited long enough: it gets `error`, and what still comes is dropped."""
+        if self._ended or self._discarded:
+            return
+        self._ended, self._error = True, error
+        self.discard()
+        self._settle()
 
     def discard(self) -> None:
         """Nobody reads it: what still comes is dropped."""
@@ -126,7 +135,9 @@ class StreamedResult:
             consumer, self._consumer = self._consumer, None
             consumer.unregisterProducer()
         done = self._done
-        if self._failure is not None:
+        if self._error is not None:
+            done.errback(Failure(self._error))
+        elif self._failure is not None:
             done.errback(Failure(as_error(self._failure)))
         else:
             done.callback(None)

@@ -222,6 +222,22 @@ class TestQueue:
         assert caught.value.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
         bench.end()
 
+    def test_a_function_that_is_turned_off_throttles(self):
+        bench = PoolBench(most=0, concurrency=0)
+        with pytest.raises(Throttled):
+            bench.submit()
+        assert bench.workers == []
+        bench.end()
+
+    @pytest.mark.parametrize("problem", [OSError("no memory"), ValueError("embedded null byte")])
+    def test_a_process_that_cannot_be_made_leaves_nobody_waiting(self, problem):
+        bench = PoolBench(most=1)
+        bench.refuse = problem
+        job = bench.submit()
+        assert job.results[0].check(Unavailable)
+        assert bench.pool.waiting == 0
+        bench.end()
+
     def test_who_has_answered_counts_no_more(self):
         bench = PoolBench(most=1, queue=0)
         bench.submit()

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError
 from twisted.internet.testing import StringTransport
 
-from lambdaproxy.errors import FunctionTimeout
+from lambdaproxy.errors import FunctionTimeout, InvokeTimeout
 from lambdaproxy.runtime.results import timed_out
 from lambdaproxy.runtime.stream import MOST_KEPT, StreamedResult, WholeBody
 
@@ -97,3 +97,23 @@ def test_whole_body():
     assert start(WholeBody(b"all"), consumer) == [None]
     assert consumer.value() == b"all"
     assert start(WholeBody(b""), StringTransport()) == [None]
+
+
+def test_a_reader_that_waited_long_enough_is_told_at_once():
+    source, consumer = Source(), StringTransport()
+    ends = start(source.body, consumer)
+    source.body.data(b"some")
+    source.body.cut(InvokeTimeout("late"))
+    assert ends[0].check(InvokeTimeout) and consumer.producer is None
+    source.body.data(b"dropped" * MOST_KEPT)
+    source.body.finish()
+    assert consumer.value() == b"some" and not source.paused and len(ends) == 1
+
+
+def test_a_stream_that_was_cut_before_its_start_fails_at_the_start():
+    source: Any = Source()
+    source.body.data(b"x" * MOST_KEPT)
+    source.body.cut(InvokeTimeout("late"))
+    assert not source.paused
+    ends = start(source.body, StringTransport())
+    assert ends[0].check(InvokeTimeout)

@@ -2,11 +2,13 @@
 
 # mypy: disable-error-code="comparison-overlap, method-assign"
 
+from typing import Any
+
 import orjson
 import pytest
 from twisted.internet.testing import StringTransport
 
-from lambdaproxy.errors import FunctionError, FunctionTimeout
+from lambdaproxy.errors import FunctionError, FunctionTimeout, InvokeTimeout
 from lambdaproxy.runtime.runtimes import CannotStart, Command
 from lambdaproxy.runtime.stream import StreamedResult
 from lambdaproxy.runtime.worker import State
@@ -356,6 +358,19 @@ class TestStreaming:
         job = bench.busy(mode="stream")
         self.stream(bench, job).end("RangeError", b'{"errorType":"RangeError"}')
         assert error_type(job.result) == "RangeError"
+        bench.end()
+
+    def test_the_deadline_is_for_the_whole_stream(self):
+        bench = Bench()
+        job = bench.busy(mode="stream")
+        job.job.wait(1)
+        self.stream(bench, job).data(b"one")
+        ends: list[Any] = []
+        job.result.payload.start(StringTransport()).addBoth(ends.append)
+        bench.reactor.advance(0.9)
+        assert ends == []
+        bench.reactor.advance(0.2)
+        assert ends[0].check(InvokeTimeout)
         bench.end()
 
     def test_empty_stream(self):
