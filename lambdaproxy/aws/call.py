@@ -42,7 +42,6 @@ class Call:
     """An exchange over a connection, a waiter for the pool and for the limiter."""
 
     __slots__ = (
-        "_again",
         "_attempts",
         "_connection",
         "_cost",
@@ -57,6 +56,7 @@ class Call:
         "_signed",
         "_state",
         "_timer",
+        "_version",
         "_waited",
         "_waiting",
         "body",
@@ -80,7 +80,7 @@ class Call:
         self._keys: Keys | None = None
         self._timer: Any = None
         self._waiting: Deferred[Keys] | None = None
-        self._again: str = ""
+        self._version = "$LATEST"
 
     # -- towards the wire ------------------------------------------------------------------------------------------
 
@@ -271,7 +271,7 @@ class Call:
         self._invoker.answered.value += 1
         self._got_through()
         fields = answers.by_name(head)
-        self._again = fields.get(b"x-amz-executed-version", b"$LATEST").decode("latin-1")
+        self._version = fields.get(b"x-amz-executed-version", b"$LATEST").decode("latin-1")
 
     def piece(self, data: bytes) -> None:
         body = self.body
@@ -305,14 +305,14 @@ class Call:
         if self.deferred is None or self._dropped:
             return
         if body.function_error is not None:
-            self._succeed(InvocationResult(body.error_document(), "Unhandled", self._again, attempts=self._attempts))
+            self._succeed(InvocationResult(body.error_document(), "Unhandled", self._version, attempts=self._attempts))
         elif body.outcome is not None:
             self._succeed(self._stream_result(body))
         else:
             self._fail(error or ConnectionLost("the stream ended before its end was announced"))
 
     def _stream_result(self, body: StreamBody) -> InvocationResult:
-        return InvocationResult(body, None, self._again, attempts=self._attempts)
+        return InvocationResult(body, None, self._version, attempts=self._attempts)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
