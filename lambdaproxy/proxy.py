@@ -174,6 +174,9 @@ class Proxy:
 
     def _decode(self, result: InvocationResult, payload: bytes, request: Request, admission: Admission) -> Response:
         codec, match = admission.route.codec, admission.match
+        status = UNANSWERED.get(admission.route.mode)
+        if status is not None:
+            return Response(status)
         if result.content_type == streaming.HTTP_STREAM:
             # A function that streams HTTP, invoked without streaming: its head is in front of its body all the same.
             found = streaming.find_prelude(payload, ended=True)
