@@ -103,7 +103,7 @@ def _judge(function: Function, timeout: float, about: Mapping[str, Any]) -> Find
         return Finding(function, False, f"its state is {state}: {about.get('StateReason', 'no reason given')}")
     if isinstance(its, int | float) and its > timeout:
         return Finding(function, False, f"it may take {its} s, but we wait {timeout:g} s only (--timeout)")
-    return Finding(function, True, f"good: {about.get('Runtime') or about.get('PackageType', 'unknown')}, {its} s")
+    return Finding(function, True, f"{about.get('Runtime') or about.get('PackageType', 'unknown')}, {its} s")
 
 
 class _Client:

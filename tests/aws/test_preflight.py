@@ -16,8 +16,8 @@ from tests.aws.lambda_stub import certificate, lambda_stub
 
 ARN = "arn:aws:lambda:{}:123456789012:function:{}"
 CASES = [
-    ("hello", True, "good: python3.12, 3 s"),
-    (ARN.format("eu-west-1", "hello"), True, "good: python3.12, 3 s"),
+    ("hello", True, "python3.12, 3 s"),
+    (ARN.format("eu-west-1", "hello"), True, "python3.12, 3 s"),
     ("gone", False, "missing: no such function or qualifier in region eu-west-1 of this account"),
     ("denied", False, "denied: lambda:InvokeFunction is missing"),
     ("hidden", True, "may be invoked; its configuration could not be read (403 AccessDeniedException)"),
@@ -47,7 +47,7 @@ class Preflight(TestCase):
             self.assertNotIn("executed", stub.seen())
         for finding, (name, good, text) in zip(findings, CASES, strict=True):
             self.assertEqual((finding.good, finding.text[: len(text)]), (good, text), name)
-        self.assertEqual(str(findings[0]), "hello:prod on aws: good: python3.12, 3 s")
+        self.assertEqual(str(findings[0]), "hello:prod on aws: python3.12, 3 s")
 
     async def test_tls_is_verified(self) -> None:
         cert, key = certificate(self.tmp_path)
