@@ -46,6 +46,11 @@ class Listener(Service):
         self._port = outcome[0]
 
     @property
+    def bound(self) -> bool:
+        """Whether the port is open."""
+        return self._port is not None
+
+    @property
     def address(self) -> Any:
         """Where it listens, once it was started."""
         assert self._port is not None

@@ -218,7 +218,9 @@ class Proxy:
         route = admission.route if admission else self._router.match(head.method, head.host, head.target)[0]
         self._accounts.failed(head, admission.function if admission else None, error)
         try:
-            response = route.codec.error_response(error, _request(head, admission.headers if admission else (), b""))
+            response = route.codec.error_response(
+                error, _request(head, admission.headers if admission else head.headers, b"")
+            )
         except Exception:
             self._log.failure("The codec {codec} has no answer for an error", codec=route.codec.name)
             return Response(500, ((b"Content-Type", b"text/plain"),), b"Internal server error\n", "internal")

@@ -10,7 +10,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.logger import Logger
 
 from lambdaproxy import __version__
@@ -126,6 +126,7 @@ class ProxyService(Service):
             self._listeners.append(
                 Listener(self._reactor, settings.metrics_listen, stock_site(admin), "--metrics-listen")
             )
+        self._api: InvokeApi | None = None
         self.invoke_api: Listener | None = None
         if settings.invoke_api:
             self.invoke_api = self._invoke_api(settings.invoke_api)
@@ -137,7 +138,8 @@ class ProxyService(Service):
         assert isinstance(invoker, LocalInvoker)
         self._keys_file = values.file(settings.invoke_api_keys)
         keys = None if settings.invoke_api_unsigned else load_or_make_keys(self._keys_file)
-        return Listener(self._reactor, endpoint, InvokeApi(self._reactor, invoker, keys), "--invoke-api")
+        self._api = InvokeApi(self._reactor, invoker, keys)
+        return Listener(self._reactor, endpoint, self._api, "--invoke-api")
 
     def why_not_ready(self) -> str | None:
         """None while requests can be expected to be served, else one sentence."""
@@ -179,6 +181,8 @@ class ProxyService(Service):
                 )
 
     def startService(self) -> None:
+        if not self.main.bound:  # `twist` knows no privileges, and starts services without this step
+            self.privilegedStartService()
         super().startService()
         for listener in self._listeners:
             listener.startService()
@@ -218,12 +222,17 @@ class ProxyService(Service):
     def _stopper(self, before: Any) -> Any:
         def stop(number: int, frame: Any) -> None:
             if self._stopping:
-                self._reactor.callFromThread(self.site.drain, 0)
+                self._reactor.callFromThread(self._hurry)
             else:
                 self._stopping = True
                 before(number, frame)
 
         return stop
+
+    def _hurry(self) -> None:
+        self.site.drain(0)
+        if self._api is not None:
+            self._api.abort()
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
@@ -232,10 +241,14 @@ class ProxyService(Service):
     async def _stop(self) -> None:
         log.info("Stopping: {count} requests are in progress", count=self.proxy.in_flight)
         self._stopping = True
+        timeout = self._settings.drain_timeout
+        called = self._api.drain(timeout) if self._api is not None else succeed(None)
+        if self.invoke_api is not None:
+            await self.invoke_api.stopService()
         await self.main.stopService()
-        await self.site.drain(self._settings.drain_timeout)
+        await DeferredList([self.site.drain(timeout), called])
         await self.invokers.stop()
-        for listener in self._listeners[1:]:
+        for listener in self._listeners:
             await listener.stopService()
         self._access.flush()
         log.info("Stopped")

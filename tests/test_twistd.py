@@ -8,10 +8,13 @@ import os
 import re
 import signal
 import socket
+import sys
+import threading
+from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, Server, children, request, twistd
+from tests.processes import ROOT, Process, Server, children, request, twistd
 
 ECHO = "tests/functions/echo.py"
 HELLO = ("--local", "hello=examples/hello.py:handler")
@@ -153,6 +156,44 @@ def test_requests_in_progress_are_answered_when_we_are_told_to_stop():
         os.kill(server.process.pid, signal.SIGTERM)
         assert waiting.result()[::2] == (200, b"slept")
         assert server.process.wait() in (0, -signal.SIGTERM)
+
+
+def test_calls_of_the_invoke_api_are_answered_when_we_are_told_to_stop(tmp_path):
+    arguments = ("--invoke-api", "tcp:0:interface=127.0.0.1", "--invoke-api-unsigned")
+    with (
+        Server("--local", f"sleeps={ECHO}:sleeps", *arguments) as server,
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+    ):
+        port = int(server.process.wait_for(r"Invoke API for SDKs on http://127.0.0.1:(\d+)")[1])
+        event = b'{"headers":{"x-sleep":"1.5"}}'
+        waiting = pool.submit(request, port, "POST", "/2015-03-31/functions/sleeps/invocations", event)
+        server.process.wait_for("asleep")
+        os.kill(server.process.pid, signal.SIGTERM)
+        status, headers, body = waiting.result()
+        assert (status, json.loads(body)["statusCode"]) == (200, 200)
+        assert "x-amz-function-error" not in headers
+        assert server.process.wait() in (0, -signal.SIGTERM)
+
+
+def test_access_lines_survive_in_the_log_of_twistd(tmp_path):
+    log = tmp_path / "twistd.log"
+    program = str(Path(sys.executable).parent / "twistd")
+    process = Process(program, "-n", "--pidfile=", f"--logfile={log}", "lambdaproxy", "--port", "0", *HELLO)
+    try:
+        for _ in range(200):
+            found = re.search(r"serves on http://127.0.0.1:(\d+)", log.read_text()) if log.exists() else None
+            if found or process.process.poll() is not None:
+                break
+            threading.Event().wait(0.05)
+        assert found is not None, process.output
+        for _ in range(3):
+            request(int(found[1]), "GET", "/", headers={"X-Lambda-Function": "hello"})
+            request(int(found[1]), "GET", "/", headers={"X-Lambda-Function": "a b"})
+        process.stop()
+        assert log.read_text().count('"path":"/"') == 6
+        assert log.read_text().count("REPORT RequestId") == 3
+    finally:
+        process.kill()
 
 
 def test_a_second_signal_ends_at_once():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as ConnectionProtocol
@@ -79,6 +79,12 @@ class HttpConnection(ConnectionProtocol):
     def _late(self) -> None:
         self._timer = None
         self.abort()
+
+    def retire(self) -> None:
+        """Close as soon as the request in progress is answered; at once if there is none."""
+        self._close = True
+        if self._answering is None and self._reader is None and self._head.empty:
+            self.abort()
 
     def abort(self) -> None:
         """Close at once."""
@@ -240,14 +246,41 @@ class HttpFactory(Factory):
     def __init__(self, reactor: Any, handler: Handler) -> None:
         self._reactor, self._handler = reactor, handler
         self._open: set[HttpConnection] = set()
+        self._draining = False
+        self._drained: Deferred[None] | None = None
+        self._ending: IDelayedCall | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> HttpConnection | None:
-        if len(self._open) >= MOST_CONNECTIONS:
+        if self._draining or len(self._open) >= MOST_CONNECTIONS:
             return None
-        connection = HttpConnection(self._reactor, self._handler, self._open.discard)
+        connection = HttpConnection(self._reactor, self._handler, self._closed)
         self._open.add(connection)
         return connection
 
-    def stopFactory(self) -> None:
+    def _closed(self, connection: HttpConnection) -> None:
+        self._open.discard(connection)
+        if not self._open and self._drained is not None:
+            drained, self._drained = self._drained, None
+            if self._ending is not None and self._ending.active():
+                self._ending.cancel()
+            drained.callback(None)
+
+    def drain(self, seconds: float) -> Deferred[None]:
+        """Let calls in progress finish for so many seconds; fires when no connection is left."""
+        self._draining = True
+        if not self._open:
+            return succeed(None)
+        drained = self._drained = Deferred()
+        self._ending = self._reactor.callLater(seconds, self.abort)
+        for connection in tuple(self._open):
+            connection.retire()
+        return drained
+
+    def abort(self) -> None:
+        """Close all connections."""
         for connection in tuple(self._open):
             connection.abort()
+
+    def stopFactory(self) -> None:
+        if not self._draining:
+            self.abort()

@@ -162,6 +162,9 @@ class Exchange:
             framing, length = (NO_BODY if status in (204, 304) else LENGTH), len(body)
         else:
             framing, length = (CHUNKED if head.version == "HTTP/1.1" else UNTIL_CLOSE), 0
+            if status in (204, 304):
+                # These have no body, and say nothing of one (RFC 9112, 6.1 and 6.3).
+                framing = NO_BODY
             close = close or framing == UNTIL_CLOSE
         try:
             lines = response_head(status, response.headers, framing, length, close, self._site.date)

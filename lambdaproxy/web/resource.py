@@ -54,7 +54,7 @@ class LambdaProxyResource(Resource):
             return answer
         waiting = Deferred.fromCoroutine(self._answer(request, head, body, started))
         request.notifyFinish().addErrback(lambda _: waiting.cancel())
-        waiting.addErrback(lambda failure: log.failure("Internal error while answering", failure))
+        waiting.addErrback(lambda failure: log.failure("A request could not be accounted for", failure))
         return NOT_DONE_YET
 
     def _head(self, request: Request, length: int) -> Head:
@@ -89,17 +89,24 @@ class LambdaProxyResource(Resource):
 
     async def _answer(self, request: Request, head: Head, body: bytes, started: float) -> None:
         admission: Admission | None = None
+        response, sent, fate = Response(499), 0, "client_gone"
         try:
-            admission = self._proxy.admit(head)
-            if len(body) > admission.body_limit:
-                raise EventTooLarge(f"a body of {len(body)} bytes; the limit is {admission.body_limit} (--max-body)")
-            response = await self._proxy.handle(admission, body)
+            try:
+                admission = self._proxy.admit(head)
+                if len(body) > admission.body_limit:
+                    detail = f"a body of {len(body)} bytes; the limit is {admission.body_limit} (--max-body)"
+                    raise EventTooLarge(detail)
+                response = await self._proxy.handle(admission, body)
+            except LambdaProxyError as error:
+                response = self._proxy.answer(head, error, admission)
+            sent, fate = await self._write(request, head, response)
         except CancelledError:
-            self._proxy.account(head, admission, Response(499), 0, self._seconds() - started, "client_gone")
-            return
-        except LambdaProxyError as error:
-            response = self._proxy.answer(head, error, admission)
-        sent, fate = await self._write(request, head, response)
+            pass
+        except Exception:
+            log.failure("Internal error while answering request {id}", id=head.id)
+            response, fate = Response(500, outcome="internal"), ""
+            if request.channel is not None:
+                request.channel.loseConnection()
         self._proxy.account(head, admission, response, sent, self._seconds() - started, fate)
 
     async def _write(self, request: Request, head: Head, response: Response) -> tuple[int, str]:
@@ -113,14 +120,19 @@ class LambdaProxyResource(Resource):
             request.write(response.body)
             request.finish()
             return (0 if head.method == "HEAD" else len(response.body)), ""
+        fate = ""
         try:
             await response.body.start(request)
-        except (CancelledError, LambdaProxyError):
+        except CancelledError:
+            fate = "client_gone"
+        except Exception:
+            # The proxy has told of it; the client sees that the body is cut.
             if request.channel is not None:
                 request.channel.loseConnection()
-            return request.sentLength, "client_gone"
-        request.finish()
-        return request.sentLength, ""
+            return request.sentLength, "cut"
+        if not fate:
+            request.finish()
+        return request.sentLength, fate
 
 
 def other_resource(proxy: Proxy, admin: AdminResource | None, head: Head) -> IResource | None:

@@ -64,6 +64,9 @@ class EchoProxy:
                 return Response(200, (), self.streams[-1])
         if target.startswith(b"/big/"):
             return Response(200, (), b"x" * int(target[5:]))
+        if target == b"/stream-204":
+            self.streams.append(MemoryBody())
+            return Response(204, (), self.streams[-1])
         if target == b"/stream":
             self.streams.append(MemoryBody())
             return Response(200, (), self.streams[-1])

@@ -443,6 +443,13 @@ class Lingering(Transport):
 # -- streams ----------------------------------------------------------------------------------------------------------
 
 
+def test_a_stream_of_a_status_without_a_body_has_no_framing():
+    served = Served()
+    answers = served.exchange(get(target=b"/stream-204") + NEXT)
+    assert [answer.status for answer in answers] == [204, 200]
+    assert answers[0][b"transfer-encoding"] is None and answers[0][b"content-length"] is None
+
+
 def test_stream_in_chunks():
     served = Served()
     transport = served.connect()
