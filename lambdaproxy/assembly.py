@@ -13,7 +13,7 @@ from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvokerMaker
 from lambdaproxy.messages import Function, Mode
-from lambdaproxy.routing import Route, Router
+from lambdaproxy.routing import Route, RouteConflict, Router
 from lambdaproxy.runtime.functions import FunctionSettings, function_settings, parse_local
 from lambdaproxy.runtime.sam import add_template
 from lambdaproxy.selection import FunctionHeader, FunctionName, permitted_by
@@ -52,7 +52,7 @@ class Assembly:
         if self.invokers[function.invoker].kind != LOCAL:
             return TIMEOUT_AWS
         embedded = self.functions.get(function.name)
-        return max(TIMEOUT_LOCAL, embedded.timeout if embedded else 0) + 2
+        return (embedded.timeout if embedded else TIMEOUT_LOCAL) + 2
 
     @property
     def all_embedded(self) -> bool:
@@ -101,6 +101,7 @@ def assemble(configuration: Configuration) -> Assembly:
     configuration = add_template(configuration)
     settings = configuration.settings
     where = configuration.origins
+    _check_contradictions(configuration)
     functions = _functions(configuration)
     invokers = {name: InvokerSettings(name, name) for name in (AWS, LOCAL)} | dict(configuration.invokers)
     default = settings.invoker or (LOCAL if functions and not settings.allow else AWS)
@@ -109,20 +110,31 @@ def assemble(configuration: Configuration) -> Assembly:
         raise ConfigError(f"{where.get('invoker', '--invoker')}: {known} (or add an [invoker.{default}] table)")
     for invoker in invokers.values():
         _maker(invoker, settings)
-    if settings.invoke_api and not functions:
-        raise ConfigError(f"{where['invoke-api']}: there is no embedded function to serve; add --local NAME=HANDLER")
     for each in configuration.routes:
         if each.settings.invoker is not None and each.settings.invoker not in invokers:
-            raise ConfigError(f"{each.where}: {registry.unknown('invoker', each.settings.invoker, invokers)}")
-    whole = RouteSettings(DEFAULT, None, (), settings, frozenset(), where.get("function", "--function"))
+            known = registry.unknown("invoker", each.settings.invoker, invokers)
+            raise ConfigError(f"{each.where('invoker')}: {known}")
+    whole = RouteSettings(DEFAULT, None, (), settings, frozenset(), lambda _: where.get("function", "--function"))
     fallback = _function(whole, None, functions, default)
     routes = [_route(each, fallback, functions, default) for each in configuration.routes]
     try:
         router = Router(routes, _route(whole, fallback, functions, default))
-    except ValueError as error:
-        raise ConfigError(f"{configuration.routes[0].where.rpartition(':')[0]}: {error}") from None
+    except RouteConflict as error:
+        place = configuration.routes[next(at for at, each in enumerate(routes) if each is error.route)]
+        raise ConfigError(f"{place.where(None)}: {error}") from None
     header = FunctionHeader(settings.function_header, permitted_by(settings.allow))
     return Assembly(settings, functions, invokers, default, router, header)
+
+
+def _check_contradictions(configuration: Configuration) -> None:
+    """Settings that are good alone and not together."""
+    settings, where = configuration.settings, configuration.origins
+    if settings.invoke_api and not (settings.local or configuration.functions):
+        raise ConfigError(f"{where['invoke-api']}: there is no embedded function to serve; add --local NAME=HANDLER")
+    if settings.invoke_api_unsigned and not settings.invoke_api:
+        raise ConfigError(f"{where['invoke-api-unsigned']}: it goes with --invoke-api")
+    if None in settings.trusted_proxy and len(settings.trusted_proxy) > 1:
+        raise ConfigError(f"{where['trusted-proxy']}: none and networks contradict each other")
 
 
 def _functions(configuration: Configuration) -> dict[str, FunctionSettings]:
@@ -177,7 +189,8 @@ def _function(
         return None
     function = _resolve(route.settings.function, invoker, functions, default)
     if function.invoker == LOCAL and function.name not in functions:
-        raise ConfigError(f"{route.where}: {registry.unknown('embedded function', function.name, functions)}")
+        known = registry.unknown("embedded function", function.name, functions)
+        raise ConfigError(f"{route.where('function')}: {known}")
     return function
 
 

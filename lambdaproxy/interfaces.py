@@ -135,6 +135,9 @@ class IInvokerMaker(IPlugin):
     help = Attribute("One line for the operator.")
     options = Attribute("A tuple of `Option`: the keys of the table.")
 
+    def check(options: Mapping[str, Any]) -> None:
+        """Find what would keep `make` from working, as far as options and files tell; raises `ConfigError`."""
+
     def make(name: str, options: Mapping[str, Any], context: Any) -> IInvoker:
         """Make the invoker called `name`, in a running reactor, when it is first needed.
 

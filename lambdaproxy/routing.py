@@ -52,8 +52,16 @@ class _Node:
     greedy: list[Route] = field(default_factory=list)
 
 
+class RouteConflict(ValueError):
+    """Two routes match exactly the same requests; `route` is the later one."""
+
+    def __init__(self, other: Route, route: Route) -> None:
+        super().__init__(f"the routes {other} and {route} match the same requests")
+        self.route = route
+
+
 class Router:
-    """All routes; `default` serves what no route matches. Two routes that match exactly the same are a `ValueError`."""
+    """All routes; `default` serves what no route matches. Raises `RouteConflict`."""
 
     def __init__(self, routes: Iterable[Route], default: Route) -> None:
         self.default = default
@@ -89,7 +97,7 @@ class Router:
             leaf = self._catch_all.setdefault(host, [])
         for other in leaf:
             if set(other.methods) & set(route.methods) or not (other.methods or route.methods):
-                raise ValueError(f"the routes {other} and {route} match the same requests")
+                raise RouteConflict(other, route)
         leaf.append(route)
 
     def match(self, method: str, host: str, target: bytes) -> tuple[Route, Match]:

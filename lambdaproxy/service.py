@@ -19,6 +19,7 @@ from lambdaproxy.assembly import LOCAL, Assembly
 from lambdaproxy.config import values
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.exposure import check_invoke_api, check_listener
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.listening import Listener
 from lambdaproxy.logs import AccessLog
@@ -160,25 +161,9 @@ class ProxyService(Service):
         """Judge by the address that was really bound: the header may name functions only where that is meant."""
         settings, loopback = self._settings, self.main.loopback
         self.proxy.error_detail = loopback and self._assembly.all_embedded
-        if not loopback and settings.function_header is not None:
-            if not settings.allow:
-                raise ConfigError(
-                    f"other machines reach {self.main}: say which functions the {settings.function_header} header may "
-                    "name, as in --allow 'api-*', or turn it off with --function-header none"
-                )
-            if any(pattern.everything for pattern in settings.allow) and not settings.insecure:
-                raise ConfigError(
-                    f"other machines reach {self.main}, and --allow permits them every function; narrow it, or add "
-                    "--insecure if that is what you mean"
-                )
-        if self.invoke_api is not None and not self.invoke_api.loopback:
-            if settings.invoke_api_unsigned:
-                raise ConfigError("--invoke-api-unsigned: the Invoke API may be unsigned on loopback only")
-            if not settings.insecure:
-                raise ConfigError(
-                    f"other machines reach the Invoke API at {self.invoke_api}: whoever has its keys runs functions "
-                    "here; listen on 127.0.0.1, or add --insecure if that is what you mean"
-                )
+        check_listener(settings, loopback, str(self.main))
+        if self.invoke_api is not None:
+            check_invoke_api(settings, self.invoke_api.loopback, str(self.invoke_api))
 
     def startService(self) -> None:
         if not self.main.bound:  # `twist` knows no privileges, and starts services without this step

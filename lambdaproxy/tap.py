@@ -12,7 +12,9 @@ from twisted.python import usage
 
 from lambdaproxy.assembly import Assembly, assemble
 from lambdaproxy.config import cli
+from lambdaproxy.config.values import is_loopback
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.exposure import check_listener
 from lambdaproxy.logs import TWISTD_LOG
 
 
@@ -24,6 +26,13 @@ class Options(cli.Options):
     def postOptions(self) -> None:
         try:
             self.assembly = assemble(self.configuration())
+            settings = self.assembly.settings
+            if settings.port.isdigit():
+                host = f"{settings.host}:{settings.port}"
+                check_listener(settings, is_loopback(settings.host), host)
+            for name in sorted(self.assembly.used_invokers()):
+                maker, options = self.assembly.maker(name)
+                maker.check(options)
         except ConfigError as error:
             raise usage.UsageError(str(error)) from None
         if self["check"]:

@@ -16,7 +16,7 @@ LAYERS = [
     {"registry", "config", "metrics", "logs", "platform"},
     {"routing", "aws", "runtime", "streaming"},
     {"accounts", "assembly", "proxy"},
-    {"web", "listening"},
+    {"web", "listening", "exposure"},
     {"service", "checking"},
     {"tap"},
 ]

@@ -147,6 +147,14 @@ class AwsInvokerMaker:
         credentials.start()
         return invoker
 
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Region, endpoint and certificates, without looking for credentials."""
+        from lambdaproxy.aws.tls import client_context
+
+        place = self.place(options)
+        if place.endpoint.tls:
+            client_context(place.ca_bundle)
+
     def place(self, options: Mapping[str, Any]) -> Place:
         """Where these options lead to, and as whom; `ConfigError` where they lead nowhere."""
         from lambdaproxy.aws.endpoint import endpoint

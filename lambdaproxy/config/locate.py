@@ -34,10 +34,10 @@ def locate(text: str) -> dict[Path, int]:
             name = _resolve(_keys(line[2:])[0], counts)
             counts[name] = counts.get(name, -1) + 1
             table = (*name, counts[name])
-            lines[table] = number
+            _all_of(lines, table, number)
         elif line.startswith("["):
             table = _resolve(_keys(line[1:])[0], counts)
-            lines.setdefault(table, number)
+            _all_of(lines, table, number)
         elif line and not line.startswith("#"):
             keys, value = _keys(text[position:end])
             for depth in range(1, len(keys) + 1):
@@ -46,6 +46,12 @@ def locate(text: str) -> dict[Path, int]:
         number += text.count("\n", position, end) + 1
         position = end + 1
     return lines
+
+
+def _all_of(lines: dict[Path, int], path: Path, number: int) -> None:
+    """A header also makes the tables that it lies in, if nothing else has."""
+    for depth in range(1, len(path) + 1):
+        lines.setdefault(path[:depth], number)
 
 
 def line_of(lines: dict[Path, int], path: Path) -> int:

@@ -14,7 +14,8 @@ from lambdaproxy.config.settings import Settings
 class RouteSettings:
     """A `[[route]]`: what it matches, and its settings, inherited ones included.
 
-    `own` are the settings, by attribute, that the route sets itself. `where` is `FILE:LINE`.
+    `own` are the settings, by attribute, that the route sets itself. `where(key)` is `FILE:LINE` of a key, or of the
+    route for None.
     """
 
     path: str
@@ -22,7 +23,7 @@ class RouteSettings:
     methods: tuple[str, ...]
     settings: Settings
     own: frozenset[str]
-    where: str
+    where: Callable[[str | None], str]
 
 
 @dataclass(frozen=True, slots=True)

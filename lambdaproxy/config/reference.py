@@ -50,6 +50,9 @@ handler = "hello.handler"
 directory = "examples"
 ```
 
+The settings of the whole stand at the top, or in a `[settings]` table: `invoker = "eu"` needs that table where there is
+an `[invoker.eu]`, because TOML takes `invoker` for one or the other.
+
 A route's path is compared with the path as the client sent it, without decoding. What no route matches goes where the
 header or `--function` says.
 """

@@ -124,7 +124,7 @@ class Settings:
         unit="seconds",
         metavar="SECONDS",
         where=EVERYWHERE,
-        shown_default="900 on AWS, 30 embedded",
+        shown_default="900 on AWS; embedded 2 more than the function's own time-out, which is 30",
     )
     max_body: int = setting(
         values.size,

@@ -19,6 +19,7 @@ from lambdaproxy.config.templates import check_host, check_template
 from lambdaproxy.errors import ConfigError
 
 _TABLES = ("route", "invoker", "function")
+_SETTINGS = "settings"
 _ROUTE_KEYS = ("path", "host", "methods")
 _METHOD = re.compile(r"[A-Z]{1,20}")
 
@@ -31,7 +32,7 @@ class RouteTable:
     host: str | None
     methods: tuple[str, ...]
     values: Mapping[str, Any]
-    where: str
+    where: Callable[[str | None], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,16 @@ def read(path: str) -> File:
         # "... (at line 3, column 9)", or "... (at end of document)"
         place = re.search(r"at line (\d+)", str(error))
         line = place[1] if place else text.rstrip().count("\n") + 1
-        raise ConfigError(f"{path}:{line}: {error}") from None
+        raise ConfigError(f"{path}:{line}: {error}{_same_name(text)}") from None
     return _Reader(path, document, locate(text)).read()
+
+
+def _same_name(text: str) -> str:
+    """A hint where a setting and tables have the same name, which TOML does not permit."""
+    for name in ("invoker", "function"):
+        if re.search(rf"(?m)^{name}\s*=", text) and re.search(rf"(?m)^\[{name}\.", text):
+            return f". The setting {name} cannot stand beside [{name}.NAME] tables; put it into a [settings] table"
+    return ""
 
 
 class _Reader:
@@ -70,22 +79,31 @@ class _Reader:
     def _where(self, at: KeyPath) -> str:
         return f"{self._path}:{line_of(self._lines, at)}"
 
-    def _where_in(self, function: str) -> Callable[[str | None], str]:
-        return lambda key: self._where(("function", function, *([key] if key else [])))
+    def _where_in(self, at: KeyPath) -> Callable[[str | None], str]:
+        return lambda key: self._where((*at, *([key] if key else [])))
 
     def _error(self, at: KeyPath, sentence: object) -> ConfigError:
         return ConfigError(f"{self._where(at)}: {sentence}")
 
     def read(self) -> File:
-        top = {key: value for key, value in self._document.items() if key not in _TABLES}
-        found = self._settings(top, (), FILE, _TABLES)
+        top = {key: value for key, value in self._document.items() if key not in (*_TABLES, _SETTINGS)}
+        origins = {key: self._where((key,)) for key in top}
+        found = self._settings(top, (), FILE, (*_TABLES, _SETTINGS))
+        more = self._document.get(_SETTINGS, {})
+        if not isinstance(more, dict):
+            raise self._error((_SETTINGS,), "settings must be written as a [settings] table")
+        for key in more:
+            if key in top:
+                raise self._error((_SETTINGS, key), f"{key} is set twice, the first time in {origins[key]}")
+            origins[key] = self._where((_SETTINGS, key))
+        found |= self._settings(more, (_SETTINGS,), FILE, ())
         return File(
             found,
-            {key: self._where((key,)) for key in top},
+            origins,
             tuple(self._route(n, table) for n, table in enumerate(self._tables("route", list))),
             {name: self._invoker(name, table) for name, table in self._tables("invoker", dict).items()},
             {
-                name: FunctionTable(name, table, Path(self._path).resolve().parent, self._where_in(name))
+                name: FunctionTable(name, table, Path(self._path).resolve().parent, self._where_in(("function", name)))
                 for name, table in self._tables("function", dict).items()
             },
         )
@@ -141,7 +159,8 @@ class _Reader:
                     check(values.scalar(value))
             except ValueError as error:
                 raise self._error((*at, key), f"{key}: {error}") from None
-        return RouteTable(path, host, tuple(m for m in methods if m != "ANY"), found, self._where(at))
+        named = tuple(method for method in methods if method != "ANY")
+        return RouteTable(path, host, named, found, self._where_in(at))
 
     def _invoker(self, name: str, table: Mapping[str, Any]) -> InvokerSettings:
         at: KeyPath = ("invoker", name)

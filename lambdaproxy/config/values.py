@@ -17,6 +17,12 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
 _SIZE = re.compile(r"(\d+)\s*([kmg]i?b?|b)?", re.IGNORECASE)
+_TAKEN = frozenset(
+    (
+        "authorization", "connection", "content-length", "content-type", "cookie", "expect", "host", "keep-alive",
+        "te", "trailer", "transfer-encoding", "upgrade",
+    )
+)  # fmt: skip
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -138,6 +144,8 @@ def header_name(value: str) -> str | None:
         return None
     if not _TOKEN.fullmatch(value):
         raise ValueError(f"{value!r} is no header name")
+    if value.lower() in _TAKEN or value.lower().startswith("x-forwarded-"):
+        raise ValueError(f"{value!r} has a meaning of its own; take another header, such as X-Lambda-Function")
     return value
 
 

@@ -29,6 +29,9 @@ class LocalInvokerMaker:
         Option("account", str, "123456789012", "account in the functions' ARNs"),
     )
 
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Nothing: functions are checked where they are read."""
+
     def make(self, name: str, options: Mapping[str, Any], context: Any) -> IInvoker:
         from lambdaproxy.runtime.invoker import LocalInvoker
         from lambdaproxy.runtime.site import make_site

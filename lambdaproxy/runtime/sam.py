@@ -92,7 +92,7 @@ def _route(route: TemplateRoute, settings: Settings, path: str) -> RouteSettings
     if route.streamed:
         changed["invoke_mode"] = "response-stream"
     return RouteSettings(
-        route.path, None, route.methods, replace(settings, **changed), frozenset(changed), f"{path}:{route.function}"
+        route.path, None, route.methods, replace(settings, **changed), frozenset(changed), lambda _: path
     )
 
 

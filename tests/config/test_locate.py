@@ -54,6 +54,7 @@ last = 1
         (("a", "b"), 4),
         (("text",), 6),
         (("list",), 10),
+        (("invoker",), 15),
         (("invoker", "eu"), 15),
         (("invoker", "eu", "kind"), 16),
         (("invoker", "eu", "inline"), 17),

@@ -62,7 +62,8 @@ def test_everything(read):
     assert first.values["function"] == FunctionName("users", "prod")
     assert (first.values["timeout"], first.values["invoker"]) == (3.5, "eu")
     assert second.host == "*.example.com"
-    assert second.where.endswith("proxy.toml:19")
+    assert second.where(None).endswith("proxy.toml:19")
+    assert second.where("path").endswith("proxy.toml:21")
     assert file.invokers["eu"].kind == "aws"
     assert file.functions["hello"].table == {"handler": "hello.handler"}
     assert file.functions["hello"].where("handler").endswith("proxy.toml:25")
@@ -94,6 +95,10 @@ def test_everything(read):
         ("[invoker.x]\nkind = 'aw'", 2, "did you mean 'aws'"),
         ("[invoker.x]\nkind = 'aws'\nregon = 'eu-west-1'", 3, "did you mean 'region'"),
         ("invoker = {x = 1}", 1, "[invoker.NAME]"),
+        ("invoker = 'eu'\n\n[invoker.eu]\nkind = 'aws'", 3, "put it into a [settings] table"),
+        ("port = 1\n[settings]\n\nport = 2", 4, "port is set twice"),
+        ("[settings]\nprot = 2", 2, "did you mean 'port'"),
+        ("\n\n[functions.hello]\nhandler = 'a.b'", 3, "did you mean 'function'"),
     ],
 )
 def test_errors_name_the_place(read, text, line, says):
@@ -113,3 +118,11 @@ def test_a_file_that_is_no_text(tmp_path):
     path.write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="UTF-8"):
         toml.read(str(path))
+
+
+def test_settings_whose_names_are_those_of_tables(read):
+    settings = "[settings]\ninvoker = 'eu'\nfunction = 'hello'\n"
+    file = read(settings + "[invoker.eu]\nkind = 'aws'\n[function.hello]\nhandler = 'a.b'")
+    assert file.values["invoker"] == "eu"
+    assert str(file.values["function"]) == "hello"
+    assert file.origins["function"].endswith(":3")

@@ -61,6 +61,8 @@ def test_good(parse, text, value):
         (values.port, "eighty"),
         (values.header_name, "a b"),
         (values.header_name, ""),
+        (values.header_name, "Host"),
+        (values.header_name, "X-Forwarded-For"),
         (values.network, "10.0.0.0/99"),
         (values.endpoint_url, "http://lambda.eu-west-1.amazonaws.com"),
         (values.endpoint_url, "lambda.example.com"),

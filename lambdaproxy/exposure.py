@@ -1,0 +1,35 @@
+"""Who can reach us, and whether that is meant: whoever reaches a port uses the credentials behind it."""
+
+from __future__ import annotations
+
+from lambdaproxy.config.settings import Settings
+from lambdaproxy.errors import ConfigError
+
+
+def check_listener(settings: Settings, loopback: bool, where: str) -> None:
+    """`ConfigError` if other machines reach `where` and the header may name functions there that nobody permitted."""
+    if loopback or settings.function_header is None:
+        return
+    if not settings.allow:
+        raise ConfigError(
+            f"other machines reach {where}: say which functions the {settings.function_header} header may name, as in "
+            "--allow 'api-*', or turn it off with --function-header none"
+        )
+    if any(pattern.everything for pattern in settings.allow) and not settings.insecure:
+        raise ConfigError(
+            f"other machines reach {where}, and --allow permits them every function; narrow it, or add --insecure if "
+            "that is what you mean"
+        )
+
+
+def check_invoke_api(settings: Settings, loopback: bool, where: str) -> None:
+    """`ConfigError` if other machines reach the Invoke API and that was not asked for."""
+    if loopback:
+        return
+    if settings.invoke_api_unsigned:
+        raise ConfigError("--invoke-api-unsigned: the Invoke API may be unsigned on loopback only")
+    if not settings.insecure:
+        raise ConfigError(
+            f"other machines reach the Invoke API at {where}: whoever has its keys runs functions here; listen on "
+            "127.0.0.1, or add --insecure if that is what you mean"
+        )
