@@ -187,6 +187,14 @@ class Settings:
         section="Limits",
         metavar="N",
     )
+    max_bodies: int = setting(
+        values.size,
+        512 * 1024 * 1024,
+        "Bytes of request bodies in memory at once, all together; beyond that requests are answered 503.",
+        section="Limits",
+        unit="bytes",
+        metavar="BYTES",
+    )
     max_unwritten: int = setting(
         values.size,
         256 * 1024 * 1024,

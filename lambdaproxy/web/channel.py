@@ -227,6 +227,10 @@ class Channel(Protocol):
             return b""
         if exchange.decided is None:
             self._body += piece
+            if not exchange.hold(len(piece)):
+                self.site.refusals.count("bodies")
+                self._answer_and_linger(exchange.too_many())
+                return b""
         if not reader.done:
             return b""
         body, self._body, self._body_reader = bytes(self._body), bytearray(), None

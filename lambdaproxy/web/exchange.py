@@ -40,6 +40,7 @@ class Exchange:
     admission: Admission | None = None
     resource: Any = None
     body_limit = 0
+    _body_held = 0
     #: An answer that was known at the end of the headers; the body does not matter any more.
     decided: Response | None = None
     _coroutine: Coroutine[Any, Any, Response] | None = None
@@ -79,6 +80,19 @@ class Exchange:
         except Exception:
             self._log.failure("Internal error while admitting request {id}", id=head.id)
             self.decided = site.proxy.answer(head, LambdaProxyError())
+
+    def hold(self, size: int) -> bool:
+        """Take so many bytes more of the body into memory; False if all bodies together are too much then."""
+        site = self._site
+        self._body_held += size
+        site.bodies += size
+        return site.bodies <= site.limits.bodies
+
+    def too_many(self) -> Response:
+        """The answer to a body for which there is no room beside the others."""
+        detail = f"{self._site.bodies} bytes of request bodies are in memory (--max-bodies)"
+        error = Unavailable(detail, label="overload")
+        return self.decided or self._site.proxy.answer(self.head, error, self.admission)
 
     def too_large(self, detail: str) -> Response:
         """The answer to a body that turned out too long."""
@@ -303,6 +317,7 @@ class Exchange:
             return
         self._ended = True
         self._site.unwritten -= self._held
+        self._site.bodies -= self._body_held
         self.channel = self._coroutine = self._sender = None
         site = self._site
         try:

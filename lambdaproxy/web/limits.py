@@ -24,7 +24,8 @@ class Limits:
     A body that is not wanted, because its request was refused by its head, is read and thrown away to keep the
     connection, up to `unwanted` bytes. Chunk framing may cost as many bytes as its body and `slack` more.
     `connections` are open at once; `pipelined` requests of one are answered before others are looked at. While answers
-    of together more than `unwritten` bytes wait for their clients, new requests are answered 503.
+    of together more than `unwritten` bytes wait for their clients, new requests are answered 503; so is a request whose
+    body would make the bodies of all requests in progress more than `bodies` bytes.
     """
 
     head: HeadLimits = field(default_factory=HeadLimits)
@@ -42,6 +43,7 @@ class Limits:
     connections: int = 10_000
     pipelined: int = 32
     unwritten: int = 256 * 1024 * 1024
+    bodies: int = 512 * 1024 * 1024
 
     @classmethod
     def configured(cls, settings: Settings) -> Limits:
@@ -60,6 +62,7 @@ class Limits:
             connections=settings.max_connections,
             pipelined=settings.max_pipelined,
             unwritten=settings.max_unwritten,
+            bodies=settings.max_bodies,
         )
 
     def body_deadline(self, started: float, received: int) -> float:

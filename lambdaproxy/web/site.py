@@ -66,6 +66,8 @@ class ProxySite(ServerFactory):
         self.draining = False
         #: Bytes of large answers whose clients have not read them yet.
         self.unwritten = 0
+        #: Bytes of the bodies of requests in progress.
+        self.bodies = 0
         #: The Date header's line, at most half a second old.
         self.date = _date()
         self._reactor = reactor

@@ -537,3 +537,17 @@ def test_a_stream_that_comes_too_late():
     transport.end(GONE)
     assert served.proxy.streams[0].events == ["cancel"]
     assert served.proxy.accounted == [(b"/stubborn", 200, 0, "client_gone")]
+
+
+def test_all_bodies_together_are_bounded():
+    served = Served(limits=Limits(bodies=10))
+    first, second = served.connect(), served.connect()
+    first.protocol.dataReceived(post(b"Content-Length: 9\r\n", b"12345678"))
+    second.protocol.dataReceived(post(b"Content-Length: 9\r\n", b"12"))
+    assert served.site.bodies == 10
+    second.protocol.dataReceived(b"3")
+    assert second.value().startswith(b"HTTP/1.1 503 ")
+    assert served.site.bodies == 8
+    first.protocol.dataReceived(b"9")
+    assert first.value().startswith(b"HTTP/1.1 200 ")
+    assert served.site.bodies == 0
