@@ -34,11 +34,10 @@ def unsent(transport: Any) -> int:
 
     Twisted does not tell; these are the buffers of its file descriptors. A transport without them keeps nothing.
     """
-    return (
-        getattr(transport, "_tempDataLen", 0)
-        + len(getattr(transport, "dataBuffer", b""))
-        - getattr(transport, "offset", 0)
-    )
+    try:
+        return transport._tempDataLen + len(transport.dataBuffer) - transport.offset  # type: ignore[no-any-return]
+    except AttributeError:
+        return 0
 
 
 class Connection(Protocol):

@@ -24,9 +24,12 @@ class LookupFailed(Exception):
 def getaddrinfo(host: str) -> list[str]:
     """The host's addresses in the order of the system's preference (RFC 6724)."""
     try:
-        # Without AI_ADDRCONFIG a machine that has no IPv6 would try addresses that it cannot reach.
-        flags = getattr(socket, "AI_ADDRCONFIG", 0)
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=flags)
+        # Without AI_ADDRCONFIG a machine that has no IPv6 would try addresses that it cannot reach; with it, one that
+        # has no network at all may not know itself.
+        try:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=getattr(socket, "AI_ADDRCONFIG", 0))
+        except OSError:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
         raise LookupFailed(f"no address for {host}: {error.strerror or error}") from None
     except UnicodeError:

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from lambdaproxy import errors
 from lambdaproxy.aws.connection import Connection
-from lambdaproxy.aws.dns import LookupFailed, Resolver
+from lambdaproxy.aws.dns import LookupFailed, Resolver, getaddrinfo
 from lambdaproxy.aws.endpoint import Endpoint, Proxy
 from lambdaproxy.aws.pool import PoolSettings
 from tests.aws.memory import OK, Outcome, World, at_once
@@ -292,6 +292,26 @@ def test_a_look_up_that_fails_says_why() -> None:
     assert type(outcome.error) is errors.ConnectionFailed
     assert "Name or service not known" in outcome.error.detail
     world.clean()
+
+
+def test_the_system_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def answer(host: str, port: object, type: int = 0, flags: int = 0) -> list[object]:
+        asked.append(flags)
+        if host == "gone" or (host == "odd" and flags):
+            raise OSError(-2, "Name or service not known")
+        return [(2, 1, 6, "", ("192.0.2.1", 0)), (2, 1, 6, "", ("192.0.2.1", 0)), (10, 1, 6, "", ("::1", 0, 0, 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    assert getaddrinfo("host") == ["192.0.2.1", "::1"]
+    assert len(asked) == 1
+    assert getaddrinfo("odd") == ["192.0.2.1", "::1"]
+    with pytest.raises(LookupFailed, match="no address for gone: Name or service not known"):
+        getaddrinfo("gone")
+    monkeypatch.undo()
+    with pytest.raises(LookupFailed):
+        getaddrinfo("a" * 300)
 
 
 def test_addresses_are_not_looked_up() -> None:
