@@ -27,6 +27,7 @@ install: $(VENV)/.installed-$(EXTRAS)
 
 build: $(VENV)/.installed-$(EXTRAS)
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(MAKE) -C examples build PYTHON=$(abspath $(BIN)/python)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
