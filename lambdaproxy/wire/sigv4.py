@@ -8,6 +8,7 @@ travels as `%3A` is signed as `%253A`.
 from __future__ import annotations
 
 import hmac
+from binascii import hexlify
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -174,13 +175,13 @@ class Template:
         if date != self._date:
             self._prepare(date)
         canonical = self._canonical.copy()
-        canonical.update(sha256(body).hexdigest().encode())
+        canonical.update(hexlify(sha256(body).digest()))
         # HMAC by hand: hmac.digest sets up its key for every message, which takes twice as long.
         inner = self._inner.copy()
-        inner.update(canonical.hexdigest().encode())
+        inner.update(hexlify(canonical.digest()))
         outer = self._outer.copy()
         outer.update(inner.digest())
-        return outer.hexdigest().encode()
+        return hexlify(outer.digest())
 
     def _prepare(self, date: bytes) -> None:
         canonical, names = canonical_prefix(self._method, self._target, (*self._headers, (b"x-amz-date", date)))
