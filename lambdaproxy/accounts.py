@@ -94,17 +94,20 @@ class Accounts:
             outcome=error.outcome,
         )
 
+    def _cells_of(self, label: str, method: str, status: int) -> tuple[Cell, HistogramCell]:
+        named = method if method in METHODS else "other"
+        cells = self._requests.cell(label, named, f"{status // 100}xx"), self._durations.cell(label)
+        if named == method:
+            self._cells[label, method, status] = cells
+        return cells
+
     def finished(
         self, head: Head, function: Function | None, response: Response, sent: int, seconds: float, fate: str
     ) -> None:
         """A request ended: answered, or its client gone."""
         label = self._labels.label(function.name) if function else NO_FUNCTION
-        method = head.method if head.method in METHODS else "other"
-        key = (label, method, response.status // 100)
-        cells = self._cells.get(key)
-        if cells is None:
-            code = f"{key[2]}xx"
-            cells = self._cells[key] = (self._requests.cell(label, method, code), self._durations.cell(label))
+        key = (label, head.method, response.status)
+        cells = self._cells.get(key) or self._cells_of(*key)
         cells[0].value += 1
         cells[1].observe(seconds)
         if fate:

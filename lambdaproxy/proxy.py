@@ -28,6 +28,7 @@ from lambdaproxy.messages import Function, Head, Headers, Invocation, Invocation
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, FunctionName
 
+MOST_REMEMBERED = 1024
 IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS"))
 """Methods whose requests may be repeated, where `--retry idempotent` asks for it (RFC 9110, 9.2.2)."""
 
@@ -83,6 +84,7 @@ class Proxy:
         self._timeouts = timeouts
         self._accounts = accounts
         self._max_requests = max_requests
+        self._chosen: dict[tuple[int, bytes | None], tuple[Function, float]] = {}
         self.in_flight = 0
         #: Whether routes that do not say so themselves explain errors to clients.
         self.error_detail = False
@@ -96,17 +98,27 @@ class Proxy:
             raise Unavailable(f"{self.in_flight} requests are in progress (--max-requests)", label="overload")
         value, headers = self._header.split(head.headers)
         route, match = self._router.match(head.method, head.host, head.target)
-        function = route.function or (route.fallback if value is None else None)
-        if function is None:
-            function = self._resolve(self._header.function(value), route.invoker)
+        function, timeout = self._chosen.get((id(route), value)) or self._choose(route, value)
         limit = route.settings.max_body
         if head.content_length is not None and head.content_length > limit:
             raise EventTooLarge(f"a body of {head.content_length} bytes; the limit is {limit} (--max-body)")
+        self.in_flight += 1
+        return Admission(route, match, function, headers, head, limit, timeout)
+
+    def _choose(self, route: Route, value: bytes | None) -> tuple[Function, float]:
+        """The function for a route and a value of the header, and how long it may take.
+
+        Always the same for the same two, so what was permitted is remembered.
+        """
+        function = route.function or (route.fallback if value is None else None)
+        if function is None:
+            function = self._resolve(self._header.function(value), route.invoker)
         timeout = route.timeout or self._timeouts(function)
         if route.codec.timeout is not None:
             timeout = min(timeout, route.codec.timeout)
-        self.in_flight += 1
-        return Admission(route, match, function, headers, head, limit, timeout)
+        if len(self._chosen) < MOST_REMEMBERED:
+            self._chosen[id(route), value] = function, timeout
+        return function, timeout
 
     def would_answer(self, head: Head) -> bool:
         """Whether a request is for a function at all: a route, `--function` or the header says so.

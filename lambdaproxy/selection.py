@@ -86,7 +86,6 @@ class FunctionHeader:
         self._name = (header or "").lower().encode()
         self._alias = self._name.replace(b"-", b"_")
         self._permits = permits
-        self._parsed: dict[bytes, FunctionName] = {}
 
     def split(self, headers: Headers) -> tuple[bytes | None, Headers]:
         """The header's value, None where it was not sent, and the other headers.
@@ -116,9 +115,6 @@ class FunctionHeader:
 
     def function(self, value: bytes | None) -> FunctionName:
         """The permitted function that `value` names; raises `BadFunctionHeader` or `NotPermitted`."""
-        known = self._parsed.get(value) if value is not None else None
-        if known is not None:
-            return known
         if value is None:
             if self.header is None:
                 raise NotPermitted("no route matches, and no header may name a function (--function-header none)")
@@ -133,8 +129,6 @@ class FunctionHeader:
             raise NotPermitted(
                 f"{str(function)[:200]} is not permitted; --allow '{str(function)[:200]}' would permit it"
             )
-        if len(self._parsed) < 1024:
-            self._parsed[value] = function
         return function
 
 
