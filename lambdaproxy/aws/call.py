@@ -368,6 +368,7 @@ class Call:
             connection = self._connection
             if connection is not None and self._state == _SENT and not connection.handed():
                 self._connection = None
+                self._invoker.attempted("abandoned")
                 connection.abandon()
                 self._close()
             else:
@@ -379,8 +380,8 @@ class Call:
     def _drop(self) -> None:
         """Nobody waits for the result: read it and drop it, or close the connection if that is what was asked for."""
         self._dropped = True
-        self._invoker.attempted("abandoned")
         if self._invoker.abort_on_disconnect:
+            self._invoker.attempted("abandoned")
             connection, self._connection = self._connection, None
             if connection is not None:
                 connection.abandon()

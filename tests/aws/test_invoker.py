@@ -421,7 +421,8 @@ def test_cancelling_later_lets_the_function_finish() -> None:
     assert not world.wires[0].aborted
     world.wires[0].reply(OK)
     assert world.invoker.limiter.in_flight == 0
-    assert world.count(ATTEMPTS, "aws", "abandoned") == 1
+    assert world.count(ATTEMPTS, "aws", "ok") == 1
+    assert world.count(ATTEMPTS, "aws", "abandoned") == 0, "every attempt counts once"
     assert world.invoke().times == 0
     assert len(world.wires) == 1, "the connection serves on"
     world.clean()
@@ -458,6 +459,7 @@ def test_on_disconnect_abort() -> None:
     outcome.deferred.cancel()
     assert world.wires[0].aborted
     assert world.invoker.limiter.in_flight == 0
+    assert world.count(ATTEMPTS, "aws", "abandoned") == 1
     world.clean()
 
 
