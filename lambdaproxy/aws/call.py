@@ -268,7 +268,6 @@ class Call:
         self.body = StreamBody(self._connection, self._drop)
         if self._dropped:
             self.body.drop()
-        self._invoker.answered.value += 1
         self._got_through()
         fields = answers.by_name(head)
         self._version = fields.get(b"x-amz-executed-version", b"$LATEST").decode("latin-1")
@@ -282,6 +281,7 @@ class Call:
             connection, self._connection = self._connection, None
             if connection is not None:
                 connection.abandon()
+            self._invoker.attempted("lost")
             self._end_stream(ConnectionLost(f"the event stream is broken: {problem}"))
             return
         if body.begun and self.deferred is not None and not self._dropped:
@@ -291,6 +291,7 @@ class Call:
 
     def ended(self) -> None:
         self._connection = None
+        self._invoker.answered.value += 1
         self._end_stream(None)
 
     def _end_stream(self, error: LambdaProxyError | None) -> None:

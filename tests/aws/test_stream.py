@@ -166,6 +166,8 @@ def test_a_stream_that_breaks(name: str, started: bool) -> None:
         reader.read(outcome.result.payload)
     assert isinstance(reader.outcome.error, errors.ConnectionLost)
     assert reader.data == b"one"
+    counts = {name: world.count("lambdaproxy_aws_attempts_total", "aws", name) for name in ("ok", "lost")}
+    assert counts == ({"ok": 1, "lost": 0} if data == LAST else {"ok": 0, "lost": 1})
     world.reactor.turn(1)
     assert sum(each.requests() for each in world.wires) == 1
     world.clean()
