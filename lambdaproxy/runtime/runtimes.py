@@ -146,9 +146,10 @@ def _node(settings: FunctionSettings, limit: str, debug: int | None) -> tuple[st
     setsid = shutil.which("setsid")
     if settings.ric == "aws-lambda-ric":
         for place in (settings.directory, *(os.path.join(layer, "nodejs") for layer in settings.layers)):
-            client = os.path.join(place, "node_modules", "aws-lambda-ric", "bin", "index.mjs")
-            if os.path.exists(client):
-                return (*head, client, settings.handler)
+            package = os.path.join(place, "node_modules", "aws-lambda-ric")
+            for client in (os.path.join(package, "bin", "index.mjs"), os.path.join(package, "index.mjs")):  # 3.x, 4.x
+                if os.path.exists(client):
+                    return (*head, client, settings.handler)
         raise CannotStart(f"aws-lambda-ric is not installed in {settings.directory}; npm install aws-lambda-ric")
     if setsid is not None:
         # Ours finds its folder itself; a Python less to start is a sixth of a cold start.

