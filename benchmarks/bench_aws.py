@@ -106,7 +106,7 @@ def main() -> None:
     arguments = parser.parse_args()
     invoker = make()
     function = Function("aws", "hello")
-    results: list[Any] = []
+    results: list[Any] = [None]
 
     invocation = Invocation(
         function,
@@ -121,7 +121,7 @@ def main() -> None:
         Transport.last.protocol.dataReceived(ANSWER)
 
     def keep(result: Any) -> None:
-        results[:] = (result,)
+        results[0] = result
 
     invoke()
     assert results[0].payload == BODY, results

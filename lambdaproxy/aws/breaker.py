@@ -16,7 +16,7 @@ class Breaker:
     While it is open one call a second is let through; the first that succeeds closes it.
     """
 
-    __slots__ = ("_calls", "_failures", "_probe", "_second", "_seconds", "is_open")
+    __slots__ = ("_calls", "_failures", "_probe", "_second", "_seconds", "good", "is_open")
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -24,6 +24,8 @@ class Breaker:
         self._failures = [0] * WINDOW
         self._second = int(seconds())
         self._probe = 0.0
+        #: Calls that succeeded since the last `fold`: callers may count here instead of calling `succeeded`.
+        self.good = 0
         self.is_open = False
 
     def allow(self) -> bool:
@@ -38,18 +40,15 @@ class Breaker:
 
     def succeeded(self) -> None:
         """A call got an answer from Lambda that is no 5xx."""
+        self.good += 1
         if self.is_open:
             self.is_open = False
             self._calls = [0] * WINDOW
             self._failures = [0] * WINDOW
-        second = int(self._seconds())
-        if second != self._second:
-            self._slot()
-        self._calls[second % WINDOW] += 1
 
     def failed(self) -> None:
         """A call failed to connect, lost its connection or met a 5xx."""
-        slot = self._slot()
+        slot = self.fold()
         self._calls[slot] += 1
         self._failures[slot] += 1
         calls = sum(self._calls)
@@ -57,7 +56,8 @@ class Breaker:
             self.is_open = True
             self._probe = self._seconds() + PROBE_SECONDS
 
-    def _slot(self) -> int:
+    def fold(self) -> int:
+        """Put `good` into the present second's count, whose index is given; due ten times a second while calls come."""
         second = int(self._seconds())
         passed = second - self._second
         if passed:
@@ -65,4 +65,7 @@ class Breaker:
                 slot = (self._second + step) % WINDOW
                 self._calls[slot] = self._failures[slot] = 0
             self._second = second
-        return second % WINDOW
+        slot = second % WINDOW
+        self._calls[slot] += self.good
+        self.good = 0
+        return slot

@@ -41,46 +41,23 @@ _QUEUED, _KEYS, _CONNECTING, _SENT, _STREAMING, _PAUSED, _ENDED = range(7)
 class Call:
     """An exchange over a connection, a waiter for the pool and for the limiter."""
 
-    __slots__ = (
-        "_attempts",
-        "_connection",
-        "_cost",
-        "_dropped",
-        "_function",
-        "_invoker",
-        "_keys",
-        "_placed",
-        "_reclocked",
-        "_rekeyed",
-        "_repeats",
-        "_signed",
-        "_state",
-        "_timer",
-        "_version",
-        "_waited",
-        "_waiting",
-        "body",
-        "deadline",
-        "deferred",
-        "invocation",
-        "streaming",
-    )
+    # What most calls never change stays in the class.
+    body: StreamBody | None = None
+    _connection: Connection | None = None
+    _keys: Keys | None = None
+    _timer: Any = None
+    _waiting: Deferred[Keys] | None = None
+    _placed = _dropped = _rekeyed = _reclocked = False
+    _state = _QUEUED
+    _attempts = _repeats = _signed = 0
+    _waited = _cost = 0.0
+    _version = "$LATEST"
 
     def __init__(self, invoker: AwsInvoker, function: FunctionState, invocation: Invocation) -> None:
         self._invoker, self._function, self.invocation = invoker, function, invocation
         self.streaming = invocation.mode == "stream"
         self.deadline = invocation.deadline
         self.deferred: Deferred[InvocationResult] | None = Deferred(self._cancelled)
-        self.body: StreamBody | None = None
-        self._state = _QUEUED
-        self._connection: Connection | None = None
-        self._placed = self._dropped = self._rekeyed = self._reclocked = False
-        self._attempts = self._repeats = 0
-        self._waited = self._cost = self._signed = 0.0
-        self._keys: Keys | None = None
-        self._timer: Any = None
-        self._waiting: Deferred[Keys] | None = None
-        self._version = "$LATEST"
 
     # -- towards the wire ------------------------------------------------------------------------------------------
 
@@ -166,7 +143,10 @@ class Call:
 
     def _got_through(self) -> None:
         function = self._function
-        function.breaker.succeeded()
+        breaker = function.breaker
+        breaker.good += 1
+        if breaker.is_open:
+            breaker.succeeded()
         if function.gate.limit < function.gate.most:
             function.gate.succeeded(self._invoker.seconds())
         if function.budget.tokens < retry.CAPACITY:

@@ -223,7 +223,13 @@ class AwsInvoker:
         self.pool.sweep()
         self._in_flight.set(self.limiter.in_flight)
         self._queued.set(self.limiter.queued)
-        self._breakers.set(sum(1 for each in self._functions.values() if each.breaker.is_open))
+        broken = 0
+        for function in self._functions.values():
+            breaker = function.breaker
+            if breaker.good:
+                breaker.fold()
+            broken += breaker.is_open
+        self._breakers.set(broken)
         if self._stopped:
             pass  # by whoever was told something just now
         elif self.calls or self.pool.busy:
