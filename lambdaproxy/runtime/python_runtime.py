@@ -116,6 +116,13 @@ _UNICODE = os.environ.get("AWS_EXECUTION_ENV", "") not in {f"AWS_Lambda_python3.
 _SCALARS = frozenset((str, int, bool, type(None), float))
 
 
+class _Key(str):
+    """What was a key in bytes: it stays apart from the same text, as simplejson keeps both."""
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
 def _plain(value):
     """`value` as the runtime of AWS would write it, or the same object where nothing needs a change.
 
@@ -127,7 +134,7 @@ def _plain(value):
     if kind is dict:
         for key, one in value.items():
             if type(key) is bytes or (type(one) not in _SCALARS and _plain(one) is not one):
-                return {key.decode() if type(key) is bytes else key: _plain(one) for key, one in value.items()}
+                return {_Key(key.decode()) if type(key) is bytes else key: _plain(one) for key, one in value.items()}
         return value
     if kind is list:
         for one in value:

@@ -83,6 +83,7 @@ def test_results_are_written_as_aws_writes_them(value):
         {"a": {(1, 2): 3}},
         b"\xff",
         {"bad": b"\xff"},
+        {"": None, b"": None},
     ],
     ids=repr,
 )
