@@ -98,6 +98,8 @@ class Proxy:
             raise Unavailable(f"{self.in_flight} requests are in progress (--max-requests)", label="overload")
         value, headers = self._header.split(head.headers)
         route, match = self._router.match(head.method, head.host, head.target)
+        if route.function is not None:
+            value = None  # the operator's word; whatever the header says does not matter
         function, timeout = self._chosen.get((id(route), value)) or self._choose(route, value)
         limit = route.settings.max_body
         if head.content_length is not None and head.content_length > limit:
