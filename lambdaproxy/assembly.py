@@ -131,6 +131,9 @@ def _check_contradictions(configuration: Configuration) -> None:
     settings, where = configuration.settings, configuration.origins
     if settings.invoke_api and not (settings.local or configuration.functions):
         raise ConfigError(f"{where['invoke-api']}: there is no embedded function to serve; add --local NAME=HANDLER")
+    own = configuration.invokers.get(LOCAL)
+    if own is not None and own.kind != LOCAL:
+        raise ConfigError(f"[invoker.{LOCAL}]: this name is that of embedded functions; call it something else")
     if settings.invoke_api_unsigned and not settings.invoke_api:
         raise ConfigError(f"{where['invoke-api-unsigned']}: it goes with --invoke-api")
     if None in settings.trusted_proxy and len(settings.trusted_proxy) > 1:
