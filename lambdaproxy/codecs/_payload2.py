@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from lambdaproxy.codecs._forwarded import forwarded_for
 from lambdaproxy.codecs._names import LOWER
 from lambdaproxy.codecs._reverse import (
     event_bytes,
@@ -17,12 +18,16 @@ from lambdaproxy.codecs._reverse import (
     text_of,
     wire,
 )
+from lambdaproxy.codecs._stamps import event_trace
 from lambdaproxy.codecs._text import decoded_pairs
 from lambdaproxy.messages import Request, Response
 
 
-def joined_headers(request: Request) -> tuple[dict[str, str], str | None]:
-    """Lower-case name -> values joined with a comma and no space; apart from them the cookies, joined with `; `."""
+def event_headers(request: Request, xff: str) -> tuple[dict[str, str], str | None]:
+    """Lower-case name -> values joined with a comma and no space, those of the front door among them.
+
+    Apart from them the cookies, joined with `; `. `xff` says what becomes of X-Forwarded-For.
+    """
     headers: dict[str, str] = {}
     cookies: str | None = None
     for name, value in request.headers:
@@ -35,6 +40,16 @@ def joined_headers(request: Request) -> tuple[dict[str, str], str | None]:
             headers[key] = f"{headers[key]},{text}" if key in headers else text
         elif len(name) == 6 and name.lower() == b"cookie":
             cookies = text if cookies is None else f"{cookies}; {text}"
+    trace = headers.get("x-amzn-trace-id")
+    headers["host"] = request.host
+    headers["x-amzn-trace-id"] = f"Root={request.trace_id}" if trace is None else event_trace(trace, request.trace_id)
+    headers["x-forwarded-port"] = str(request.port)
+    headers["x-forwarded-proto"] = request.scheme
+    addresses = forwarded_for(request, xff)
+    if addresses is not None:
+        headers["x-forwarded-for"] = addresses
+    else:
+        headers.pop("x-forwarded-for", None)
     return headers, cookies
 
 

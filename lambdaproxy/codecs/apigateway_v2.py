@@ -9,10 +9,10 @@ from urllib.parse import quote
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._fields import Fields
-from lambdaproxy.codecs._forwarded import client_of, forwarded_for
+from lambdaproxy.codecs._forwarded import client_of
 from lambdaproxy.codecs._http_api import JSON_TYPE, TEXT_PLAIN, HttpApi
 from lambdaproxy.codecs._paths import client_path, host_name, parameters_of, route_key, split, without_stage
-from lambdaproxy.codecs._payload2 import cookie_list, joined_headers, joined_query, request_from, result_of
+from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, request_from, result_of
 from lambdaproxy.codecs._result import (
     NO_BODY,
     add_cookies,
@@ -24,7 +24,7 @@ from lambdaproxy.codecs._result import (
     scalar_text,
 )
 from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
-from lambdaproxy.codecs._stamps import clock_text, event_trace, gateway_id, milliseconds
+from lambdaproxy.codecs._stamps import clock_text, gateway_id, milliseconds
 from lambdaproxy.codecs._text import unquote
 from lambdaproxy.messages import InvocationResult, Match, Request, Response
 
@@ -81,19 +81,7 @@ class HttpApiCodec(HttpApi):
         if "%" in raw_path:
             # The path is decoded, and cut at a question mark that comes out.
             raw_path = unquote(raw_path).partition("?")[0]
-        headers, cookies = joined_headers(request)
-        trace = headers.get("x-amzn-trace-id")
-        headers["host"] = request.host
-        headers["x-amzn-trace-id"] = (
-            f"Root={request.trace_id}" if trace is None else event_trace(trace, request.trace_id)
-        )
-        headers["x-forwarded-port"] = str(request.port)
-        headers["x-forwarded-proto"] = request.scheme
-        xff = forwarded_for(request, self._xff)
-        if xff is not None:
-            headers["x-forwarded-for"] = xff
-        else:
-            headers.pop("x-forwarded-for", None)
+        headers, cookies = event_headers(request, self._xff)
         key = self._route_key(match)
         event: dict[str, Any] = {
             "version": "2.0",

@@ -9,12 +9,12 @@ from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED_LOWER, Fields, Naming
-from lambdaproxy.codecs._forwarded import client_of, forwarded_for
+from lambdaproxy.codecs._forwarded import client_of
 from lambdaproxy.codecs._paths import ALL_METHODS, host_name, split
-from lambdaproxy.codecs._payload2 import cookie_list, joined_headers, joined_query, request_from, result_of
+from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, request_from, result_of
 from lambdaproxy.codecs._result import NO_BODY, add_cookies, decode_body, encode_body, flag, lenient_status, scalar_text
 from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
-from lambdaproxy.codecs._stamps import clock_text, event_trace, milliseconds, response_trace
+from lambdaproxy.codecs._stamps import clock_text, milliseconds, response_trace
 from lambdaproxy.codecs._text import unquote
 from lambdaproxy.errors import LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
@@ -86,19 +86,7 @@ class FunctionUrlCodec(Codec):
         path, query = split(request)
         if path.startswith("//"):
             path = f"/{path.lstrip('/')}"
-        headers, cookies = joined_headers(request)
-        trace = headers.get("x-amzn-trace-id")
-        headers["host"] = request.host
-        headers["x-amzn-trace-id"] = (
-            f"Root={request.trace_id}" if trace is None else event_trace(trace, request.trace_id)
-        )
-        headers["x-forwarded-port"] = str(request.port)
-        headers["x-forwarded-proto"] = request.scheme
-        xff = forwarded_for(request, self._xff)
-        if xff is not None:
-            headers["x-forwarded-for"] = xff
-        else:
-            headers.pop("x-forwarded-for", None)
+        headers, cookies = event_headers(request, self._xff)
         if request.tls is not None:
             headers["x-amzn-tls-version"] = request.tls.version
             headers["x-amzn-tls-cipher-suite"] = request.tls.cipher
