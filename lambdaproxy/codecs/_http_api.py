@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
 from lambdaproxy.codecs._fields import FRAMING, Fields, Naming
 from lambdaproxy.codecs._refusals import HeadersTooLarge
+from lambdaproxy.codecs._reverse import TEXT_TYPES
 from lambdaproxy.codecs._stamps import gateway_id
 from lambdaproxy.errors import LambdaProxyError, MethodNotAllowed
 from lambdaproxy.messages import Headers, Request
@@ -26,7 +29,14 @@ _INTERNAL = b'{"message":"Internal Server Error"}'
 
 
 class HttpApi(Codec):
-    """The parts of both payload formats that are the same."""
+    """The parts of both payload formats that are the same.
+
+    :param account: the account's number, in the event.
+    :param api_id: the API's identifier, in the event.
+    :param stage: the name of the stage; unless it is `$default`, the event's paths begin with it.
+    :param stage_in_path: clients send the stage as the first part of the path; without it they get 404.
+    :param domain: what the event calls the domain; the request's host if None.
+    """
 
     name = "apigateway-v2"
     column = "apigateway_v2"
@@ -34,6 +44,31 @@ class HttpApi(Codec):
     aws_body_limit = 10485760
     aws_timeout = 30.0
     naming = Naming(dropped=FRAMING | {"apigw-requestid"}, canonical_names=True)
+
+    def __init__(
+        self,
+        *,
+        account: str = "123456789012",
+        api_id: str = "lambdaprox",
+        stage: str = "$default",
+        stage_in_path: bool = False,
+        domain: str | None = None,
+        stage_variables: Mapping[str, str] | None = None,
+        xff: str = "append",
+        errors: str = "aws",
+        limits: str = "none",
+        text_types: Iterable[str] = TEXT_TYPES,
+    ) -> None:
+        super().__init__(errors=errors, limits=limits)
+        self._account = account
+        self._api_id = api_id
+        self._stage = stage
+        self._prefix = "" if stage == "$default" else f"/{stage}"
+        self._stage_in_path = stage_in_path and stage != "$default"
+        self._domain = domain
+        self._stage_variables = dict(stage_variables) if stage_variables else None
+        self._xff = xff
+        self._text_types = tuple(text_types)
 
     def _own_headers(self, request: Request, fields: Fields) -> None:
         fields.items.append((b"Apigw-Requestid", gateway_id(request.id).encode("ascii")))

@@ -106,7 +106,7 @@ def query_maps(query: str) -> tuple[dict[str, str] | None, dict[str, list[str]] 
 class Payload1(Codec):
     """The parts of both codecs that are the same, and the way back."""
 
-    def __init__(self, *, errors: str, limits: str, text_types: Iterable[str]) -> None:
+    def __init__(self, *, errors: str, limits: str, text_types: Iterable[str] = ()) -> None:
         super().__init__(errors=errors, limits=limits)
         self._text_types = tuple(text_types)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -23,7 +23,7 @@ from lambdaproxy.codecs._result import (
     lenient_status,
     scalar_text,
 )
-from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
+from lambdaproxy.codecs._reverse import text_of
 from lambdaproxy.codecs._stamps import clock_text, gateway_id, milliseconds
 from lambdaproxy.codecs._text import unquote
 from lambdaproxy.messages import InvocationResult, Match, Request, Response
@@ -33,39 +33,7 @@ _SAFE_IN_PATH = "/:@!$&'()*+,;=~-._"
 
 
 class HttpApiCodec(HttpApi):
-    """The dialect `apigateway-v2`.
-
-    :param account: the account's number, in the event.
-    :param api_id: the API's identifier, in the event.
-    :param stage: the name of the stage; unless it is `$default`, the event's paths begin with it.
-    :param stage_in_path: clients send the stage as the first part of the path; without it they get 404.
-    :param domain: what the event calls the domain; the request's host if None.
-    """
-
-    def __init__(
-        self,
-        *,
-        account: str = "123456789012",
-        api_id: str = "lambdaprox",
-        stage: str = "$default",
-        stage_in_path: bool = False,
-        domain: str | None = None,
-        stage_variables: Mapping[str, str] | None = None,
-        xff: str = "append",
-        errors: str = "aws",
-        limits: str = "none",
-        text_types: Iterable[str] = TEXT_TYPES,
-    ) -> None:
-        super().__init__(errors=errors, limits=limits)
-        self._account = account
-        self._api_id = api_id
-        self._stage = stage
-        self._prefix = "" if stage == "$default" else f"/{stage}"
-        self._stage_in_path = stage_in_path and stage != "$default"
-        self._domain = domain
-        self._stage_variables = dict(stage_variables) if stage_variables else None
-        self._xff = xff
-        self._text_types = tuple(text_types)
+    """The dialect `apigateway-v2`."""
 
     # -- request -> event ----------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ comes first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from lambdaproxy.codecs import _json
@@ -37,7 +37,7 @@ from lambdaproxy.codecs._result import (
     lenient_status,
     scalar_text,
 )
-from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
+from lambdaproxy.codecs._reverse import text_of
 from lambdaproxy.codecs._stamps import clock_text, gateway_id, milliseconds
 from lambdaproxy.codecs._text import unquote
 from lambdaproxy.errors import MalformedResult
@@ -59,31 +59,7 @@ _SHOWN = Shown(
 
 
 class HttpApiPayload1Codec(HttpApi, Payload1):
-    """The dialect `apigateway-v2:payload=1.0`; the parameters are those of `HttpApiCodec`."""
-
-    def __init__(
-        self,
-        *,
-        account: str = "123456789012",
-        api_id: str = "lambdaprox",
-        stage: str = "$default",
-        stage_in_path: bool = False,
-        domain: str | None = None,
-        stage_variables: Mapping[str, str] | None = None,
-        xff: str = "append",
-        errors: str = "aws",
-        limits: str = "none",
-        text_types: Iterable[str] = TEXT_TYPES,
-    ) -> None:
-        super().__init__(errors=errors, limits=limits, text_types=text_types)
-        self._account = account
-        self._api_id = api_id
-        self._stage = stage
-        self._prefix = "" if stage == "$default" else f"/{stage}"
-        self._stage_in_path = stage_in_path and stage != "$default"
-        self._domain = domain
-        self._stage_variables = dict(stage_variables) if stage_variables else None
-        self._xff = xff
+    """The dialect `apigateway-v2:payload=1.0`."""
 
     def encode_request(self, request: Request, match: Match) -> bytes:
         """The event; every key is there, null where there is nothing to say."""
