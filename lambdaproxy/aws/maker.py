@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
+from lambdaproxy.config import values
 from lambdaproxy.interfaces import IInvokerMaker, Option
 
 if TYPE_CHECKING:
@@ -20,55 +21,10 @@ if TYPE_CHECKING:
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}\Z")
 
 
-def _text(value: str) -> str:
-    if not value:
-        raise ValueError("must not be empty")
-    return value
-
-
-def _file(value: str) -> str:
-    # Absolute, because a daemon changes its directory after the options were read.
-    return os.path.abspath(os.path.expanduser(_text(value)))
-
-
 def _role(value: str) -> str:
     if not _ROLE.match(value):
         raise ValueError(f"{value!r} is no role ARN such as arn:aws:iam::123456789012:role/invoker")
     return value
-
-
-def _yes(value: str) -> bool:
-    if value.lower() in ("yes", "true", "on", "1"):
-        return True
-    if value.lower() in ("no", "false", "off", "0"):
-        return False
-    raise ValueError(f"{value!r} is neither yes nor no")
-
-
-def _retry(value: str) -> str:
-    if value not in ("safe", "idempotent", "never"):
-        raise ValueError(f"{value!r} is none of safe, idempotent, never")
-    return value
-
-
-def _disconnect(value: str) -> str:
-    if value not in ("finish", "abort"):
-        raise ValueError(f"{value!r} is neither finish nor abort")
-    return value
-
-
-def _count(value: str) -> int:
-    try:
-        count = int(value)
-    except ValueError:
-        count = 0
-    if count < 1:
-        raise ValueError(f"{value!r} is no whole number of at least 1")
-    return count
-
-
-def _queue(value: str) -> int:
-    return 0 if value == "0" else _count(value)
 
 
 def _seconds(value: str) -> float:
@@ -88,19 +44,39 @@ class AwsInvokerMaker:
     name = "aws"
     help = "The Lambda API of an AWS account and region, or of an endpoint that speaks it."
     options = (
-        Option("region", _text, None, "AWS region; default: AWS_REGION, AWS_DEFAULT_REGION, the profile's, us-east-1."),
-        Option("profile", _text, None, "Profile of the AWS configuration files."),
+        Option(
+            "region",
+            values.text,
+            None,
+            "AWS region; default: AWS_REGION, AWS_DEFAULT_REGION, the profile's, us-east-1.",
+        ),
+        Option("profile", values.text, None, "Profile of the AWS configuration files."),
         Option("role", _role, None, "ARN of a role to assume, for another account."),
-        Option("external-id", _text, None, "External id that the role asks for."),
-        Option("endpoint-url", _text, None, "Where the Lambda API is: https, or http on this machine."),
-        Option("fips", _yes, None, "Use the FIPS endpoint of the region."),
-        Option("dual-stack", _yes, None, "Use the dual-stack (IPv6) endpoint of the region."),
-        Option("ca-bundle", _file, None, "PEM file of the authorities to trust; default: AWS_CA_BUNDLE, the system's."),
-        Option("retry", _retry, "safe", "When to send again: safe (the function cannot have run), idempotent, never."),
-        Option("on-disconnect", _disconnect, "finish", "When the client has gone: finish the call, or abort it."),
-        Option("max-in-flight", _count, 1024, "Invocations at once."),
-        Option("max-in-flight-per-function", _count, 1024, "Invocations of one function at once."),
-        Option("queue", _queue, 1024, "Invocations that may wait for a place."),
+        Option("external-id", values.text, None, "External id that the role asks for."),
+        Option("endpoint-url", values.text, None, "Where the Lambda API is: https, or http on this machine."),
+        Option("fips", values.yes_no, None, "Use the FIPS endpoint of the region."),
+        Option("dual-stack", values.yes_no, None, "Use the dual-stack (IPv6) endpoint of the region."),
+        Option(
+            "ca-bundle",
+            values.file,
+            None,
+            "PEM file of the authorities to trust; default: AWS_CA_BUNDLE, the system's.",
+        ),
+        Option(
+            "retry",
+            values.one_of("safe", "idempotent", "never"),
+            "safe",
+            "When to send again: safe (the function cannot have run), idempotent, never.",
+        ),
+        Option(
+            "on-disconnect",
+            values.one_of("finish", "abort"),
+            "finish",
+            "When the client has gone: finish the call, or abort it.",
+        ),
+        Option("max-in-flight", values.whole(1), 1024, "Invocations at once."),
+        Option("max-in-flight-per-function", values.whole(1), 1024, "Invocations of one function at once."),
+        Option("queue", values.whole(0), 1024, "Invocations that may wait for a place."),
         Option("queue-wait", _seconds, 1.0, "Seconds that one waits for a place."),
     )
 

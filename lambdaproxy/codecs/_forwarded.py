@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from lambdaproxy.messages import Request
 
-#: What the operator may choose. `replace` names the client only.
-CHOICES = ("append", "preserve", "remove", "replace")
-
 #: The address given for a client that has none: it came over a Unix socket, with nothing forwarded.
 NOWHERE = "127.0.0.1"
 
@@ -33,7 +30,7 @@ def received(request: Request) -> str | None:
 
 
 def forwarded_for(request: Request, mode: str) -> str | None:
-    """The header's value in the event, or None for none."""
+    """The header's value in the event, or None for none; `replace` names the client only."""
     if mode == "append":
         return appended(request)
     if mode == "replace":

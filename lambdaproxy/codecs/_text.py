@@ -1,16 +1,8 @@
-"""Decoding: header values, percent-encoded paths and form-encoded queries."""
+"""Decoding: percent-encoded paths and form-encoded queries."""
 
 from __future__ import annotations
 
 from urllib.parse import unquote_to_bytes
-
-
-def header_text(value: bytes) -> str:
-    """A header value as text: UTF-8, or Latin-1 where it is no UTF-8 (which loses the difference)."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
 
 
 def unquote(text: str) -> str:

@@ -118,10 +118,6 @@ def start_line(request_id: str) -> str:
     return f"START RequestId: {request_id} Version: $LATEST"
 
 
-def end_line(request_id: str) -> str:
-    return f"END RequestId: {request_id}"
-
-
 def report_line(
     request_id: str,
     seconds: float,
