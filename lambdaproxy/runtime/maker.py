@@ -7,9 +7,14 @@ from typing import Any
 
 from zope.interface import implementer
 
-from lambdaproxy.config import values
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvoker, IInvokerMaker, Option
+
+
+def _whole(text: str) -> int:
+    if not text.isdigit():
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
 
 
 @implementer(IInvokerMaker)
@@ -19,8 +24,8 @@ class LocalInvokerMaker:
     name = "local"
     help = "runs functions in worker processes of this machine"
     options = (
-        Option("concurrency", values.whole(0), 10, "workers of one function at most"),
-        Option("queue", values.whole(0), 100, "invocations of one function that wait; 0 throttles as AWS does"),
+        Option("concurrency", _whole, 10, "workers of one function at most"),
+        Option("queue", _whole, 100, "invocations of one function that wait; 0 throttles as AWS does"),
         Option("account", str, "123456789012", "account in the functions' ARNs"),
     )
 
