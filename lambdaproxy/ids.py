@@ -1,17 +1,16 @@
-"""Request ids and trace ids, from operating system randomness that is fetched for many at once."""
+"""Request ids and trace ids, from operating system randomness: many are made at once."""
 
 from __future__ import annotations
 
 import os
 from struct import Struct
 
-_EACH = 28
-_FETCHED = 128 * _EACH
-_VARIANT = {b"%x" % digit: b"89ab"[digit & 3 :][:1] for digit in range(16)}
-_split = Struct("8s4sx3sc3s12s24s").unpack_from
+_MADE = 128
+_VERSION = bytes(0x40 | byte & 0x0F for byte in range(256))
+_VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))
+_fields = Struct("8s4s4s4s12s").iter_unpack
 
-_pool = b""
-_at = 0
+_kept: list[tuple[str, str]] = []
 
 
 def new_ids(now: float) -> tuple[str, str]:
@@ -19,22 +18,20 @@ def new_ids(now: float) -> tuple[str, str]:
 
     `now` is in epoch seconds.
     """
-    global _pool, _at
-    at = _at
-    if at == len(_pool):
-        _pool, at = os.urandom(_FETCHED).hex().encode(), 0
-    _at = at + 2 * _EACH
-    a, b, c, variant, d, e, trace = _split(_pool, at)
-    return (
-        (b"%b-%b-4%b-%b%b-%b" % (a, b, c, _VARIANT[variant], d, e)).decode(),
-        f"1-{int(now):08x}-{trace.decode()}",
-    )
+    if not _kept:
+        _kept.extend(_make())
+    request_id, trace = _kept.pop()
+    return request_id, f"1-{int(now):08x}-{trace}"
 
 
-def _forget() -> None:
-    global _pool, _at
-    _pool, _at = b"", 0
+def _make() -> zip[tuple[str, str]]:
+    random = bytearray(os.urandom(16 * _MADE))
+    # RFC 9562, 5.4: four bits of each UUID say its version, and two its variant.
+    random[6::16] = random[6::16].translate(_VERSION)
+    random[8::16] = random[8::16].translate(_VARIANT)
+    uuids = b" ".join(map(b"-".join, _fields(random.hex().encode()))).decode().split()
+    return zip(uuids, os.urandom(12 * _MADE).hex(" ", 12).split(), strict=True)
 
 
 # A forked child must not hand out its parent's ids.
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_kept.clear)

@@ -31,56 +31,47 @@ def target(endpoint: Endpoint, function: Function, mode: Mode) -> bytes:
 
 
 class Clock:
-    """The time for signatures: epoch seconds corrected by `offset`, as text that is made once a second."""
+    """The time for signatures: epoch seconds corrected by `offset`."""
 
-    __slots__ = ("_date", "_time", "dated", "offset")
+    __slots__ = ("offset", "time")
 
     def __init__(self, time: Callable[[], float] = time) -> None:
-        self._time = time
-        self._date = b""
+        self.time = time
         #: Seconds that AWS's clock is ahead of ours.
         self.offset = 0.0
-        #: What `date` gave last, in epoch seconds.
-        self.dated = 0
 
     def now(self) -> float:
         """Corrected epoch seconds."""
-        return self._time() + self.offset
-
-    def date(self) -> bytes:
-        """X-Amz-Date of now."""
-        now = int(self._time() + self.offset)
-        if now != self.dated:
-            self.dated, self._date = now, amz_date(now)
-        return self._date
+        return self.time() + self.offset
 
 
 class _Kind:
     """The requests of one function that have the same signed headers."""
 
-    __slots__ = ("_after", "_before", "_date", "_headers", "_target", "keys", "template")
+    __slots__ = ("_before", "_template", "before", "date", "dated", "keys", "signature")
 
     def __init__(self, endpoint: Endpoint, path: bytes, keys: Keys, extra: tuple[tuple[bytes, bytes], ...]) -> None:
         headers = ((b"Host", endpoint.authority), *extra)
         if keys.token:
             headers += ((b"X-Amz-Security-Token", keys.token.encode()),)
         self.keys = keys
-        self.template = Template(keys, endpoint.region, "lambda", "POST", path, headers)
+        self._template = Template(keys, endpoint.region, "lambda", "POST", path, headers)
+        #: Gives the signature of a payload at `date`.
+        self.signature = self._template.signature
         lines = b"".join(b"%s: %s\r\n" % field for field in headers)
         self._before = b"POST %s HTTP/1.1\r\n%sUser-Agent: %s\r\nContent-Type: application/json\r\nX-Amz-Date: " % (
             path,
             lines,
             _AGENT,
         )
-        self._date = b""
-        self._after = b""
+        #: The second for which `date`, X-Amz-Date, and `before`, the head up to its signature, were made.
+        self.dated = -1
+        self.date = self.before = b""
 
-    def before(self, date: bytes) -> bytes:
-        """The request's head up to its signature."""
-        if date != self._date:
-            self._after = b"%b%b\r\nAuthorization: %b" % (self._before, date, self.template.prefix(date))
-            self._date = date
-        return self._after
+    def renew(self, second: int) -> None:
+        """Make what is the same for all requests of a second."""
+        self.dated, self.date = second, amz_date(second)
+        self.before = b"%b%b\r\nAuthorization: %b" % (self._before, self.date, self._template.prefix(self.date))
 
 
 class Requests:
@@ -94,32 +85,35 @@ class Requests:
 
     def head(self, invocation: Invocation, keys: Keys, attempt: int, most: int) -> tuple[bytes, int]:
         """The head of a signed request, to be followed by the payload; and the time it was signed with."""
-        mode = invocation.mode
         if invocation.client_context or invocation.tenant_id or invocation.log_tail or invocation.durable_name:
-            kind = _Kind(self._endpoint, target(self._endpoint, self._function, mode), keys, _headers(invocation))
+            kind = self._kind(invocation, keys)
         else:
-            found = self._kinds.get(mode)
+            found = self._kinds.get(invocation.mode)
             if found is None or found.keys is not keys:
-                found = self._kinds[mode] = _Kind(
-                    self._endpoint, target(self._endpoint, self._function, mode), keys, _headers(invocation)
-                )
+                found = self._kinds[invocation.mode] = self._kind(invocation, keys)
             kind = found
         payload = invocation.payload
         clock = self._clock
-        date = clock.date()
+        second = int(clock.time() + clock.offset)
+        if second != kind.dated:
+            kind.renew(second)
         head = (
             b"%b%b\r\nContent-Length: %d\r\nX-Amzn-Trace-Id: Root=%b\r\nAmz-Sdk-Invocation-Id: %b\r\n"
             b"Amz-Sdk-Request: attempt=%d; max=%d\r\n\r\n"
         ) % (
-            kind.before(date),
-            kind.template.signature(payload, date),
+            kind.before,
+            kind.signature(payload, kind.date),
             len(payload),
             invocation.trace_id.encode(),
             invocation.request_id.encode(),
             attempt,
             most,
         )
-        return head, clock.dated
+        return head, second
+
+    def _kind(self, invocation: Invocation, keys: Keys) -> _Kind:
+        path = target(self._endpoint, self._function, invocation.mode)
+        return _Kind(self._endpoint, path, keys, _headers(invocation))
 
 
 def _headers(invocation: Invocation) -> tuple[tuple[bytes, bytes], ...]:

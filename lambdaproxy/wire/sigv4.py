@@ -8,7 +8,6 @@ travels as `%3A` is signed as `%253A`.
 from __future__ import annotations
 
 import hmac
-from binascii import hexlify
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -174,22 +173,21 @@ class Template:
         """The signature of a request with this body at this date."""
         if date != self._date:
             self._prepare(date)
-        canonical = self._canonical.copy()
-        canonical.update(hexlify(sha256(body).digest()))
+        canonical, inner, outer = self._canonical(), self._inner(), self._outer()
+        canonical.update(sha256(body).hexdigest().encode())
         # HMAC by hand: hmac.digest sets up its key for every message, which takes twice as long.
-        inner = self._inner.copy()
-        inner.update(hexlify(canonical.digest()))
-        outer = self._outer.copy()
+        inner.update(canonical.hexdigest().encode())
         outer.update(inner.digest())
-        return hexlify(outer.digest())
+        return outer.hexdigest().encode()
 
     def _prepare(self, date: bytes) -> None:
         canonical, names = canonical_prefix(self._method, self._target, (*self._headers, (b"x-amz-date", date)))
         scope = b"/".join((date[:8], self._region, self._service, b"aws4_request"))
         key = signing_key(self._keys.secret_key, date[:8], self._region, self._service).ljust(64, b"\0")
-        self._canonical = sha256(canonical)
-        self._inner = sha256(key.translate(_INNER) + b"\n".join((ALGORITHM, date, scope, b"")))
-        self._outer = sha256(key.translate(_OUTER))
+        # What each signature begins with, as functions that give a copy to go on with.
+        self._canonical = sha256(canonical).copy
+        self._inner = sha256(key.translate(_INNER) + b"\n".join((ALGORITHM, date, scope, b""))).copy
+        self._outer = sha256(key.translate(_OUTER)).copy
         self._prefix = b"%s Credential=%s/%s, SignedHeaders=%s, Signature=" % (
             ALGORITHM,
             self._keys.access_key.encode(),

@@ -100,6 +100,9 @@ def test_what_is_kept_between_requests_follows_time_and_keys() -> None:
 
 def test_the_offset_of_the_clock() -> None:
     clock = Clock(lambda: 1_440_938_160.9)
-    assert clock.date() == b"20150830T123600Z"
+    requests = Requests(HERE, Function("aws", "f"), clock)
+    head, signed = requests.head(_invocation(Function("aws", "f")), Keys("AKID", "secret"), 1, 3)
+    assert b"\r\nX-Amz-Date: 20150830T123600Z\r\n" in head and signed == 1_440_938_160
     clock.offset = 60
-    assert (clock.date(), clock.dated) == (b"20150830T123700Z", 1_440_938_220)
+    head, signed = requests.head(_invocation(Function("aws", "f")), Keys("AKID", "secret"), 1, 3)
+    assert b"\r\nX-Amz-Date: 20150830T123700Z\r\n" in head and signed == 1_440_938_220
