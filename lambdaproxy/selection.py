@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lambdaproxy.errors import BadFunctionHeader, NotPermitted
 from lambdaproxy.messages import Headers
+from lambdaproxy.shapes import Shapes
 
 _PART = r"[A-Za-z0-9_-]"
 _NAME = re.compile(rf"{_PART}{{1,64}}")
@@ -86,6 +87,7 @@ class FunctionHeader:
         self._name = (header or "").lower().encode()
         self._alias = self._name.replace(b"-", b"_")
         self._permits = permits
+        self._places = Shapes(self._place)
 
     def split(self, headers: Headers) -> tuple[bytes | None, Headers]:
         """The header's value, None where it was not sent, and the other headers.
@@ -93,25 +95,27 @@ class FunctionHeader:
         Raises `BadFunctionHeader` if it was sent twice, or with underscores: programs that turn header names into
         variables cannot tell the two spellings apart, so a proxy in front may have checked only one of them.
         """
-        name = self._name
-        if not name:
+        if not headers or not self._name:
             return None, headers
-        size = len(name)
-        value = None
-        for key, text in headers:
-            if len(key) == size:
-                lower = key.lower()
-                if lower == name:
-                    if value is not None:
-                        raise BadFunctionHeader(f"The {self.header} header was sent more than once; send it once.")
-                    value = text
-                elif lower.replace(b"-", b"_") == self._alias:
-                    raise BadFunctionHeader(
-                        f"A header that could be taken for {self.header} was sent; spell it {self.header}."
-                    )
-        if value is None:
+        place = self._places[next(zip(*headers, strict=False))]
+        if place is None:
             return None, headers
-        return value, tuple([pair for pair in headers if len(pair[0]) != size or pair[0].lower() != name])
+        return headers[place][1], headers[:place] + headers[place + 1 :]
+
+    def _place(self, names: tuple[bytes, ...]) -> int | None:
+        """Where the header stands among others."""
+        found = None
+        for place, name in enumerate(names):
+            lower = name.lower()
+            if lower == self._name:
+                if found is not None:
+                    raise BadFunctionHeader(f"The {self.header} header was sent more than once; send it once.")
+                found = place
+            elif lower.replace(b"-", b"_") == self._alias:
+                raise BadFunctionHeader(
+                    f"A header that could be taken for {self.header} was sent; spell it {self.header}."
+                )
+        return found
 
     def function(self, value: bytes | None) -> FunctionName:
         """The permitted function that `value` names; raises `BadFunctionHeader` or `NotPermitted`."""

@@ -7,7 +7,7 @@ each byte. Where RFC 9110 and 9112 let a recipient choose between repairing and 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 
 from lambdaproxy.messages import Headers
@@ -48,6 +48,11 @@ class HeadLimits:
     fields: int = 100
     line: int = 16 * 1024
     target: int = 8 * 1024
+    #: The least of the sizes: what is no longer than this is not too long in any way.
+    least: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "least", min(self.section, self.line, self.target))
 
 
 def header(headers: Headers, name: bytes) -> bytes | None:
@@ -124,19 +129,12 @@ GUARDED = frozenset(
 )
 _FOLDED = {bytes(c for c in name if c not in b"-"): name for name in GUARDED}
 _NOT_LETTERS = bytes(c for c in range(256) if not (chr(c).isascii() and chr(c).isalnum()))
-names: dict[bytes, bytes] = {}
-"""Names that were seen and found to be in order, with their lower-case form: what `field_name` would say again."""
 
 
 def field_name(name: bytes) -> bytes:
     """The lower-case form of a field name that the grammar allows; look-alikes of guarded names are refused."""
-    known = names.get(name)
-    if known is not None:
-        return known
     lower = name.lower()
     guarded = _FOLDED.get(lower.translate(None, _NOT_LETTERS))
     if guarded is not None and guarded != lower:
         raise Malformed(400, "field-name", "looks like " + guarded.decode())
-    if len(names) < _KEPT and len(name) <= 64:
-        names[name] = lower
     return lower

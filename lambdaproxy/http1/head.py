@@ -19,11 +19,11 @@ from lambdaproxy.http1.grammar import (
     header,
     host,
     length,
-    names,
     tokens,
 )
 from lambdaproxy.http1.lines import BOUNDARY, Lines
 from lambdaproxy.messages import Headers
+from lambdaproxy.shapes import Shapes
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -39,26 +39,14 @@ __all__ = [
 
 DEFAULT_LIMITS = HeadLimits()
 MOST_METHOD = 64
-_KEPT_ALIVE = frozenset((b"keep-alive", b"Keep-Alive"))
+_KEPT_ALIVE = frozenset((b"", b"keep-alive", b"Keep-Alive"))
 
 _REQUEST_LINE = re.compile(rb"([%s]{1,64}+) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])(?=\r\n)" % TCHAR)
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [%s]*+)?(?=\r\n)" % VCHAR)
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp]([Ss]?)://([^/?]++)(.*)\Z")
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]\Z")
 _TARGET = re.compile(rb"[\x21\x22\x24-\x7e]++\Z")
-_DECIDES = frozenset(
-    (
-        b"host",
-        b"content-length",
-        b"transfer-encoding",
-        b"connection",
-        b"expect",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-port",
-        b"x-forwarded-proto",
-    )
-)
+_FORWARDED = frozenset((b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto"))
 
 
 class RequestHead(NamedTuple):
@@ -102,9 +90,7 @@ def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestH
         line is None
         or len(fields) != block.count(b"\r\n") - 2
         or len(fields) > limits.fields
-        or len(block) > limits.section
-        or len(block) > limits.line
-        or line.end(2) - line.end(1) - 1 > limits.target
+        or (len(block) > limits.least and _too_long(block, line, limits))
     ):
         fields = _checked(_RequestLines(limits), block)
         line = _REQUEST_LINE.match(block)
@@ -115,50 +101,28 @@ def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestH
     if method in (b"CONNECT", b"TRACE"):
         raise Malformed(405, "method", method.decode())
 
-    host_value: bytes | None = None
-    content_length: bytes | None = None
-    coding: bytes | None = None
-    expect: bytes | None = None
-    connection = b""
-    forwarded = False
-    known, decides = names.get, _DECIDES
-    for name, value in fields:
-        key = known(name) or field_name(name)
-        if key not in decides:
-            continue
-        if key == b"host":
-            if host_value is not None:
-                raise Malformed(400, "host", "more than one")
-            host_value = value
-        elif key == b"connection":
-            connection = connection + b"," + value if connection else value
-        elif key == b"content-length":
-            if content_length is not None:
-                raise Malformed(400, "content-length", "more than one")
-            content_length = value
-        elif key == b"transfer-encoding":
-            coding = value if coding is None else coding + b"," + value
-        elif key == b"expect":
-            expect = value if expect is None else expect + b"," + value
-        else:
-            forwarded = True
-
+    names, values = zip(*fields, strict=False) if fields else _NOTHING
+    hosts, lengths, codings, connections, expects, forwarded = _requests[names]
     new = minor == b"1"
-    effective = host(host_value) if host_value is not None else ""
-    if host_value is None and new:
+    if hosts:
+        effective = host(values[hosts[0]])
+    elif new:
         raise Malformed(400, "host", "missing")
+    else:
+        effective = ""
     if not target.startswith(b"/"):
         target, effective = _other_form(method, target, effective)
 
-    size: int | None = None
-    if coding is not None:
-        _check_coding(coding, new, content_length)
+    size: int | None
+    if codings:
+        _check_coding(_joined(values, codings), new, lengths)
+        size = None
     else:
-        size = length(content_length) if content_length is not None else 0
-    close = not new
-    if connection and connection not in _KEPT_ALIVE:
-        close = b"close" in _connection(connection) or close
-    if expect is not None and expect.lower() != b"100-continue":
+        size = length(values[lengths[0]]) if lengths else 0
+    keep_alive = new
+    if connections:
+        keep_alive = _stays(_joined(values, connections)) and new
+    if expects and _joined(values, expects).lower() != b"100-continue":
         raise Malformed(417, "expect", "only 100-continue is met")
     return RequestHead(
         method.decode("ascii"),
@@ -167,22 +131,78 @@ def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestH
         tuple(fields),
         effective,
         size,
-        not close,
-        expect is not None and new and size != 0,
+        keep_alive,
+        bool(expects) and new and size != 0,
         forwarded,
     )
 
 
-def _connection(value: bytes) -> list[bytes]:
+def _too_long(block: bytes, line: re.Match[bytes], limits: HeadLimits) -> bool:
+    """Whether a limit of size may have been passed; where, is for `_checked` to say."""
+    return len(block) > min(limits.section, limits.line) or line.end(2) - line.end(1) - 1 > limits.target
+
+
+class _Deciding(NamedTuple):
+    """Where the fields of a head are that decide how it is read, by their place among all fields."""
+
+    hosts: tuple[int, ...]
+    lengths: tuple[int, ...]
+    codings: tuple[int, ...]
+    connections: tuple[int, ...]
+    expects: tuple[int, ...]
+    forwarded: bool
+
+
+def _deciding(names: tuple[bytes, ...]) -> _Deciding:
+    """Look at all names; raises `Malformed` for a look-alike, and for a second Content-Length (RFC 9112, 6.3)."""
+    lower = [field_name(name) for name in names]
+
+    def places(wanted: bytes) -> tuple[int, ...]:
+        return tuple([place for place, name in enumerate(lower) if name == wanted])
+
+    found = _Deciding(
+        places(b"host"),
+        places(b"content-length"),
+        places(b"transfer-encoding"),
+        places(b"connection"),
+        places(b"expect"),
+        not _FORWARDED.isdisjoint(lower),
+    )
+    if len(found.lengths) > 1:
+        raise Malformed(400, "content-length", "more than one")
+    return found
+
+
+def _of_request(names: tuple[bytes, ...]) -> _Deciding:
+    found = _deciding(names)
+    if len(found.hosts) > 1:
+        raise Malformed(400, "host", "more than one")
+    return found
+
+
+_requests = Shapes(_of_request)
+_responses = Shapes(_deciding)
+_NOTHING: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ())
+
+
+def _joined(values: tuple[bytes, ...], places: tuple[int, ...]) -> bytes:
+    """The values of a field that may be repeated, as one list (RFC 9110, 5.3)."""
+    return values[places[0]] if len(places) == 1 else b",".join([values[place] for place in places])
+
+
+def _stays(connection: bytes) -> bool:
+    """Whether a Connection field lets the connection go on."""
+    if connection in _KEPT_ALIVE:
+        return True
     try:
-        return tokens(value)
+        return b"close" not in tokens(connection)
     except Malformed as error:
         raise Malformed(error.status, "connection", error.detail) from None
 
 
-def _check_coding(coding: bytes, new: bool, content_length: bytes | None) -> None:
+def _check_coding(coding: bytes, new: bool, lengths: tuple[int, ...]) -> None:
     """Nothing but one `chunked` on HTTP/1.1, without a Content-Length, is followed; RFC 9112, 6.1 and 6.3."""
-    if content_length is not None:
+    if lengths:
         raise Malformed(400, "transfer-encoding", "with a Content-Length")
     if not new:
         raise Malformed(400, "transfer-encoding", "in HTTP/1.0")
@@ -228,47 +248,33 @@ def _parse_response(block: bytes, limits: HeadLimits) -> ResponseHead:
         line is None
         or len(fields) != block.count(b"\r\n") - 2
         or len(fields) > limits.fields
-        or len(block) > limits.section
-        or len(block) > limits.line
+        or len(block) > min(limits.section, limits.line)
     ):
         fields = _checked(_ResponseLines(limits, start_line=True), block)
         line = _STATUS_LINE.match(block)
         assert line is not None
     elif b" \r\n" in block or b"\t\r\n" in block:
         fields = [(name, value.rstrip(b" \t")) for name, value in fields]
-    new, status = line[1] == b"1", int(line[2])
-    content_length: bytes | None = None
-    coding: bytes | None = None
-    connection = b""
-    known, decides = names.get, _DECIDES
-    for name, value in fields:
-        key = known(name) or field_name(name)
-        if key not in decides:
-            continue
-        if key == b"content-length":
-            if content_length is not None:
-                raise Malformed(502, "content-length", "more than one")
-            content_length = value
-        elif key == b"transfer-encoding":
-            coding = value if coding is None else coding + b"," + value
-        elif key == b"connection":
-            connection = connection + b"," + value if connection else value
-    if coding is not None:
-        _check_coding(coding, new, content_length)
-    size = length(content_length) if content_length is not None else None
+    names, values = zip(*fields, strict=False) if fields else _NOTHING
+    _, lengths, codings, connections, _, _ = _responses[names]
+    minor, digits = line.groups()
+    new, status = minor == b"1", int(digits)
+    if codings:
+        _check_coding(_joined(values, codings), new, lengths)
+    size = length(values[lengths[0]]) if lengths else None
     if status < 200 or status in (204, 304):
         size = 0
     keep_alive = new
-    if connection and connection not in _KEPT_ALIVE:
-        keep_alive = new and b"close" not in _connection(connection)
-    if size is None and coding is None:
+    if connections:
+        keep_alive = _stays(_joined(values, connections)) and new
+    if size is None and not codings:
         keep_alive = False
     return ResponseHead(
         status,
         "HTTP/1.1" if new else "HTTP/1.0",
         tuple(fields),
         size,
-        coding is not None and size is None,
+        bool(codings) and size is None,
         keep_alive,
     )
 
