@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, WAIT, Process, Server, request
+from tests.processes import ROOT, Process, Server, request
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 EXAMPLE = ROOT / "examples" / "nginx.conf"
@@ -19,16 +19,19 @@ LOCAL = ("--local", "hello=examples/hello.py:handler", "--local", "echo=tests/fu
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
-
-
 class Nginx:
-    """nginx with a configuration made from the example; a context manager."""
+    """nginx with a configuration made from the example; a context manager.
+
+    It takes over a socket that listens already, as in an upgrade of its binary: nobody else can have the port, and
+    what connects before nginx accepts waits in the socket's queue.
+    """
 
     def __init__(self, folder: Path, server: Server, *changes: tuple[str, str]) -> None:
-        self.port = free_port()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.port = listening.getsockname()[1]
+            self.process = self._start(folder, server, listening.fileno(), changes)
+
+    def _start(self, folder: Path, server: Server, fd: int, changes: tuple[tuple[str, str], ...]) -> Process:
         text = EXAMPLE.read_text()
         upstream, listen = "127.0.0.1:8011", "listen 127.0.0.1:8080"
         for old, new in ((upstream, f"127.0.0.1:{server.port}"), (listen, f"listen 127.0.0.1:{self.port}"), *changes):
@@ -40,18 +43,9 @@ class Nginx:
         configuration.write_text(text)
         assert NGINX is not None
         user = f"user {os.environ.get('USER', 'root')};" if os.getuid() == 0 else ""
-        directives = f"daemon off; master_process off; pid {folder}/nginx.pid; {user}"
-        self.process = Process(NGINX, "-p", str(folder), "-e", "stderr", "-c", str(configuration), "-g", directives)
-        self._wait()
-
-    def _wait(self) -> None:
-        for _ in range(int(WAIT * 20)):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 0.05).close()
-                return
-            except OSError:
-                assert self.process.process.poll() is None, self.process.output
-        raise AssertionError(self.process.output)
+        directives = f"daemon off; pid {folder}/nginx.pid; {user}"
+        arguments = ("-p", str(folder), "-e", "stderr", "-c", str(configuration), "-g", directives)
+        return Process(NGINX, *arguments, env={"NGINX": f"{fd};"}, pass_fds=(fd,))
 
     def __enter__(self) -> Nginx:
         return self
@@ -61,7 +55,10 @@ class Nginx:
         self.process.kill()
 
     def get(self, path: str, body: bytes = b"", headers: dict[str, str] | None = None):
-        return request(self.port, "POST" if body else "GET", path, body, headers)
+        try:
+            return request(self.port, "POST" if body else "GET", path, body, headers)
+        except OSError as error:
+            raise AssertionError(f"nginx does not answer; output:\n{self.process.output}") from error
 
 
 @pytest.fixture(scope="module")
