@@ -18,6 +18,7 @@ from lambdaproxy.errors import (
 )
 from lambdaproxy.http1.head import ResponseHead
 from lambdaproxy.messages import InvocationResult
+from lambdaproxy.shapes import Shapes
 
 MOST_RETRY_AFTER = 30
 EXPIRED = frozenset(
@@ -51,42 +52,30 @@ def by_name(head: ResponseHead) -> dict[bytes, bytes]:
 
 
 def result(head: ResponseHead, payload: bytes, attempts: int) -> InvocationResult:
-    """A 200, 202 or 204 -> the result."""
-    version, request_id = "$LATEST", ""
-    error = log = None
-    for name, value in head.headers:
-        meaning = _meanings.get(name)
-        if meaning is None:
-            meaning = _meaning(name)
-        if not meaning:
-            continue
-        if meaning == _REQUEST_ID:
-            request_id = value.decode("latin-1")
-        elif meaning == _VERSION:
-            version = value.decode("latin-1")
-        elif meaning == _ERROR:
-            error = value.decode("latin-1")
-        else:
-            log = decode_log(value)
-    return InvocationResult(payload, error, version, request_id, log, None, attempts)
+    """A 200, 202 or 204 -> the result; of repeated fields the last counts."""
+    names, values = zip(*head.headers, strict=False) if head.headers else ((), ())
+    request_id, version, error, log = _places[names]
+    return InvocationResult(
+        payload,
+        values[error].decode("latin-1") if error is not None else None,
+        values[version].decode("latin-1") if version is not None else "$LATEST",
+        values[request_id].decode("latin-1") if request_id is not None else "",
+        decode_log(values[log]) if log is not None else None,
+        None,
+        attempts,
+    )
 
 
-_REQUEST_ID, _VERSION, _ERROR, _LOG = 1, 2, 3, 4
-_NAMES = {
-    b"x-amzn-requestid": _REQUEST_ID,
-    b"x-amz-executed-version": _VERSION,
-    b"x-amz-function-error": _ERROR,
-    b"x-amz-log-result": _LOG,
-}
-# Spellings that were seen, and what they mean; 0: nothing to us.
-_meanings: dict[bytes, int] = {}
+_Place = int | None
 
 
-def _meaning(name: bytes) -> int:
-    meaning = _NAMES.get(name.lower(), 0)
-    if len(_meanings) < 200:
-        _meanings[name] = meaning
-    return meaning
+def _find_places(names: tuple[bytes, ...]) -> tuple[_Place, _Place, _Place, _Place]:
+    """Where the fields are that mean something: request id, version, error and log."""
+    at = {name.lower(): place for place, name in enumerate(names)}.get
+    return at(b"x-amzn-requestid"), at(b"x-amz-executed-version"), at(b"x-amz-function-error"), at(b"x-amz-log-result")
+
+
+_places = Shapes(_find_places)
 
 
 def decode_log(encoded: bytes) -> bytes | None:

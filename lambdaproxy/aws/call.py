@@ -10,6 +10,7 @@ from lambdaproxy.aws import answers, retry
 from lambdaproxy.aws.answers import Refusal
 from lambdaproxy.aws.connection import Connection
 from lambdaproxy.aws.exchange import Lost
+from lambdaproxy.aws.retry import CAPACITY, MOST_ATTEMPTS
 from lambdaproxy.aws.stream import StreamBody
 from lambdaproxy.errors import (
     ConnectionFailed,
@@ -56,27 +57,13 @@ class Call:
     def __init__(self, invoker: AwsInvoker, function: FunctionState, invocation: Invocation) -> None:
         self._invoker, self._function, self.invocation = invoker, function, invocation
         self.streaming = invocation.mode == "stream"
-        self.deadline = invocation.deadline
         self.deferred: Deferred[InvocationResult] | None = Deferred(self._cancelled)
 
     # -- towards the wire ------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Ask for a place; raises what refuses it."""
-        if not self._function.breaker.allow():
-            raise Unavailable("most calls of this function fail; the next try is due within a second", label="breaker")
-        if self._invoker.limiter.enter(self._function.gate, self):
-            self._placed = True
-            self._attempt()
-
     def admitted(self) -> None:
+        """There is a place: on to keys and a connection. Comes again with every further attempt."""
         self._placed = True
-        self._attempt()
-
-    def refused(self, error: Unavailable) -> None:
-        self._fail(error)
-
-    def _attempt(self) -> None:
         invoker = self._invoker
         if invoker.credentials.keys is None:
             self._wait_for_keys(invoker.credentials.wait())
@@ -86,6 +73,9 @@ class Call:
         if connection is not None:
             self.connected(connection)
 
+    def refused(self, error: Unavailable) -> None:
+        self._fail(error)
+
     def _wait_for_keys(self, waiting: Deferred[Keys]) -> None:
         self._state = _KEYS
         self._waiting = waiting
@@ -94,7 +84,7 @@ class Call:
     def _keyed(self, keys: Keys) -> None:
         self._waiting = None
         if self._state == _KEYS:
-            self._attempt()
+            self.admitted()
 
     def _unkeyed(self, failure: Failure) -> None:
         self._waiting = None
@@ -105,15 +95,14 @@ class Call:
             )
 
     def connected(self, connection: Connection) -> None:
-        invoker, invocation = self._invoker, self.invocation
-        keys = invoker.credentials.keys
+        invocation, keys = self.invocation, self._invoker.credentials.keys
         assert keys is not None
-        self._attempts += 1
+        attempts = self._attempts = self._attempts + 1
         try:
-            head, self._signed = self._function.requests.head(invocation, keys, self._attempts, retry.MOST_ATTEMPTS)
+            head, self._signed = self._function.requests.head(invocation, keys, attempts, MOST_ATTEMPTS)
         except LambdaProxyError as error:
             # In a turn of its own: the next waiter may fail in the same way, and the one after that.
-            invoker.reactor.callLater(0, invoker.pool.release, connection)
+            self._invoker.reactor.callLater(0, self._invoker.pool.release, connection)
             self._fail(error)
             return
         self._keys, self._connection, self._state = keys, connection, _SENT
@@ -143,13 +132,13 @@ class Call:
 
     def _got_through(self) -> None:
         function = self._function
-        breaker = function.breaker
+        breaker, gate = function.breaker, function.gate
         breaker.good += 1
         if breaker.is_open:
             breaker.succeeded()
-        if function.gate.limit < function.gate.most:
-            function.gate.succeeded(self._invoker.seconds())
-        if function.budget.tokens < retry.CAPACITY:
+        if gate.limit < gate.most:
+            gate.succeeded(self._invoker.seconds())
+        if function.budget.tokens < CAPACITY:
             function.budget.succeeded(self._cost)
         if self._invoker.credentials.doubted:
             self._invoker.credentials.accepted()
@@ -158,7 +147,7 @@ class Call:
         invoker, function = self._invoker, self._function
         if not self._dropped and refusal.signature and self._correct_clock(refusal):
             invoker.attempted("clock")
-            self._attempt()
+            self.admitted()
             return
         if not self._dropped and refusal.credentials and not self._rekeyed:
             self._rekeyed = True
@@ -219,7 +208,7 @@ class Call:
         invoker = self._invoker
         now = invoker.seconds()
         budget = self._function.budget
-        pause = budget.pause(again, self._attempts, self._waited, self.deadline - now, least)
+        pause = budget.pause(again, self._attempts, self._waited, self.invocation.deadline - now, least)
         if pause is None or self._dropped:
             return False
         invoker.retried(again.reason)
@@ -236,9 +225,8 @@ class Call:
         if not self._function.breaker.allow():
             self._fail(Unavailable("most calls of this function fail", label="breaker"))
             return
-        self._placed = True
         self._invoker.limiter.enter_again(self._function.gate)
-        self._attempt()
+        self.admitted()
 
     # -- streams ---------------------------------------------------------------------------------------------------
 
@@ -281,16 +269,18 @@ class Call:
             tail = answers.decode_log(str(log).encode("ascii", "replace"))
             if tail:
                 self._invoker.log_tail(self.invocation, tail)
-        self._close()
+        waiting = self._close()
         body.end(error)
-        if self.deferred is None or self._dropped:
+        if waiting is None:
             return
         if body.function_error is not None:
-            self._succeed(InvocationResult(body.error_document(), "Unhandled", self._version, attempts=self._attempts))
+            waiting.callback(
+                InvocationResult(body.error_document(), "Unhandled", self._version, attempts=self._attempts)
+            )
         elif body.outcome is not None:
-            self._succeed(self._stream_result(body))
+            waiting.callback(self._stream_result(body))
         else:
-            self._fail(error or ConnectionLost("the stream ended before its end was announced"))
+            waiting.errback(error or ConnectionLost("the stream ended before its end was announced"))
 
     def _stream_result(self, body: StreamBody) -> InvocationResult:
         return InvocationResult(body, None, self._version, attempts=self._attempts)
@@ -375,23 +365,24 @@ class Call:
             self._placed = False
             self._invoker.limiter.leave(self._function.gate)
 
-    def _close(self) -> None:
+    def _close(self) -> Deferred[InvocationResult] | None:
+        """Give back what is held; gives the Deferred if somebody still waits for it."""
         self._state = _ENDED
         invoker = self._invoker
         invoker.calls.discard(self)
         if self._placed:
             self._placed = False
             invoker.limiter.leave(self._function.gate)
-
-    def _succeed(self, result: InvocationResult) -> None:
-        self._close()
         # Let go of the Deferred, which holds on to us: else every call would be work for the garbage collector.
         deferred, self.deferred = self.deferred, None
-        if deferred is not None and not self._dropped:
+        return None if self._dropped else deferred
+
+    def _succeed(self, result: InvocationResult) -> None:
+        deferred = self._close()
+        if deferred is not None:
             deferred.callback(result)
 
     def _fail(self, error: LambdaProxyError) -> None:
-        self._close()
-        deferred, self.deferred = self.deferred, None
-        if deferred is not None and not self._dropped:
+        deferred = self._close()
+        if deferred is not None:
             deferred.errback(error)

@@ -13,7 +13,7 @@ from twisted.internet.protocol import Protocol
 from lambdaproxy.aws.exchange import Exchange, Lost
 from lambdaproxy.http1.body import ChunkedReader, CloseReader, LengthReader
 from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, ResponseHead, parse_response
-from lambdaproxy.platform import write_now
+from lambdaproxy.platform import send_now
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -50,7 +50,7 @@ class Connection(Protocol):
         self.connector: Any = None
         self.ready = False
         self.closed = False
-        self.served = 0
+        self._served = False
         self.expires = 0.0
         self._socket: socket.socket | None = None
         self._poll: select.poll | None = None
@@ -61,6 +61,7 @@ class Connection(Protocol):
         self._pieces: list[bytes] = []
         self._size = 0
         self._received = 0
+        self._handed = True
         self._paused = False
 
     # -- opening ---------------------------------------------------------------------------------------------------
@@ -159,29 +160,31 @@ class Connection(Protocol):
         """Send one request; the exchange is told what comes of it. The connection must be ready and idle."""
         self._exchange = exchange
         self._received = 0
+        data = head + payload
+        if self._session is not None:
+            try:
+                data = self._session.encrypt(data)
+            except ssl.SSLError as problem:
+                self._broken(f"TLS: {problem.reason or problem}", handed=False)
+                return
         transport = self.transport
         assert transport is not None
-        session = self._session
-        if session is None:
-            write_now(transport, head + payload)
-            return
-        try:
-            data = session.encrypt(head + payload)
-        except ssl.SSLError as problem:
-            self._broken(f"TLS: {problem.reason or problem}", handed=False)
-            return
-        write_now(transport, data)
+        rest = send_now(transport, data)
+        self._handed = rest is None
+        if rest is not None:
+            transport.write(rest)
 
     def handed(self) -> bool:
         """Whether the whole request was given to the kernel."""
-        return not unsent(self.transport)
+        return self._handed or not unsent(self.transport)
 
     def usable(self) -> bool:
         """Whether the connection can be trusted with a request: open, and no end or surprise waits in its socket."""
         if self.closed:
             return False
         # A poll of one descriptor costs a third of a recv that raises.
-        if self._socket is None or (self._poll is not None and not self._poll.poll(0)):
+        poll = self._poll
+        if (poll is not None and not poll.poll(0)) or self._socket is None:
             return True
         try:
             if self._socket.recv(1, socket.MSG_PEEK):
@@ -223,7 +226,8 @@ class Connection(Protocol):
                 self._ended("closed by AWS", clean=True)
 
     def _plain(self, data: bytes) -> None:
-        if self._exchange is None:
+        exchange = self._exchange
+        if exchange is None:
             if not self.closed:
                 self._broken("bytes that nobody asked for")
             return
@@ -233,7 +237,8 @@ class Connection(Protocol):
             return
         try:
             if self._head is None and (end := data.find(_BOUNDARY)) >= 0:
-                block, rest = data[: end + 4], data[end + 4 :]
+                end += 4
+                block, rest = data[:end], data[end:]
             else:
                 if self._head is None:
                     self._head = HeadReader(LIMITS, response=True)
@@ -246,15 +251,13 @@ class Connection(Protocol):
         except Malformed as problem:
             self._broken(f"malformed response: {problem}")
             return
-        if head.status < 200:
-            if head.status == 101:
+        status, length = head.status, head.content_length
+        if status < 200:
+            if status == 101:
                 self._broken("an upgrade that nobody asked for")
             elif rest:
                 self._plain(rest)
-            return
-        exchange = self._exchange
-        length = head.content_length
-        if exchange.streaming and head.status == 200:
+        elif exchange.streaming and status == 200:
             self._start(head, rest)
         elif length == len(rest):
             self._free(head, False)
@@ -309,14 +312,13 @@ class Connection(Protocol):
 
     def _free(self, head: ResponseHead, more: bool) -> None:
         """The exchange is over: give the connection back, or close it where its state is not certain."""
-        self._exchange = self._reader = self._response = None
-        if self._pieces:
-            self._pieces = []
-            self._size = 0
-        self.served += 1
-        if self._paused:
+        self._exchange = None
+        self._served = True
+        if self._reader is not None:
+            self._reader = self._response = None
+            self._pieces, self._size = [], 0
             self.resume()
-        if head.keep_alive and not more and not self.closed and self.handed():
+        if head.keep_alive and not more and not self.closed and (self._handed or self.handed()):
             self._pool.release(self)
         else:
             self._abort()
@@ -377,7 +379,7 @@ class Connection(Protocol):
         whole = self.handed() if handed is None else handed
         self._abort()
         if exchange is not None:
-            exchange.lost(Lost(whole, self._received, self.served > 0, reason))
+            exchange.lost(Lost(whole, self._received, self._served, reason))
 
     def _abort(self) -> None:
         if not self.closed:

@@ -133,17 +133,22 @@ class AwsInvoker:
         function = self._functions.get(invocation.function)
         if function is None:
             function = self._new_function(invocation.function)
+        if function.breaker.is_open and not function.breaker.allow():
+            return fail(
+                Unavailable("most calls of this function fail; the next try is due within a second", label="breaker")
+            )
         call = Call(self, function, invocation)
         deferred = call.deferred
         assert deferred is not None
+        try:
+            placed = self.limiter.enter(function.gate, call)
+        except LambdaProxyError as error:
+            return fail(error)
         self.calls.add(call)
         if not self._fast:
             self._arm(SWEEP_SECONDS)
-        try:
-            call.begin()
-        except LambdaProxyError as error:
-            self.calls.discard(call)
-            return fail(error)
+        if placed:
+            call.admitted()
         return deferred
 
     def ready(self) -> str | None:
@@ -216,7 +221,7 @@ class AwsInvoker:
     def _sweep(self) -> None:
         self._timer = None
         now = self.seconds()
-        for call in [call for call in self.calls if call.deadline <= now]:
+        for call in [call for call in self.calls if call.invocation.deadline <= now]:
             if call in self.calls:
                 call.expired()
         self.limiter.sweep()
