@@ -13,10 +13,11 @@ from lambdaproxy import __version__
 from lambdaproxy.errors import LambdaProxyError, NotPermitted
 from lambdaproxy.logs import Limited
 from lambdaproxy.messages import Function, Head, Response
-from lambdaproxy.metrics import Cell, FunctionLabels, HistogramCell, Metrics
+from lambdaproxy.metrics import OTHER, Cell, FunctionLabels, HistogramCell, Metrics
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 NO_FUNCTION = "none"
+MOST_TALLIES = 2048
 
 _LEVELS = {
     "bad-request": LogLevel.info,
@@ -28,6 +29,17 @@ _LEVELS = {
     "connection": LogLevel.error,
     "internal": LogLevel.critical,
 }
+
+
+class _Tally:
+    """The cells of one function, kept at hand: invocations by outcome, answers by method and status."""
+
+    __slots__ = ("answers", "function", "invocations", "label")
+
+    def __init__(self, function: str | None, label: str) -> None:
+        self.function, self.label = function, label
+        self.invocations: dict[str, tuple[Cell, HistogramCell]] = {}
+        self.answers: dict[tuple[str, int], tuple[Cell, HistogramCell]] = {}
 
 
 class Accounts:
@@ -65,19 +77,25 @@ class Accounts:
             "lambdaproxy_client_gone_total", "Requests whose client left, or read too slowly.", ("fate",)
         )
         metrics.gauge("lambdaproxy_build_info", "The version that runs.", ("version",)).cell(__version__).set(1)
-        self._invoked: dict[tuple[str, str], tuple[Cell, HistogramCell]] = {}
-        self._cells: dict[tuple[str, str, int], tuple[Cell, HistogramCell]] = {}
+        self._tallies: dict[Function, _Tally] = {}
+        self._nobody = _Tally(None, NO_FUNCTION)
+
+    def _tally(self, function: Function) -> _Tally:
+        if len(self._tallies) >= MOST_TALLIES:
+            self._tallies.clear()
+        tally = self._tallies[function] = _Tally(str(function), self._labels.label(function.name))
+        return tally
 
     def invoked(self, function: Function, outcome: str, seconds: float) -> None:
         """An invocation ended; `outcome` is `ok`, `abandoned` or the label of an error."""
-        name = function.name
-        if outcome == "ok":
-            self._labels.proved(name)
-        label = self._labels.label(name)
-        cells = self._invoked.get((label, outcome))
+        tally = self._tallies.get(function) or self._tally(function)
+        if outcome == "ok" and tally.label == OTHER and self._labels.proved(function.name):
+            self._tallies.clear()
+            tally = self._tally(function)
+        cells = tally.invocations.get(outcome)
         if cells is None:
-            cells = self._invocations.cell(label, outcome), self._invoke_seconds.cell(label)
-            self._invoked[label, outcome] = cells
+            cells = self._invocations.cell(tally.label, outcome), self._invoke_seconds.cell(tally.label)
+            tally.invocations[outcome] = cells
         cells[0].value += 1
         cells[1].observe(seconds)
 
@@ -94,33 +112,32 @@ class Accounts:
             outcome=error.outcome,
         )
 
-    def _cells_of(self, label: str, method: str, status: int) -> tuple[Cell, HistogramCell]:
+    def _answers(self, tally: _Tally, method: str, status: int) -> tuple[Cell, HistogramCell]:
         named = method if method in METHODS else "other"
-        cells = self._requests.cell(label, named, f"{status // 100}xx"), self._durations.cell(label)
+        cells = self._requests.cell(tally.label, named, f"{status // 100}xx"), self._durations.cell(tally.label)
         if named == method:
-            self._cells[label, method, status] = cells
+            tally.answers[method, status] = cells
         return cells
 
     def finished(
         self, head: Head, function: Function | None, response: Response, sent: int, seconds: float, fate: str
     ) -> None:
         """A request ended: answered, or its client gone."""
-        label = self._labels.label(function.name) if function else NO_FUNCTION
-        key = (label, head.method, response.status)
-        cells = self._cells.get(key) or self._cells_of(*key)
+        tally = self._nobody if function is None else self._tallies.get(function) or self._tally(function)
+        cells = tally.answers.get((head.method, response.status)) or self._answers(tally, head.method, response.status)
         cells[0].value += 1
         cells[1].observe(seconds)
         if fate:
             self._gone.cell(fate).inc()
         if self._line is not None:
-            self._line(access_line(head, function, response, sent, seconds, fate))
+            self._line(access_line(head, tally.function, response, sent, seconds, fate))
 
 
 _second = 0
 _stamp = ""
 
 
-def access_line(head: Head, function: Function | None, response: Response, sent: int, seconds: float, fate: str) -> str:
+def access_line(head: Head, function: str | None, response: Response, sent: int, seconds: float, fate: str) -> str:
     """One JSON object: when the head was complete, who asked for what, what came of it, in how many milliseconds."""
     global _second, _stamp
     whole = int(head.received)
@@ -133,7 +150,7 @@ def access_line(head: Head, function: Function | None, response: Response, sent:
         "method": head.method,
         "host": head.host,
         "path": head.target.partition(b"?")[0].decode("latin-1"),
-        "function": str(function) if function else None,
+        "function": function,
         "status": response.status,
         "outcome": fate or response.outcome,
         "bytes": sent,

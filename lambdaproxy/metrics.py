@@ -161,11 +161,13 @@ class FunctionLabels:
     def label(self, name: str) -> str:
         return name if name in self._known else OTHER
 
-    def proved(self, name: str) -> None:
-        """The invoker answered for `name` with a result: it is no invention of a client."""
-        if self._room and name not in self._known:
-            self._known.add(name)
-            self._room -= 1
+    def proved(self, name: str) -> bool:
+        """The invoker answered for `name` with a result: it is no invention of a client; True if that is news."""
+        if not self._room or name in self._known:
+            return False
+        self._known.add(name)
+        self._room -= 1
+        return True
 
 
 def exposition(metrics: Metrics, *, process: bool = True) -> CollectorRegistry:

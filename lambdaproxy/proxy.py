@@ -24,7 +24,18 @@ from lambdaproxy.errors import (
     Unavailable,
 )
 from lambdaproxy.interfaces import IBody, IEventCodec, IInvoker
-from lambdaproxy.messages import Function, Head, Headers, Invocation, InvocationResult, Match, Mode, Request, Response
+from lambdaproxy.messages import (
+    Function,
+    Head,
+    Headers,
+    Invocation,
+    InvocationResult,
+    Match,
+    Mode,
+    Request,
+    Response,
+    quick,
+)
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, FunctionName
 
@@ -36,6 +47,7 @@ UNANSWERED: dict[Mode, int] = {"event": 202, "dry-run": 204}
 """Modes in which the function gives no result, and the status of success (API reference of Invoke)."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Admission:
     """What was decided about a request at the end of its headers.
@@ -50,10 +62,6 @@ class Admission:
     head: Head
     body_limit: int
     timeout: float
-
-    def request(self, body: bytes) -> Request:
-        """The whole request, when its body is there."""
-        return _request(self.head, self.headers, body)
 
 
 class Proxy:
@@ -140,7 +148,7 @@ class Proxy:
         function, codec = admission.function, admission.route.codec
         started, outcome = self._seconds(), "abandoned"
         try:
-            request = admission.request(body)
+            request = _request(admission.head, admission.headers, body)
             payload = codec.encode_request(request, admission.match)
             invocation = self._invocation(admission, request, payload, started)
             result = await self._invokers(function.invoker).invoke(invocation)

@@ -89,8 +89,7 @@ class AdminResource(Resource):
 
     def serves(self, method: str, target: bytes) -> bool:
         """Whether this is a GET or HEAD for one of our paths."""
-        path = target.partition(b"?")[0]
-        return method in ("GET", "HEAD") and path[1:] in self.children
+        return method in ("GET", "HEAD") and target.partition(b"?")[0][1:] in self.children
 
     def getChild(self, path: bytes, request: Request) -> IResource:
         return notFound()

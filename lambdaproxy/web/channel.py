@@ -30,6 +30,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # client has read what was written, reading on after the last answer, nothing any more.
 IDLE, HEAD, BODY, BUSY, FLUSH, LINGER, CLOSED = range(7)
 
+_UNKNOWN = (-1, 0.0)
+
 
 class Channel(Protocol):
     """The server's side of an HTTP/1.1 connection.
@@ -54,7 +56,8 @@ class Channel(Protocol):
         #: The request that is being answered has not been read to its end.
         self._unread = False
         self._discarded = 0
-        self._unsent = (-1, 0.0)
+        #: How many bytes the client had still to read when this last changed, and when that was.
+        self._unsent = _UNKNOWN
         self._fate = "client_gone"
         self._direct: Origin | None = None
         self._trusted = False
@@ -90,8 +93,8 @@ class Channel(Protocol):
 
     def _enter(self, state: int) -> None:
         self.state = state
-        self.since = now = self.site.seconds()
-        self._unsent = (-1, now)
+        self.since = self.site.seconds()
+        self._unsent = _UNKNOWN
 
     def _pause(self) -> None:
         if not self._paused:
@@ -142,7 +145,7 @@ class Channel(Protocol):
         if data:
             self._kept = data
             self._pause()
-        else:
+        elif self._paused:
             self._resume()
 
     def _continue(self) -> None:
@@ -158,8 +161,7 @@ class Channel(Protocol):
                 # The usual case: the whole head in one piece.
                 end += 4
                 self._begin(parse_request(data[:end], limits), data[end:])
-                data, self._kept = self._kept, b""
-                return data
+                return self._take() if self._kept else b""
             self._heads = HeadReader(limits)
         if self.state == IDLE:
             # A connection's first head is timed from its beginning, a later one from its first byte.
@@ -185,12 +187,16 @@ class Channel(Protocol):
         self.requests += 1
         self.state = BODY
         self.since = now = site.seconds()
-        self._unsent = (-1, now)
-        self._kept = rest
-        size = parsed.content_length
+        self._unsent = _UNKNOWN
         self._exchange = exchange = Exchange(self, site, self._head(parsed), parsed.keep_alive, now)
         exchange.admit()
-        decided = exchange.decided
+        decided, size = exchange.decided, parsed.content_length
+        if size == len(rest) and decided is None:
+            # The usual case: the whole request is here, and nothing else.
+            self.state = BUSY
+            exchange.handle(rest)
+            return
+        self._kept = rest
         if size == 0:
             self.state = BUSY
             exchange.handle(b"")
@@ -364,7 +370,7 @@ class Channel(Protocol):
             if self._exchange is not None and self._exchange.stalled:
                 self._check_progress(now)
             else:
-                self._unsent = (-1, now)
+                self._unsent = _UNKNOWN
         elif state == FLUSH:
             if buffered(self.transport) <= PIECE:
                 self.done(True)

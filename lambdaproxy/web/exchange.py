@@ -62,13 +62,9 @@ class Exchange:
         """Ask whether this request is wanted: sets `body_limit`, or `decided`."""
         site, head = self._site, self.head
         try:
-            if site.other is not None:
-                self.resource = site.other(head)
-                if self.resource is not None:
-                    self.body_limit = site.limits.body
-                    if head.content_length is not None and head.content_length > self.body_limit:
-                        self.decided = plain(413, "body")
-                    return
+            if site.other is not None and (resource := site.other(head)) is not None:
+                self._serve(resource)
+                return
             if site.unwritten > site.limits.unwritten:
                 raise Unavailable(
                     f"{site.unwritten} bytes of answers wait to be read (--max-unwritten)", label="overload"
@@ -80,6 +76,13 @@ class Exchange:
         except Exception:
             self._log.failure("Internal error while admitting request {id}", id=head.id)
             self.decided = site.proxy.answer(head, LambdaProxyError())
+
+    def _serve(self, resource: Any) -> None:
+        """The request is for a resource of twisted.web."""
+        self.resource, self.body_limit = resource, self._site.limits.body
+        size = self.head.content_length
+        if size is not None and size > self.body_limit:
+            self.decided = plain(413, "body")
 
     def hold(self, size: int) -> bool:
         """Take so many bytes more of the body into memory; False if all bodies together are too much then."""
@@ -169,36 +172,44 @@ class Exchange:
             self._end(response, 0)
             return
         self._response = response
-        body, status, head = response.body, response.status, self.head
+        body, status = response.body, response.status
         close = not self.keep_alive or self._site.draining or response.outcome in CLOSING
-        empty = head.method == "HEAD" or status in (204, 304)
+        # These have no body, and say nothing of one (RFC 9112, 6.1 and 6.3).
+        bodiless = status == 204 or status == 304
+        length = 0
         if isinstance(body, bytes):
-            framing, length = (NO_BODY if status in (204, 304) else LENGTH), len(body)
+            framing, length = (NO_BODY if bodiless else LENGTH), len(body)
         else:
-            framing, length = (CHUNKED if head.version == "HTTP/1.1" else UNTIL_CLOSE), 0
-            if status in (204, 304):
-                # These have no body, and say nothing of one (RFC 9112, 6.1 and 6.3).
+            framing = CHUNKED if self.head.version == "HTTP/1.1" else UNTIL_CLOSE
+            if bodiless:
                 framing = NO_BODY
             close = close or framing == UNTIL_CLOSE
         try:
             lines = response_head(status, response.headers, framing, length, close, self._site.date)
         except (ValueError, TypeError):
-            self._log.failure("The response to request {id} cannot be written", id=head.id)
-            _discard(body)
-            self._response = broken = plain(500, "internal")
-            text = b"" if head.method == "HEAD" else broken.body
-            assert isinstance(text, bytes)
-            self.keep_alive = False
-            lines = response_head(500, broken.headers, LENGTH, len(text), True, self._site.date)
-            self._write(lines + text, len(text))
+            self._unwritable(body)
             return
         self.keep_alive = not close
+        empty = bodiless or self.head.method == "HEAD"
         if not isinstance(body, bytes):
             self._stream(lines, body, framing == CHUNKED, empty)
-        elif empty or length <= PIECE:
-            self._write(lines if empty else lines + body, 0 if empty else length)
+        elif empty:
+            self._write(lines, 0)
+        elif length <= PIECE:
+            self._write(lines + body, length)
         else:
             self._write_large(lines, body)
+
+    def _unwritable(self, body: Any) -> None:
+        """A header of the response would break out of its line: answer something else."""
+        self._log.failure("The response to request {id} cannot be written", id=self.head.id)
+        _discard(body)
+        self._response = broken = plain(500, "internal")
+        text = b"" if self.head.method == "HEAD" else broken.body
+        assert isinstance(text, bytes)
+        self.keep_alive = False
+        lines = response_head(500, broken.headers, LENGTH, len(text), True, self._site.date)
+        self._write(lines + text, len(text))
 
     def _write(self, data: bytes, size: int) -> None:
         """Write what is small enough to be written whole."""
@@ -316,10 +327,12 @@ class Exchange:
         if self._ended:
             return
         self._ended = True
-        self._site.unwritten -= self._held
-        self._site.bodies -= self._body_held
-        self.channel = self._coroutine = self._sender = None
         site = self._site
+        if self._held:
+            site.unwritten -= self._held
+        if self._body_held:
+            site.bodies -= self._body_held
+        self.channel = self._coroutine = self._sender = None
         try:
             site.proxy.account(self.head, self.admission, response, sent, site.seconds() - self.started, self._fate)
         except Exception:
