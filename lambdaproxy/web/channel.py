@@ -254,7 +254,8 @@ class Channel(Protocol):
         host = parsed.host or direct.host
         scheme, port, client, before = direct.scheme, direct.port, direct.client, ""
         if parsed.forwarded:
-            origin = self.site.forwarded.origin(Origin(scheme, host, port, client), self._trusted, parsed.headers)
+            asked = direct if host == direct.host else Origin(scheme, host, port, client)
+            origin = self.site.forwarded.origin(asked, self._trusted, parsed.headers)
             scheme, host, port = origin.scheme, origin.host, origin.port
             client, before = origin.client, origin.forwarded_for
         return Head(

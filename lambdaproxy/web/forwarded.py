@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import NamedTuple
 
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.grammar import host as parse_host
-from lambdaproxy.messages import Headers
+from lambdaproxy.messages import Headers, quick
+from lambdaproxy.shapes import Shapes
 
 Network = IPv4Network | IPv6Network
 
@@ -20,8 +22,9 @@ LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"
 
 _WITH_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):[0-9]{1,5}\Z")
 _PORT = re.compile(rb"[0-9]{1,5}\Z")
-_FIELDS = frozenset((b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-host"))
 _MOST_HOPS = 64
+_MOST_KNOWN = 4096
+_LONGEST_KNOWN = 256
 
 
 def address(text: str) -> IPv4Address | IPv6Address | None:
@@ -39,6 +42,7 @@ def address(text: str) -> IPv4Address | IPv6Address | None:
     return parsed
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Origin:
     """The effective scheme, host, port and client of a request; the words are those of `messages.Head`."""
@@ -50,12 +54,34 @@ class Origin:
     forwarded_for: str = ""
 
 
+class _Places(NamedTuple):
+    """Where a request's fields about its origin are."""
+
+    addresses: tuple[int, ...]
+    schemes: tuple[int, ...]
+    ports: tuple[int, ...]
+    hosts: tuple[int, ...]
+
+
+def _places(names: tuple[bytes, ...]) -> _Places | None:
+    lower = [name.lower() for name in names]
+    found = [
+        tuple([place for place, name in enumerate(lower) if name == b"x-forwarded-" + end])
+        for end in (b"for", b"proto", b"port", b"host")
+    ]
+    return _Places(*found) if any(found) else None
+
+
+_shapes = Shapes(_places)
+
+
 class Forwarded:
     """Decides by the trusted networks; Unix sockets, whose peers have no address, are trusted with `unix`."""
 
     def __init__(self, trusted: Iterable[Network] = LOOPBACK, *, unix: bool = True) -> None:
         self._networks = tuple(trusted)
         self._unix = unix
+        self._known: dict[tuple[str, str], tuple[str, str]] = {}
 
     @classmethod
     def configured(cls, trusted: Iterable[Network | None]) -> Forwarded:
@@ -80,25 +106,36 @@ class Forwarded:
 
     def origin(self, direct: Origin, trusted: bool, headers: Headers) -> Origin:
         """What a request's fields make of `direct`, which is what the connection itself says."""
-        found: list[tuple[bytes, bytes]] = [(key, value) for name, value in headers if (key := name.lower()) in _FIELDS]
-        if not found:
+        places = _shapes[next(zip(*headers, strict=False))] if headers else None
+        if places is None:
             return direct
-        hops = [value.decode("latin-1") for key, value in found if key == b"x-forwarded-for"]
-        chain = ", ".join(hop for hop in hops if hop)
+        hops = [headers[place][1].decode("latin-1") for place in places.addresses]
+        chain = hops[0] if len(hops) == 1 else ", ".join([hop for hop in hops if hop])
         if not trusted:
             return Origin(direct.scheme, direct.host, direct.port, direct.client, chain)
-        client, before = self._client(direct.client, chain)
-        scheme = _last(found, b"x-forwarded-proto").lower()
-        host = _host(found) or direct.host
-        if scheme in (b"http", b"https"):
-            port = _port(host) or (443 if scheme == b"https" else 80)
-        else:
-            scheme = direct.scheme.encode()
-            port = direct.port
-        given = _last(found, b"x-forwarded-port")
-        if _PORT.match(given) and 0 < int(given) < 65536:
-            port = int(given)
-        return Origin(scheme.decode(), host, port, client, before)
+        client, before = self._known.get((direct.client, chain)) or self._learn(direct.client, chain)
+        host, port, scheme = direct.host, direct.port, direct.scheme
+        if len(places.hosts) == 1:
+            host = _host(headers[places.hosts[0]][1]) or host
+        if places.schemes:
+            said = _last(headers, places.schemes).lower()
+            if said == b"https" or said == b"http":
+                scheme = said.decode()
+                port = _port(host) or (443 if scheme == "https" else 80)
+        if places.ports:
+            given = _last(headers, places.ports)
+            if _PORT.match(given) and 0 < int(given) < 65536:
+                port = int(given)
+        return Origin(scheme, host, port, client, before)
+
+    def _learn(self, peer: str, chain: str) -> tuple[str, str]:
+        """The client and the list before it, remembered: a client sends many requests."""
+        found = self._client(peer, chain)
+        if len(chain) <= _LONGEST_KNOWN:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[peer, chain] = found
+        return found
 
     def _client(self, peer: str, chain: str) -> tuple[str, str]:
         """The right-most address that is not trusted, and the list before it.
@@ -117,20 +154,14 @@ class Forwarded:
         return client, ",".join(elements[: max(0, len(elements) - _MOST_HOPS)]).strip()
 
 
-def _last(found: list[tuple[bytes, bytes]], name: bytes) -> bytes:
+def _last(headers: Headers, places: tuple[int, ...]) -> bytes:
     """The last element of the last field: what the proxy next to us wrote."""
-    for key, value in reversed(found):
-        if key == name:
-            return value.rpartition(b",")[2].strip()
-    return b""
+    return headers[places[-1]][1].rpartition(b",")[2].strip()
 
 
-def _host(found: list[tuple[bytes, bytes]]) -> str:
-    values = [value for key, value in found if key == b"x-forwarded-host"]
-    if len(values) != 1:
-        return ""
+def _host(value: bytes) -> str:
     try:
-        return parse_host(values[0])
+        return parse_host(value)
     except Malformed:
         return ""
 
