@@ -97,7 +97,7 @@ class FunctionHeader:
         """
         if not headers or not self._name:
             return None, headers
-        place = self._places[next(zip(*headers, strict=False))]
+        place = self._places[next(zip(*headers))]  # noqa: B905
         if place is None:
             return None, headers
         return headers[place][1], headers[:place] + headers[place + 1 :]

@@ -95,13 +95,11 @@ def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestH
         fields = _checked(_RequestLines(limits), block)
         line = _REQUEST_LINE.match(block)
         assert line is not None
-    elif b" \r\n" in block or b"\t\r\n" in block:
-        fields = [(name, value.rstrip(b" \t")) for name, value in fields]
     method, target, minor = line.groups()
     if method in (b"CONNECT", b"TRACE"):
         raise Malformed(405, "method", method.decode())
 
-    names, values = zip(*fields, strict=False) if fields else _NOTHING
+    names, values = zip(*fields) if fields else _NOTHING  # noqa: B905  (a keyword costs more than all the rest)
     hosts, lengths, codings, connections, expects, forwarded = _requests[names]
     new = minor == b"1"
     if hosts:
@@ -121,7 +119,7 @@ def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestH
         size = length(values[lengths[0]]) if lengths else 0
     keep_alive = new
     if connections:
-        keep_alive = _stays(_joined(values, connections)) and new
+        keep_alive = _stays(values, connections) and new
     if expects and _joined(values, expects).lower() != b"100-continue":
         raise Malformed(417, "expect", "only 100-continue is met")
     return RequestHead(
@@ -142,15 +140,9 @@ def _too_long(block: bytes, line: re.Match[bytes], limits: HeadLimits) -> bool:
     return len(block) > min(limits.section, limits.line) or line.end(2) - line.end(1) - 1 > limits.target
 
 
-class _Deciding(NamedTuple):
-    """Where the fields of a head are that decide how it is read, by their place among all fields."""
-
-    hosts: tuple[int, ...]
-    lengths: tuple[int, ...]
-    codings: tuple[int, ...]
-    connections: tuple[int, ...]
-    expects: tuple[int, ...]
-    forwarded: bool
+_Deciding = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], bool]
+"""Where the fields of a head are that decide how it is read, by their place among all fields: Host, Content-Length,
+Transfer-Encoding, Connection, Expect; and whether there is an `X-Forwarded-*` field."""
 
 
 def _deciding(names: tuple[bytes, ...]) -> _Deciding:
@@ -160,22 +152,22 @@ def _deciding(names: tuple[bytes, ...]) -> _Deciding:
     def places(wanted: bytes) -> tuple[int, ...]:
         return tuple([place for place, name in enumerate(lower) if name == wanted])
 
-    found = _Deciding(
+    lengths = places(b"content-length")
+    if len(lengths) > 1:
+        raise Malformed(400, "content-length", "more than one")
+    return (
         places(b"host"),
-        places(b"content-length"),
+        lengths,
         places(b"transfer-encoding"),
         places(b"connection"),
         places(b"expect"),
         not _FORWARDED.isdisjoint(lower),
     )
-    if len(found.lengths) > 1:
-        raise Malformed(400, "content-length", "more than one")
-    return found
 
 
 def _of_request(names: tuple[bytes, ...]) -> _Deciding:
     found = _deciding(names)
-    if len(found.hosts) > 1:
+    if len(found[0]) > 1:
         raise Malformed(400, "host", "more than one")
     return found
 
@@ -190,8 +182,9 @@ def _joined(values: tuple[bytes, ...], places: tuple[int, ...]) -> bytes:
     return values[places[0]] if len(places) == 1 else b",".join([values[place] for place in places])
 
 
-def _stays(connection: bytes) -> bool:
-    """Whether a Connection field lets the connection go on."""
+def _stays(values: tuple[bytes, ...], places: tuple[int, ...]) -> bool:
+    """Whether the Connection fields let the connection go on."""
+    connection = values[places[0]] if len(places) == 1 else _joined(values, places)
     if connection in _KEPT_ALIVE:
         return True
     try:
@@ -235,39 +228,33 @@ def _other_form(method: bytes, target: bytes, sent: str) -> tuple[bytes, str]:
 def parse_response(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> ResponseHead:
     """Parse the bytes from the status line through the empty line; raise `Malformed` with status 502."""
     try:
-        return _parse_response(block, limits)
+        line = _STATUS_LINE.match(block)
+        fields = FIELDS.findall(block, line.end()) if line is not None else []
+        if (
+            line is None
+            or len(fields) != block.count(b"\r\n") - 2
+            or len(fields) > limits.fields
+            or (len(block) > limits.least and len(block) > min(limits.section, limits.line))
+        ):
+            fields = _checked(_ResponseLines(limits, start_line=True), block)
+            line = _STATUS_LINE.match(block)
+            assert line is not None
+        names, values = zip(*fields) if fields else _NOTHING  # noqa: B905
+        _, lengths, codings, connections, _, _ = _responses[names]
+        minor, digits = line.groups()
+        new, status = minor == b"1", int(digits)
+        if codings:
+            _check_coding(_joined(values, codings), new, lengths)
+        size = length(values[lengths[0]]) if lengths else None
+        keep_alive = new
+        if connections:
+            keep_alive = _stays(values, connections) and new
     except Malformed as error:
         error.status = 502
         raise
-
-
-def _parse_response(block: bytes, limits: HeadLimits) -> ResponseHead:
-    line = _STATUS_LINE.match(block)
-    fields = FIELDS.findall(block, line.end()) if line is not None else []
-    if (
-        line is None
-        or len(fields) != block.count(b"\r\n") - 2
-        or len(fields) > limits.fields
-        or len(block) > min(limits.section, limits.line)
-    ):
-        fields = _checked(_ResponseLines(limits, start_line=True), block)
-        line = _STATUS_LINE.match(block)
-        assert line is not None
-    elif b" \r\n" in block or b"\t\r\n" in block:
-        fields = [(name, value.rstrip(b" \t")) for name, value in fields]
-    names, values = zip(*fields, strict=False) if fields else _NOTHING
-    _, lengths, codings, connections, _, _ = _responses[names]
-    minor, digits = line.groups()
-    new, status = minor == b"1", int(digits)
-    if codings:
-        _check_coding(_joined(values, codings), new, lengths)
-    size = length(values[lengths[0]]) if lengths else None
-    if status < 200 or status in (204, 304):
+    if status < 200 or status == 204 or status == 304:
         size = 0
-    keep_alive = new
-    if connections:
-        keep_alive = _stays(_joined(values, connections)) and new
-    if size is None and not codings:
+    elif size is None and not codings:
         keep_alive = False
     return ResponseHead(
         status,

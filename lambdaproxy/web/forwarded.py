@@ -106,7 +106,7 @@ class Forwarded:
 
     def origin(self, direct: Origin, trusted: bool, headers: Headers) -> Origin:
         """What a request's fields make of `direct`, which is what the connection itself says."""
-        places = _shapes[next(zip(*headers, strict=False))] if headers else None
+        places = _shapes[next(zip(*headers))] if headers else None  # noqa: B905
         if places is None:
             return direct
         hops = [headers[place][1].decode("latin-1") for place in places.addresses]
