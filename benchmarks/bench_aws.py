@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import gc
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.internet.task import Clock
 
@@ -43,11 +43,16 @@ EVENT = (
 class Transport:
     """Takes requests; the answers are given from outside, as a reactor does."""
 
-    protocol: Any = None
-    last: Transport
+    #: Whoever waits for an answer; the last comes first.
+    waiting: ClassVar[list[Any]] = []
+
+    def __init__(self, protocol: Any) -> None:
+        self.protocol = protocol
+        # Where Twisted's transports keep what the kernel has not taken.
+        self.dataBuffer, self.offset, self._tempDataLen = b"", 0, 0
 
     def write(self, data: bytes) -> None:
-        Transport.last = self
+        self.waiting.append(self.protocol)
 
     def abortConnection(self) -> None:
         pass
@@ -58,12 +63,11 @@ class Transport:
 class Reactor(Clock):
     """Timers that never run; the time is the real one, from the same function as in Twisted's reactors."""
 
-    seconds = staticmethod(time.monotonic)  # type: ignore[assignment]
+    seconds = staticmethod(time.monotonic)
 
     def connectTCP(self, host: str, port: int, factory: Any, timeout: float) -> None:
-        transport = Transport()
-        transport.protocol = factory.buildProtocol(None)
-        transport.protocol.makeConnection(transport)
+        protocol = factory.buildProtocol(None)
+        protocol.makeConnection(Transport(protocol))
 
 
 class Source:
@@ -107,6 +111,7 @@ def main() -> None:
     invoker = make()
     function = Function("aws", "hello")
     results: list[Any] = [None]
+    waiting = Transport.waiting
 
     invocation = Invocation(
         function,
@@ -118,7 +123,7 @@ def main() -> None:
 
     def invoke() -> None:
         invoker.invoke(invocation).addCallback(keep)
-        Transport.last.protocol.dataReceived(ANSWER)
+        waiting.pop().dataReceived(ANSWER)
 
     def keep(result: Any) -> None:
         results[0] = result

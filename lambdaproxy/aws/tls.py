@@ -11,7 +11,8 @@ from pathlib import Path
 
 from lambdaproxy.errors import ConfigError
 
-_READ = 256 * 1024
+_READ = 17 * 1024
+"""Bytes asked for at once: more than a record has (RFC 8446, 5.1), and OpenSSL gives one record at a time."""
 
 
 def client_context(ca_bundle: str | None = None) -> ssl.SSLContext:
@@ -82,7 +83,7 @@ class Session:
             incoming.write(data)
         pieces = []
         try:
-            while incoming.pending or self._object.pending():
+            while incoming.pending:
                 piece = read(_READ)
                 if not piece:
                     self.closed = True
