@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 
-_TEXT_TYPES = frozenset({"application/json", "application/javascript", "application/xml"})
+from lambdaproxy.codecs._known import Known, is_short
 
-# What has been said about content types as sent; bounded, as clients write them.
-_known: dict[str, bool] = {}
-_MOST_KNOWN = 512
+_TEXT_TYPES = frozenset({"application/json", "application/javascript", "application/xml"})
 
 
 def media_type(content_type: str) -> str:
@@ -16,22 +14,17 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def is_text(content_type: str | None) -> bool:
-    """The rule of ALB, HTTP API and function URL: `text/*` and three kinds of `application`; nothing else.
-
-    A missing type is not text (ELB guide, "Lambda functions as targets"; HTTP API behaves the same).
-    """
+def _is_text(content_type: str | None) -> bool:
     if content_type is None:
         return False
-    known = _known.get(content_type)
-    if known is None:
-        kind = media_type(content_type)
-        known = kind in _TEXT_TYPES or kind.startswith("text/")
-        if len(_known) >= _MOST_KNOWN:
-            _known.clear()
-        if len(content_type) <= 64:
-            _known[content_type] = known
-    return known
+    kind = media_type(content_type)
+    return kind in _TEXT_TYPES or kind.startswith("text/")
+
+
+#: The rule of ALB, HTTP API and function URL: `text/*` and three kinds of `application` are text; nothing else, and no
+#: missing type either (ELB guide, "Lambda functions as targets"; HTTP API behaves the same). A table, as clients write
+#: the same types again and again.
+IS_TEXT: Known[str | None, bool] = Known(_is_text, is_short)
 
 
 def to_base64(body: bytes) -> str:
@@ -49,7 +42,7 @@ def event_body(body: bytes, content_type: str | None, encoded: bool) -> tuple[st
 
     A body that is called text but is no UTF-8 is base64: nothing is known of AWS here, and nothing gets lost.
     """
-    if not encoded and is_text(content_type):
+    if not encoded and IS_TEXT[content_type]:
         try:
             return body.decode(), False
         except UnicodeDecodeError:

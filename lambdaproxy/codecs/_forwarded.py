@@ -23,16 +23,10 @@ def appended(request: Request, bracket: bool = False) -> str:
     return f"{request.forwarded_for}, {client}"
 
 
-def received(request: Request) -> str | None:
-    """The header as it was received, or None."""
-    values = [value for name, value in request.headers if len(name) == 15 and name.lower() == b"x-forwarded-for"]
-    return b", ".join(values).decode("latin-1") if values else None
-
-
-def forwarded_for(request: Request, mode: str) -> str | None:
-    """The header's value in the event, or None for none; `replace` names the client only."""
-    if mode == "append":
-        return appended(request)
-    if mode == "replace":
-        return client_of(request)
-    return received(request) if mode == "preserve" else None
+def keep_forwarded(headers: dict[str, str], key: str, request: Request, mode: str) -> None:
+    """The modes in which the front door writes nothing: `preserve` hands on what was received, `remove` does not."""
+    if mode == "preserve":
+        values = [value for name, value in request.headers if len(name) == 15 and name.lower() == b"x-forwarded-for"]
+        headers[key] = b", ".join(values).decode("latin-1")
+    else:
+        del headers[key]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
 from lambdaproxy.codecs._fields import FRAMING, Fields, Naming
+from lambdaproxy.codecs._layout import Layouts
 from lambdaproxy.codecs._refusals import HeadersTooLarge
 from lambdaproxy.codecs._reverse import TEXT_TYPES
 from lambdaproxy.codecs._stamps import gateway_id
@@ -45,6 +46,9 @@ class HttpApi(Codec):
     aws_timeout = 30.0
     naming = Naming(dropped=FRAMING | {"apigw-requestid"}, canonical_names=True)
 
+    #: What becomes of header fields with an option `xff`.
+    _layouts_of: Callable[[str], Layouts]
+
     def __init__(
         self,
         *,
@@ -65,9 +69,10 @@ class HttpApi(Codec):
         self._stage = stage
         self._prefix = "" if stage == "$default" else f"/{stage}"
         self._stage_in_path = stage_in_path and stage != "$default"
-        self._domain = domain
+        self._domain = None if domain is None else (domain, domain.partition(".")[0])
         self._stage_variables = dict(stage_variables) if stage_variables else None
         self._xff = xff
+        self._layouts = self._layouts_of(xff)
         self._text_types = tuple(text_types)
 
     def _own_headers(self, request: Request, fields: Fields) -> None:

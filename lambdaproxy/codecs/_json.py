@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["compact", "dumps", "loads", "sorted_map"]
+__all__ = ["compact", "dumps", "loads"]
 
 
 def _refuse_constant(name: str) -> Any:
@@ -30,28 +30,16 @@ def _dumps_slowly(value: Any) -> bytes:
     return text.encode("utf-8")
 
 
-def _sort_slowly(mapping: Mapping[str, Any]) -> Any:
-    return dict(sorted(mapping.items()))
-
-
 loads: Callable[[bytes], Any] = _loads_slowly
 dumps: Callable[[Any], bytes] = _dumps_slowly
-sorted_map: Callable[[Mapping[str, Any]], Any] = _sort_slowly
 
 try:
     import orjson
 except ImportError:  # inside Lambda, installed with --no-deps
     pass
 else:
-    from orjson import Fragment as _Fragment
-    from orjson import dumps as _dumps
-
-    def _sort_fast(mapping: Mapping[str, Any]) -> Any:
-        return _Fragment(_dumps(mapping, option=orjson.OPT_SORT_KEYS))
-
     loads = orjson.loads
     dumps = orjson.dumps
-    sorted_map = _sort_fast
 
 # A string, or the white space between two tokens.
 _TOKENS = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\r\n]+')

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
 
-T = TypeVar("T")
+from lambdaproxy.codecs._known import Known, is_short
 
-_MOST = 2048
-_LONGEST = 64
+#: A field name as sent -> the key in the event, or None for a field that is dropped.
+Keys = Known[bytes, str | None]
 
 #: Fields about one connection only; they never carry meaning to a function (RFC 9110, 7.6.1), `Expect` likewise.
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect"})
@@ -19,61 +18,25 @@ def is_hop_by_hop(name: str) -> bool:
     return name in HOP_BY_HOP or name.startswith("proxy-")
 
 
-class Names(dict[bytes, T], Generic[T]):
-    """Remembers what `make` says about a field name as sent; clients cannot make it grow without end."""
-
-    __slots__ = ("_make",)
-
-    def __init__(self, make: Callable[[str], T]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, name: bytes) -> T:
-        made = self._make(name.decode("latin-1"))
-        if len(name) <= _LONGEST:
-            if len(self) >= _MOST:
-                self.clear()
-            self[name] = made
-        return made
-
-
-def lower(name: str) -> str | None:
-    """The lower-case name, or None for a field that must be looked at: dropped, or `cookie`, which is joined."""
-    low = name.lower()
-    return None if low == "cookie" or is_hop_by_hop(low) else low
+def _lower(name: bytes) -> str | None:
+    low = name.decode("latin-1").lower()
+    return None if is_hop_by_hop(low) else low
 
 
 #: Names of the dialects that write them in lower case: ALB, HTTP API 2.0 and function URL.
-LOWER: Names[str | None] = Names(lower)
+LOWER: Keys = Known(_lower, is_short)
 
 
-class Shown:
-    """How a dialect shows header names: as the client spelled them, but for some that are always spelled the same.
+def shown(is_dropped: Callable[[str], bool], canonical_names: Iterable[str]) -> Keys:
+    """Names as the client spelled them, but for some that are always spelled the same."""
+    always = {name.lower(): name for name in canonical_names}
 
-    `names` gives None for fields that are dropped.
-    """
+    def show(name: bytes) -> str | None:
+        text = name.decode("latin-1")
+        low = text.lower()
+        return None if is_dropped(low) else always.get(low, text)
 
-    def __init__(self, dropped: Callable[[str], bool], canonical_names: Iterable[str]) -> None:
-        self._dropped = dropped
-        self._canonical = {name.lower(): name for name in canonical_names}
-        self.names: Names[str | None] = Names(self._show)
-        self._variants: dict[tuple[str, ...], dict[str, str]] = {}
-
-    def _show(self, name: str) -> str | None:
-        low = name.lower()
-        return None if self._dropped(low) else self._canonical.get(low, name)
-
-    def variants(self, names: tuple[str, ...]) -> dict[str, str]:
-        """The names that differ only in case from one before them -> that one."""
-        found = self._variants.get(names)
-        if found is None:
-            first: dict[str, str] = {}
-            found = {name: other for name in names if (other := first.setdefault(name.lower(), name)) != name}
-            if len(self._variants) >= _MOST:
-                self._variants.clear()
-            if len(names) <= 32 and max(map(len, names), default=0) <= _LONGEST:
-                self._variants[names] = found
-        return found
+    return Known(show, is_short)
 
 
 def canonical(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lambdaproxy.codecs._known import Known, is_short
 from lambdaproxy.codecs._refusals import BadTarget, UnknownStage
 from lambdaproxy.messages import Match, Request
 
@@ -89,9 +90,13 @@ def client_path(path: str, prefix: str) -> str:
     return path[len(prefix) :] if prefix and path.startswith(f"{prefix}/") else path
 
 
-def host_name(host: str) -> str:
-    """A Host value without its port: `[::1]:80` -> `[::1]`."""
-    if ":" not in host:
-        return host
+def domain_of(host: str) -> tuple[str, str]:
+    """A Host value without its port, and the first label of it: `api.example.com:80` -> `api.example.com`, `api`."""
     name, colon, port = host.rpartition(":")
-    return name if colon and (port.isdigit() or not port) else host
+    if not colon or not (port.isdigit() or not port):
+        name = host
+    return name, name.partition(".")[0]
+
+
+#: What `domain_of` says, as clients call a server by few names.
+DOMAINS: Known[str, tuple[str, str]] = Known(domain_of, is_short)

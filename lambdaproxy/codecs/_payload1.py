@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lambdaproxy.codecs._codec import Codec
-from lambdaproxy.codecs._forwarded import appended, forwarded_for
-from lambdaproxy.codecs._names import Shown
+from lambdaproxy.codecs._forwarded import appended, client_of, keep_forwarded
+from lambdaproxy.codecs._layout import NOTHING, Layouts, layouts
+from lambdaproxy.codecs._names import Keys
 from lambdaproxy.codecs._reverse import (
     encode_pairs,
     event_bytes,
@@ -21,10 +22,12 @@ from lambdaproxy.codecs._reverse import (
     text_of,
 )
 from lambdaproxy.codecs._stamps import event_trace
-from lambdaproxy.codecs._text import decoded_pairs
+from lambdaproxy.codecs._text import decoded_pairs, sent_text
 from lambdaproxy.messages import Request, Response
 
-_OWN = ("Host", "X-Amzn-Trace-Id", "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto")
+_OWN = ("Host", "X-Amzn-Trace-Id", "X-Forwarded-Port", "X-Forwarded-Proto")
+# Fields that have one value in an event, even if they were sent several times.
+_ONE = ("cookie", "x-forwarded-for")
 
 #: The members of `identity` that are null without authorization.
 NOBODY = {
@@ -39,68 +42,60 @@ NOBODY = {
 }
 
 
-def header_maps(request: Request, shown: Shown, xff: str) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Name -> last value, and name -> all values; what the gateway writes itself overrides the client's.
+def layouts_of(keys: Keys, xff: str) -> Layouts:
+    """What becomes of header fields whose names are shown as `keys` says, with an option `xff`."""
+    return layouts(keys, (*_OWN, "X-Forwarded-For") if xff in ("append", "replace") else _OWN)
 
-    Spellings of one name that differ in case are one entry, under the first of them. Several Cookie fields become one.
+
+def header_maps(
+    request: Request, known: Layouts, xff: str
+) -> tuple[dict[str, str], dict[str, Sequence[str]], Mapping[str, str]]:
+    """Name -> last value, and name -> all values; and lower-case name -> name.
+
+    What the gateway writes itself overrides the client's. Spellings of one name that differ in case are one entry,
+    under the first of them. Several Cookie fields become one.
     """
-    last, many = _collect(request, shown, {})
-    variants = shown.variants(tuple(last))
-    if variants:
-        last, many = _collect(request, shown, variants)
-    if len(last) < len(request.headers):
-        for name, values in many.items():
-            if len(values) > 1 and name.lower() == "cookie":
-                last[name] = "; ".join(values)
-                many[name] = [last[name]]
-    trace = last.get("X-Amzn-Trace-Id")
+    sent = request.headers
+    names, values = zip(*sent) if sent else NOTHING  # noqa: B905  (`strict` costs as much as the rest of the line)
+    layout = known[names]
+    last = layout.headers.copy()
+    for key, value in zip(layout.keys, values):  # noqa: B905
+        if key:
+            try:
+                last[key] = value.decode()
+            except UnicodeDecodeError:
+                last[key] = value.decode("latin-1")
+    for name, places in layout.repeated:
+        if name.lower() == "cookie":
+            last[name] = "; ".join([sent_text(values[place]) for place in places])
+    trace = request.trace_id
+    last["X-Amzn-Trace-Id"] = event_trace(last["X-Amzn-Trace-Id"], trace) if layout.trace else f"Root={trace}"
     last["Host"] = request.host
-    last["X-Amzn-Trace-Id"] = f"Root={request.trace_id}" if trace is None else event_trace(trace, request.trace_id)
-    last["X-Forwarded-Port"] = str(request.port)
+    last["X-Forwarded-Port"] = f"{request.port}"
     last["X-Forwarded-Proto"] = request.scheme
-    forwarded = appended(request) if xff == "append" else forwarded_for(request, xff)
-    if forwarded is not None:
-        last["X-Forwarded-For"] = forwarded
+    if xff == "append":
+        last["X-Forwarded-For"] = appended(request)
+    elif xff == "replace":
+        last["X-Forwarded-For"] = client_of(request)
     elif "X-Forwarded-For" in last:
-        del last["X-Forwarded-For"], many["X-Forwarded-For"]
-    for name in _OWN:
-        if name in last:
-            many[name] = [last[name]]
-    return last, many
-
-
-def _collect(
-    request: Request, shown: Shown, variants: Mapping[str, str]
-) -> tuple[dict[str, str], dict[str, list[str]]]:
-    last: dict[str, str] = {}
-    many: dict[str, list[str]] = {}
-    names = shown.names
-    for sent, value in request.headers:
-        name = names[sent]
-        if name is None:
-            continue
-        if variants:
-            name = variants.get(name, name)
-        try:
-            text = value.decode()
-        except UnicodeDecodeError:
-            text = value.decode("latin-1")
-        last[name] = text
-        if name in many:
-            many[name].append(text)
-        else:
-            many[name] = [text]
-    return last, many
+        keep_forwarded(last, "X-Forwarded-For", request, xff)
+    many: dict[str, Sequence[str]] = {name: (text,) for name, text in last.items()}
+    for name, places in layout.repeated:
+        if name.lower() not in _ONE:
+            many[name] = [sent_text(values[place]) for place in places]
+    return last, many, layout.spelled
 
 
 def query_maps(query: str) -> tuple[dict[str, str] | None, dict[str, list[str]] | None]:
     """A query -> name to last value, and name to all values, both form-decoded; null and null without a query."""
-    many: dict[str, list[str]] = {}
-    for name, value in decoded_pairs(query):
-        many.setdefault(name, []).append(value)
-    if not many:
+    pairs = decoded_pairs(query)
+    last = dict(pairs)
+    if not last:
         return None, None
-    return {name: values[-1] for name, values in many.items()}, many
+    many: dict[str, list[str]] = {name: [] for name in last}
+    for name, value in pairs:
+        many[name].append(value)
+    return last, many
 
 
 class Payload1(Codec):

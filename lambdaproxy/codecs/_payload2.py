@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
-from lambdaproxy.codecs._forwarded import forwarded_for
+from lambdaproxy.codecs._forwarded import appended, client_of, keep_forwarded
+from lambdaproxy.codecs._layout import FORWARDED_FOR, NOTHING, OWN, TLS, TRACE, Layouts, layouts
 from lambdaproxy.codecs._names import LOWER
 from lambdaproxy.codecs._reverse import (
     event_bytes,
@@ -19,38 +21,49 @@ from lambdaproxy.codecs._reverse import (
     wire,
 )
 from lambdaproxy.codecs._stamps import event_trace
-from lambdaproxy.codecs._text import decoded_pairs
+from lambdaproxy.codecs._text import decoded_pairs, sent_text
 from lambdaproxy.messages import Request, Response
 
 
-def event_headers(request: Request, xff: str) -> tuple[dict[str, str], str | None]:
+@cache
+def layouts_of(xff: str, tls: bool = False) -> Layouts:
+    """What becomes of header fields with an option `xff`; `tls` says whether the front door writes TLS headers."""
+    own = (*OWN, FORWARDED_FOR) if xff in ("append", "replace") else OWN
+    return layouts(LOWER, (*own, *TLS) if tls else own)
+
+
+def event_headers(request: Request, known: Layouts, xff: str) -> dict[str, str]:
     """Lower-case name -> values joined with a comma and no space, those of the front door among them.
 
-    Apart from them the cookies, joined with `; `. `xff` says what becomes of X-Forwarded-For.
+    Cookies are joined with `; `. `xff` says what becomes of X-Forwarded-For.
     """
-    headers: dict[str, str] = {}
-    cookies: str | None = None
-    for name, value in request.headers:
-        key = LOWER[name]
-        try:
-            text = value.decode()
-        except UnicodeDecodeError:
-            text = value.decode("latin-1")
-        if key is not None:
-            headers[key] = f"{headers[key]},{text}" if key in headers else text
-        elif len(name) == 6 and name.lower() == b"cookie":
-            cookies = text if cookies is None else f"{cookies}; {text}"
-    trace = headers.get("x-amzn-trace-id")
-    headers["host"] = request.host
-    headers["x-amzn-trace-id"] = f"Root={request.trace_id}" if trace is None else event_trace(trace, request.trace_id)
-    headers["x-forwarded-port"] = str(request.port)
-    headers["x-forwarded-proto"] = request.scheme
-    addresses = forwarded_for(request, xff)
-    if addresses is not None:
-        headers["x-forwarded-for"] = addresses
+    sent = request.headers
+    names, values = zip(*sent) if sent else NOTHING  # noqa: B905  (`strict` costs as much as the rest of the line)
+    layout = known[names]
+    headers = layout.headers.copy()
+    for key, value in zip(layout.keys, values):  # noqa: B905
+        if key:
+            try:
+                headers[key] = value.decode()
+            except UnicodeDecodeError:
+                headers[key] = value.decode("latin-1")
+    for key, places in layout.repeated:
+        headers[key] = ("; " if key == "cookie" else ",").join([sent_text(values[place]) for place in places])
+    trace = request.trace_id
+    if layout.trace:
+        headers[TRACE] = event_trace(",".join([sent_text(values[place]) for place in layout.trace]), trace)
     else:
-        headers.pop("x-forwarded-for", None)
-    return headers, cookies
+        headers[TRACE] = f"Root={trace}"
+    headers["host"] = request.host
+    headers["x-forwarded-port"] = f"{request.port}"
+    headers["x-forwarded-proto"] = request.scheme
+    if xff == "append":
+        headers["x-forwarded-for"] = appended(request)
+    elif xff == "replace":
+        headers["x-forwarded-for"] = client_of(request)
+    elif "x-forwarded-for" in headers:
+        keep_forwarded(headers, "x-forwarded-for", request, xff)
+    return headers
 
 
 def cookie_list(cookies: str) -> list[str]:
@@ -61,9 +74,12 @@ def cookie_list(cookies: str) -> list[str]:
 
 def joined_query(query: str) -> dict[str, str]:
     """A query -> decoded name to decoded values, joined with a comma."""
-    parameters: dict[str, str] = {}
-    for name, value in decoded_pairs(query):
-        parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
+    pairs = decoded_pairs(query)
+    parameters = dict(pairs)
+    if len(parameters) < len(pairs):
+        parameters = {}
+        for name, value in pairs:
+            parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
     return parameters
 
 

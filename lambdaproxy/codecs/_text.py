@@ -5,6 +5,14 @@ from __future__ import annotations
 from urllib.parse import unquote_to_bytes
 
 
+def sent_text(value: bytes) -> str:
+    """A header value as text: UTF-8, and Latin-1 if it is none."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
 def unquote(text: str) -> str:
     """Percent-decode; escapes that are invalid or no UTF-8 leave the text as it is."""
     if "%" not in text:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from html import escape
 from typing import Any
 
 from lambdaproxy.codecs import _json
-from lambdaproxy.codecs._body import is_text, to_base64
+from lambdaproxy.codecs._body import IS_TEXT, to_base64
 from lambdaproxy.codecs._codec import Codec, check_result_size, own_words
 from lambdaproxy.codecs._fields import FRAMING, Fields, Naming
 from lambdaproxy.codecs._forwarded import appended, client_of
+from lambdaproxy.codecs._layout import FORWARDED_FOR, NOTHING, OWN, TLS, TRACE, Layout, Layouts, layouts
 from lambdaproxy.codecs._names import LOWER
 from lambdaproxy.codecs._refusals import BadTarget, HeadersTooLarge, NotText, TooManyForwarded, UriTooLong
 from lambdaproxy.codecs._result import (
@@ -80,10 +82,27 @@ def trace_header(sent: str, fresh: str) -> str:
     return f"Root={fresh};{sent}"
 
 
-def _refuse_websocket(name: bytes, value: bytes) -> None:
-    """ALB has no web sockets for Lambda targets (ELB guide, access log, `LambdaWebsocketNotSupported`)."""
-    if name.lower() == b"upgrade" and value.strip().lower() == b"websocket":
-        raise BadRequest("a Lambda target has no web sockets")
+@cache
+def _layouts(xff: str, tls: bool) -> Layouts:
+    """What ALB makes of header fields, the same for all codecs with these options."""
+    own = (*OWN, FORWARDED_FOR) if xff in ("append", "replace") else OWN
+    return layouts(LOWER, (*own, *TLS) if tls else own)
+
+
+def _join_cookies(layout: Layout, values: tuple[bytes, ...], headers: dict[str, str]) -> None:
+    """Several Cookie fields are one; of other repeated fields the last counts."""
+    for key, places in layout.repeated:
+        if key == "cookie":
+            headers[key] = "; ".join([values[place].decode() for place in places])
+
+
+def _all_values(layout: Layout, values: tuple[bytes, ...], headers: Mapping[str, str]) -> dict[str, Sequence[str]]:
+    """Headers with one value each -> with all values; cookies are joined already."""
+    many: dict[str, Sequence[str]] = {key: (text,) for key, text in headers.items()}
+    for key, places in layout.repeated:
+        if key != "cookie" and key in many:
+            many[key] = [values[place].decode() for place in places]
+    return many
 
 
 class AlbCodec(Codec):
@@ -119,6 +138,7 @@ class AlbCodec(Codec):
         self._context = {"elb": {"targetGroupArn": target_group_arn}}
         self._xff = xff
         self._tls_headers = tls_headers
+        self._layouts, self._tls_layouts = _layouts(xff, False), _layouts(xff, True)
         self._server = server
         self._text_types = tuple(text_types)
 
@@ -126,7 +146,8 @@ class AlbCodec(Codec):
 
     def encode_request(self, request: Request, match: Match) -> bytes:
         """The event; `BadRequest` for text that is not UTF-8 and for web sockets, as ALB answers 400, and for TRACE."""
-        if request.method == "TRACE":
+        method = request.method
+        if method == "TRACE":
             raise MethodNotAllowed("ALB does not take TRACE")
         if self._limited:
             self._check_limits(request)
@@ -134,112 +155,75 @@ class AlbCodec(Codec):
             path, _, query = request.target.decode("ascii").partition("?")
         except UnicodeDecodeError:
             raise BadTarget("the request target is not ASCII") from None
+        sent = request.headers
+        names, values = zip(*sent) if sent else NOTHING  # noqa: B905  (`strict` costs as much as the rest of the line)
+        tls = request.tls if self._tls_headers else None
+        layout = (self._layouts if tls is None else self._tls_layouts)[names]
+        headers = layout.headers.copy()
         try:
-            headers: Mapping[str, Any] = self._many(request) if self._multi_value else self._single(request)
+            for key, value in zip(layout.keys, values):  # noqa: B905
+                if key:
+                    headers[key] = value.decode()
+                elif key is not None and value.strip().lower() == b"websocket":
+                    # ELB guide, access log, `LambdaWebsocketNotSupported`.
+                    raise BadRequest("a Lambda target has no web sockets")
         except UnicodeDecodeError:
             raise NotText("a header value is not UTF-8") from None
-        body, encoded = self._body(request, headers) if request.body else ("", False)
+        if layout.repeated:
+            _join_cookies(layout, values, headers)
+
+        # What the load balancer writes itself, whatever the client sent.
+        trace = request.trace_id
+        headers["x-amzn-trace-id"] = trace_header(headers[TRACE], trace) if layout.trace else f"Root={trace}"
+        headers["host"] = request.host
+        headers["x-forwarded-port"] = f"{request.port}"
+        headers["x-forwarded-proto"] = request.scheme
+        if self._xff == "append":
+            headers["x-forwarded-for"] = appended(request, True)
+        elif self._xff == "replace":
+            headers["x-forwarded-for"] = client_of(request)
+        elif self._xff == "remove":
+            headers.pop("x-forwarded-for", None)
+        if tls is not None:
+            headers["x-amzn-tls-version"] = tls.version
+            headers["x-amzn-tls-cipher-suite"] = tls.cipher
+
+        text, encoded = "", False
+        body = request.body
+        if body:
+            if "content-encoding" in headers or not IS_TEXT[headers.get("content-type")]:
+                text, encoded = to_base64(body), True
+            else:
+                try:
+                    text = body.decode()
+                except UnicodeDecodeError:
+                    raise NotText("a body of a text type is not UTF-8") from None
         if self._multi_value:
             parameters: dict[str, list[str]] = {}
-            for name, value in raw_pairs(query):
-                parameters.setdefault(name, []).append(value)
+            for name, argument in raw_pairs(query):
+                parameters.setdefault(name, []).append(argument)
             return _json.dumps(
                 {
                     "requestContext": self._context,
-                    "httpMethod": request.method,
+                    "httpMethod": method,
                     "path": path,
                     "multiValueQueryStringParameters": parameters,
-                    "multiValueHeaders": _json.sorted_map(headers),
-                    "body": body,
+                    "multiValueHeaders": _all_values(layout, values, headers),
+                    "body": text,
                     "isBase64Encoded": encoded,
                 }
             )
         return _json.dumps(
             {
                 "requestContext": self._context,
-                "httpMethod": request.method,
+                "httpMethod": method,
                 "path": path,
                 "queryStringParameters": dict(raw_pairs(query)) if query else {},
-                "headers": _json.sorted_map(headers),
-                "body": body,
+                "headers": headers,
+                "body": text,
                 "isBase64Encoded": encoded,
             }
         )
-
-    def _single(self, request: Request) -> dict[str, str]:
-        """Lower-case name -> last value."""
-        headers: dict[str, str] = {}
-        cookies = None
-        for name, value in request.headers:
-            key = LOWER[name]
-            if key is not None:
-                headers[key] = value.decode()
-            elif len(name) == 6 and name.lower() == b"cookie":
-                cookies = value.decode() if cookies is None else f"{cookies}; {value.decode()}"
-            elif len(name) == 7:
-                _refuse_websocket(name, value)
-        if cookies is not None:
-            headers["cookie"] = cookies
-        if self._xff != "preserve":
-            headers.pop("x-forwarded-for", None)
-        self._add_own(headers, request)
-        return headers
-
-    def _many(self, request: Request) -> dict[str, list[str]]:
-        """Lower-case name -> all values."""
-        headers: dict[str, list[str]] = {}
-        cookies = []
-        for name, value in request.headers:
-            key = LOWER[name]
-            if key is not None:
-                if key in headers:
-                    headers[key].append(value.decode())
-                else:
-                    headers[key] = [value.decode()]
-            elif len(name) == 6 and name.lower() == b"cookie":
-                cookies.append(value.decode())
-            elif len(name) == 7:
-                _refuse_websocket(name, value)
-        if cookies:
-            headers["cookie"] = ["; ".join(cookies)]
-        if self._xff != "preserve":
-            headers.pop("x-forwarded-for", None)
-        own: dict[str, str] = {}
-        if "x-amzn-trace-id" in headers:
-            own["x-amzn-trace-id"] = headers["x-amzn-trace-id"][-1]
-        self._add_own(own, request)
-        for key, text in own.items():
-            headers[key] = [text]
-        return headers
-
-    def _add_own(self, headers: dict[str, str], request: Request) -> None:
-        """Add what the load balancer writes itself, whatever the client sent."""
-        trace = headers.get("x-amzn-trace-id")
-        fresh = request.trace_id
-        headers["x-amzn-trace-id"] = f"Root={fresh}" if trace is None else trace_header(trace, fresh)
-        headers["host"] = request.host
-        headers["x-forwarded-port"] = str(request.port)
-        headers["x-forwarded-proto"] = request.scheme
-        if self._xff == "append":
-            headers["x-forwarded-for"] = appended(request, bracket=True)
-        elif self._xff == "replace":
-            headers["x-forwarded-for"] = client_of(request)
-        if self._tls_headers and request.tls is not None:
-            headers["x-amzn-tls-version"] = request.tls.version
-            headers["x-amzn-tls-cipher-suite"] = request.tls.cipher
-
-    def _body(self, request: Request, headers: Mapping[str, Any]) -> tuple[str, bool]:
-        if "content-encoding" in headers:
-            return to_base64(request.body), True
-        content_type = headers.get("content-type")
-        if isinstance(content_type, list):
-            content_type = content_type[-1]
-        if not is_text(content_type):
-            return to_base64(request.body), True
-        try:
-            return request.body.decode(), False
-        except UnicodeDecodeError:
-            raise NotText("a body of a text type is not UTF-8") from None
 
     def _check_limits(self, request: Request) -> None:
         """1 MB of body, 16 K a line, 64 K of headers, 30 forwarded addresses (ELB guide, quotas)."""
@@ -269,7 +253,7 @@ class AlbCodec(Codec):
         if not isinstance(document.get("statusDescription", ""), str):
             raise MalformedResult("statusDescription is no string")
         fields = Fields(self.naming)
-        self._headers(document, fields)
+        self._result_headers(document, fields)
         encoded = document.get("isBase64Encoded", False)
         if type(encoded) is not bool:
             raise MalformedResult("isBase64Encoded is no boolean")
@@ -283,7 +267,7 @@ class AlbCodec(Codec):
             fields.add_own(*_SERVER)
         return Response(status, tuple(fields.items), body)
 
-    def _headers(self, document: Mapping[str, Any], fields: Fields) -> None:
+    def _result_headers(self, document: Mapping[str, Any], fields: Fields) -> None:
         if self._multi_value:
             many = document.get("multiValueHeaders", {})
             if type(many) is not dict:

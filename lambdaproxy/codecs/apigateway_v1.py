@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import media_type, to_base64
 from lambdaproxy.codecs._codec import json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED, Fields, Naming
-from lambdaproxy.codecs._forwarded import client_of
-from lambdaproxy.codecs._names import Shown
-from lambdaproxy.codecs._paths import ALL_METHODS, host_name, resource_of, rest_parameters_of, split, without_stage
-from lambdaproxy.codecs._payload1 import NOBODY, Payload1, header_maps, query_maps
+from lambdaproxy.codecs._forwarded import NOWHERE
+from lambdaproxy.codecs._layout import Layouts
+from lambdaproxy.codecs._names import shown
+from lambdaproxy.codecs._paths import (
+    ALL_METHODS,
+    DOMAINS,
+    resource_of,
+    rest_parameters_of,
+    split,
+    without_stage,
+)
+from lambdaproxy.codecs._payload1 import NOBODY, Payload1, header_maps, layouts_of, query_maps
 from lambdaproxy.codecs._refusals import BadBase64, HeadersTooLarge, UnknownStage
 from lambdaproxy.codecs._result import (
     NO_BODY,
@@ -58,7 +67,7 @@ _DROPPED = frozenset(
         "www-authenticate",
     }
 )
-_SHOWN = Shown(
+_SHOWN = shown(
     _DROPPED.__contains__,
     (
         "Authorization",
@@ -70,6 +79,16 @@ _SHOWN = Shown(
         "X-Forwarded-Proto",
     ),
 )
+
+
+@cache
+def _layouts(xff: str) -> Layouts:
+    return layouts_of(_SHOWN, xff)
+
+
+# A POST may be overridden by this header (API Gateway guide, important notes). Only what the route takes can be the new
+# method, so that nobody gets around the route's list.
+_OVERRIDE = "x-http-method-override"
 
 _RESULT_KEYS = frozenset({"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"})
 _JSON_TYPE = (b"Content-Type", b"application/json")
@@ -144,7 +163,7 @@ class RestApiCodec(Payload1):
         self._api_id = api_id
         self._stage = stage
         self._stage_in_path = stage_in_path
-        self._domain = domain
+        self._domain = None if domain is None else (domain, domain.partition(".")[0])
         self._public_stage = "" if domain is not None and ".execute-api." not in domain else f"/{stage}"
         self._binary = tuple(pattern.strip().lower() for pattern in binary_media_types)
         self._always_binary = "*/*" in self._binary
@@ -153,6 +172,7 @@ class RestApiCodec(Payload1):
         self._resource_ids: dict[str, str] = {}
         self._stage_variables = dict(stage_variables) if stage_variables else None
         self._xff = xff
+        self._layouts = _layouts(xff)
 
     # -- request -> event ----------------------------------------------------------------------------------------
 
@@ -168,21 +188,27 @@ class RestApiCodec(Payload1):
         else:
             context_path = self._public_stage + path
             resource = resource_of(match, path, None)
-        headers, many = header_maps(request, _SHOWN, self._xff)
-        method = self._method(request.method, headers, match)
+        headers, many, spelled = header_maps(request, self._layouts, self._xff)
+        method = request.method
+        if method == "POST" and _OVERRIDE in spelled:
+            method = headers[spelled[_OVERRIDE]].strip().upper()
+            if match.methods and method not in match.methods:
+                raise MethodNotAllowed("X-HTTP-Method-Override names a method that the route does not take")
+        if method not in ALL_METHODS:
+            raise MethodNotAllowed("a REST API takes DELETE, GET, HEAD, OPTIONS, PATCH, POST and PUT")
         parameters, many_parameters = query_maps(query) if query else (None, None)
         body: str | None = None
         encoded = False
         if request.body:
-            body, encoded = self._body(request.body, headers)
-        host = host_name(request.host) if self._domain is None else self._domain
+            body, encoded = self._body(request.body, headers.get(spelled.get("content-type", "")))
+        host, prefix = self._domain or DOMAINS[request.host]
         return _json.dumps(
             {
                 "resource": resource,
                 "path": f"/{path.lstrip('/')}",
                 "httpMethod": method,
-                "headers": _json.sorted_map(headers),
-                "multiValueHeaders": _json.sorted_map(many),
+                "headers": headers,
+                "multiValueHeaders": many,
                 "queryStringParameters": parameters,
                 "multiValueQueryStringParameters": many_parameters,
                 "pathParameters": rest_parameters_of(match, path),
@@ -192,12 +218,12 @@ class RestApiCodec(Payload1):
                     "apiId": self._api_id,
                     "deploymentId": self._deployment_id,
                     "domainName": host,
-                    "domainPrefix": host.partition(".")[0],
+                    "domainPrefix": prefix,
                     "extendedRequestId": gateway_id(request.id),
                     "httpMethod": method,
                     "identity": {
                         **NOBODY,
-                        "sourceIp": client_of(request),
+                        "sourceIp": request.client or NOWHERE,
                         "user": None,
                         "userAgent": headers.get("User-Agent"),
                         "userArn": None,
@@ -216,37 +242,18 @@ class RestApiCodec(Payload1):
             }
         )
 
-    def _method(self, method: str, headers: Mapping[str, str], match: Match) -> str:
-        """The effective method: a POST may be overridden by a header (API Gateway guide, important notes).
-
-        Only what the route takes can be the new method, so that nobody gets around the route's list.
-        """
-        if method == "POST":
-            for name, value in headers.items():
-                if len(name) == 22 and name.lower() == "x-http-method-override":
-                    method = value.strip().upper()
-                    if match.methods and method not in match.methods:
-                        raise MethodNotAllowed("X-HTTP-Method-Override names a method that the route does not take")
-        if method not in ALL_METHODS:
-            raise MethodNotAllowed("a REST API takes DELETE, GET, HEAD, OPTIONS, PATCH, POST and PUT")
-        return method
-
     def _resource(self, resource: str) -> str:
         found = self._resource_ids.get(resource)
         if found is None:
             found = self._resource_ids[resource] = self._resource_id or made_up_id(self._api_id + resource, 6)
         return found
 
-    def _body(self, body: bytes, headers: Mapping[str, str]) -> tuple[str, bool]:
+    def _body(self, body: bytes, content_type: str | None) -> tuple[str, bool]:
         """Base64 for `binaryMediaTypes` (a body without a type counts as JSON), else UTF-8 with U+FFFD for the rest."""
         if self._binary:
             if self._always_binary:
                 return to_base64(body), True
-            kind = "application/json"
-            for name, value in headers.items():
-                if len(name) == 12 and name.lower() == "content-type":
-                    kind = media_type(value)
-            if matches_type(kind, self._binary):
+            if matches_type("application/json" if content_type is None else media_type(content_type), self._binary):
                 return to_base64(body), True
         return body.decode("utf-8", "replace"), False
 

@@ -9,10 +9,10 @@ from urllib.parse import quote
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._fields import Fields
-from lambdaproxy.codecs._forwarded import client_of
+from lambdaproxy.codecs._forwarded import NOWHERE
 from lambdaproxy.codecs._http_api import JSON_TYPE, TEXT_PLAIN, HttpApi
-from lambdaproxy.codecs._paths import client_path, host_name, parameters_of, route_key, split, without_stage
-from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, request_from, result_of
+from lambdaproxy.codecs._paths import DOMAINS, client_path, parameters_of, route_key, split, without_stage
+from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, layouts_of, request_from, result_of
 from lambdaproxy.codecs._result import (
     NO_BODY,
     add_cookies,
@@ -35,6 +35,8 @@ _SAFE_IN_PATH = "/:@!$&'()*+,;=~-._"
 class HttpApiCodec(HttpApi):
     """The dialect `apigateway-v2`."""
 
+    _layouts_of = staticmethod(layouts_of)
+
     # -- request -> event ----------------------------------------------------------------------------------------
 
     def encode_request(self, request: Request, match: Match) -> bytes:
@@ -49,7 +51,8 @@ class HttpApiCodec(HttpApi):
         if "%" in raw_path:
             # The path is decoded, and cut at a question mark that comes out.
             raw_path = unquote(raw_path).partition("?")[0]
-        headers, cookies = event_headers(request, self._xff)
+        headers = event_headers(request, self._layouts, self._xff)
+        cookies = headers.pop("cookie", None)
         key = self._route_key(match)
         event: dict[str, Any] = {
             "version": "2.0",
@@ -59,22 +62,22 @@ class HttpApiCodec(HttpApi):
         }
         if cookies is not None:
             event["cookies"] = cookie_list(cookies)
-        event["headers"] = _json.sorted_map(headers)
+        event["headers"] = headers
         if query:
             parameters = joined_query(query)
             if parameters:
                 event["queryStringParameters"] = parameters
-        host = host_name(request.host) if self._domain is None else self._domain
+        host, prefix = self._domain or DOMAINS[request.host]
         event["requestContext"] = {
             "accountId": self._account,
             "apiId": self._api_id,
             "domainName": host,
-            "domainPrefix": host.partition(".")[0],
+            "domainPrefix": prefix,
             "http": {
                 "method": request.method,
                 "path": raw_path,
                 "protocol": "HTTP/1.1",
-                "sourceIp": client_of(request),
+                "sourceIp": request.client or NOWHERE,
                 "userAgent": headers.get("user-agent", ""),
             },
             "requestId": gateway_id(request.id),

@@ -8,24 +8,26 @@ comes first.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._fields import Fields
-from lambdaproxy.codecs._forwarded import client_of
+from lambdaproxy.codecs._forwarded import NOWHERE
 from lambdaproxy.codecs._http_api import TEXT_PLAIN, HttpApi
-from lambdaproxy.codecs._names import Shown, is_hop_by_hop
+from lambdaproxy.codecs._layout import Layouts
+from lambdaproxy.codecs._names import is_hop_by_hop, shown
 from lambdaproxy.codecs._paths import (
+    DOMAINS,
     client_path,
-    host_name,
     parameters_of,
     resource_of,
     route_key,
     split,
     without_stage,
 )
-from lambdaproxy.codecs._payload1 import NOBODY, Payload1, header_maps, query_maps
+from lambdaproxy.codecs._payload1 import NOBODY, Payload1, header_maps, layouts_of, query_maps
 from lambdaproxy.codecs._result import (
     NO_BODY,
     add_cookies,
@@ -43,7 +45,7 @@ from lambdaproxy.codecs._text import unquote
 from lambdaproxy.errors import MalformedResult
 from lambdaproxy.messages import InvocationResult, Match, Request, Response
 
-_SHOWN = Shown(
+_SHOWN = shown(
     is_hop_by_hop,
     (
         "Content-Length",
@@ -58,8 +60,15 @@ _SHOWN = Shown(
 )
 
 
+@cache
+def _layouts(xff: str) -> Layouts:
+    return layouts_of(_SHOWN, xff)
+
+
 class HttpApiPayload1Codec(HttpApi, Payload1):
     """The dialect `apigateway-v2:payload=1.0`."""
+
+    _layouts_of = staticmethod(_layouts)
 
     def encode_request(self, request: Request, match: Match) -> bytes:
         """The event; every key is there, null where there is nothing to say."""
@@ -69,7 +78,7 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
         stage = self._stage if self._stage_in_path else None
         if stage is not None:
             path = without_stage(path, stage)
-        headers, many = header_maps(request, _SHOWN, self._xff)
+        headers, many, spelled = header_maps(request, self._layouts, self._xff)
         parameters, many_parameters = query_maps(query) if query else (None, None)
         path_parameters = parameters_of(match, path)
         if path_parameters:
@@ -77,33 +86,32 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
         body: str | None = None
         encoded = False
         if request.body:
-            compressed = "content-encoding" in [name.lower() for name in headers if len(name) == 16]
-            body, encoded = event_body(request.body, headers.get("Content-Type"), compressed)
+            body, encoded = event_body(request.body, headers.get("Content-Type"), "content-encoding" in spelled)
         # Without a route it is the API's $default that takes the request: that is what AWS calls the resource then.
         resource = "$default" if match.template is None else resource_of(match, path, stage)
         identifier = gateway_id(request.id)
-        host = host_name(request.host) if self._domain is None else self._domain
+        host, prefix = self._domain or DOMAINS[request.host]
         return _json.dumps(
             {
                 "version": "1.0",
                 "resource": resource,
                 "path": self._prefix + path,
                 "httpMethod": request.method,
-                "headers": _json.sorted_map(headers),
-                "multiValueHeaders": _json.sorted_map(many),
+                "headers": headers,
+                "multiValueHeaders": many,
                 "queryStringParameters": parameters,
                 "multiValueQueryStringParameters": many_parameters,
                 "requestContext": {
                     "accountId": self._account,
                     "apiId": self._api_id,
                     "domainName": host,
-                    "domainPrefix": host.partition(".")[0],
+                    "domainPrefix": prefix,
                     "extendedRequestId": identifier,
                     "httpMethod": request.method,
                     "identity": {
                         **NOBODY,
                         "cognitoAmr": None,
-                        "sourceIp": client_of(request),
+                        "sourceIp": request.client or NOWHERE,
                         "user": None,
                         "userAgent": headers.get("User-Agent", ""),
                         "userArn": None,

@@ -9,9 +9,9 @@ from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED_LOWER, Fields, Naming
-from lambdaproxy.codecs._forwarded import client_of
-from lambdaproxy.codecs._paths import ALL_METHODS, host_name, split
-from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, request_from, result_of
+from lambdaproxy.codecs._forwarded import NOWHERE
+from lambdaproxy.codecs._paths import ALL_METHODS, DOMAINS, split
+from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, layouts_of, request_from, result_of
 from lambdaproxy.codecs._result import NO_BODY, add_cookies, decode_body, encode_body, flag, lenient_status, scalar_text
 from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
 from lambdaproxy.codecs._stamps import clock_text, milliseconds, response_trace
@@ -72,9 +72,10 @@ class FunctionUrlCodec(Codec):
         super().__init__(errors=errors, limits=limits)
         self._account = account
         self._url_id = url_id
-        self._domain = domain
+        self._domain = None if domain is None else (domain, domain.partition(".")[0])
         self._tls = (tls_version, tls_cipher)
         self._xff = xff
+        self._layouts, self._tls_layouts = layouts_of(xff), layouts_of(xff, True)
         self._text_types = tuple(text_types)
 
     # -- request -> event ----------------------------------------------------------------------------------------
@@ -86,26 +87,26 @@ class FunctionUrlCodec(Codec):
         path, query = split(request)
         if path.startswith("//"):
             path = f"/{path.lstrip('/')}"
-        headers, cookies = event_headers(request, self._xff)
-        if request.tls is not None:
-            headers["x-amzn-tls-version"] = request.tls.version
-            headers["x-amzn-tls-cipher-suite"] = request.tls.cipher
-        elif request.scheme == "https":
-            headers["x-amzn-tls-version"], headers["x-amzn-tls-cipher-suite"] = self._tls
+        if request.tls is not None or request.scheme == "https":
+            headers = event_headers(request, self._tls_layouts, self._xff)
+            tls = request.tls
+            headers["x-amzn-tls-version"], headers["x-amzn-tls-cipher-suite"] = (
+                self._tls if tls is None else (tls.version, tls.cipher)
+            )
         else:
+            headers = event_headers(request, self._layouts, self._xff)
             headers.pop("x-amzn-tls-version", None)
             headers.pop("x-amzn-tls-cipher-suite", None)
+        cookies = headers.get("cookie")
         event: dict[str, Any] = {"version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query}
         if cookies is not None:
             event["cookies"] = cookie_list(cookies)
-            headers["cookie"] = cookies
-        event["headers"] = _json.sorted_map(headers)
+        event["headers"] = headers
         if query:
             parameters = joined_query(query)
             if parameters:
                 event["queryStringParameters"] = parameters
-        host = host_name(request.host) if self._domain is None else self._domain
-        prefix = host.partition(".")[0]
+        host, prefix = self._domain or DOMAINS[request.host]
         event["requestContext"] = {
             "accountId": self._account,
             "apiId": self._url_id or prefix,
@@ -115,7 +116,7 @@ class FunctionUrlCodec(Codec):
                 "method": request.method,
                 "path": unquote(path),
                 "protocol": "HTTP/1.1",
-                "sourceIp": client_of(request),
+                "sourceIp": request.client or NOWHERE,
                 "userAgent": headers.get("user-agent", ""),
             },
             "requestId": request.id,

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lambdaproxy.codecs._paths import host_name
+from lambdaproxy.codecs._paths import domain_of
 from lambdaproxy.codecs.apigateway_v1 import RestApiCodec
 from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec
 from lambdaproxy.codecs.apigateway_v2_payload1 import HttpApiPayload1Codec
@@ -90,4 +90,4 @@ def test_an_overridden_method_must_be_one_of_the_route():
     [("example.com", "example.com"), ("example.com:8011", "example.com"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")],
 )
 def test_host_names(host, name):
-    assert host_name(host) == name
+    assert domain_of(host)[0] == name

@@ -1,0 +1,71 @@
+"""What becomes of the header fields of a request in an event: worked out once for each sequence of names.
+
+What cannot be said by names alone (what repeated values are joined with, what becomes of a trace) is the dialect's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lambdaproxy.codecs._names import Keys
+from lambdaproxy.shapes import Shapes
+
+#: Names and values of a request without fields.
+NOTHING: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ())
+
+TRACE = "x-amzn-trace-id"
+FORWARDED_FOR = "x-forwarded-for"
+TLS = ("x-amzn-tls-version", "x-amzn-tls-cipher-suite")
+
+#: What every front door writes itself, in lower case.
+OWN = ("host", TRACE, "x-forwarded-port", "x-forwarded-proto")
+
+#: The key of an Upgrade that is dropped: whether it asks for a web socket is the dialect's business.
+UPGRADE = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The layout of one sequence of names.
+
+    `headers` has all keys of the event's headers, sorted, and no values: to be copied and filled. `keys` has a key for
+    each field as sent; None for a field that is dropped, `UPGRADE` for one that is an Upgrade. `repeated` has keys with
+    several fields, and the places of those. `trace` are the places of X-Amzn-Trace-Id, and `spelled` maps lower-case
+    names to keys.
+    """
+
+    headers: dict[str, str]
+    keys: tuple[str | None, ...]
+    repeated: tuple[tuple[str, tuple[int, ...]], ...]
+    trace: tuple[int, ...]
+    spelled: Mapping[str, str]
+
+
+Layouts = Shapes[Layout]
+
+
+def layouts(table: Keys, own: Sequence[str]) -> Layouts:
+    """The layouts of a dialect that calls fields as `table` says, None for those that it drops.
+
+    `own` are the keys that the front door writes itself, whatever was sent.
+    """
+
+    def study(names: tuple[bytes, ...]) -> Layout:
+        spelled: dict[str, str] = {}
+        places: dict[str, list[int]] = {}
+        keys: list[str | None] = []
+        for place, name in enumerate(names):
+            key = table[name]
+            if key is not None:
+                # Spellings that differ in case are one key, under the first of them.
+                key = spelled.setdefault(key.lower(), key)
+                places.setdefault(key, []).append(place)
+            elif name.lower() == b"upgrade":
+                key = UPGRADE
+            keys.append(key)
+        trace = tuple(places.get(spelled.get(TRACE, ""), ()))
+        repeated = [(key, tuple(found)) for key, found in places.items() if len(found) > 1 and key not in own]
+        return Layout(dict.fromkeys(sorted({*places, *own}), ""), tuple(keys), tuple(repeated), trace, spelled)
+
+    return Shapes(study)
