@@ -28,7 +28,7 @@ from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Resp
 
 _OWN_WORDS = (NotText, BadTarget, HeadersTooLarge, TooManyForwarded, UriTooLong, BadFunctionHeader)
 
-OCTET_STREAM = b"application/octet-stream"
+OCTETS = (b"Content-Type", b"application/octet-stream")
 
 
 class Codec:
@@ -82,7 +82,7 @@ class Codec:
                 raise MalformedResult("the prelude of a stream is no JSON object")
             status = self._prelude(document, fields)
         if not fields.content_type and status not in NO_BODY:
-            fields.add_own(b"Content-Type", OCTET_STREAM)
+            fields.items.append(OCTETS)
         self._own_headers(request, fields)
         return Response(status, fields.finished())
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from lambdaproxy.codecs._known import Known, is_short
 from lambdaproxy.codecs._names import canonical
 from lambdaproxy.errors import MalformedResult
 from lambdaproxy.messages import Headers
@@ -64,7 +65,7 @@ NOT_REMAPPED = frozenset(
     }
 )
 
-_MOST_NAMES = 2048
+_TOO_MUCH = f"more than {MOST_FIELDS} header fields or {MOST_BYTES} bytes of them"
 
 
 def wire_value(value: str) -> bytes:
@@ -98,25 +99,46 @@ class Naming:
         self._remapped = remapped
         self._canonical = canonical_names
         #: The name as the function spells it -> the bytes for the wire, or None where the field is dropped.
-        self.known: dict[str, bytes | None] = {}
+        self.known: Known[str, bytes | None] = Known(self._decide, is_short, most=2048)
 
-    def decide(self, name: str) -> bytes | None:
+    def _decide(self, name: str) -> bytes | None:
         """The bytes for the wire, or None if the field is not passed on; `MalformedResult` if it is no name."""
         if not _TOKEN.match(name):
             raise MalformedResult("a header name is no token")
         low = name.lower()
-        wire: bytes | None
         if low in self._remapped:
-            wire = self._remapped[low].encode("ascii")
-        elif low in self._dropped:
-            wire = None
-        else:
-            wire = (canonical(name) if self._canonical else name).encode("ascii")
-        if len(self.known) >= _MOST_NAMES:
-            self.known.clear()
-        if len(name) <= 64:
-            self.known[name] = wire
-        return wire
+            return self._remapped[low].encode("ascii")
+        if low in self._dropped:
+            return None
+        return (canonical(name) if self._canonical else name).encode("ascii")
+
+    def collect(
+        self, pairs: Iterable[tuple[str, Any]], other: Callable[[Any], str | None]
+    ) -> tuple[list[tuple[bytes, bytes]], bool, int]:
+        """Names and values of a function -> fields for the wire, whether Content-Type is among them, and their size.
+
+        `other` says what to make of values that are no strings, None leaves them out. `MalformedResult` for fields that
+        cannot be written safely, or are too many.
+        """
+        known = self.known
+        fields = []
+        content_type = False
+        size = 0
+        for name, value in pairs:
+            text = value if type(value) is str else other(value)
+            if text is None:
+                continue
+            wire = known[name]
+            content = text.encode() if text.isascii() and text.isprintable() else wire_value(text)
+            if wire is None:
+                continue
+            fields.append((wire, content))
+            size += len(wire) + len(content)
+            if len(wire) == 12 and wire.lower() == b"content-type":
+                content_type = True
+        if size > MOST_BYTES or len(fields) > MOST_FIELDS:
+            raise MalformedResult(_TOO_MUCH)
+        return fields, content_type, size
 
 
 def refuse_other(value: Any) -> str | None:
@@ -125,7 +147,7 @@ def refuse_other(value: Any) -> str | None:
 
 
 class Fields:
-    """Collects the fields of one response. `add` and `add_all` take the function's, `add_own` ours."""
+    """Collects the fields of one response from several places in a result."""
 
     __slots__ = ("_naming", "_size", "content_type", "items")
 
@@ -138,34 +160,22 @@ class Fields:
 
     def add(self, name: str, value: str) -> None:
         """Take a field of the function; `MalformedResult` if it cannot be written safely, or is one too many."""
-        self.add_all({name: value})
+        self.add_pairs(((name, value),))
 
     def add_all(self, headers: Any, other: Callable[[Any], str | None] = refuse_other) -> None:
         """Take an object of fields; `other` says what to make of values that are no strings, None leaves them out."""
         if type(headers) is not dict:
             raise MalformedResult("headers is no object")
-        known, items = self._naming.known, self.items
-        for name, value in headers.items():
-            text = value if type(value) is str else other(value)
-            if text is None:
-                continue
-            try:
-                wire = known[name]
-            except KeyError:
-                wire = self._naming.decide(name)
-            content = text.encode() if text.isascii() and text.isprintable() else wire_value(text)
-            if wire is None:
-                continue
-            items.append((wire, content))
-            self._size += len(wire) + len(content)
-            if len(wire) == 12 and wire.lower() == b"content-type":
-                self.content_type = True
-        if self._size > MOST_BYTES or len(items) > MOST_FIELDS:
-            raise MalformedResult(f"more than {MOST_FIELDS} header fields or {MOST_BYTES} bytes of them")
+        self.add_pairs(headers.items(), other)
 
-    def add_own(self, name: bytes, value: bytes) -> None:
-        """Add a field of ours."""
-        self.items.append((name, value))
+    def add_pairs(self, pairs: Iterable[tuple[str, Any]], other: Callable[[Any], str | None] = refuse_other) -> None:
+        """Take fields of which several may have the same name."""
+        fields, content_type, size = self._naming.collect(pairs, other)
+        self.items += fields
+        self._size += size
+        self.content_type = self.content_type or content_type
+        if self._size > MOST_BYTES or len(self.items) > MOST_FIELDS:
+            raise MalformedResult(_TOO_MUCH)
 
     def finished(self) -> Headers:
         """All fields, in order."""

@@ -98,11 +98,7 @@ def add_scalars(fields: Fields, headers: Any) -> None:
 
 def add_many(fields: Fields, headers: Any) -> None:
     """Add `multiValueHeaders`, an object of lists of scalars or null."""
-    for name, values in multi_values(headers).items():
-        for value in values:
-            text = value if type(value) is str else scalar_text(value)
-            if text is not None:
-                fields.add(name, text)
+    fields.add_pairs([(name, value) for name, values in multi_values(headers).items() for value in values], scalar_text)
 
 
 def add_cookies(fields: Fields, cookies: Any) -> None:
@@ -111,10 +107,11 @@ def add_cookies(fields: Fields, cookies: Any) -> None:
         return
     if type(cookies) is not list:
         raise MalformedResult("cookies is no list")
-    for cookie in cookies:
-        if type(cookie) is not str:
-            raise MalformedResult("a cookie is no string")
-        fields.add("Set-Cookie", cookie)
+    fields.add_pairs([("Set-Cookie", cookie) for cookie in cookies], _refuse_cookie)
+
+
+def _refuse_cookie(value: Any) -> str | None:
+    raise MalformedResult("a cookie is no string")
 
 
 def multi_values(headers: Any) -> Mapping[str, list[Any]]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from html import escape
 from typing import Any
 
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import IS_TEXT, to_base64
-from lambdaproxy.codecs._codec import Codec, check_result_size, own_words
-from lambdaproxy.codecs._fields import FRAMING, Fields, Naming
+from lambdaproxy.codecs._codec import OCTETS, Codec, check_result_size, own_words
+from lambdaproxy.codecs._fields import FRAMING, Fields, Naming, refuse_other
 from lambdaproxy.codecs._forwarded import appended, client_of
 from lambdaproxy.codecs._layout import FORWARDED_FOR, NOTHING, OWN, TLS, TRACE, Layout, Layouts, layouts
 from lambdaproxy.codecs._names import LOWER
@@ -62,6 +62,7 @@ _REASONS = {
     504: "Gateway Time-out",
 }
 _SERVER = (b"Server", b"awselb/2.0")
+_NONE: dict[str, Any] = {}
 _MEGABYTE = 1024 * 1024
 _LONGEST_TRACE = 7 * 1024
 _SELF = re.compile(r"(^|;)\s*Self=[^;]*")
@@ -103,6 +104,19 @@ def _all_values(layout: Layout, values: tuple[bytes, ...], headers: Mapping[str,
         if key != "cookie" and key in many:
             many[key] = [values[place].decode() for place in places]
     return many
+
+
+def _pairs(headers: Any) -> Iterator[tuple[str, str]]:
+    """The names and values of `multiValueHeaders`."""
+    if type(headers) is not dict:
+        raise MalformedResult("multiValueHeaders is no object")
+    for name, values in headers.items():
+        if type(values) is not list:
+            raise MalformedResult("a value of multiValueHeaders is no list")
+        for value in values:
+            if type(value) is not str:
+                raise MalformedResult("a value of multiValueHeaders is no list of strings")
+            yield name, value
 
 
 class AlbCodec(Codec):
@@ -249,38 +263,33 @@ class AlbCodec(Codec):
             raise MalformedResult("the result is no JSON object")
         if self._limited and isinstance(result.payload, bytes):
             check_result_size(len(result.payload), _MEGABYTE)
-        status = integer_status(document.get("statusCode"))
-        if not isinstance(document.get("statusDescription", ""), str):
+        get = document.get
+        status = get("statusCode")
+        if type(status) is not int or not 200 <= status <= 599:
+            status = integer_status(status)
+        if type(get("statusDescription", "")) is not str:
             raise MalformedResult("statusDescription is no string")
-        fields = Fields(self.naming)
-        self._result_headers(document, fields)
-        encoded = document.get("isBase64Encoded", False)
+        pairs: Iterable[tuple[str, Any]]
+        if self._multi_value:
+            pairs = _pairs(get("multiValueHeaders", _NONE))
+        else:
+            headers = get("headers", _NONE)
+            if type(headers) is not dict:
+                raise MalformedResult("headers is no object")
+            pairs = headers.items()
+        fields, content_type, _ = self.naming.collect(pairs, refuse_other)
+        encoded = get("isBase64Encoded", False)
         if type(encoded) is not bool:
             raise MalformedResult("isBase64Encoded is no boolean")
-        text = document.get("body", "")
+        text = get("body", "")
         body = decode_body(text) if encoded and type(text) is str else encode_body(text)
         if status in NO_BODY:
             body = b""
-        if body and not fields.content_type:
-            fields.add_own(b"Content-Type", b"application/octet-stream")
+        if body and not content_type:
+            fields.append(OCTETS)
         if self._server:
-            fields.add_own(*_SERVER)
-        return Response(status, tuple(fields.items), body)
-
-    def _result_headers(self, document: Mapping[str, Any], fields: Fields) -> None:
-        if self._multi_value:
-            many = document.get("multiValueHeaders", {})
-            if type(many) is not dict:
-                raise MalformedResult("multiValueHeaders is no object")
-            for name, values in many.items():
-                if type(values) is not list:
-                    raise MalformedResult("a value of multiValueHeaders is no list")
-                for value in values:
-                    if type(value) is not str:
-                        raise MalformedResult("a value of multiValueHeaders is no list of strings")
-                    fields.add(name, value)
-            return
-        fields.add_all(document.get("headers", {}))
+            fields.append(_SERVER)
+        return Response(status, tuple(fields), body)
 
     def _prelude(self, document: Mapping[str, Any], fields: Fields) -> int:
         add_many(fields, document.get("multiValueHeaders"))
@@ -290,7 +299,7 @@ class AlbCodec(Codec):
 
     def _own_headers(self, request: Request, fields: Fields) -> None:
         if self._server:
-            fields.add_own(*_SERVER)
+            fields.items.append(_SERVER)
 
     # -- errors --------------------------------------------------------------------------------------------------
 

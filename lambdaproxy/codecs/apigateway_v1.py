@@ -118,6 +118,15 @@ def _length(request: Request) -> int:
     return len(request.body)
 
 
+def _own_fields(request: Request) -> Headers:
+    """What the gateway says about itself in every response of a function."""
+    return (
+        (b"x-amzn-RequestId", request.id.encode()),
+        (b"x-amz-apigw-id", gateway_id(request.id).encode("ascii")),
+        (b"X-Amzn-Trace-Id", response_trace(request)),
+    )
+
+
 class RestApiCodec(Payload1):
     """The dialect `apigateway-v1`.
 
@@ -283,30 +292,35 @@ class RestApiCodec(Payload1):
             raise MalformedResult("a key that a REST API does not know")
         status = document.get("statusCode")
         status = 200 if status is None else lenient_status(status)
-        fields = Fields(self.naming)
-        many = document.get("multiValueHeaders")
-        if many:
-            self._merge(fields, many, document.get("headers"))
+        many, headers = document.get("multiValueHeaders"), document.get("headers")
+        if many is None and type(headers) is dict:
+            fields, content_type, _ = self.naming.collect(headers.items(), scalar_text)
         else:
-            if many is not None:
+            found = Fields(self.naming)
+            if many:
+                self._merge(found, many, headers)
+            else:
                 multi_values(many)
-            headers = document.get("headers")
-            if headers is not None:
-                fields.add_all(headers, scalar_text)
+                add_scalars(found, headers)
+            fields, content_type = found.items, found.content_type
         body = self._result_body(document, request)
         if status in NO_BODY:
             body = b""
-        elif not fields.content_type:
-            fields.add_own(*_JSON_TYPE)
-        self._own_headers(request, fields)
-        return Response(status, tuple(fields.items), body)
+        elif not content_type:
+            fields.append(_JSON_TYPE)
+        fields += _own_fields(request)
+        return Response(status, tuple(fields), body)
 
     def _merge(self, fields: Fields, many: Any, headers: Any) -> None:
+        if not headers:
+            add_many(fields, many)
+            add_scalars(fields, headers)
+            return
         multi_values(many)
-        if headers is not None and type(headers) is not dict:
+        if type(headers) is not dict:
             raise MalformedResult("headers is no object")
         single: dict[str, list[tuple[str, str]]] = {}
-        for name, value in (headers or {}).items():
+        for name, value in headers.items():
             text = scalar_text(value)
             if text is not None:
                 single.setdefault(name.lower(), []).append((name, text))
@@ -347,11 +361,7 @@ class RestApiCodec(Payload1):
         return lenient_status(document.get("statusCode", 200))
 
     def _own_headers(self, request: Request, fields: Fields) -> None:
-        fields.items += (
-            (b"x-amzn-RequestId", request.id.encode()),
-            (b"x-amz-apigw-id", gateway_id(request.id).encode("ascii")),
-            (b"X-Amzn-Trace-Id", response_trace(request)),
-        )
+        fields.items += _own_fields(request)
 
     # -- errors --------------------------------------------------------------------------------------------------
 

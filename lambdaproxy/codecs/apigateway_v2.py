@@ -109,35 +109,36 @@ class HttpApiCodec(HttpApi):
         """The response. An object with `statusCode` says what to send; any other JSON document is itself the body,
         status 200, a string without its quotes and everything else byte for byte."""
         document = self._load(result)
-        fields = Fields(self.naming)
         status = 200
         if type(document) is dict and document.get("statusCode") is not None:
-            status = lenient_status(document["statusCode"])
-            body = self._interpret(document, fields)
+            get = document.get
+            status = lenient_status(get("statusCode"))
+            cookies, headers = get("cookies"), get("headers")
+            if cookies is None and type(headers) is dict:
+                fields, content_type, _ = self.naming.collect(headers.items(), scalar_text)
+            else:
+                found = Fields(self.naming)
+                # Cookies come before a Set-Cookie of `headers`; nulls are as good as absent.
+                add_cookies(found, cookies)
+                add_scalars(found, headers)
+                fields, content_type = found.items, found.content_type
+            encoded = flag(get("isBase64Encoded"))
+            text = get("body")
+            if type(text) is not str:
+                text = scalar_text(text)
+            body = b""
+            if text:
+                body = decode_body(text) if encoded else encode_body(text)
             if status in NO_BODY:
                 body = b""
-            elif not fields.content_type:
-                fields.items.append(TEXT_PLAIN)
+            elif not content_type:
+                fields.append(TEXT_PLAIN)
         else:
             assert isinstance(result.payload, bytes)
             body = encode_body(document) if type(document) is str else result.payload
-            fields.items.append(JSON_TYPE)
-        fields.items.append((b"Apigw-Requestid", gateway_id(request.id).encode("ascii")))
-        return Response(status, tuple(fields.items), body)
-
-    def _interpret(self, document: Mapping[str, Any], fields: Fields) -> bytes:
-        """Cookies come before a Set-Cookie of `headers`; nulls are as good as absent."""
-        cookies = document.get("cookies")
-        if cookies is not None:
-            add_cookies(fields, cookies)
-        add_scalars(fields, document.get("headers"))
-        encoded = flag(document.get("isBase64Encoded"))
-        body = document.get("body")
-        if type(body) is not str:
-            body = scalar_text(body)
-        if not body:
-            return b""
-        return decode_body(body) if encoded else encode_body(body)
+            fields = [JSON_TYPE]
+        fields.append((b"Apigw-Requestid", gateway_id(request.id).encode("ascii")))
+        return Response(status, tuple(fields), body)
 
     def _prelude(self, document: Mapping[str, Any], fields: Fields) -> int:
         add_cookies(fields, document.get("cookies"))

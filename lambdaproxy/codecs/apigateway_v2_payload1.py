@@ -142,14 +142,17 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
         if type(document) is not dict:
             raise MalformedResult("the result is no JSON object")
         status = lenient_status(document.get("statusCode"))
-        fields = Fields(self.naming)
-        headers = document.get("headers")
-        many = document.get("multiValueHeaders")
-        if many and headers:
-            _merge(fields, headers, many)
+        headers, many = document.get("headers"), document.get("multiValueHeaders")
+        if many is None and type(headers) is dict:
+            fields, content_type, _ = self.naming.collect(headers.items(), scalar_text)
         else:
-            add_scalars(fields, headers)
-            add_many(fields, many)
+            found = Fields(self.naming)
+            if many and headers:
+                _merge(found, headers, many)
+            else:
+                add_scalars(found, headers)
+                add_many(found, many)
+            fields, content_type = found.items, found.content_type
         encoded = flag(document.get("isBase64Encoded"))
         text = scalar_text(document.get("body"))
         body = b""
@@ -157,10 +160,10 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
             body = decode_body(text) if encoded else encode_body(text)
         if status in NO_BODY:
             body = b""
-        elif not fields.content_type:
-            fields.items.append(TEXT_PLAIN)
-        self._own_headers(request, fields)
-        return Response(status, tuple(fields.items), body)
+        elif not content_type:
+            fields.append(TEXT_PLAIN)
+        fields.append((b"Apigw-Requestid", gateway_id(request.id).encode("ascii")))
+        return Response(status, tuple(fields), body)
 
     def _prelude(self, document: Mapping[str, Any], fields: Fields) -> int:
         add_scalars(fields, document.get("headers"))

@@ -8,7 +8,7 @@ from typing import Any
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
-from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED_LOWER, Fields, Naming
+from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED_LOWER, Fields, Naming, refuse_other
 from lambdaproxy.codecs._forwarded import NOWHERE
 from lambdaproxy.codecs._paths import ALL_METHODS, DOMAINS, split
 from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, layouts_of, request_from, result_of
@@ -35,6 +35,11 @@ _ERRORS: dict[str, tuple[bytes | None, bytes]] = {
     "unavailable": (b"ServiceUnavailableException", b'{"Message":"Service Unavailable"}'),
 }
 _INTERNAL: tuple[bytes | None, bytes] = (None, b"Internal Server Error")
+
+
+def _own_fields(request: Request) -> Headers:
+    """What the URL says about itself in every response of a function."""
+    return ((b"x-amzn-RequestId", request.id.encode()), (b"X-Amzn-Trace-Id", response_trace(request)))
 
 
 class FunctionUrlCodec(Codec):
@@ -139,11 +144,22 @@ class FunctionUrlCodec(Codec):
         """The response. An object with `statusCode` says what to send; any other JSON document is itself the body,
         status 200, written without spaces, a string without its quotes (recorded on AWS in 2025)."""
         document = self._load(result)
-        fields = Fields(self.naming)
         status = 200
+        content_type = False
+        fields: list[tuple[bytes, bytes]] = []
         if type(document) is dict and document.get("statusCode") is not None:
-            status = lenient_status(document["statusCode"])
-            body = self._interpret(document, fields)
+            get = document.get
+            status = lenient_status(get("statusCode"))
+            cookies, headers = get("cookies"), get("headers")
+            if cookies is None and type(headers) is dict:
+                fields, content_type, _ = self.naming.collect(headers.items(), refuse_other)
+            else:
+                found = Fields(self.naming)
+                add_cookies(found, cookies)
+                if headers is not None:
+                    found.add_all(headers)
+                fields, content_type = found.items, found.content_type
+            body = self._body(get("body"), get("isBase64Encoded"))
         elif type(document) is str:
             body = encode_body(document)
         else:
@@ -151,27 +167,23 @@ class FunctionUrlCodec(Codec):
             body = _json.compact(result.payload)
         if status in NO_BODY:
             body = b""
-        elif not fields.content_type:
-            fields.items.append(_JSON_TYPE)
-        self._own_headers(request, fields)
-        return Response(status, tuple(fields.items), body)
+        elif not content_type:
+            fields.append(_JSON_TYPE)
+        fields += _own_fields(request)
+        return Response(status, tuple(fields), body)
 
-    def _interpret(self, document: Mapping[str, Any], fields: Fields) -> bytes:
+    def _body(self, body: Any, declared: Any) -> bytes:
         """A body that is an object or a list goes out as JSON."""
-        cookies = document.get("cookies")
-        if cookies is not None:
-            add_cookies(fields, cookies)
-        headers = document.get("headers")
-        if headers is not None:
-            fields.add_all(headers)  # nothing is known of values that are no strings: they are refused
-        encoded = flag(document.get("isBase64Encoded"))
-        body = document.get("body")
-        if type(body) is dict or type(body) is list:
+        encoded = flag(declared)
+        if type(body) is str:
+            text: str | None = body
+        elif type(body) is dict or type(body) is list:
             try:
                 return _json.dumps(body)
             except (TypeError, ValueError, RecursionError):
                 raise MalformedResult("body nests too deeply or holds a number that is too large") from None
-        text = scalar_text(body)
+        else:
+            text = scalar_text(body)
         if not text:
             return b""
         return decode_body(text) if encoded else encode_body(text)
@@ -184,10 +196,7 @@ class FunctionUrlCodec(Codec):
         return lenient_status(document.get("statusCode", 200))
 
     def _own_headers(self, request: Request, fields: Fields) -> None:
-        fields.items += (
-            (b"x-amzn-RequestId", request.id.encode()),
-            (b"X-Amzn-Trace-Id", response_trace(request)),
-        )
+        fields.items += _own_fields(request)
 
     # -- errors --------------------------------------------------------------------------------------------------
 
