@@ -13,6 +13,12 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 Mode = Literal["buffered", "stream", "event", "dry-run"]
 
+MOST_EVENT = 6_291_456
+"""Bytes of an event that Lambda takes (Lambda guide, quotas)."""
+
+MOST_RESULT = MOST_EVENT + 100
+"""Bytes of a buffered result that Lambda gives; its own error message for a larger one names this number."""
+
 
 _T = TypeVar("_T")
 

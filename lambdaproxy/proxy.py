@@ -15,7 +15,6 @@ from twisted.python.failure import Failure
 
 from lambdaproxy import streaming
 from lambdaproxy.accounts import Accounts
-from lambdaproxy.config.settings import MAX_EVENT
 from lambdaproxy.errors import (
     EventTooLarge,
     FunctionError,
@@ -25,6 +24,7 @@ from lambdaproxy.errors import (
 )
 from lambdaproxy.interfaces import IBody, IEventCodec, IInvoker
 from lambdaproxy.messages import (
+    MOST_EVENT,
     Function,
     Head,
     Headers,
@@ -176,8 +176,8 @@ class Proxy:
         return response
 
     def _invocation(self, admission: Admission, request: Request, payload: bytes, now: float) -> Invocation:
-        if len(payload) > MAX_EVENT:
-            raise EventTooLarge(f"an event of {len(payload)} bytes; Lambda takes {MAX_EVENT}")
+        if len(payload) > MOST_EVENT:
+            raise EventTooLarge(f"an event of {len(payload)} bytes; Lambda takes {MOST_EVENT}")
         route = admission.route
         settings = route.settings
         return Invocation(

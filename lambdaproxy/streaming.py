@@ -18,9 +18,9 @@ from zope.interface import implementer
 
 from lambdaproxy.errors import ResultTooLarge
 from lambdaproxy.interfaces import IBody
+from lambdaproxy.messages import MOST_RESULT
 
 MOST_PRELUDE = 64 * 1024
-MOST_RESULT = 6_291_556
 HTTP_STREAM = b"application/vnd.awslambda.http-integration-response"
 """The content type by which a runtime says that its stream has a prelude."""
 

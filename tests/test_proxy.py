@@ -15,9 +15,9 @@ from zope.interface import implementer
 
 from lambdaproxy import errors
 from lambdaproxy.accounts import Accounts
-from lambdaproxy.config.settings import MAX_EVENT, Settings
+from lambdaproxy.config.settings import Settings
 from lambdaproxy.interfaces import IBody
-from lambdaproxy.messages import Function, InvocationResult, Match, Response
+from lambdaproxy.messages import MOST_EVENT, Function, InvocationResult, Match, Response
 from lambdaproxy.metrics import FunctionLabels, Metrics
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.routing import Route, Router
@@ -236,7 +236,7 @@ class ProxyTests(SynchronousTestCase):
         self.assertEqual((response.status, response.outcome), (502, "function"))
 
     def test_an_event_that_lambda_would_not_take(self):
-        response = self.successResultOf(self.handle(b"x" * (MAX_EVENT + 1)))
+        response = self.successResultOf(self.handle(b"x" * (MOST_EVENT + 1)))
         self.assertEqual(response.status, 413)
         self.assertEqual(self.invoker.invocations, [])
 

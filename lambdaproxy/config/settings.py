@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lambdaproxy.config import values
 from lambdaproxy.config.values import Network, Spec
+from lambdaproxy.messages import MOST_EVENT
 from lambdaproxy.selection import parse_allow, parse_function
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 COMMAND_LINE, FILE, ROUTE = "command line", "file", "route"
 BOTH = frozenset((COMMAND_LINE, FILE))
 EVERYWHERE = BOTH | {ROUTE}
-
-MAX_EVENT = 6_291_456
-"""Bytes of an event: AWS's limit for a synchronous invocation (Lambda quotas)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +126,7 @@ class Settings:
     )
     max_body: int = setting(
         values.size,
-        MAX_EVENT,
+        MOST_EVENT,
         "Largest request body; a larger one is answered 413.",
         section="Limits",
         unit="bytes",

@@ -18,9 +18,8 @@ from twisted.internet.protocol import Protocol as ConnectionProtocol
 from lambdaproxy.http1.body import ChunkedReader, LengthReader
 from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, RequestHead, header, parse_request
 from lambdaproxy.http1.reasons import status_line
-from lambdaproxy.messages import Headers
+from lambdaproxy.messages import MOST_RESULT, Headers
 from lambdaproxy.platform import write_now
-from lambdaproxy.runtime.results import MOST_RESULT
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress

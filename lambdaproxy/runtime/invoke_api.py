@@ -27,13 +27,12 @@ from lambdaproxy.errors import (
 )
 from lambdaproxy.http1.head import RequestHead, header
 from lambdaproxy.ids import new_ids
-from lambdaproxy.messages import Function, Headers, Invocation, InvocationResult, Mode
+from lambdaproxy.messages import MOST_EVENT, Function, Headers, Invocation, InvocationResult, Mode
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.invoke_server import Answer, HttpFactory
 from lambdaproxy.runtime.invoke_stream import EventStream
 from lambdaproxy.runtime.invoker import LocalInvoker
 from lambdaproxy.runtime.names import PATTERN, split_name
-from lambdaproxy.runtime.results import MOST_EVENT
 from lambdaproxy.runtime.runtimes import identifier
 from lambdaproxy.wire.eventstream import CONTENT_TYPE
 from lambdaproxy.wire.sigv4 import Keys, SignatureError, verify

@@ -16,7 +16,7 @@ from zope.interface import implementer
 from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Throttled, Unavailable, UnknownFunction
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.logs import Limited
-from lambdaproxy.messages import Invocation, InvocationResult
+from lambdaproxy.messages import MOST_EVENT, Invocation, InvocationResult
 from lambdaproxy.metrics import Metrics
 from lambdaproxy.runtime.events import EventQueue
 from lambdaproxy.runtime.functions import FunctionSettings
@@ -27,7 +27,6 @@ from lambdaproxy.runtime.names import split_name
 from lambdaproxy.runtime.pool import FunctionPool
 from lambdaproxy.runtime.process import Launcher, launcher
 from lambdaproxy.runtime.reload import Watch
-from lambdaproxy.runtime.results import MOST_EVENT
 from lambdaproxy.runtime.runtimes import Command, Site, command
 from lambdaproxy.runtime.worker import DEBUG_SECONDS, Worker
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import orjson
 
-MOST_EVENT = 6 * 1024 * 1024
-MOST_RESULT = MOST_EVENT + 100
+from lambdaproxy.messages import MOST_RESULT
 
 TIMED_OUT = "Sandbox.Timedout"
 EXIT_ERROR = "Runtime.ExitError"

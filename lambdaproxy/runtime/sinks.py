@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from lambdaproxy.messages import MOST_RESULT
 from lambdaproxy.runtime.job import Job
-from lambdaproxy.runtime.results import MOST_RESULT, FunctionFailure, failure, reported, result_too_large
+from lambdaproxy.runtime.results import FunctionFailure, failure, reported, result_too_large
 
 if TYPE_CHECKING:
     from lambdaproxy.runtime.stream import StreamedResult

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lambdaproxy.messages import MOST_RESULT
 from lambdaproxy.runtime.api import RuntimeApi, RuntimeApiFactory, Stream, error_body
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.job import Job
@@ -21,7 +22,6 @@ from lambdaproxy.runtime.logs import WorkerLog, report_line, start_line
 from lambdaproxy.runtime.process import Launcher, Running
 from lambdaproxy.runtime.results import (
     INVALID_MODE,
-    MOST_RESULT,
     TRUNCATED,
     Exit,
     FunctionFailure,

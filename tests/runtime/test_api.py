@@ -10,8 +10,8 @@ import pytest
 from twisted.internet.testing import StringTransport
 
 from lambdaproxy.http1.body import chunk, last_chunk
+from lambdaproxy.messages import MOST_RESULT
 from lambdaproxy.runtime.api import MOST_CONNECTIONS, RuntimeApi, RuntimeApiFactory
-from lambdaproxy.runtime.results import MOST_RESULT
 
 BASE = b"/2018-06-01/runtime/"
 NEXT = b"GET " + BASE + b"invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
