@@ -201,7 +201,7 @@ class InvokerContract:
     async def test_a_function_that_fails_is_a_result(self: Any) -> None:
         result = await self.call("raises")
         self.assertEqual(result.function_error, "Unhandled")
-        self.assertEqual(json.loads(result.payload)["errorType"], "ValueError")
+        self.assertEqual(json.loads(result.payload)["errorType"], "ValueError", result.payload)
 
     async def test_an_unknown_function_is_a_failure(self: Any) -> None:
         with self.assertRaises(self.unknown):

@@ -15,7 +15,7 @@ from lambdaproxy.runtime.functions import parse_local
 from lambdaproxy.runtime.invoke_api import InvokeApi
 from lambdaproxy.service import Context
 from tests.contracts import CodecContract, InvokerContract
-from tests.processes import ROOT
+from tests.processes import ROOT, WAIT
 
 FORMATS = {
     "Alb": "alb",
@@ -57,7 +57,7 @@ def _make(kind: str, context: Context, **options: Any) -> Any:
 
 
 class LocalInvokerTests(InvokerContract, TestCase):
-    timeout = 30
+    timeout = WAIT
 
     def setUp(self) -> None:
         self.invoker = _make("local", _context())
@@ -67,7 +67,7 @@ class LocalInvokerTests(InvokerContract, TestCase):
 class AwsInvokerTests(InvokerContract, TestCase):
     """Against the Invoke API that the embedded runtime serves."""
 
-    timeout = 30
+    timeout = WAIT
     unknown = InvokeRejected
 
     def setUp(self) -> None:

@@ -9,12 +9,11 @@ import re
 import signal
 import socket
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, Process, Server, children, request, twistd
+from tests.processes import ROOT, Process, Server, children, request, reserved_port, twistd, until
 
 ECHO = "tests/functions/echo.py"
 HELLO = ("--local", "hello=examples/hello.py:handler")
@@ -108,10 +107,7 @@ def test_metrics_and_health_answer_what_nothing_else_would(server):
 
 
 def test_metrics_elsewhere_or_not_at_all():
-    free = socket.create_server(("127.0.0.1", 0))
-    port = free.getsockname()[1]
-    free.close()
-    with Server(*HELLO, "--metrics-listen", str(port)) as server:
+    with reserved_port() as port, Server(*HELLO, "--metrics-listen", str(port)) as server:
         assert server.request("GET", "/metrics")[0] == 400
         assert request(port, "GET", "/metrics")[0] == 200
         assert request(port, "GET", "/healthz")[0] == 200
@@ -180,11 +176,9 @@ def test_access_lines_survive_in_the_log_of_twistd(tmp_path):
     program = str(Path(sys.executable).parent / "twistd")
     process = Process(program, "-n", "--pidfile=", f"--logfile={log}", "lambdaproxy", "--port", "0", *HELLO)
     try:
-        for _ in range(200):
-            found = re.search(r"serves on http://127.0.0.1:(\d+)", log.read_text()) if log.exists() else None
-            if found or process.process.poll() is not None:
-                break
-            threading.Event().wait(0.05)
+        serves = r"serves on http://127.0.0.1:(\d+)"
+        until(lambda: (log.exists() and re.search(serves, log.read_text())) or process.process.poll(), serves)
+        found = re.search(serves, log.read_text() if log.exists() else "")
         assert found is not None, process.output
         for _ in range(3):
             request(int(found[1]), "GET", "/", headers={"X-Lambda-Function": "hello"})
@@ -311,9 +305,10 @@ format = "apigateway-v2"
 def test_two_processes_one_invokes_the_functions_of_the_other(tmp_path):
     keys = tmp_path / "keys"
     local = ("--local", f"echo={ECHO}:handler", "--local", f"raises={ECHO}:raises")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        api = free.getsockname()[1]
-    with Server(*local, "--invoke-api", str(api), "--invoke-api-keys", str(keys)) as behind:
+    with (
+        reserved_port() as api,
+        Server(*local, "--invoke-api", str(api), "--invoke-api-keys", str(keys)) as behind,
+    ):
         assert (keys.stat().st_mode & 0o777) == 0o600
         secret = re.search(r"aws_secret_access_key\s*=\s*(\S+)", keys.read_text())
         assert secret is not None
@@ -332,9 +327,10 @@ def test_two_processes_one_invokes_the_functions_of_the_other(tmp_path):
 def test_check_asks_aws_about_the_configured_functions(tmp_path):
     keys, file = tmp_path / "keys", tmp_path / "p.toml"
     file.write_text('[[route]]\npath = "/x"\nfunction = "missing"\n')
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        api = free.getsockname()[1]
-    with Server("--local", f"echo={ECHO}:handler", "--invoke-api", str(api), "--invoke-api-keys", str(keys)):
+    with (
+        reserved_port() as api,
+        Server("--local", f"echo={ECHO}:handler", "--invoke-api", str(api), "--invoke-api-keys", str(keys)),
+    ):
         arguments = ("--endpoint-url", f"http://127.0.0.1:{api}", "--check", "--aws", "--function", "echo")
         env = {"AWS_SHARED_CREDENTIALS_FILE": str(keys)}
         for more, code in (((), 0), (("--config", str(file)), 1)):

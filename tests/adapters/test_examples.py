@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.processes import Server
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 APPS = {"flask_app": "flask", "fastapi_app": "fastapi", "twisted_app": "twisted"}
@@ -72,40 +71,12 @@ def test_on_lambda(name):
 # -- behind lambdaproxy ------------------------------------------------------------------------------------------------
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory):
+def proxy():
     """A lambdaproxy with all examples as embedded functions; gives its port."""
-    folder = tmp_path_factory.mktemp("proxy")
-    port = free_port()
-    twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "-n", "--pidfile="]
-    command = [*twistd, "lambdaproxy", "--port", str(port), "--format", "alb:multi_value=yes"]
-    for name in APPS:
-        command += ["--local", f"{name}={EXAMPLES / name / 'app.py'}:handler"]
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(
-        command, cwd=EXAMPLES.parent, stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"}
-    )
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
-                time.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
+    local = [part for name in APPS for part in ("--local", f"{name}={EXAMPLES / name / 'app.py'}:handler")]
+    with Server("--format", "alb:multi_value=yes", *local) as server:
+        yield server.port
 
 
 def ask(port, name, path, body):

@@ -6,9 +6,7 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.messages import Function, Invocation
 from lambdaproxy.metrics import Metrics
 from tests.aws.lambda_stub import Running, certificate, lambda_stub
+from tests.processes import Process, accepts, reserved_port, until
 
 FAULTPROXY = Path(__file__).parents[3] / "shared" / "tools" / "faultproxy.py"
 COUNT, AT_ONCE, TIMEOUT = 1500, 30, 3.0
@@ -36,30 +35,17 @@ def faulty(upstream: int, *faults: str) -> Iterator[tuple[int, dict[str, int]]]:
     """The fault injector in front of a port; gives its port, and at the end how often it injected what."""
     if not FAULTPROXY.exists():
         raise SkipTest("the fault injector is not next to this repository")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     arguments = [f"--fault={fault}" for fault in faults]
-    process = subprocess.Popen(
-        [sys.executable, str(FAULTPROXY), str(port), str(upstream), "--delay", "0.05", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
     counts: dict[str, int] = {}
-    deadline = time.monotonic() + 10
-    try:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-        yield port, counts
-    finally:
-        process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=10)
-        counts.update(json.loads(output.splitlines()[-1]))
+    with reserved_port() as port:
+        process = Process(sys.executable, str(FAULTPROXY), str(port), str(upstream), "--delay", "0.05", *arguments)
+        try:
+            until(lambda: accepts(port), "the fault injector listens")
+            yield port, counts
+            process.stop()
+            counts.update(json.loads(process.wait_for(r"(?m)^\{.*\}$")[0]))
+        finally:
+            process.kill()
 
 
 class Faults(TestCase):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 
 import pytest
+from twisted.internet import error
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
@@ -11,7 +12,7 @@ from lambdaproxy.aws.connection import Connection
 from lambdaproxy.aws.dns import LookupFailed, Resolver, getaddrinfo
 from lambdaproxy.aws.endpoint import Endpoint, Proxy
 from lambdaproxy.aws.pool import PoolSettings
-from tests.aws.memory import OK, Outcome, World, at_once
+from tests.aws.memory import OK, Outcome, Wire, World, at_once
 
 THREE = ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
 
@@ -317,3 +318,21 @@ def test_the_system_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_addresses_are_not_looked_up() -> None:
     for address in ("192.0.2.1", "::1"):
         assert Outcome(Resolver(Clock(), address, lambda work: Deferred()).addresses()).result == [address]
+
+
+def test_what_tls_writes_by_itself_does_not_make_a_request_unsent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A TLS session may answer a key update: bytes in the transport's buffer that are no part of the request."""
+
+    def all_to_the_kernel(transport: Wire, data: bytes) -> None:
+        transport.write(data)
+
+    monkeypatch.setattr("lambdaproxy.aws.connection.send_now", all_to_the_kernel)
+    world = World()
+    outcome = world.invoke()
+    wire = world.wires[0]
+    wire.dataBuffer = b"an answer to a key update"
+    wire.end(error.ConnectionLost())
+    world.reactor.turn(1.0)
+    assert type(outcome.error) is errors.ConnectionLost, "it may have run, so it is not sent again"
+    assert wire.requests() == 1 and len(world.wires) == 1
+    world.clean()

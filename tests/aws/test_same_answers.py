@@ -5,10 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import socket
-import subprocess
 import sys
-import time
 import urllib.request
 import zipfile
 from importlib.util import find_spec
@@ -27,6 +24,7 @@ from lambdaproxy.errors import InvokeRejected, LambdaProxyError
 from lambdaproxy.messages import Function, Invocation
 from lambdaproxy.metrics import Metrics
 from tests.aws.lambda_stub import lambda_stub
+from tests.processes import WAIT, Process
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret"}
 
@@ -140,36 +138,21 @@ class SameAnswers(TestCase):
     async def test_moto(self) -> None:
         if find_spec("moto") is None:
             raise SkipTest("moto is not installed (pip install 'moto[server]')")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        url = f"http://127.0.0.1:{port}"
-        server = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        server = Process(sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0")
         try:
+            url = server.wait_for(r"Running on (http://127\.0\.0\.1:\d+)")[1]
             await deferToThread(self._set_moto_up, url)
             await self._compare(url, "missing")
             self.assertEqual((await self._compare(url, "hello"))[0], "result")
             self.assertEqual((await self._compare(url, "hello", "$LATEST"))[0], "result")
         finally:
-            server.terminate()
-            server.wait(10)
+            server.kill()
 
     def _set_moto_up(self, url: str) -> None:
         """Functions without Docker, and one of them."""
-        deadline = time.monotonic() + 20
         config = json.dumps({"batch": {"use_docker": False}, "lambda": {"use_docker": False}}).encode()
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        while True:
-            try:
-                opener.open(urllib.request.Request(url + "/moto-api/config", data=config), timeout=5).close()
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
+        opener.open(urllib.request.Request(url + "/moto-api/config", data=config), timeout=WAIT).close()
         iam = boto3.client("iam", region_name="eu-west-1", endpoint_url=url)
         role = iam.create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
         package = io.BytesIO()

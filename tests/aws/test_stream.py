@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -278,3 +280,21 @@ def test_the_log_tail_of_a_stream() -> None:
     finally:
         globalLogPublisher.removeObserver(observe)
     assert [event["line"] for event in events if "line" in event] == ["log"]
+
+
+@pytest.mark.parametrize("abort", [False, True])
+def test_a_stream_leaves_no_work_for_the_garbage_collector(abort: bool) -> None:
+    world = World(InvokeSettings(abort_on_disconnect=abort))
+    outcome, wire = _begin(world)
+    reader = Reader().read(outcome.result.payload)
+    body = weakref.ref(outcome.result.payload)
+    gc.disable()
+    try:
+        if abort:
+            reader.deferred.cancel()
+        else:
+            wire.reply(chunk(DONE) + LAST)
+        del outcome, reader
+        assert body() is None
+    finally:
+        gc.enable()

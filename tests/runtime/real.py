@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.task import deferLater
@@ -13,13 +14,14 @@ from twisted.trial.unittest import TestCase
 from lambdaproxy.messages import InvocationResult
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.process import _Pipe
+from tests.processes import WAIT
 from tests.runtime.support import Local, children, descriptors, reactor
 
 
 class RealProcesses(TestCase):
     """Every test ends with no process and no descriptor more than it began with."""
 
-    timeout = 20
+    timeout = WAIT
 
     async def setUp(self) -> None:
         self.processes, self.fds = children(), descriptors()
@@ -28,6 +30,12 @@ class RealProcesses(TestCase):
     def local(self, *functions: FunctionSettings, **options: Any) -> Local:
         self.made.append(Local(*functions, **options))
         return self.made[-1]
+
+    async def clients_gone(self) -> None:
+        """For tests with a server of their own: wait for the end of its connections, which we see after the client."""
+        for one in self.made:
+            await one.invoker.stop()
+        await until(lambda: descriptors() <= self.fds)
 
     async def tearDown(self) -> None:
         for one in self.made:
@@ -39,6 +47,12 @@ class RealProcesses(TestCase):
 
 async def wait(seconds: float) -> None:
     await deferLater(reactor, seconds)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something is so of which nothing tells us; the time-out of the test bounds it."""
+    while not condition():
+        await wait(0.01)
 
 
 async def read(result: InvocationResult) -> tuple[bytes, Exception | None]:
@@ -62,20 +76,11 @@ def state_of(pid: int) -> str:
 
 
 async def until_dead(pid: int) -> None:
-    """Wait until the process is gone, or is a zombie that its parent has not looked at; at most ten seconds."""
-    for _ in range(500):
-        if state_of(pid) in ("", "Z"):
-            return
-        await wait(0.02)
-    raise AssertionError(f"process {pid} lives on: {state_of(pid)}")
+    """Wait until the process is gone, or is a zombie that its parent has not looked at."""
+    await until(lambda: state_of(pid) in ("", "Z"))
 
 
 async def until_answer(local: Local, expected: bytes) -> None:
     """Invoke `f` until it gives this result: files are looked at again after twenty times as long as it took."""
-    found: object = None
-    for _ in range(100):
-        found = (await local.invoke("f")).payload
-        if found == expected:
-            return
+    while (await local.invoke("f")).payload != expected:
         await wait(0.05)
-    raise AssertionError(f"{found!r}, not {expected!r}")

@@ -54,8 +54,6 @@ def installed(module: str) -> bool:
 
 
 class Frameworks(RealProcesses):
-    timeout = 60
-
     async def answer(self, settings: FunctionSettings) -> Any:
         local = self.local(settings)
         for _ in range(2):

@@ -397,8 +397,6 @@ class TestKeys:
 class WithBoto(RealProcesses):
     """boto3 as the client, over sockets and with signatures."""
 
-    timeout = 30
-
     async def setUp(self) -> None:
         await super().setUp()
         self.keys = Keys("AKIATEST", "secret", "token")
@@ -411,6 +409,7 @@ class WithBoto(RealProcesses):
 
     async def tearDown(self) -> None:
         await self.port.stopListening()
+        await self.clients_gone()
         await super().tearDown()
 
     def client(self, secret: str = "secret") -> Any:
@@ -432,12 +431,7 @@ class WithBoto(RealProcesses):
             finally:
                 client.close()
 
-        found = await deferToThread(run)
-        # The server sees the end of the client's connection a turn later.
-        from tests.runtime.real import wait
-
-        await wait(0.05)
-        return found
+        return await deferToThread(run)
 
     async def test_invoke(self) -> None:
         def work(client: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from typing import Any
@@ -42,17 +43,13 @@ class Port(RealProcesses):
             client.setblocking(False)
             client.sendall(b"hello")
             received = b""
-            for _ in range(100):
+            while not received:
                 await wait(0.01)
-                try:
-                    received += client.recv(100)
-                except BlockingIOError:
-                    continue
-                if received:
-                    break
+                with contextlib.suppress(BlockingIOError):
+                    received = client.recv(100)
             self.assertEqual(received, b"hello")
         port.close()
         port.close()
-        await wait(0.01)
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port.port)).close()
+        await self.clients_gone()

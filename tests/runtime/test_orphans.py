@@ -8,8 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
+from tests.processes import until
 from tests.runtime.support import FUNCTIONS
 
 SERVER = """
@@ -67,9 +67,5 @@ def test_workers_end_when_their_server_is_killed():
         assert alive(idle)
         server.send_signal(signal.SIGKILL)
         server.wait()
-    for _ in range(200):
-        if not alive(idle) and in_session_of(FUNCTIONS) <= before:
-            break
-        time.sleep(0.05)
-    assert not alive(idle)
-    assert in_session_of(FUNCTIONS) <= before
+    until(lambda: not alive(idle), "the idle worker ended")
+    until(lambda: in_session_of(FUNCTIONS) <= before, "the busy worker ended")

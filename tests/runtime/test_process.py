@@ -16,7 +16,7 @@ from lambdaproxy.runtime import process as module
 from lambdaproxy.runtime.process import WorkerProcess, _Pipe
 from lambdaproxy.runtime.results import Exit
 from lambdaproxy.runtime.runtimes import Command
-from tests.runtime.real import RealProcesses, until_dead, wait
+from tests.runtime.real import RealProcesses, until, until_dead
 from tests.runtime.support import reactor
 
 
@@ -112,10 +112,7 @@ class ProcessTests(RealProcesses):
             "time.sleep(60)\n"
         )
         process, output, ended = self.start(sys.executable, "-c", script)
-        for _ in range(500):
-            if output:
-                break
-            await wait(0.02)
+        await until(lambda: output)
         child = int(output[0])
         self.assertGreater(process.memory()[0], 1_000_000)
         process.kill()

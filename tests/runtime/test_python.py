@@ -21,6 +21,7 @@ from twisted.trial.unittest import SkipTest
 from lambdaproxy.errors import EventTooLarge, InvokeTimeout, Throttled, UnknownFunction
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.runtimes import Site
+from tests.processes import reserved_port
 from tests.runtime.real import RealProcesses, read, until_answer, until_dead, wait
 from tests.runtime.support import FUNCTIONS, function
 
@@ -255,11 +256,11 @@ class Builtin(RealProcesses):
         self.assertEqual((record["level"], record["message"], record["requestId"]), ("WARNING", "three", "ID"))
 
     async def test_timeout_kills_a_sleeper_and_the_next_call_works(self) -> None:
-        local = self.local(function("f", "hello.py:sleeps", timeout=0.3))
-        result = await local.invoke("f", b'{"seconds":30}', request_id="ID")
+        local = self.local(function("f", "hello.py:sleeps", timeout=1.5))
+        result = await local.invoke("f", b'{"seconds":90}', request_id="ID")
         self.assertEqual(
             result.payload,
-            b'{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: ID Error: Task timed out after 0.30 seconds"}',
+            b'{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: ID Error: Task timed out after 1.50 seconds"}',
         )
         self.assertEqual((await local.invoke("f", b'{"seconds":0}')).payload, b'"slept"')
 
@@ -382,8 +383,9 @@ class Debugged(RealProcesses):
         if importlib.util.find_spec("debugpy") is None:
             raise SkipTest("debugpy is not installed")
         settings = function("f", "hello.py:sleeps", timeout=0.1)
-        local = self.local(settings, site=Site(reload=False, debug={"f": 18463}))
-        result = await local.invoke("f", b'{"seconds":0.3}', seconds=0.1)
+        with reserved_port() as port:
+            local = self.local(settings, site=Site(reload=False, debug={"f": port}))
+            result = await local.invoke("f", b'{"seconds":0.3}', seconds=0.1)
         self.assertEqual(result.payload, b'"slept"')
         self.assertEqual(local.invoker.count_workers(), 1)
 

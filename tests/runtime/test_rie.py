@@ -11,10 +11,8 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -25,6 +23,7 @@ from twisted.trial.unittest import SkipTest
 
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.runtimes import BOOTSTRAP_PYTHON
+from tests.processes import WAIT, accepts, reserved_port, until
 from tests.runtime.real import RealProcesses
 from tests.runtime.support import FUNCTIONS
 
@@ -46,17 +45,14 @@ CASES = (
 )
 
 
-def _port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
 def emulate(command: tuple[str, ...], handler: str, event: bytes) -> bytes:
     """What the emulator answers for one event; it is started and ended for it."""
     assert RIE is not None
-    front, back = _port(), _port()
+    with reserved_port() as front, reserved_port() as back:
+        return _emulate(RIE, front, back, command, handler, event)
+
+
+def _emulate(rie: str, front: int, back: int, command: tuple[str, ...], handler: str, event: bytes) -> bytes:
     # Without these addresses it would listen on all interfaces.
     options = (
         "--runtime-interface-emulator-address",
@@ -65,7 +61,7 @@ def emulate(command: tuple[str, ...], handler: str, event: bytes) -> bytes:
         f"127.0.0.1:{back}",
     )
     process = subprocess.Popen(
-        [RIE, *options, *command],
+        [rie, *options, *command],
         env={"PATH": os.environ["PATH"], "LAMBDA_TASK_ROOT": FUNCTIONS, "_HANDLER": handler,
              "AWS_LAMBDA_FUNCTION_TIMEOUT": "5", "AWS_LAMBDA_FUNCTION_NAME": "f"},
         cwd=FUNCTIONS,
@@ -75,16 +71,13 @@ def emulate(command: tuple[str, ...], handler: str, event: bytes) -> bytes:
     )  # fmt: skip
     url = f"http://127.0.0.1:{front}/2015-03-31/functions/function/invocations"
     try:
-        for _ in range(100):
-            try:
-                with urllib.request.urlopen(urllib.request.Request(url, data=event), timeout=10) as answer:
-                    body: bytes = answer.read()
-                    return body
-            except urllib.error.HTTPError as answer:
-                return answer.read()
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.05)
-        raise AssertionError("the emulator does not answer")
+        until(lambda: accepts(front), "the emulator listens")
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, data=event), timeout=WAIT) as answer:
+                body: bytes = answer.read()
+                return body
+        except urllib.error.HTTPError as answer:
+            return answer.read()
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -14,7 +14,8 @@ from twisted.trial.unittest import SkipTest
 
 from lambdaproxy.runtime.invoke_api import InvokeApi
 from lambdaproxy.wire.sigv4 import Keys
-from tests.runtime.real import RealProcesses, wait
+from tests.processes import WAIT
+from tests.runtime.real import RealProcesses
 from tests.runtime.support import function, reactor, why_no
 
 NODE_MODULES = os.environ.get("LAMBDAPROXY_NODE_MODULES", "")
@@ -45,8 +46,6 @@ console.log(JSON.stringify(out));
 
 
 class Clients(RealProcesses):
-    timeout = 60
-
     async def setUp(self) -> None:
         await super().setUp()
         local = self.local(function("echo", "hello.py:echo"), function("raises", "hello.py:raises"))
@@ -56,7 +55,7 @@ class Clients(RealProcesses):
 
     async def tearDown(self) -> None:
         await self.port.stopListening()
-        await wait(0.05)
+        await self.clients_gone()
         await super().tearDown()
 
     async def run_program(self, *argv: str) -> str:
@@ -70,7 +69,7 @@ class Clients(RealProcesses):
         }
 
         def run() -> Any:
-            return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=50, check=False)
+            return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=WAIT - 5, check=False)
 
         done = await deferToThread(run)
         if done.returncode != 0:
