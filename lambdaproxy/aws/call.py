@@ -270,6 +270,8 @@ class Call:
             if tail:
                 self._invoker.log_tail(self.invocation, tail)
         waiting = self._close()
+        # It holds on to us, as the Deferred does.
+        self.body = None
         body.end(error)
         if waiting is None:
             return
@@ -357,6 +359,7 @@ class Call:
             if connection is not None:
                 connection.abandon()
             self._close()
+            self.body = None
         elif self.body is not None:
             self.body.drop()
 

@@ -8,8 +8,10 @@ CRC-32 of everything before. A header is: name length (8 bits), name, type (8 bi
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from zlib import crc32
 
 CONTENT_TYPE = b"application/vnd.amazon.eventstream"
@@ -36,7 +38,7 @@ class EventStreamError(ValueError):
 class Message:
     """One message; `headers` by name (`:event-type`, `:message-type`, ...)."""
 
-    headers: dict[str, Value]
+    headers: Mapping[str, Value]
     payload: bytes
 
     @property
@@ -133,12 +135,12 @@ class Decoder:
             if crc32(view[start:end]) != _U32.unpack_from(view, end)[0]:
                 raise EventStreamError("the checksum of a message is wrong")
             first = start + 12
-            return Message(
-                _headers(bytes(view[first : first + header_length])), bytes(view[first + header_length : end])
-            )
+            raw = bytes(view[first : first + header_length])
+            headers = _remembered_headers(raw) if header_length <= _MOST_REMEMBERED else _headers(raw)
+            return Message(headers, bytes(view[first + header_length : end]))
 
 
-def _headers(raw: bytes) -> dict[str, Value]:
+def _headers(raw: bytes) -> Mapping[str, Value]:
     headers: dict[str, Value] = {}
     at = 0
     try:
@@ -152,7 +154,12 @@ def _headers(raw: bytes) -> dict[str, Value]:
         raise EventStreamError("a message's headers are malformed") from None
     if at != len(raw):
         raise EventStreamError("a message's headers are malformed")
-    return headers
+    return MappingProxyType(headers)
+
+
+# All events of one kind have the same headers.
+_MOST_REMEMBERED = 256
+_remembered_headers = lru_cache(maxsize=64)(_headers)
 
 
 def _value(kind: int, raw: bytes, at: int) -> tuple[Value, int]:
