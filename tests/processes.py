@@ -7,9 +7,12 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -140,6 +143,36 @@ def request(
         return response.status, {name.lower(): value for name, value in response.getheaders()}, data
     finally:
         connection.close()
+
+
+@contextlib.contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port of 127.0.0.1 for a program that has to be told one; as long as it is reserved, nobody else gets it.
+
+    It is bound but does not listen: the system gives it to no other socket, and a server that sets SO_REUSEADDR, as
+    all servers do, may bind it beside us.
+    """
+    with socket.socket() as reservation:
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reservation.bind(("127.0.0.1", 0))
+        yield reservation.getsockname()[1]
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait until something is so of which no signal tells; `what` is said if it never is."""
+    end = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < end, f"after {WAIT} seconds still not: {what}"
+        time.sleep(0.02)
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), WAIT).close()
+    except OSError:
+        return False
+    return True
 
 
 def children(pid: int) -> list[int]:
