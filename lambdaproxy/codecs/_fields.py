@@ -125,9 +125,11 @@ class Naming:
         content_type = False
         size = 0
         for name, value in pairs:
-            text = value if type(value) is str else other(value)
-            if text is None:
-                continue
+            text = value
+            if type(value) is not str:
+                text = other(value)
+                if text is None:
+                    continue
             wire = known[name]
             content = text.encode() if text.isascii() and text.isprintable() else wire_value(text)
             if wire is None:

@@ -8,16 +8,9 @@ from lambdaproxy.messages import Request
 NOWHERE = "127.0.0.1"
 
 
-def client_of(request: Request) -> str:
-    """The client's address."""
-    return request.client or NOWHERE
-
-
 def appended(request: Request, bracket: bool = False) -> str:
-    """The addresses before the client and the client's; ALB puts IPv6 into brackets when it appends it to a list."""
+    """The addresses before the client, of which there are some, and the client's; ALB puts IPv6 into brackets."""
     client = request.client or NOWHERE
-    if not request.forwarded_for:
-        return client
     if bracket and ":" in client:
         client = f"[{client}]"
     return f"{request.forwarded_for}, {client}"

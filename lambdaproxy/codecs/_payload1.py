@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lambdaproxy.codecs._codec import Codec
-from lambdaproxy.codecs._forwarded import appended, client_of, keep_forwarded
+from lambdaproxy.codecs._forwarded import NOWHERE, appended, keep_forwarded
 from lambdaproxy.codecs._layout import NOTHING, Layouts, layouts
 from lambdaproxy.codecs._names import Keys
 from lambdaproxy.codecs._reverse import (
@@ -22,7 +22,7 @@ from lambdaproxy.codecs._reverse import (
     text_of,
 )
 from lambdaproxy.codecs._stamps import event_trace
-from lambdaproxy.codecs._text import decoded_pairs, sent_text
+from lambdaproxy.codecs._text import decoded_pairs, raw_pairs, sent_text
 from lambdaproxy.messages import Request, Response
 
 _OWN = ("Host", "X-Amzn-Trace-Id", "X-Forwarded-Port", "X-Forwarded-Proto")
@@ -74,9 +74,9 @@ def header_maps(
     last["X-Forwarded-Port"] = f"{request.port}"
     last["X-Forwarded-Proto"] = request.scheme
     if xff == "append":
-        last["X-Forwarded-For"] = appended(request)
+        last["X-Forwarded-For"] = appended(request) if request.forwarded_for else request.client or NOWHERE
     elif xff == "replace":
-        last["X-Forwarded-For"] = client_of(request)
+        last["X-Forwarded-For"] = request.client or NOWHERE
     elif "X-Forwarded-For" in last:
         keep_forwarded(last, "X-Forwarded-For", request, xff)
     many: dict[str, Sequence[str]] = {name: (text,) for name, text in last.items()}
@@ -88,7 +88,7 @@ def header_maps(
 
 def query_maps(query: str) -> tuple[dict[str, str] | None, dict[str, list[str]] | None]:
     """A query -> name to last value, and name to all values, both form-decoded; null and null without a query."""
-    pairs = decoded_pairs(query)
+    pairs = decoded_pairs(query) if "%" in query or "+" in query else raw_pairs(query)
     last = dict(pairs)
     if not last:
         return None, None

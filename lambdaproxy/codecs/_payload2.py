@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from lambdaproxy.codecs._forwarded import appended, client_of, keep_forwarded
+from lambdaproxy.codecs._forwarded import NOWHERE, appended, keep_forwarded
 from lambdaproxy.codecs._layout import FORWARDED_FOR, NOTHING, OWN, TLS, TRACE, Layouts, layouts
 from lambdaproxy.codecs._names import LOWER
 from lambdaproxy.codecs._reverse import (
@@ -21,7 +21,7 @@ from lambdaproxy.codecs._reverse import (
     wire,
 )
 from lambdaproxy.codecs._stamps import event_trace
-from lambdaproxy.codecs._text import decoded_pairs, sent_text
+from lambdaproxy.codecs._text import decoded_pairs, raw_pairs, sent_text
 from lambdaproxy.messages import Request, Response
 
 
@@ -58,9 +58,9 @@ def event_headers(request: Request, known: Layouts, xff: str) -> dict[str, str]:
     headers["x-forwarded-port"] = f"{request.port}"
     headers["x-forwarded-proto"] = request.scheme
     if xff == "append":
-        headers["x-forwarded-for"] = appended(request)
+        headers["x-forwarded-for"] = appended(request) if request.forwarded_for else request.client or NOWHERE
     elif xff == "replace":
-        headers["x-forwarded-for"] = client_of(request)
+        headers["x-forwarded-for"] = request.client or NOWHERE
     elif "x-forwarded-for" in headers:
         keep_forwarded(headers, "x-forwarded-for", request, xff)
     return headers
@@ -74,7 +74,7 @@ def cookie_list(cookies: str) -> list[str]:
 
 def joined_query(query: str) -> dict[str, str]:
     """A query -> decoded name to decoded values, joined with a comma."""
-    pairs = decoded_pairs(query)
+    pairs = decoded_pairs(query) if "%" in query or "+" in query else raw_pairs(query)
     parameters = dict(pairs)
     if len(parameters) < len(pairs):
         parameters = {}

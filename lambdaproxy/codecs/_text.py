@@ -37,8 +37,5 @@ def raw_pairs(query: str) -> list[tuple[str, str]]:
 
 
 def decoded_pairs(query: str) -> list[tuple[str, str]]:
-    """The names and values of a query, form-decoded and in order."""
-    pairs = raw_pairs(query)
-    if "%" in query or "+" in query:
-        return [(unquote_form(name), unquote_form(value)) for name, value in pairs]
-    return pairs
+    """The names and values of a query, form-decoded and in order; without `%` and `+` they are those of `raw_pairs`."""
+    return [(unquote_form(name), unquote_form(value)) for name, value in raw_pairs(query)]

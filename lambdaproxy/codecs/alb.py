@@ -12,7 +12,7 @@ from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import IS_TEXT, to_base64
 from lambdaproxy.codecs._codec import OCTETS, Codec, check_result_size, own_words
 from lambdaproxy.codecs._fields import FRAMING, Fields, Naming, refuse_other
-from lambdaproxy.codecs._forwarded import appended, client_of
+from lambdaproxy.codecs._forwarded import NOWHERE, appended
 from lambdaproxy.codecs._layout import FORWARDED_FOR, NOTHING, OWN, TLS, TRACE, Layout, Layouts, layouts
 from lambdaproxy.codecs._names import LOWER
 from lambdaproxy.codecs._refusals import BadTarget, HeadersTooLarge, NotText, TooManyForwarded, UriTooLong
@@ -193,9 +193,9 @@ class AlbCodec(Codec):
         headers["x-forwarded-port"] = f"{request.port}"
         headers["x-forwarded-proto"] = request.scheme
         if self._xff == "append":
-            headers["x-forwarded-for"] = appended(request, True)
+            headers["x-forwarded-for"] = appended(request, True) if request.forwarded_for else request.client or NOWHERE
         elif self._xff == "replace":
-            headers["x-forwarded-for"] = client_of(request)
+            headers["x-forwarded-for"] = request.client or NOWHERE
         elif self._xff == "remove":
             headers.pop("x-forwarded-for", None)
         if tls is not None:

@@ -86,6 +86,9 @@ def _layouts(xff: str) -> Layouts:
     return layouts_of(_SHOWN, xff)
 
 
+# `identity` of an event; None is filled in where there is something to say.
+_IDENTITY: dict[str, str | None] = {**NOBODY, "sourceIp": None, "user": None, "userAgent": None, "userArn": None}
+
 # A POST may be overridden by this header (API Gateway guide, important notes). Only what the route takes can be the new
 # method, so that nobody gets around the route's list.
 _OVERRIDE = "x-http-method-override"
@@ -211,6 +214,9 @@ class RestApiCodec(Payload1):
         if request.body:
             body, encoded = self._body(request.body, headers.get(spelled.get("content-type", "")))
         host, prefix = self._domain or DOMAINS[request.host]
+        identity = _IDENTITY.copy()
+        identity["sourceIp"] = request.client or NOWHERE
+        identity["userAgent"] = headers.get("User-Agent")
         return _json.dumps(
             {
                 "resource": resource,
@@ -230,13 +236,7 @@ class RestApiCodec(Payload1):
                     "domainPrefix": prefix,
                     "extendedRequestId": gateway_id(request.id),
                     "httpMethod": method,
-                    "identity": {
-                        **NOBODY,
-                        "sourceIp": request.client or NOWHERE,
-                        "user": None,
-                        "userAgent": headers.get("User-Agent"),
-                        "userArn": None,
-                    },
+                    "identity": identity,
                     "path": context_path,
                     "protocol": "HTTP/1.1",
                     "requestId": request.id,

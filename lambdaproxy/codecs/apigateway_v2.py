@@ -53,7 +53,7 @@ class HttpApiCodec(HttpApi):
             raw_path = unquote(raw_path).partition("?")[0]
         headers = event_headers(request, self._layouts, self._xff)
         cookies = headers.pop("cookie", None)
-        key = self._route_key(match)
+        key = "$default" if match.template is None else self._route_key(match)
         event: dict[str, Any] = {
             "version": "2.0",
             "routeKey": key,
@@ -101,7 +101,7 @@ class HttpApiCodec(HttpApi):
         return _json.dumps(event)
 
     def _route_key(self, match: Match) -> str:
-        return "$default" if match.template is None else route_key(match, self._stage if self._stage_in_path else None)
+        return route_key(match, self._stage if self._stage_in_path else None)
 
     # -- result -> response --------------------------------------------------------------------------------------
 

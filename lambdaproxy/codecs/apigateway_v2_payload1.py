@@ -60,6 +60,17 @@ _SHOWN = shown(
 )
 
 
+# `identity` of an event; None is filled in where there is something to say.
+_IDENTITY: dict[str, str | None] = {
+    **NOBODY,
+    "cognitoAmr": None,
+    "sourceIp": None,
+    "user": None,
+    "userAgent": None,
+    "userArn": None,
+}
+
+
 @cache
 def _layouts(xff: str) -> Layouts:
     return layouts_of(_SHOWN, xff)
@@ -91,6 +102,9 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
         resource = "$default" if match.template is None else resource_of(match, path, stage)
         identifier = gateway_id(request.id)
         host, prefix = self._domain or DOMAINS[request.host]
+        identity = _IDENTITY.copy()
+        identity["sourceIp"] = request.client or NOWHERE
+        identity["userAgent"] = headers.get("User-Agent", "")
         return _json.dumps(
             {
                 "version": "1.0",
@@ -108,14 +122,7 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
                     "domainPrefix": prefix,
                     "extendedRequestId": identifier,
                     "httpMethod": request.method,
-                    "identity": {
-                        **NOBODY,
-                        "cognitoAmr": None,
-                        "sourceIp": request.client or NOWHERE,
-                        "user": None,
-                        "userAgent": headers.get("User-Agent", ""),
-                        "userArn": None,
-                    },
+                    "identity": identity,
                     "path": unquote(self._prefix + path),
                     "protocol": "HTTP/1.1",
                     "requestId": identifier,
