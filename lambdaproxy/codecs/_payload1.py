@@ -22,7 +22,7 @@ from lambdaproxy.codecs._reverse import (
     text_of,
 )
 from lambdaproxy.codecs._stamps import event_trace
-from lambdaproxy.codecs._text import decoded_pairs, raw_pairs, sent_text
+from lambdaproxy.codecs._text import decoded_pairs, grouped_pairs, raw_pairs, sent_text
 from lambdaproxy.messages import Request, Response
 
 _OWN = ("Host", "X-Amzn-Trace-Id", "X-Forwarded-Port", "X-Forwarded-Proto")
@@ -92,10 +92,9 @@ def query_maps(query: str) -> tuple[dict[str, str] | None, dict[str, list[str]] 
     last = dict(pairs)
     if not last:
         return None, None
-    many: dict[str, list[str]] = {name: [] for name in last}
-    for name, value in pairs:
-        many[name].append(value)
-    return last, many
+    if len(last) == len(pairs):
+        return last, {name: [value] for name, value in pairs}
+    return last, grouped_pairs(pairs)
 
 
 class Payload1(Codec):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
 
@@ -34,6 +35,14 @@ def raw_pairs(query: str) -> list[tuple[str, str]]:
         name, _, value = query.partition("=")
         return [(name, value)] if query else []
     return [part.partition("=")[::2] for part in query.split("&") if part]
+
+
+def grouped_pairs(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Name -> all values, in order."""
+    groups: dict[str, list[str]] = {}
+    for name, value in pairs:
+        groups.setdefault(name, []).append(value)
+    return groups
 
 
 def decoded_pairs(query: str) -> list[tuple[str, str]]:

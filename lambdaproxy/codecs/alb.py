@@ -38,7 +38,7 @@ from lambdaproxy.codecs._reverse import (
     single_headers,
     text_of,
 )
-from lambdaproxy.codecs._text import raw_pairs
+from lambdaproxy.codecs._text import grouped_pairs, raw_pairs
 from lambdaproxy.errors import BadRequest, LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
 
@@ -213,15 +213,12 @@ class AlbCodec(Codec):
                 except UnicodeDecodeError:
                     raise NotText("a body of a text type is not UTF-8") from None
         if self._multi_value:
-            parameters: dict[str, list[str]] = {}
-            for name, argument in raw_pairs(query):
-                parameters.setdefault(name, []).append(argument)
             return _json.dumps(
                 {
                     "requestContext": self._context,
                     "httpMethod": method,
                     "path": path,
-                    "multiValueQueryStringParameters": parameters,
+                    "multiValueQueryStringParameters": grouped_pairs(raw_pairs(query)) if query else {},
                     "multiValueHeaders": _all_values(layout, values, headers),
                     "body": text,
                     "isBase64Encoded": encoded,
