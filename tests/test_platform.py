@@ -102,13 +102,16 @@ class LastConnectionTests(TestCase):
         return sys.platform == "linux"
 
     async def test_accept_last(self):
-        made = []
+        made, lost = [], []
 
         class Noted(protocol.Protocol):
             def connectionMade(self):
                 made.append(self)
                 assert self.transport is not None
                 self.transport.loseConnection()
+
+            def connectionLost(self, reason=protocol.connectionDone):
+                lost.append(self)
 
         factory = protocol.ServerFactory()
         factory.protocol = Noted
@@ -127,7 +130,8 @@ class LastConnectionTests(TestCase):
         self.assertEqual(len(made), 20)
         for each in [*waiting, late]:
             each.close()
-        await deferLater(reactor, 0.05)
+        while len(lost) < 20:
+            await deferLater(reactor, 0.01)
 
     def test_other_ports_are_left_alone(self):
         platform.accept_last(object())
@@ -137,12 +141,16 @@ class UnsentTests(TestCase):
     async def test_what_the_kernel_holds_counts(self):
         """A slow reader is told from one that does not read by what is still on its way."""
         ours: list[Any] = []
+        lost: defer.Deferred[None] = defer.Deferred()
 
         class Writing(protocol.Protocol):
             def connectionMade(self):
                 ours.append(self.transport)
                 assert self.transport is not None
                 self.transport.write(b"x" * 8_000_000)
+
+            def connectionLost(self, reason=protocol.connectionDone):
+                lost.callback(None)
 
         factory = protocol.ServerFactory()
         factory.protocol = Writing
@@ -159,7 +167,7 @@ class UnsentTests(TestCase):
             await deferLater(reactor, 0.01)
         client.close()
         ours[0].abortConnection()
-        await deferLater(reactor, 0.05)
+        await lost
 
     def test_unknown_transports_hold_nothing(self):
         transport = StringTransport()

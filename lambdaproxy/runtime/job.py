@@ -37,7 +37,6 @@ class Job:
         "head",
         "invocation",
         "log_tail",
-        "on_settled",
         "payload",
         "request_id",
         "result",
@@ -58,7 +57,6 @@ class Job:
         self.done = False
         self.stream: StreamedResult | None = None
         self.withdrawn: Callable[[Job], None] | None = None
-        self.on_settled: Callable[[FunctionFailure | None], None] | None = None
         self.log_tail: Callable[[], bytes] | None = None
 
     def _cancelled(self, _: object) -> None:
@@ -96,7 +94,6 @@ class Job:
                 self._fire(WholeBody(body), b"application/json")
             else:
                 self._fire(body, content_type)
-        self._settled(None)
 
     def begin_stream(self, stream: StreamedResult, content_type: bytes | None) -> None:
         """The head of a streamed result, for a caller that wants it in pieces."""
@@ -123,7 +120,6 @@ class Job:
         self._settle()
         if self.stream is not None:
             self.stream.finish()
-        self._settled(None)
 
     def function_failed(self, failure: FunctionFailure) -> None:
         """The function, or Lambda on its behalf, reports an error."""
@@ -132,17 +128,11 @@ class Job:
             self.result.callback(InvocationResult(failure.document, "Unhandled", "$LATEST", self.request_id, tail))
         elif self.stream is not None:
             self.stream.fail(failure)
-        self._settled(failure)
 
     def fail(self, error: LambdaProxyError) -> None:
         """It did not run, or nobody knows."""
         if self._settle():
             self.result.errback(Failure(error))
-
-    def _settled(self, failure: FunctionFailure | None) -> None:
-        call, self.on_settled = self.on_settled, None
-        if call is not None:
-            call(failure)
 
 
 def event_head(invocation: Invocation, arn: str) -> bytes:

@@ -90,7 +90,7 @@ class Faults(TestCase):
                 outcomes["ok"] += 1
             except LambdaProxyError as error:
                 outcomes[error.label] += 1
-            self.assertLess(clock.seconds() - began, timeout + 0.5)
+            self.assertLess(clock.seconds() - began, timeout + 5)
 
         async def worker() -> None:
             for number in numbers:

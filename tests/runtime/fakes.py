@@ -186,8 +186,6 @@ class JobProbe:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.results: list[Any] = []
-        self.settled: list[Any] = []
-        job.on_settled = self.settled.append
         job.result.addBoth(self.results.append)
 
     @property

@@ -550,7 +550,6 @@ class Walk:
             assert idle.state is State.IDLE and idle._parked is not None
         for job in self.jobs:
             assert len(job.results) <= 1, "completed twice"
-            assert len(job.settled) <= 1
 
     def finish(self) -> None:
         self.bench.end()
@@ -566,7 +565,7 @@ class Walk:
                 assert len(ends) == 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(ACTIONS, max_size=60))
 def test_laws_hold_whatever_happens(actions):
     walk = Walk()

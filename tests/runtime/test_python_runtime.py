@@ -61,7 +61,7 @@ def ours(value: Any) -> Any:
 
 
 @needs_ric
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(VALUES)
 def test_results_are_written_as_aws_writes_them(value):
     unicode = os.environ.get("AWS_EXECUTION_ENV", "")

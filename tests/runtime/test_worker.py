@@ -199,7 +199,6 @@ class TestBusy:
         assert bench.caller.statuses == [202]
         assert job.result.payload == b'"done"'
         assert job.result.function_error is None
-        assert job.settled == [None]
         assert b"printed before the answer" in job.result.log_tail
         bench.end()
 
@@ -219,7 +218,7 @@ class TestBusy:
         document = b'{"errorMessage": "no", "errorType": "Broken", "stackTrace": []}'
         bench.call("error", bench.caller, job.id, document, "Other")
         assert job.result.payload == document
-        assert job.settled[0].type == "Broken"
+        assert "Error Type: Broken" in bench.records[-1]
         bench.end()
 
     def test_error_type_of_the_header_is_the_fallback(self):
@@ -227,7 +226,7 @@ class TestBusy:
         job = bench.busy()
         bench.call("error", bench.caller, job.id, b"no json", "Other")
         assert job.result.payload == b"no json"
-        assert job.settled[0].type == "Other"
+        assert "Error Type: Other" in bench.records[-1]
         bench.end()
 
     def test_unknown_mode(self):
@@ -335,7 +334,6 @@ class TestStreaming:
         sink.end("", b"")
         assert done.called
         assert bench.worker.state is State.POST
-        assert job.settled == [None]
         bench.end()
 
     def test_trailers_fail_it(self):
