@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from email.utils import parsedate_to_datetime
+from operator import itemgetter
 
 import orjson
 
@@ -53,19 +54,20 @@ def by_name(head: ResponseHead) -> dict[bytes, bytes]:
 
 def result(head: ResponseHead, payload: bytes, attempts: int) -> InvocationResult:
     """A 200, 202 or 204 -> the result; of repeated fields the last counts."""
-    names, values = zip(*head.headers, strict=False) if head.headers else ((), ())
-    request_id, version, error, log = _places[names]
+    headers = head.headers
+    request_id, version, error, log = _places[tuple(map(_name, headers))]
     return InvocationResult(
         payload,
-        values[error].decode("latin-1") if error is not None else None,
-        values[version].decode("latin-1") if version is not None else "$LATEST",
-        values[request_id].decode("latin-1") if request_id is not None else "",
-        decode_log(values[log]) if log is not None else None,
+        headers[error][1].decode("latin-1") if error is not None else None,
+        headers[version][1].decode("latin-1") if version is not None else "$LATEST",
+        headers[request_id][1].decode("latin-1") if request_id is not None else "",
+        decode_log(headers[log][1]) if log is not None else None,
         None,
         attempts,
     )
 
 
+_name = itemgetter(0)
 _Place = int | None
 
 
