@@ -49,8 +49,14 @@ class LoopbackPort:
                 return
             with connection:
                 if not foreign(peer[1], self.port):
-                    # The reactor takes a duplicate of its own.
-                    self._reactor.adoptStreamConnection(connection.fileno(), socket.AF_INET, self._factory)
+                    self._adopt(connection)
+
+    def _adopt(self, connection: socket.socket) -> None:
+        try:
+            # The reactor takes a duplicate of its own.
+            self._reactor.adoptStreamConnection(connection.fileno(), socket.AF_INET, self._factory)
+        except OSError:
+            pass  # reset before we looked: it has no peer any more, and must not cost us the port
 
     def connectionLost(self, reason: Failure) -> None:
         self.close()

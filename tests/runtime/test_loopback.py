@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import struct
 from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
@@ -53,3 +54,10 @@ class Port(RealProcesses):
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port.port)).close()
         await self.clients_gone()
+
+    async def test_a_connection_that_is_reset_at_once_does_not_cost_the_port(self) -> None:
+        port: Any = LoopbackPort(reactor, Factory.forProtocol(Echo))
+        with socket.create_connection(("127.0.0.1", port.port)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        port.doRead()  # what it raised would make the reactor drop it
+        port.close()
