@@ -40,8 +40,9 @@ class RealProcesses(TestCase):
     async def tearDown(self) -> None:
         for one in self.made:
             await one.invoker.stop()
-        self.assertEqual(children(), self.processes)
-        self.assertEqual(descriptors(), self.fds)
+        # Fewer is no fault of ours: what an earlier test left to the garbage collector goes when that likes.
+        self.assertLessEqual(children(), self.processes)
+        self.assertLessEqual(descriptors(), self.fds)
         self.assertEqual([one for one in reactor.getReaders() if isinstance(one, _Pipe)], [])
 
 
