@@ -6,8 +6,13 @@ from lambdaproxy.shapes import MOST, MOST_BYTES, MOST_NAMES, Shapes
 
 
 def test_a_shape_is_studied_once():
-    studied = []
-    shapes = Shapes(lambda names: studied.append(names) or len(names))
+    studied: list[tuple[bytes, ...]] = []
+
+    def study(names):
+        studied.append(names)
+        return len(names)
+
+    shapes = Shapes(study)
     assert [shapes[b"a", b"b"], shapes[b"a", b"b"], shapes[b"b", b"a"], shapes[()]] == [2, 2, 2, 0]
     assert studied == [(b"a", b"b"), (b"b", b"a"), ()]
 
