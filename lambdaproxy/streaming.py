@@ -105,7 +105,7 @@ class _Rest:
         self._found: Deferred[tuple[bytes | None, IBody]] | None = None
         self._running: Deferred[None] | None = None
         self._done: Deferred[None] | None = None
-        self._ended = False
+        self._ended = self._waiting = False
         self._failure: Failure | None = None
 
     def begin(self) -> Deferred[tuple[bytes | None, IBody]]:
@@ -150,11 +150,10 @@ class _Rest:
         found, self._found = self._found, None
         if found is None:
             return
-        self._pause()
         found.callback((prelude, self))
-
-    def _pause(self) -> None:
-        if self._producer is not None and self._reader is None:
+        # A reader that came at once takes what comes next; for any other it has to wait.
+        if self._reader is None and not self._ended and self._producer is not None:
+            self._waiting = True
             self._producer.pauseProducing()
 
     def _finished(self, _: None) -> None:
@@ -189,7 +188,7 @@ class _Rest:
             consumer.write(kept)
         if self._ended:
             self._end()
-        elif not self._held:
+        elif self._waiting and not self._held:
             self.resumeProducing()
         return done
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from email.utils import parsedate_to_datetime
-from operator import itemgetter
 
 import orjson
 
@@ -55,7 +54,7 @@ def by_name(head: ResponseHead) -> dict[bytes, bytes]:
 def result(head: ResponseHead, payload: bytes, attempts: int) -> InvocationResult:
     """A 200, 202 or 204 -> the result; of repeated fields the last counts."""
     headers = head.headers
-    request_id, version, error, log = _places[tuple(map(_name, headers))]
+    request_id, version, error, log = _places[head.names]
     return InvocationResult(
         payload,
         headers[error][1].decode("latin-1") if error is not None else None,
@@ -67,7 +66,6 @@ def result(head: ResponseHead, payload: bytes, attempts: int) -> InvocationResul
     )
 
 
-_name = itemgetter(0)
 _Place = int | None
 
 

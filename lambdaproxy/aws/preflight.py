@@ -73,7 +73,7 @@ async def _one(client: _Client, function: Function, timeout: float) -> Finding:
     try:
         status, headers, body = await client.ask("GET", path.encode())
         about = _document(body) if status == 200 else None
-        refusal = Refusal(ResponseHead(status, "", headers, None, False, False), body)
+        refusal = Refusal(_head(status, headers), body)
         if about is None and refusal.status == 404:
             return Finding(
                 function, False, f"missing: no such function or qualifier in region {region} of this account"
@@ -81,7 +81,7 @@ async def _one(client: _Client, function: Function, timeout: float) -> Finding:
         dry = await client.ask("POST", target(client.endpoint, function, "dry-run"), b"{}", "DryRun")
     except Exception as error:
         return Finding(function, False, f"{client.endpoint.url} does not answer: {_reason(error)}")
-    denied = Refusal(ResponseHead(dry[0], "", dry[1], None, False, False), dry[2]) if dry[0] >= 300 else None
+    denied = Refusal(_head(dry[0], dry[1]), dry[2]) if dry[0] >= 300 else None
     if denied is not None and denied.status == 403:
         what = "the credentials are not accepted" if denied.credentials else "denied: lambda:InvokeFunction is missing"
         return Finding(function, False, f"{what} ({denied.code}: {denied.message})")
@@ -157,6 +157,10 @@ def _certificates(path: str) -> list[Any]:
     with open(path, "rb") as file:
         pieces = file.read().split(_END)
     return [Certificate.loadPEM(piece[piece.index(_BEGIN) :] + _END + b"\n") for piece in pieces if _BEGIN in piece]
+
+
+def _head(status: int, headers: Headers) -> ResponseHead:
+    return ResponseHead(status, "", headers, None, False, False, tuple(name for name, _ in headers))
 
 
 def _document(body: bytes) -> Mapping[str, Any] | None:

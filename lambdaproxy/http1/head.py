@@ -6,7 +6,7 @@ Rules are those of RFC 9112 and RFC 9110; where they allow either, the stricter 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from lambdaproxy.http1.grammar import (
     FIELDS,
@@ -22,7 +22,7 @@ from lambdaproxy.http1.grammar import (
     tokens,
 )
 from lambdaproxy.http1.lines import BOUNDARY, Lines
-from lambdaproxy.messages import Headers
+from lambdaproxy.messages import Headers, quick
 from lambdaproxy.shapes import Shapes
 
 __all__ = [
@@ -49,11 +49,13 @@ _TARGET = re.compile(rb"[\x21\x22\x24-\x7e]++\Z")
 _FORWARDED = frozenset((b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto"))
 
 
-class RequestHead(NamedTuple):
+@quick
+@dataclass(frozen=True, slots=True)
+class RequestHead:
     """A request head; `target` in origin form or `*`, `host` empty where HTTP/1.0 sent none.
 
-    `content_length` is None for a chunked body and 0 where there is none. (A NamedTuple, because one is made for
-    every request and a frozen dataclass costs twice as much.) `forwarded` says that there is an `X-Forwarded-*` field.
+    `content_length` is None for a chunked body and 0 where there is none. `forwarded` says that there is an
+    `X-Forwarded-*` field.
     """
 
     method: str
@@ -67,10 +69,12 @@ class RequestHead(NamedTuple):
     forwarded: bool = False
 
 
-class ResponseHead(NamedTuple):
+@quick
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
     """A response head; `content_length` None and not `chunked` means a body that ends with the connection.
 
-    For an answer to HEAD the caller knows that no body follows, whatever this says.
+    For an answer to HEAD the caller knows that no body follows, whatever this says. `names` are those of `headers`.
     """
 
     status: int
@@ -79,6 +83,7 @@ class ResponseHead(NamedTuple):
     content_length: int | None
     chunked: bool
     keep_alive: bool
+    names: tuple[bytes, ...]
 
 
 def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestHead:
@@ -263,6 +268,7 @@ def parse_response(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> Respons
         size,
         bool(codings) and size is None,
         keep_alive,
+        names,
     )
 
 
