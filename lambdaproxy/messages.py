@@ -138,8 +138,9 @@ class Function:
     qualifier: str | None = None
 
     def __hash__(self) -> int:
-        # Tables by function are asked several times for each request; functions that share a name are few.
-        return hash(self.name)
+        # Tables by function are asked several times for each request. Invokers are few, but clients may invent
+        # qualifiers, and a thousand functions with one hash would make each look a search.
+        return hash(self.name if self.qualifier is None else (self.name, self.qualifier))
 
     def __str__(self) -> str:
         return f"{self.name}:{self.qualifier}" if self.qualifier else self.name

@@ -29,3 +29,8 @@ def test_frozen():
 def test_wrong_numbers_of_arguments(arguments):
     with pytest.raises(TypeError, match=r"Response\.__init__"):
         messages.Response(*arguments)
+
+
+def test_functions_of_one_name_have_hashes_of_their_own():
+    assert len({hash(Function("aws", "f", f"v{number}")) for number in range(1000)}) > 990
+    assert hash(Function("aws", "f")) == hash(Function("aws", "f", None))
