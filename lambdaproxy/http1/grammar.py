@@ -17,7 +17,7 @@ VCHAR = rb"\t\x20-\x7e\x80-\xff"
 
 TOKEN = re.compile(rb"[%s]++\Z" % TCHAR)
 FIELD_LINE = re.compile(rb"([%s]++):[ \t]*+([%s]*+)\Z" % (TCHAR, VCHAR))
-FIELDS = re.compile(rb"\r\n([%s]++):[ \t]*+([%s]*+)(?<![ \t])(?=\r\n)" % (TCHAR, VCHAR))
+FIELDS = re.compile(rb"\r\n([%s]++):[ \t]*+([%s]*+(?<![ \t])|)(?=\r\n)" % (TCHAR, VCHAR))
 """All field lines of a head but those whose value ends in white space, which has to be taken off."""
 LIST = re.compile(rb"[ \t,]*+(?:[%s]++(?:[ \t]*+,[ \t,]*+|[ \t]*+\Z))*+\Z" % TCHAR)
 DIGITS = re.compile(rb"[0-9]{1,18}\Z")

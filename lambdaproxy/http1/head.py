@@ -253,7 +253,8 @@ def parse_response(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> Respons
         size = length(values[lengths[0]]) if lengths else None
         keep_alive = new
         if connections:
-            keep_alive = _stays(values, connections) and new
+            # In HTTP/1.0 it ends anyway, whatever is said of it.
+            keep_alive = new and _stays(values, connections)
     except Malformed as error:
         error.status = 502
         raise

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from lambdaproxy.http1 import head as head_module
 from lambdaproxy.http1.body import ChunkedReader, LengthReader
+from lambdaproxy.http1.grammar import FIELDS
 from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, RequestHead, header, parse_request, parse_response
 
 from .cases import BAD, GOOD, H, get
@@ -190,6 +191,7 @@ def test_unfinished_heads_are_bounded():
         (b"HTTP/1.1 100 Continue\r\n\r\n", (100, 0, False, True)),
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", (200, 0, False, False)),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", (200, 0, False, False)),
+        (b"HTTP/1.0 200 OK\r\nConnection: no list\r\nContent-Length: 0\r\n\r\n", (200, 0, False, False)),
     ],
 )
 def test_response_head(block, expected):
@@ -248,3 +250,11 @@ def test_known_names_are_read_like_new_ones():
             again = read([data])
             head_module._requests.clear()
             assert read([data]) == again == read([data])
+
+
+def test_empty_values_are_read_the_fast_way():
+    # "Name: " and nothing more is what many clients make of an empty value.
+    found = FIELDS.findall(b"\r\nA: \r\nB:\r\nC:\t \r\nD: d d\r\nE: e \r\n\r\n")
+    assert found == [(b"A", b""), (b"B", b""), (b"C", b""), (b"D", b"d d")]
+    fields = ((b"Host", b"h"), (b"A", b""), (b"E", b"e"))
+    assert parse_request(b"GET / HTTP/1.1\r\nHost: h\r\nA: \r\nE: e \t\r\n\r\n").headers == fields
