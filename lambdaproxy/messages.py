@@ -27,11 +27,13 @@ def quick(made: type[_T]) -> type[_T]:
     """Give a frozen dataclass a faster `__init__`, for what every request makes; values are as frozen as before.
 
     A frozen dataclass sets each of its fields through a call. This one is, while it is being made, of a class with the
-    same slots that is not frozen, so that setting a field is what it is anywhere else.
+    same slots that is not frozen, so that setting a field is what it is anywhere else. Subclasses, whose slots may be
+    others, go on using the `__init__` that `dataclass` made.
     """
     names = [each.name for each in fields(made)]  # type: ignore[arg-type]
     unfinished = type(made.__name__, (), {"__slots__": names})
     known: dict[str, Any] = {"become": object.__dict__["__class__"].__set__, "unfinished": unfinished, "made": made}
+    known["thorough"] = vars(made)["__init__"]
     parameters = []
     for each in fields(made):  # type: ignore[arg-type]
         if each.default is MISSING:
@@ -39,7 +41,12 @@ def quick(made: type[_T]) -> type[_T]:
         else:
             known[f"default_{each.name}"] = each.default
             parameters.append(f"{each.name}=default_{each.name}")
-    lines = ["become(self, unfinished)", *(f"self.{name} = {name}" for name in names), "self.__class__ = made"]
+    lines = [
+        f"if self.__class__ is not made: return thorough(self, {', '.join(names)})",
+        "become(self, unfinished)",
+        *(f"self.{name} = {name}" for name in names),
+        "self.__class__ = made",
+    ]
     exec(f"def __init__(self, {', '.join(parameters)}):\n    " + "\n    ".join(lines), known)  # noqa: S102  (what dataclass does, too)
     init = known["__init__"]
     init.__qualname__ = f"{made.__qualname__}.__init__"

@@ -34,3 +34,18 @@ def test_wrong_numbers_of_arguments(arguments):
 def test_functions_of_one_name_have_hashes_of_their_own():
     assert len({hash(Function("aws", "f", f"v{number}")) for number in range(1000)}) > 990
     assert hash(Function("aws", "f")) == hash(Function("aws", "f", None))
+
+
+def test_subclasses_stay_what_they_are():
+    class Plain(Response):
+        pass
+
+    class Slotted(Response):
+        __slots__ = ()
+
+    class More(Response):
+        __slots__ = ("more",)
+
+    for made in (Plain, Slotted, More):
+        value = made(404, body=b"gone")
+        assert (type(value), value.status, value.headers, value.body, value.outcome) == (made, 404, (), b"gone", "ok")
