@@ -6,22 +6,14 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
-N = TypeVar("N", str, bytes)
 T = TypeVar("T")
 
 _LONGEST = 64
-_MOST_NAMES = 48
-_MOST_CHARACTERS = 1024
 
 
 def is_short(key: str | bytes | None) -> bool:
     """Whether a name or a type is worth keeping."""
     return key is None or len(key) <= _LONGEST
-
-
-def are_few(names: tuple[N, ...]) -> bool:
-    """Whether a sequence of names is."""
-    return len(names) <= _MOST_NAMES and sum(map(len, names)) <= _MOST_CHARACTERS
 
 
 class Known(dict[K, T], Generic[K, T]):
