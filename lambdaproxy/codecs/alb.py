@@ -106,6 +106,16 @@ def _all_values(layout: Layout, values: tuple[bytes, ...], headers: Mapping[str,
     return many
 
 
+def _body(body: bytes, headers: Mapping[str, str]) -> tuple[str, bool]:
+    """A body in an event, and whether it is base64; by the last Content-Type (ELB guide, lambda-functions)."""
+    if "content-encoding" in headers or not IS_TEXT[headers.get("content-type")]:
+        return to_base64(body), True
+    try:
+        return body.decode(), False
+    except UnicodeDecodeError:
+        raise NotText("a body of a text type is not UTF-8") from None
+
+
 def _pairs(headers: Any) -> Iterator[tuple[str, str]]:
     """The names and values of `multiValueHeaders`."""
     if type(headers) is not dict:
@@ -202,16 +212,7 @@ class AlbCodec(Codec):
             headers["x-amzn-tls-version"] = tls.version
             headers["x-amzn-tls-cipher-suite"] = tls.cipher
 
-        text, encoded = "", False
-        body = request.body
-        if body:
-            if "content-encoding" in headers or not IS_TEXT[headers.get("content-type")]:
-                text, encoded = to_base64(body), True
-            else:
-                try:
-                    text = body.decode()
-                except UnicodeDecodeError:
-                    raise NotText("a body of a text type is not UTF-8") from None
+        text, encoded = _body(request.body, headers) if request.body else ("", False)
         if self._multi_value:
             return _json.dumps(
                 {
