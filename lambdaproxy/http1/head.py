@@ -46,6 +46,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [%s]*+)?(?=\r\n
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp]([Ss]?)://([^/?]++)(.*)\Z")
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]\Z")
 _TARGET = re.compile(rb"[\x21\x22\x24-\x7e]++\Z")
+_DECIDES = (b"host", b"content-length", b"transfer-encoding", b"connection", b"expect")
 _FORWARDED = frozenset((b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto"))
 
 
@@ -152,22 +153,17 @@ Transfer-Encoding, Connection, Expect; and whether there is an `X-Forwarded-*` f
 
 def _deciding(names: tuple[bytes, ...]) -> _Deciding:
     """Look at all names; raises `Malformed` for a look-alike, and for a second Content-Length (RFC 9112, 6.3)."""
-    lower = [field_name(name) for name in names]
-
-    def places(wanted: bytes) -> tuple[int, ...]:
-        return tuple([place for place, name in enumerate(lower) if name == wanted])
-
-    lengths = places(b"content-length")
-    if len(lengths) > 1:
+    places: dict[bytes, list[int]] = {name: [] for name in _DECIDES}
+    forwarded = False
+    for place, name in enumerate([field_name(name) for name in names]):
+        if name in places:
+            places[name].append(place)
+        elif name in _FORWARDED:
+            forwarded = True
+    if len(places[b"content-length"]) > 1:
         raise Malformed(400, "content-length", "more than one")
-    return (
-        places(b"host"),
-        lengths,
-        places(b"transfer-encoding"),
-        places(b"connection"),
-        places(b"expect"),
-        not _FORWARDED.isdisjoint(lower),
-    )
+    hosts, lengths, codings, connections, expects = map(tuple, places.values())
+    return hosts, lengths, codings, connections, expects, forwarded
 
 
 def _of_request(names: tuple[bytes, ...]) -> _Deciding:
