@@ -56,16 +56,26 @@ class Waiter(Protocol):
 
 
 class _Factory(ClientFactory):
+    """Hands out its one connection, and forgets it: Twisted's transport, connector and factory hold on to each other.
+
+    With a connection among them, the memory of its TLS session, which Python does not see, would wait for the garbage
+    collector.
+    """
+
     noisy = False
 
     def __init__(self, connection: Connection, failed: Callable[[Connection, str], object]) -> None:
-        self._connection, self._failed = connection, failed
+        self._connection: Connection | None = connection
+        self._failed = failed
 
-    def buildProtocol(self, addr: object) -> Connection:
-        return self._connection
+    def buildProtocol(self, addr: object) -> Connection | None:
+        connection, self._connection = self._connection, None
+        return connection
 
     def clientConnectionFailed(self, connector: object, reason: Failure) -> None:
-        self._failed(self._connection, reason.getErrorMessage().rstrip("."))
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._failed(connection, reason.getErrorMessage().rstrip("."))
 
 
 class Pool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 from twisted.internet import reactor
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from lambdaproxy.aws.endpoint import Endpoint
@@ -83,6 +86,20 @@ class Tls(TestCase):
                 payload = b'"' + b"x" * (size - 2) + b'"'
                 result = await self._invoke(self._invoker(stub.url, cert), payload)
                 self.assertEqual(result.payload, payload)
+
+    async def test_a_closed_connection_leaves_no_session_behind(self) -> None:
+        # OpenSSL's memory is not seen by the garbage collector, which may not look for minutes.
+        cert, key = certificate(self.tmp_path)
+        with lambda_stub("--verify", "--cert", str(cert), "--key", str(key)) as stub:
+            invoker = self._invoker(stub.url, cert)
+            gc.disable()
+            self.addCleanup(gc.enable)
+            clock: Any = reactor
+            await invoker.invoke(Invocation(Function("aws", "echo"), b"{}", clock.seconds() + 20, "id", "1-a-b"))
+            connection = weakref.ref(invoker.pool._idle[0])
+            await invoker.stop()
+            await deferLater(clock, 0)  # out of the call that told of the end
+            self.assertIsNone(connection())
 
     async def _refused(self, stub: Any, bundle: Path | None, url: str | None = None) -> str:
         error = await self.assertFailure_(self._invoke(self._invoker(url or stub.url, bundle)))
