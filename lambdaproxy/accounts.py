@@ -18,6 +18,7 @@ from lambdaproxy.metrics import OTHER, Cell, FunctionLabels, HistogramCell, Metr
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 NO_FUNCTION = "none"
 MOST_TALLIES = 2048
+"""Functions whose cells are kept at hand; clients may invent names."""
 
 _LEVELS = {
     "bad-request": LogLevel.info,

@@ -13,8 +13,11 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 MOST = 512
-MOST_NAMES = 48
+"""Sequences of names in one table."""
+
+MOST_NAMES = 64
 MOST_BYTES = 1024
+"""Names in a sequence that is remembered, and their bytes together: what browsers and proxies send, with room."""
 
 
 class Shapes(dict[tuple[bytes, ...], T], Generic[T]):

@@ -13,6 +13,7 @@ from twisted.internet.protocol import Protocol
 from lambdaproxy.aws.exchange import Exchange, Lost
 from lambdaproxy.http1.body import ChunkedReader, CloseReader, LengthReader
 from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, ResponseHead, parse_response
+from lambdaproxy.messages import MOST_RESULT
 from lambdaproxy.platform import send_now
 
 if TYPE_CHECKING:
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from lambdaproxy.aws.pool import Pool
     from lambdaproxy.aws.tls import Session
 
-MOST_RESULT = 6_291_556
-"""Bytes of a buffered result: AWS's limit (Lambda quotas; the error text of `Function.ResponseSizeTooLarge`)."""
 SLACK = 64 * 1024
+"""Bytes that a result may be larger than Lambda's limit before it is taken for something else."""
 
 LIMITS = HeadLimits(section=32 * 1024, fields=100, line=16 * 1024)
 _BOUNDARY = b"\r\n\r\n"

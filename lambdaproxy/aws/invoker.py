@@ -20,6 +20,7 @@ from lambdaproxy.aws.retry import Budget, Policy
 from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Unavailable
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.logs import Limited
+from lambdaproxy.messages import MOST_EVENT
 
 if TYPE_CHECKING:
     from lambdaproxy.aws.credentials import Credentials
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from lambdaproxy.messages import Function, Invocation, InvocationResult
     from lambdaproxy.metrics import Cell, Metrics
 
-MOST_EVENT = 6_291_456
 SWEEP_SECONDS = 0.1
 IDLE_SWEEP_SECONDS = 1.0
 MOST_FUNCTIONS = 2000

@@ -36,6 +36,7 @@ class Clock:
     __slots__ = ("offset", "time")
 
     def __init__(self, time: Callable[[], float] = time) -> None:
+        #: Epoch seconds of this machine, uncorrected.
         self.time = time
         #: Seconds that AWS's clock is ahead of ours.
         self.offset = 0.0
