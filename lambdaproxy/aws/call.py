@@ -133,9 +133,10 @@ class Call:
     def _got_through(self) -> None:
         function = self._function
         breaker, gate = function.breaker, function.gate
-        breaker.good += 1
         if breaker.is_open:
             breaker.succeeded()
+        else:
+            breaker.good += 1
         if gate.limit < gate.most:
             gate.succeeded(self._invoker.seconds())
         if function.budget.tokens < CAPACITY:

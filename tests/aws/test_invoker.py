@@ -605,6 +605,8 @@ def test_the_breaker_opens_and_closes() -> None:
     assert isinstance(refused.error, errors.Unavailable)
     world.wires[-1].reply(OK)
     assert probe.result
+    (breaker,) = [state.breaker for function, state in world.invoker._functions.items() if function.name != "other"]
+    assert (breaker.is_open, breaker.good) == (False, 1), "a probe is one call"
     after = world.invoke()
     world.wires[-1].reply(OK)
     assert after.result
