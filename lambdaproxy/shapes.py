@@ -8,7 +8,9 @@ for each sequence of names once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TypeVar
+
+from lambdaproxy.known import Known
 
 T = TypeVar("T")
 
@@ -19,23 +21,18 @@ MOST_NAMES = 64
 MOST_BYTES = 1024
 """Names in a sequence that is remembered, and their bytes together: what browsers and proxies send, with room."""
 
+NOTHING: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ())
+"""Names and values of a message without fields, which `zip` cannot give."""
 
-class Shapes(dict[tuple[bytes, ...], T], Generic[T]):
-    """Field names as sent, in order -> what `study` says of them; what `study` raises is not remembered.
 
-    Bounded in number and size, so that clients cannot make it grow: when it is full, it starts anew.
-    """
+class Shapes(Known[tuple[bytes, ...], T]):
+    """Field names as sent, in order -> what `study` says of them."""
 
-    __slots__ = ("_study",)
+    __slots__ = ()
 
     def __init__(self, study: Callable[[tuple[bytes, ...]], T]) -> None:
-        super().__init__()
-        self._study = study
+        super().__init__(study, _are_few, MOST)
 
-    def __missing__(self, names: tuple[bytes, ...]) -> T:
-        shape = self._study(names)
-        if len(names) <= MOST_NAMES and sum(map(len, names)) <= MOST_BYTES:
-            if len(self) >= MOST:
-                self.clear()
-            self[names] = shape
-        return shape
+
+def _are_few(names: tuple[bytes, ...]) -> bool:
+    return len(names) <= MOST_NAMES and sum(map(len, names)) <= MOST_BYTES

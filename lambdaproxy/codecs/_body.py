@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 
-from lambdaproxy.codecs._known import Known, is_short
+from lambdaproxy.known import Known, is_short
 
 _TEXT_TYPES = frozenset({"application/json", "application/javascript", "application/xml"})
 

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from lambdaproxy.codecs._names import Keys
+from lambdaproxy.codecs._names import LOWER, Keys
 from lambdaproxy.shapes import Shapes
-
-#: Names and values of a request without fields.
-NOTHING: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ())
 
 TRACE = "x-amzn-trace-id"
 FORWARDED_FOR = "x-forwarded-for"
@@ -69,3 +67,25 @@ def layouts(table: Keys, own: Sequence[str]) -> Layouts:
         return Layout(dict.fromkeys(sorted({*places, *own}), ""), tuple(keys), tuple(repeated), trace, spelled)
 
     return Shapes(study)
+
+
+@cache
+def lower_layouts(xff: str, tls: bool = False) -> Layouts:
+    """The layouts of the dialects that write names in lower case: ALB, HTTP API 2.0 and function URL.
+
+    `xff` is their option of that name; `tls` says whether the front door writes TLS headers.
+    """
+    own = (*OWN, FORWARDED_FOR) if xff in ("append", "replace") else OWN
+    return layouts(LOWER, (*own, *TLS) if tls else own)
+
+
+def decoded(layout: Layout, values: tuple[bytes, ...]) -> dict[str, str]:
+    """The event's headers with the last value of each field; what is no UTF-8 is read as Latin-1."""
+    headers = layout.headers.copy()
+    for key, value in zip(layout.keys, values):  # noqa: B905  (`strict` costs as much as a field)
+        if key:
+            try:
+                headers[key] = value.decode()
+            except UnicodeDecodeError:
+                headers[key] = value.decode("latin-1")
+    return headers

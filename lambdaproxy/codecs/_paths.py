@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lambdaproxy.codecs._known import Known, is_short
 from lambdaproxy.codecs._refusals import BadTarget, UnknownStage
+from lambdaproxy.known import Known, is_short
 from lambdaproxy.messages import Match, Request
 
 ALL_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})

@@ -7,7 +7,7 @@ from typing import Any
 
 from lambdaproxy.codecs._codec import Codec
 from lambdaproxy.codecs._forwarded import NOWHERE, appended, keep_forwarded
-from lambdaproxy.codecs._layout import NOTHING, Layouts, layouts
+from lambdaproxy.codecs._layout import Layouts, decoded, layouts
 from lambdaproxy.codecs._names import Keys
 from lambdaproxy.codecs._reverse import (
     encode_pairs,
@@ -24,6 +24,7 @@ from lambdaproxy.codecs._reverse import (
 from lambdaproxy.codecs._stamps import event_trace
 from lambdaproxy.codecs._text import decoded_pairs, grouped_pairs, raw_pairs, sent_text
 from lambdaproxy.messages import Request, Response
+from lambdaproxy.shapes import NOTHING
 
 _OWN = ("Host", "X-Amzn-Trace-Id", "X-Forwarded-Port", "X-Forwarded-Proto")
 # Fields that have one value in an event, even if they were sent several times.
@@ -58,13 +59,7 @@ def header_maps(
     sent = request.headers
     names, values = zip(*sent) if sent else NOTHING  # noqa: B905  (`strict` costs as much as the rest of the line)
     layout = known[names]
-    last = layout.headers.copy()
-    for key, value in zip(layout.keys, values):  # noqa: B905
-        if key:
-            try:
-                last[key] = value.decode()
-            except UnicodeDecodeError:
-                last[key] = value.decode("latin-1")
+    last = decoded(layout, values)
     for name, places in layout.repeated:
         if name.lower() == "cookie":
             last[name] = "; ".join([sent_text(values[place]) for place in places])

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
 from lambdaproxy.codecs._forwarded import NOWHERE, appended, keep_forwarded
-from lambdaproxy.codecs._layout import FORWARDED_FOR, NOTHING, OWN, TLS, TRACE, Layouts, layouts
-from lambdaproxy.codecs._names import LOWER
+from lambdaproxy.codecs._layout import TRACE, Layouts, decoded
 from lambdaproxy.codecs._reverse import (
     event_bytes,
     header_pairs,
@@ -23,13 +21,7 @@ from lambdaproxy.codecs._reverse import (
 from lambdaproxy.codecs._stamps import event_trace
 from lambdaproxy.codecs._text import decoded_pairs, raw_pairs, sent_text
 from lambdaproxy.messages import Request, Response
-
-
-@cache
-def layouts_of(xff: str, tls: bool = False) -> Layouts:
-    """What becomes of header fields with an option `xff`; `tls` says whether the front door writes TLS headers."""
-    own = (*OWN, FORWARDED_FOR) if xff in ("append", "replace") else OWN
-    return layouts(LOWER, (*own, *TLS) if tls else own)
+from lambdaproxy.shapes import NOTHING
 
 
 def event_headers(request: Request, known: Layouts, xff: str) -> dict[str, str]:
@@ -40,13 +32,7 @@ def event_headers(request: Request, known: Layouts, xff: str) -> dict[str, str]:
     sent = request.headers
     names, values = zip(*sent) if sent else NOTHING  # noqa: B905  (`strict` costs as much as the rest of the line)
     layout = known[names]
-    headers = layout.headers.copy()
-    for key, value in zip(layout.keys, values):  # noqa: B905
-        if key:
-            try:
-                headers[key] = value.decode()
-            except UnicodeDecodeError:
-                headers[key] = value.decode("latin-1")
+    headers = decoded(layout, values)
     for key, places in layout.repeated:
         headers[key] = ("; " if key == "cookie" else ",").join([sent_text(values[place]) for place in places])
     trace = request.trace_id

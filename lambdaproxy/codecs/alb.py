@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from html import escape
 from typing import Any
 
@@ -13,8 +12,7 @@ from lambdaproxy.codecs._body import IS_TEXT, to_base64
 from lambdaproxy.codecs._codec import OCTETS, Codec, check_result_size, own_words
 from lambdaproxy.codecs._fields import FRAMING, Fields, Naming, refuse_other
 from lambdaproxy.codecs._forwarded import NOWHERE, appended
-from lambdaproxy.codecs._layout import FORWARDED_FOR, NOTHING, OWN, TLS, TRACE, Layout, Layouts, layouts
-from lambdaproxy.codecs._names import LOWER
+from lambdaproxy.codecs._layout import TRACE, Layout, lower_layouts
 from lambdaproxy.codecs._refusals import BadTarget, HeadersTooLarge, NotText, TooManyForwarded, UriTooLong
 from lambdaproxy.codecs._result import (
     NO_BODY,
@@ -41,6 +39,7 @@ from lambdaproxy.codecs._reverse import (
 from lambdaproxy.codecs._text import grouped_pairs, raw_pairs
 from lambdaproxy.errors import BadRequest, LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
+from lambdaproxy.shapes import NOTHING
 
 TARGET_GROUP_ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/lambdaproxy/0123456789abcdef"
 
@@ -81,13 +80,6 @@ def trace_header(sent: str, fresh: str) -> str:
     if "Root=" in sent:
         return f"Self={fresh};{sent}"
     return f"Root={fresh};{sent}"
-
-
-@cache
-def _layouts(xff: str, tls: bool) -> Layouts:
-    """What ALB makes of header fields, the same for all codecs with these options."""
-    own = (*OWN, FORWARDED_FOR) if xff in ("append", "replace") else OWN
-    return layouts(LOWER, (*own, *TLS) if tls else own)
 
 
 def _join_cookies(layout: Layout, values: tuple[bytes, ...], headers: dict[str, str]) -> None:
@@ -162,7 +154,7 @@ class AlbCodec(Codec):
         self._context = {"elb": {"targetGroupArn": target_group_arn}}
         self._xff = xff
         self._tls_headers = tls_headers
-        self._layouts, self._tls_layouts = _layouts(xff, False), _layouts(xff, True)
+        self._layouts, self._tls_layouts = lower_layouts(xff), lower_layouts(xff, True)
         self._server = server
         self._text_types = tuple(text_types)
 

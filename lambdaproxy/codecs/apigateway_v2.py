@@ -11,8 +11,9 @@ from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._fields import Fields
 from lambdaproxy.codecs._forwarded import NOWHERE
 from lambdaproxy.codecs._http_api import JSON_TYPE, TEXT_PLAIN, HttpApi
+from lambdaproxy.codecs._layout import lower_layouts
 from lambdaproxy.codecs._paths import DOMAINS, client_path, parameters_of, route_key, split, without_stage
-from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, layouts_of, request_from, result_of
+from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, request_from, result_of
 from lambdaproxy.codecs._result import (
     NO_BODY,
     add_cookies,
@@ -35,7 +36,7 @@ _SAFE_IN_PATH = "/:@!$&'()*+,;=~-._"
 class HttpApiCodec(HttpApi):
     """The dialect `apigateway-v2`."""
 
-    _layouts_of = staticmethod(layouts_of)
+    _layouts_of = staticmethod(lower_layouts)
 
     # -- request -> event ----------------------------------------------------------------------------------------
 

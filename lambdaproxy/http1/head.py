@@ -23,7 +23,7 @@ from lambdaproxy.http1.grammar import (
 )
 from lambdaproxy.http1.lines import BOUNDARY, Lines
 from lambdaproxy.messages import Headers, quick
-from lambdaproxy.shapes import Shapes
+from lambdaproxy.shapes import NOTHING, Shapes
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -105,7 +105,7 @@ def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestH
     if method in (b"CONNECT", b"TRACE"):
         raise Malformed(405, "method", method.decode())
 
-    names, values = zip(*fields) if fields else _NOTHING  # noqa: B905  (a keyword costs more than all the rest)
+    names, values = zip(*fields) if fields else NOTHING  # noqa: B905  (a keyword costs more than all the rest)
     hosts, lengths, codings, connections, expects, forwarded = _requests[names]
     new = minor == b"1"
     if hosts:
@@ -175,12 +175,11 @@ def _of_request(names: tuple[bytes, ...]) -> _Deciding:
 
 _requests = Shapes(_of_request)
 _responses = Shapes(_deciding)
-_NOTHING: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ())
 
 
 def _joined(values: tuple[bytes, ...], places: tuple[int, ...]) -> bytes:
     """The values of a field that may be repeated, as one list (RFC 9110, 5.3)."""
-    return values[places[0]] if len(places) == 1 else b",".join([values[place] for place in places])
+    return b",".join([values[place] for place in places])
 
 
 def _stays(values: tuple[bytes, ...], places: tuple[int, ...]) -> bool:
@@ -240,7 +239,7 @@ def parse_response(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> Respons
             fields = _checked(_ResponseLines(limits, start_line=True), block)
             line = _STATUS_LINE.match(block)
             assert line is not None
-        names, values = zip(*fields) if fields else _NOTHING  # noqa: B905
+        names, values = zip(*fields) if fields else NOTHING  # noqa: B905
         _, lengths, codings, connections, _, _ = _responses[names]
         minor, digits = line.groups()
         new, status = minor == b"1", int(digits)

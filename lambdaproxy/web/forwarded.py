@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.grammar import host as parse_host
+from lambdaproxy.known import Known
 from lambdaproxy.messages import Headers, quick
 from lambdaproxy.shapes import Shapes
 
@@ -81,7 +82,10 @@ class Forwarded:
     def __init__(self, trusted: Iterable[Network] = LOOPBACK, *, unix: bool = True) -> None:
         self._networks = tuple(trusted)
         self._unix = unix
-        self._known: dict[tuple[str, str], tuple[str, str]] = {}
+        #: The peer's address and a list of addresses -> the client, and the list before it.
+        self._known: Known[tuple[str, str], tuple[str, str]] = Known(
+            lambda key: self._client(*key), lambda key: len(key[1]) <= _LONGEST_KNOWN, _MOST_KNOWN
+        )
 
     @classmethod
     def configured(cls, trusted: Iterable[Network | None]) -> Forwarded:
@@ -113,7 +117,7 @@ class Forwarded:
         chain = hops[0] if len(hops) == 1 else ", ".join([hop for hop in hops if hop])
         if not trusted:
             return Origin(direct.scheme, direct.host, direct.port, direct.client, chain)
-        client, before = self._known.get((direct.client, chain)) or self._learn(direct.client, chain)
+        client, before = self._known[direct.client, chain]
         host, port, scheme = direct.host, direct.port, direct.scheme
         if len(places.hosts) == 1:
             host = _host(headers[places.hosts[0]][1]) or host
@@ -127,15 +131,6 @@ class Forwarded:
             if _PORT.match(given) and 0 < int(given) < 65536:
                 port = int(given)
         return Origin(scheme, host, port, client, before)
-
-    def _learn(self, peer: str, chain: str) -> tuple[str, str]:
-        """The client and the list before it, remembered: a client sends many requests."""
-        found = self._client(peer, chain)
-        if len(chain) <= _LONGEST_KNOWN:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[peer, chain] = found
-        return found
 
     def _client(self, peer: str, chain: str) -> tuple[str, str]:
         """The right-most address that is not trusted, and the list before it.
