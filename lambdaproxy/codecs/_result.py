@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import from_base64
-from lambdaproxy.codecs._fields import Fields
+from lambdaproxy.codecs._fields import Fields, Naming
 from lambdaproxy.codecs._refusals import BadBase64
 from lambdaproxy.errors import MalformedResult
 
@@ -94,6 +94,24 @@ def add_scalars(fields: Fields, headers: Any) -> None:
     """Add `headers`, an object or null, whose values may be any scalars."""
     if headers is not None:
         fields.add_all(headers, scalar_text)
+
+
+def cookies_and_headers(
+    naming: Naming, document: Mapping[str, Any], other: Callable[[Any], str | None]
+) -> tuple[list[tuple[bytes, bytes]], bool]:
+    """`cookies` before a Set-Cookie of `headers`, either may be null or absent; and whether Content-Type is among them.
+
+    `other` says what to make of header values that are no strings.
+    """
+    cookies, headers = document.get("cookies"), document.get("headers")
+    if cookies is None and type(headers) is dict:
+        fields, content_type, _ = naming.collect(headers.items(), other)
+        return fields, content_type
+    found = Fields(naming)
+    add_cookies(found, cookies)
+    if headers is not None:
+        found.add_all(headers, other)
+    return found.items, found.content_type
 
 
 def add_many(fields: Fields, headers: Any) -> None:

@@ -18,6 +18,7 @@ from lambdaproxy.codecs._result import (
     NO_BODY,
     add_cookies,
     add_scalars,
+    cookies_and_headers,
     decode_body,
     encode_body,
     flag,
@@ -114,15 +115,7 @@ class HttpApiCodec(HttpApi):
         if type(document) is dict and document.get("statusCode") is not None:
             get = document.get
             status = lenient_status(get("statusCode"))
-            cookies, headers = get("cookies"), get("headers")
-            if cookies is None and type(headers) is dict:
-                fields, content_type, _ = self.naming.collect(headers.items(), scalar_text)
-            else:
-                found = Fields(self.naming)
-                # Cookies come before a Set-Cookie of `headers`; nulls are as good as absent.
-                add_cookies(found, cookies)
-                add_scalars(found, headers)
-                fields, content_type = found.items, found.content_type
+            fields, content_type = cookies_and_headers(self.naming, document, scalar_text)
             encoded = flag(get("isBase64Encoded"))
             text = get("body")
             if type(text) is not str:

@@ -13,7 +13,16 @@ from lambdaproxy.codecs._forwarded import NOWHERE
 from lambdaproxy.codecs._layout import lower_layouts
 from lambdaproxy.codecs._paths import ALL_METHODS, DOMAINS, split
 from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, request_from, result_of
-from lambdaproxy.codecs._result import NO_BODY, add_cookies, decode_body, encode_body, flag, lenient_status, scalar_text
+from lambdaproxy.codecs._result import (
+    NO_BODY,
+    add_cookies,
+    cookies_and_headers,
+    decode_body,
+    encode_body,
+    flag,
+    lenient_status,
+    scalar_text,
+)
 from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
 from lambdaproxy.codecs._stamps import clock_text, milliseconds, response_trace
 from lambdaproxy.codecs._text import unquote
@@ -151,15 +160,7 @@ class FunctionUrlCodec(Codec):
         if type(document) is dict and document.get("statusCode") is not None:
             get = document.get
             status = lenient_status(get("statusCode"))
-            cookies, headers = get("cookies"), get("headers")
-            if cookies is None and type(headers) is dict:
-                fields, content_type, _ = self.naming.collect(headers.items(), refuse_other)
-            else:
-                found = Fields(self.naming)
-                add_cookies(found, cookies)
-                if headers is not None:
-                    found.add_all(headers)
-                fields, content_type = found.items, found.content_type
+            fields, content_type = cookies_and_headers(self.naming, document, refuse_other)
             body = self._body(get("body"), get("isBase64Encoded"))
         elif type(document) is str:
             body = encode_body(document)
