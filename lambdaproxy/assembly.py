@@ -138,6 +138,10 @@ def _check_contradictions(configuration: Configuration) -> None:
         raise ConfigError(f"{where['invoke-api-unsigned']}: it goes with --invoke-api")
     if None in settings.trusted_proxy and len(settings.trusted_proxy) > 1:
         raise ConfigError(f"{where['trusted-proxy']}: none and networks contradict each other")
+    if settings.forwarded_host and None in settings.trusted_proxy:
+        raise ConfigError(
+            f"{where['forwarded-host']}: it believes trusted proxies, and --trusted-proxy none trusts none"
+        )
 
 
 def _functions(configuration: Configuration) -> dict[str, FunctionSettings]:

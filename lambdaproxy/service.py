@@ -117,7 +117,7 @@ class ProxyService(Service):
             registry = exposition(self.metrics)
         elsewhere = settings.metrics_listen is not None
         admin = AdminResource(registry, self.why_not_ready, self._reactor.seconds, tell=elsewhere)
-        forwarded = Forwarded.configured(settings.trusted_proxy)
+        forwarded = Forwarded.configured(settings.trusted_proxy, settings.forwarded_host)
         on_main = None if elsewhere else admin
         other = partial(other_resource, self.proxy, on_main)
         self.site = ProxySite(self._reactor, self.proxy, self.metrics, Limits.configured(settings), forwarded, other)

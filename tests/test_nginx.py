@@ -124,7 +124,19 @@ def test_the_headers_of_that_lambda_proxy(tmp_path):
     # Its documentation sends `Host $proxy_host` and the real host as X-Forwarded-Host.
     change = ("Host $host;", "Host $proxy_host; proxy_set_header X-Forwarded-Host $host;")
     function = "tests/functions/show.py:handler"
-    with Server("--local", f"hello={function}", *SHOW) as server, Nginx(tmp_path, server, change) as nginx:
+    local = ("--local", f"hello={function}", *SHOW)
+    with Server(*local, "--forwarded-host") as server, Nginx(tmp_path, server, change) as nginx:
         event = json.loads(nginx.get("/", headers={"Host": "api.example.com"})[2])
         assert event["requestContext"]["domainName"] == "api.example.com"
         assert event["headers"]["host"] == "api.example.com"
+    with Server(*local) as server, Nginx(tmp_path, server, change) as nginx:
+        event = json.loads(nginx.get("/", headers={"Host": "api.example.com"})[2])
+        assert event["headers"]["host"] == "lambdaproxy"
+        server.process.wait_for("add --forwarded-host")
+
+
+def test_a_client_cannot_choose_another_host(tmp_path):
+    function = "tests/functions/show.py:handler"
+    with Server("--local", f"hello={function}", *SHOW) as server, Nginx(tmp_path, server) as nginx:
+        event = json.loads(nginx.get("/", headers={"X-Forwarded-Host": "evil.example"})[2])
+        assert event["headers"]["host"] == event["requestContext"]["domainName"] == "127.0.0.1"

@@ -75,11 +75,16 @@ class Settings:
     trusted_proxy: tuple[Network | None, ...] = setting(
         values.network,
         (),
-        "Peer whose X-Forwarded-* headers are believed: an address, a network, or none.",
+        "Peer whose X-Forwarded-For, -Proto and -Port are believed: an address, a network, or none.",
         section="Listening",
         metavar="CIDR",
         multiple=True,
         shown_default="loopback and Unix sockets",
+    )
+    forwarded_host: bool = _flag(
+        "Take the host from X-Forwarded-Host of trusted proxies, for routes and events; only if they replace what "
+        "clients send there.",
+        section="Listening",
     )
     format: Spec = setting(
         values.spec,

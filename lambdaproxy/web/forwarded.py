@@ -1,6 +1,7 @@
 """Who the client is, and what it asked for, when proxies stand between it and us.
 
-The address of the peer decides whether its `X-Forwarded-*` fields mean anything.
+The address of the peer decides whether its `X-Forwarded-*` fields mean anything. `X-Forwarded-Host` means nothing even
+then, unless that is asked for: nginx and HAProxy hand on what a client sends there, and the host decides the route.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
+from twisted.logger import Logger
+
+from lambdaproxy.config.values import is_loopback
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.grammar import host as parse_host
 from lambdaproxy.known import Known
@@ -77,26 +81,33 @@ _shapes = Shapes(_places)
 
 
 class Forwarded:
-    """Decides by the trusted networks; Unix sockets, whose peers have no address, are trusted with `unix`."""
+    """Decides by the trusted networks; Unix sockets, whose peers have no address, are trusted with `unix`.
 
-    def __init__(self, trusted: Iterable[Network] = LOOPBACK, *, unix: bool = True) -> None:
+    With `host` the `X-Forwarded-Host` of a trusted peer is the host that was asked for.
+    """
+
+    _log = Logger()
+
+    def __init__(self, trusted: Iterable[Network] = LOOPBACK, *, unix: bool = True, host: bool = False) -> None:
         self._networks = tuple(trusted)
         self._unix = unix
+        self._host = host
+        self._hinted = False
         #: The peer's address and a list of addresses -> the client, and the list before it.
         self._known: Known[tuple[str, str], tuple[str, str]] = Known(
             lambda key: self._client(*key), lambda key: len(key[1]) <= _LONGEST_KNOWN, _MOST_KNOWN
         )
 
     @classmethod
-    def configured(cls, trusted: Iterable[Network | None]) -> Forwarded:
-        """From `--trusted-proxy`: nothing means loopback and Unix sockets, `none` (here None) means nobody.
+    def configured(cls, trusted: Iterable[Network | None], host: bool = False) -> Forwarded:
+        """From `--trusted-proxy` and `--forwarded-host`: nothing means loopback and Unix sockets, None means nobody.
 
         Unix sockets stay trusted where networks are given: who may connect to one is decided by its permissions.
         """
         given = tuple(trusted)
         if not given:
-            return cls()
-        return cls([network for network in given if network is not None], unix=None not in given)
+            return cls(host=host)
+        return cls([network for network in given if network is not None], unix=None not in given, host=host)
 
     def trusts(self, peer: str) -> bool:
         """Whether the peer of a connection is believed; `peer` is empty for a Unix socket."""
@@ -119,18 +130,33 @@ class Forwarded:
             return Origin(direct.scheme, direct.host, direct.port, direct.client, chain)
         client, before = self._known[direct.client, chain]
         host, port, scheme = direct.host, direct.port, direct.scheme
-        if len(places.hosts) == 1:
-            host = _host(headers[places.hosts[0]][1]) or host
+        if len(places.hosts) == 1 and (self._host or not self._hinted):
+            said = _host(headers[places.hosts[0]][1])
+            if self._host:
+                host = said or host
+            elif said and said != host and _is_inside(host):
+                self._hint(host, said)
         if places.schemes:
-            said = _last(headers, places.schemes).lower()
-            if said == b"https" or said == b"http":
-                scheme = said.decode()
+            word = _last(headers, places.schemes).lower()
+            if word == b"https" or word == b"http":
+                scheme = word.decode()
                 port = _port(host) or (443 if scheme == "https" else 80)
         if places.ports:
             given = _last(headers, places.ports)
             if _PORT.match(given) and 0 < int(given) < 65536:
                 port = int(given)
         return Origin(scheme, host, port, client, before)
+
+    def _hint(self, host: str, said: str) -> None:
+        """Say, once, why events show a name of ours: a proxy sends its `proxy_pass` as Host unless it is told."""
+        self._hinted = True
+        self._log.warn(
+            "The proxy in front sends Host: {host} and X-Forwarded-Host: {said}; events and routes see {host}. Let it "
+            "send the real Host (nginx: proxy_set_header Host $host), or, if it replaces whatever clients send as "
+            "X-Forwarded-Host, add --forwarded-host.",
+            host=host,
+            said=said,
+        )
 
     def _client(self, peer: str, chain: str) -> tuple[str, str]:
         """The right-most address that is not trusted, and the list before it.
@@ -152,6 +178,12 @@ class Forwarded:
 def _last(headers: Headers, places: tuple[int, ...]) -> bytes:
     """The last element of the last field: what the proxy next to us wrote."""
     return headers[places[-1]][1].rpartition(b",")[2].strip()
+
+
+def _is_inside(host: str) -> bool:
+    """Whether this looks like what a proxy calls us, an address or the name of an upstream, and not like a site."""
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    return "." not in name or is_loopback(name.strip("[]")) or address(name) is not None
 
 
 def _host(value: bytes) -> str:

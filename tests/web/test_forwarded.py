@@ -1,10 +1,12 @@
 """Who the client is: the rules, and that nobody untrusted can bend them."""
 
+from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.logger import capturedLogs, formatEvent
 
 from lambdaproxy.web.forwarded import Forwarded, Origin, address
 
@@ -53,6 +55,17 @@ def test_client_behind_a_trusted_proxy(headers, expected):
         ([(PORT, b"0")], ("http", "direct.example", 8011)),
         ([(PORT, b"65536")], ("http", "direct.example", 8011)),
         ([(PORT, b"\xb2")], ("http", "direct.example", 8011)),
+    ],
+)
+def test_what_was_asked_for(headers, expected):
+    origin = Forwarded().origin(DIRECT, True, tuple(headers))
+    assert (origin.scheme, origin.host, origin.port) == expected
+    assert Forwarded().origin(DIRECT, False, tuple(headers)) == DIRECT
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
         ([(HOST, b"shop.example")], ("http", "shop.example", 8011)),
         ([(PROTO, b"https"), (HOST, b"shop.example:8443")], ("https", "shop.example:8443", 8443)),
         ([(PROTO, b"https"), (HOST, b"[::1]")], ("https", "[::1]", 443)),
@@ -61,10 +74,68 @@ def test_client_behind_a_trusted_proxy(headers, expected):
         ([(HOST, b"a/b")], ("http", "direct.example", 8011)),
     ],
 )
-def test_what_was_asked_for(headers, expected):
-    origin = Forwarded().origin(DIRECT, True, tuple(headers))
+def test_the_forwarded_host_decides_where_a_setting_says_so(headers, expected):
+    origin = Forwarded(host=True).origin(DIRECT, True, tuple(headers))
     assert (origin.scheme, origin.host, origin.port) == expected
-    assert Forwarded().origin(DIRECT, False, tuple(headers)) == DIRECT
+    assert Forwarded(host=True).origin(DIRECT, False, tuple(headers)) == DIRECT
+    assert Forwarded().origin(DIRECT, True, tuple(headers)).host == DIRECT.host
+
+
+#: What a proxy may pass on from a client as it came, and what of it means anything to us from a trusted peer.
+OTHERS = [
+    (b"Forwarded", b"for=6.6.6.6;host=evil.example;proto=https"),
+    (b"X-Real-IP", b"6.6.6.6"),
+    (b"X-Client-IP", b"6.6.6.6"),
+    (b"True-Client-IP", b"6.6.6.6"),
+    (b"CF-Connecting-IP", b"6.6.6.6"),
+    (b"X-Forwarded-Prefix", b"/evil"),
+    (b"X-Forwarded-Server", b"evil.example"),
+    (b"X-Forwarded-Scheme", b"https"),
+    (b"X-Forwarded-Ssl", b"on"),
+    (b"X-Forwarded-By", b"6.6.6.6"),
+    (b"Front-End-Https", b"on"),
+    (b"X-Host", b"evil.example"),
+    (b"X-Original-Host", b"evil.example"),
+    (b"X-Original-URL", b"/evil"),
+    (b"X-Rewrite-URL", b"/evil"),
+    (b"X-HTTP-Method-Override", b"DELETE"),
+    (b"X-Amzn-Request-Id", b"evil"),
+    (b"X-Request-Id", b"evil"),
+    (b"X-Amzn-Oidc-Identity", b"evil"),
+]
+
+
+@pytest.mark.parametrize("field", OTHERS, ids=lambda field: field[0].decode())
+@pytest.mark.parametrize("trusted", [True, False])
+def test_no_other_field_says_where_a_request_comes_from(field, trusted):
+    assert Forwarded(host=True).origin(DIRECT, trusted, (field,)) is DIRECT
+
+
+@pytest.mark.parametrize(
+    ("host", "said", "hints"),
+    [
+        ("127.0.0.1:8011", b"api.example.com", 1),
+        ("[::1]:8011", b"api.example.com", 1),
+        ("[::1]", b"api.example.com", 1),
+        ("10.0.0.7:8011", b"api.example.com", 1),
+        ("localhost", b"api.example.com", 1),
+        ("lambdaproxy", b"api.example.com", 1),
+        ("lambdaproxy:8011", b"api.example.com", 1),
+        ("api.example.com", b"evil.example", 0),
+        ("localhost:8011", b"localhost:8011", 0),
+        ("localhost:8011", b"a\x01b", 0),
+    ],
+)
+def test_a_hint_where_a_proxy_says_the_host_elsewhere(host, said, hints):
+    forwarded = Forwarded()
+    with capturedLogs() as logs:
+        for _ in range(3):
+            assert forwarded.origin(replace(DIRECT, host=host), True, ((HOST, said),)).host == host
+        assert len(logs) == hints
+        Forwarded().origin(replace(DIRECT, host=host), False, ((HOST, said),))
+        Forwarded(host=True).origin(replace(DIRECT, host=host), True, ((HOST, said),))
+        assert len(logs) == hints
+    assert all("--forwarded-host" in formatEvent(event) for event in logs)
 
 
 def test_an_untrusted_peer_decides_nothing():
