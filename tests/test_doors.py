@@ -12,10 +12,12 @@ SHOW = ("--local", "show=tests/functions/show.py:handler", "--format", "apigatew
 
 ROUTES = """
 [[route]]
+path = "$default"
 host = "admin.localhost"
 function = "show"
 format = "function-url"
 [[route]]
+path = "$default"
 host = "www.localhost"
 function = "show"
 """
