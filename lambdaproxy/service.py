@@ -24,6 +24,7 @@ from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.listening import Listener
 from lambdaproxy.logs import AccessLog
 from lambdaproxy.metrics import FunctionLabels, Metrics, exposition
+from lambdaproxy.outputs import Outputs
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.invoke_api import InvokeApi
@@ -89,8 +90,9 @@ class ProxyService(Service):
         self._reactor, self._assembly = reactor, assembly
         settings = self._settings = assembly.settings
         self.metrics = Metrics()
-        dropped = self.metrics.counter("lambdaproxy_log_lines_dropped_total", "Access lines that could not be written.")
-        self._access, self._access_log = AccessLog(reactor, dropped.cell().inc), access_log
+        dropped = self.metrics.counter("lambdaproxy_log_lines_dropped_total", "Log lines that could not be written.")
+        self._outputs = Outputs(reactor, dropped.cell().inc)
+        self._access, self._access_log = AccessLog(reactor), access_log
         labels = FunctionLabels(assembly.names())
         accounts = Accounts(reactor, self.metrics, labels, self._access.line if access_log else None)
         self.invokers = Invokers(assembly, Context(reactor, settings, self.metrics, assembly.functions))
@@ -150,7 +152,7 @@ class ProxyService(Service):
         super().privilegedStartService()
         if self._access_log is not None:
             try:
-                self._access.open(self._access_log)
+                self._access.write = self._outputs.access_log(self._access_log)
             except OSError as error:
                 raise ConfigError(f"--access-log: {self._access_log}: {error.strerror}") from None
         for listener in self._listeners:
@@ -169,6 +171,8 @@ class ProxyService(Service):
         if not self.main.bound:  # `twist` knows no privileges, and starts services without this step
             self.privilegedStartService()
         super().startService()
+        self._outputs.begin()
+        self._reactor.callWhenRunning(self._outputs.begin)  # `twist` opens its log later than twistd
         for listener in self._listeners:
             listener.startService()
         for name in sorted(self._assembly.used_invokers()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from types import TracebackType
 from typing import Any
@@ -15,7 +16,7 @@ from lambdaproxy.config import cli
 from lambdaproxy.config.values import is_loopback
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.exposure import check_listener
-from lambdaproxy.logs import TWISTD_LOG
+from lambdaproxy.outputs import TWISTD_LOG
 
 
 class Options(cli.Options):
@@ -49,6 +50,10 @@ class Options(cli.Options):
         chosen = self.assembly.settings.access_log
         twistd: Any = self.parent or {}
         logfile = twistd.get("logfile")
+        if logfile and os.path.exists(logfile) and stat.S_ISFIFO(os.stat(logfile).st_mode):
+            raise ConfigError(
+                f"--logfile: twistd cannot open a FIFO; log to standard output, as in twistd -n > {logfile}"
+            )
         if chosen is None:
             plain = twistd.get("nodaemon", True) and not twistd.get("logger") and not twistd.get("syslog")
             return "-" if plain and logfile in (None, "-") else TWISTD_LOG

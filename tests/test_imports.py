@@ -13,7 +13,7 @@ LAYERS = [
     {"http1", "wire", "codecs", "selection"},
     {"adapters"},
     {"plugins"},
-    {"registry", "config", "metrics", "logs", "platform"},
+    {"registry", "config", "metrics", "logs", "lines", "outputs", "platform"},
     {"routing", "aws", "runtime", "streaming"},
     {"accounts", "assembly", "proxy"},
     {"web", "listening", "exposure"},

@@ -2,88 +2,45 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from twisted.internet.task import Clock
-from twisted.logger import Logger, capturedLogs
+from twisted.logger import Logger, capturedLogs, formatEvent
 
-from lambdaproxy.logs import FLUSH_BYTES, FLUSH_SECONDS, AccessLog, Limited, open_access_log
+from lambdaproxy.logs import FLUSH_BYTES, FLUSH_SECONDS, AccessLog, Limited
 
 
 @pytest.fixture
-def log(tmp_path):
+def log():
     clock = Clock()
-    dropped: list[int] = []
-    access = AccessLog(clock, dropped.append)
-    path = tmp_path / "access.log"
-    access.open(str(path))
-    return clock, access, path, dropped
+    access = AccessLog(clock)
+    written: list[str] = []
+    access.write = written.append
+    return clock, access, written
 
 
 def test_lines_are_written_together(log):
-    clock, access, path, _ = log
+    clock, access, written = log
     access.line("a")
     access.line("b")
-    assert path.read_text() == ""
+    assert written == []
     clock.advance(FLUSH_SECONDS)
-    assert path.read_text() == "a\nb\n"
+    assert written == ["a\nb\n"]
     assert clock.getDelayedCalls() == []
 
 
 def test_many_lines_do_not_wait(log):
-    _, access, path, _ = log
+    _, access, written = log
     access.line("x" * FLUSH_BYTES)
-    assert path.stat().st_size == FLUSH_BYTES + 1
+    assert [len(text) for text in written] == [FLUSH_BYTES + 1]
 
 
 def test_the_end_writes_what_is_left_and_leaves_no_timer(log):
-    clock, access, path, _ = log
+    clock, access, written = log
     access.line("last")
     access.flush()
-    assert path.read_text() == "last\n"
     assert clock.getDelayedCalls() == []
     access.flush()
-    assert path.read_text() == "last\n"
-
-
-def test_a_renamed_file_is_opened_anew(log):
-    _, access, path, _ = log
-    access.line("a")
-    access.flush()
-    os.rename(path, path.with_suffix(".1"))
-    access.line("b")
-    access.flush()
-    assert path.read_text() == "b\n"
-    assert path.with_suffix(".1").read_text() == "a\n"
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
-def test_a_full_disk_costs_lines_and_nothing_else():
-    dropped: list[int] = []
-    access = AccessLog(Clock(), dropped.append)
-    access.open("/dev/full")
-    access.line("a")
-    access.line("b")
-    access.flush()
-    assert dropped == [2]
-
-
-def test_strange_text_is_written(log):
-    _, access, path, _ = log
-    access.line("\udcff")
-    access.flush()
-    assert path.read_bytes() == b"\\udcff\n"
-
-
-def test_a_file_that_cannot_be_opened():
-    with pytest.raises(OSError):
-        open_access_log("/nowhere/at/all")
-
-
-def test_standard_output(capfd):
-    open_access_log("-")("line\n")
-    assert capfd.readouterr().out == "line\n"
+    assert written == ["last\n"]
 
 
 def test_a_flood_becomes_a_few_lines_and_a_count():
@@ -99,3 +56,16 @@ def test_a_flood_becomes_a_few_lines_and_a_count():
     assert formats[:4] == ["it {what}"] * 3 + ["something else"]
     assert logs[4]["count"] == 7
     assert formats[5] == "it {what}"
+
+
+def test_what_was_left_out_is_shown_by_a_real_line_and_not_by_its_template():
+    clock = Clock()
+    limited = Limited(Logger(), clock, most=1)
+    with capturedLogs() as logs:
+        for number in range(3):
+            limited.warn("cannot reach {url}: {why}", url=f"https://lambda.example/{number}", why="refused")
+        clock.advance(1)
+        limited.warn("cannot reach {url}: {why}", url="https://lambda.example/later", why="refused")
+    assert formatEvent(logs[1]) == (
+        "2 more log lines like this one were left out: cannot reach https://lambda.example/2: refused"
+    )
