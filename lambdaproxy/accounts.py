@@ -23,6 +23,7 @@ MOST_TALLIES = 2048
 _LEVELS = {
     "bad-request": LogLevel.info,
     "bad-function-header": LogLevel.info,
+    "forbidden": LogLevel.warn,
     "not-found": LogLevel.info,
     "too-large": LogLevel.info,
     "function": LogLevel.error,

@@ -23,6 +23,7 @@ class Statuses:
 STATUSES: dict[str, Statuses] = {
     "bad-request": Statuses(400, 400, 400, 400, 400),
     "bad-function-header": Statuses(400, 400, 400, 400, 400),
+    "forbidden": Statuses(403, 403, 403, 403, 403),
     "not-found": Statuses(404, 403, 404, 403, 404),
     "too-large": Statuses(413, 413, 413, 413, 413),
     "function": Statuses(502, 502, 500, 502, 502),
@@ -73,6 +74,22 @@ class BadFunctionHeader(LambdaProxyError):
     def __init__(self, public: str, detail: str = "") -> None:
         super().__init__(detail or public)
         self.public = public
+
+
+class ForeignHost(LambdaProxyError):
+    """The request names a host that this listener, which is on loopback, does not answer to."""
+
+    outcome = "forbidden"
+    label = "foreign_host"
+    public = "This listener answers to localhost; let --allow-host name other hosts that it serves"
+
+
+class ForeignPage(LambdaProxyError):
+    """A browser sent the request for a page of another site, to a listener on loopback."""
+
+    outcome = "forbidden"
+    label = "foreign_page"
+    public = "This listener takes no requests of other sites' pages; let --allow-host name hosts whose pages may ask"
 
 
 class NotFound(LambdaProxyError):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.hosts import Hosts
+from lambdaproxy.listening import Listener
+from lambdaproxy.routing import Route
 
 
 def check_listener(settings: Settings, loopback: bool, where: str) -> None:
@@ -20,6 +25,22 @@ def check_listener(settings: Settings, loopback: bool, where: str) -> None:
             f"other machines reach {where}, and --allow permits them every function; narrow it, or add --insecure if "
             "that is what you mean"
         )
+
+
+def hosts_of(settings: Settings, routes: Iterable[Route], listener: Listener) -> Hosts | None:
+    """The hosts that the listener answers to; None for any.
+
+    On loopback every web page in a browser reaches it, and without `--allow` whoever does may use all our credentials.
+    `--allow` says what anybody may do; then any host will do, unless `--allow-host` is there too.
+    """
+    if not settings.allow_host and (settings.allow or not listener.in_browsers_reach):
+        return None
+    return Hosts((*settings.allow_host, *(route.host for route in routes if route.host)))
+
+
+def hosts_of_operators(settings: Settings, listener: Listener) -> Hosts | None:
+    """The same for a listener that is not for clients, which `--allow` does not open."""
+    return Hosts(settings.allow_host) if listener.in_browsers_reach else None
 
 
 def check_invoke_api(settings: Settings, loopback: bool, where: str) -> None:

@@ -25,7 +25,7 @@ class Listener(Service):
     """
 
     def __init__(self, reactor: Any, description: str, factory: IProtocolFactory, option: str) -> None:
-        self._reactor, self._description, self._factory, self._option = reactor, description, factory, option
+        self._reactor, self._description, self.factory, self._option = reactor, description, factory, option
         self._port: IListeningPort | None = None
 
     def privilegedStartService(self) -> None:
@@ -33,7 +33,7 @@ class Listener(Service):
         try:
             endpoint = serverFromString(self._reactor, self._description)
             outcome: list[Any] = []
-            endpoint.listen(self._factory).addBoth(outcome.append)
+            endpoint.listen(self.factory).addBoth(outcome.append)
         except Exception as error:
             raise ConfigError(
                 f"{self._option}: {self._description} is no endpoint that Twisted understands ({_reason(error)}); "
@@ -60,6 +60,11 @@ class Listener(Service):
     def loopback(self) -> bool:
         """Whether only this machine can reach it."""
         return isinstance(self.address, UNIXAddress) or is_loopback(self.address.host)
+
+    @property
+    def in_browsers_reach(self) -> bool:
+        """Whether only programs of this machine reach it, web pages in a browser among them."""
+        return self.loopback and not isinstance(self.address, UNIXAddress)
 
     @property
     def curl(self) -> str:

@@ -19,7 +19,7 @@ from lambdaproxy.assembly import LOCAL, Assembly
 from lambdaproxy.config import values
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
-from lambdaproxy.exposure import check_invoke_api, check_listener
+from lambdaproxy.exposure import check_invoke_api, check_listener, hosts_of, hosts_of_operators
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.listening import Listener
 from lambdaproxy.logs import AccessLog
@@ -33,7 +33,8 @@ from lambdaproxy.runtime.invoker import LocalInvoker
 from lambdaproxy.web.admin import AdminResource
 from lambdaproxy.web.forwarded import Forwarded
 from lambdaproxy.web.limits import Limits
-from lambdaproxy.web.resource import other_resource, stock_site
+from lambdaproxy.web.operators import operators_site
+from lambdaproxy.web.resource import other_resource
 from lambdaproxy.web.site import ProxySite
 
 log = Logger()
@@ -125,9 +126,10 @@ class ProxyService(Service):
         self.site = ProxySite(self._reactor, self.proxy, self.metrics, Limits.configured(settings), forwarded, other)
         self.main = Listener(self._reactor, main_endpoint(settings), self.site, "--port")
         self._listeners = [self.main]
+        self._operators = operators_site(self._reactor, admin)
         if settings.metrics_listen:
             self._listeners.append(
-                Listener(self._reactor, settings.metrics_listen, stock_site(admin), "--metrics-listen")
+                Listener(self._reactor, settings.metrics_listen, self._operators, "--metrics-listen")
             )
         self._api: InvokeApi | None = None
         self.invoke_api: Listener | None = None
@@ -164,8 +166,14 @@ class ProxyService(Service):
         settings, loopback = self._settings, self.main.loopback
         self.proxy.error_detail = loopback and self._assembly.all_embedded
         check_listener(settings, loopback, str(self.main))
+        self.site.hosts = hosts_of(settings, self._assembly.router.routes, self.main)
+        for listener in self._listeners:
+            if listener.factory is self._operators:
+                self._operators.hosts = hosts_of_operators(settings, listener)
         if self.invoke_api is not None:
             check_invoke_api(settings, self.invoke_api.loopback, str(self.invoke_api))
+            assert self._api is not None
+            self._api.hosts = hosts_of_operators(settings, self.invoke_api)
 
     def startService(self) -> None:
         if not self.main.bound:  # `twist` knows no privileges, and starts services without this step

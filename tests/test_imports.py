@@ -13,7 +13,7 @@ LAYERS = [
     {"http1", "wire", "codecs", "selection"},
     {"adapters"},
     {"plugins"},
-    {"registry", "config", "metrics", "logs", "lines", "outputs", "platform"},
+    {"registry", "config", "metrics", "logs", "lines", "outputs", "platform", "hosts"},
     {"routing", "aws", "runtime", "streaming"},
     {"accounts", "assembly", "proxy"},
     {"web", "listening", "exposure"},

@@ -98,6 +98,7 @@ def test_a_large_body_both_ways(server, tmp_path):
 
 
 SHOW = "--format", "apigateway-v2"
+HOSTS = "--allow-host", "api.example.com", "--allow-host", "lambdaproxy"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ SHOW = "--format", "apigateway-v2"
 def test_who_the_client_is(tmp_path, sent, client):
     # nginx appends the address of its own client, here 127.0.0.1, which is trusted: the next one is the client.
     function = "tests/functions/show.py:handler"
-    with Server("--local", f"hello={function}", *SHOW) as server, Nginx(tmp_path, server) as nginx:
+    with Server("--local", f"hello={function}", *SHOW, *HOSTS) as server, Nginx(tmp_path, server) as nginx:
         event = json.loads(nginx.get("/", headers={**sent, "Host": "api.example.com"})[2])
         assert event["requestContext"]["http"]["sourceIp"] == client
         assert event["requestContext"]["domainName"] == "api.example.com"
@@ -124,7 +125,7 @@ def test_the_headers_of_that_lambda_proxy(tmp_path):
     # Its documentation sends `Host $proxy_host` and the real host as X-Forwarded-Host.
     change = ("Host $host;", "Host $proxy_host; proxy_set_header X-Forwarded-Host $host;")
     function = "tests/functions/show.py:handler"
-    local = ("--local", f"hello={function}", *SHOW)
+    local = ("--local", f"hello={function}", *SHOW, *HOSTS)
     with Server(*local, "--forwarded-host") as server, Nginx(tmp_path, server, change) as nginx:
         event = json.loads(nginx.get("/", headers={"Host": "api.example.com"})[2])
         assert event["requestContext"]["domainName"] == "api.example.com"
@@ -137,6 +138,6 @@ def test_the_headers_of_that_lambda_proxy(tmp_path):
 
 def test_a_client_cannot_choose_another_host(tmp_path):
     function = "tests/functions/show.py:handler"
-    with Server("--local", f"hello={function}", *SHOW) as server, Nginx(tmp_path, server) as nginx:
+    with Server("--local", f"hello={function}", *SHOW, *HOSTS) as server, Nginx(tmp_path, server) as nginx:
         event = json.loads(nginx.get("/", headers={"X-Forwarded-Host": "evil.example"})[2])
         assert event["headers"]["host"] == event["requestContext"]["domainName"] == "127.0.0.1"

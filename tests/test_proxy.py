@@ -50,6 +50,7 @@ OUTCOMES = {
     # outcome: (alb, apigateway-v1, apigateway-v2 and payload 1.0, function-url, plain)
     "bad-request": (400, 400, 400, 400, 400),
     "bad-function-header": (400, 400, 400, 400, 400),
+    "forbidden": (403, 403, 403, 403, 403),
     "not-found": (404, 403, 404, 403, 404),
     "too-large": (413, 413, 413, 413, 413),
     "function": (502, 502, 500, 502, 502),

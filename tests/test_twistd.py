@@ -258,7 +258,9 @@ def test_a_unix_socket(tmp_path):
         process.wait_for("serves on unix:")
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(path))
-            client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nX-Lambda-Function: hello\r\nConnection: close\r\n\r\n")
+            client.sendall(
+                b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Lambda-Function: hello\r\nConnection: close\r\n\r\n"
+            )
             answer = b"".join(iter(lambda: client.recv(65536), b""))
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     finally:

@@ -19,6 +19,8 @@ from lambdaproxy.codecs._result import NO_BODY, loads
 from lambdaproxy.errors import (
     STATUSES,
     BadFunctionHeader,
+    ForeignHost,
+    ForeignPage,
     LambdaProxyError,
     MalformedResult,
     MethodNotAllowed,
@@ -26,7 +28,16 @@ from lambdaproxy.errors import (
 )
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
 
-_OWN_WORDS = (NotText, BadTarget, HeadersTooLarge, TooManyForwarded, UriTooLong, BadFunctionHeader)
+_OWN_WORDS = (
+    NotText,
+    BadTarget,
+    HeadersTooLarge,
+    TooManyForwarded,
+    UriTooLong,
+    BadFunctionHeader,
+    ForeignHost,
+    ForeignPage,
+)
 
 OCTETS = (b"Content-Type", b"application/octet-stream")
 

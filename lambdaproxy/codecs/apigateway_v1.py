@@ -98,6 +98,7 @@ _JSON_TYPE = (b"Content-Type", b"application/json")
 _INTERNAL = (b"InternalServerErrorException", b'{"message": "Internal server error"}')
 _ERRORS: dict[str, tuple[bytes, bytes]] = {
     "bad-request": (b"BadRequestException", b'{"message":"Bad Request"}'),
+    "forbidden": (b"ForbiddenException", b'{"message":"Forbidden"}'),
     "not-found": (b"MissingAuthenticationTokenException", b'{"message":"Missing Authentication Token"}'),
     "too-large": (b"RequestTooLargeException", b'{"message":"Request Too Long"}'),
     "timeout": (b"InternalServerErrorException", b'{"message": "Endpoint request timed out"}'),
@@ -376,7 +377,8 @@ class RestApiCodec(Payload1):
         content_type = b"application/json"
         words = own_words(error)
         if words is not None:
-            kind, body = b"BadRequestException", json_body("message", words)
+            kind = kind if error.outcome == "forbidden" else b"BadRequestException"
+            body = json_body("message", words)
         elif isinstance(error, UnknownStage):
             kind, body = b"ForbiddenException", b'{"message":"Forbidden"}'
         elif isinstance(error, MethodNotAllowed):

@@ -36,6 +36,7 @@ _FORBIDDEN = (
 )
 _ERRORS: dict[str, tuple[bytes | None, bytes]] = {
     "bad-request": (b"BadRequestException", b'{"Message":"Bad Request"}'),
+    "forbidden": (b"AccessDeniedException", _FORBIDDEN),
     "not-found": (b"AccessDeniedException", _FORBIDDEN),
     "too-large": (
         b"RequestEntityTooLargeException",
@@ -209,7 +210,8 @@ class FunctionUrlCodec(Codec):
         if words is None and isinstance(error, MethodNotAllowed):
             words = "Method Not Allowed"
         if words is not None:
-            kind, body = b"BadRequestException", json_body("Message", words)
+            kind = kind if error.outcome == "forbidden" else b"BadRequestException"
+            body = json_body("Message", words)
         headers: list[tuple[bytes, bytes]] = [
             _JSON_TYPE,
             (b"x-amzn-RequestId", request.id.encode()),

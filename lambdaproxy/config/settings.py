@@ -86,6 +86,15 @@ class Settings:
         "clients send there.",
         section="Listening",
     )
+    allow_host: tuple[str, ...] = setting(
+        values.host_pattern,
+        (),
+        "Host that is answered to, and whose web pages may ask: api.example.com, *.example.com, or * for any.",
+        section="Listening",
+        metavar="HOST",
+        multiple=True,
+        shown_default="on loopback without --allow those of loopback and of routes, elsewhere any",
+    )
     format: Spec = setting(
         values.spec,
         Spec("alb"),

@@ -23,6 +23,7 @@ _TAKEN = frozenset(
         "te", "trailer", "transfer-encoding", "upgrade",
     )
 )  # fmt: skip
+_HOST = re.compile(r"(\*\.)?[A-Za-z0-9_~-]+(\.[A-Za-z0-9_~-]+)*\.?|\[[0-9A-Fa-f:.]+\]")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -163,6 +164,13 @@ def network(value: str) -> Network | None:
         return ip_network(value.strip(), strict=False)
     except ValueError:
         raise ValueError(f"{value!r} is neither an address nor a network such as 10.0.0.0/8, nor none") from None
+
+
+def host_pattern(value: str) -> str:
+    """A host name or an address without a port; `*.` in front for all names below it, `*` for any host."""
+    if value != "*" and not _HOST.fullmatch(value):
+        raise ValueError(f"{value!r} is no host such as api.example.com, *.example.com or * (without a port)")
+    return value.lower().removesuffix(".")
 
 
 def endpoint_url(value: str) -> str:

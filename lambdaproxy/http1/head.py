@@ -48,6 +48,7 @@ _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]\Z")
 _TARGET = re.compile(rb"[\x21\x22\x24-\x7e]++\Z")
 _DECIDES = (b"host", b"content-length", b"transfer-encoding", b"connection", b"expect")
 _FORWARDED = frozenset((b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto"))
+_BROWSERS = frozenset((b"origin", b"sec-fetch-site"))
 
 
 @quick
@@ -55,8 +56,8 @@ _FORWARDED = frozenset((b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-p
 class RequestHead:
     """A request head; `target` in origin form or `*`, `host` empty where HTTP/1.0 sent none.
 
-    `content_length` is None for a chunked body and 0 where there is none. `forwarded` says that there is an
-    `X-Forwarded-*` field.
+    `content_length` is None for a chunked body and 0 where there is none. `forwarded` says that there is a
+    field about where the request comes from: `X-Forwarded-*`, `Origin` or `Sec-Fetch-Site`.
     """
 
     method: str
@@ -148,7 +149,7 @@ def _too_long(block: bytes, line: re.Match[bytes], limits: HeadLimits) -> bool:
 
 _Deciding = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], bool]
 """Where the fields of a head are that decide how it is read, by their place among all fields: Host, Content-Length,
-Transfer-Encoding, Connection, Expect; and whether there is an `X-Forwarded-*` field."""
+Transfer-Encoding, Connection, Expect; and whether there is a field about where the request comes from."""
 
 
 def _deciding(names: tuple[bytes, ...]) -> _Deciding:
@@ -158,7 +159,7 @@ def _deciding(names: tuple[bytes, ...]) -> _Deciding:
     for place, name in enumerate([field_name(name) for name in names]):
         if name in places:
             places[name].append(place)
-        elif name in _FORWARDED:
+        elif name in _FORWARDED or name in _BROWSERS:
             forwarded = True
     if len(places[b"content-length"]) > 1:
         raise Malformed(400, "content-length", "more than one")

@@ -15,9 +15,11 @@ import orjson
 from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as ConnectionProtocol
 
+from lambdaproxy.hosts import is_local
 from lambdaproxy.http1.body import ChunkedReader, LengthReader
 from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, RequestHead, header, parse_request
 from lambdaproxy.http1.reasons import status_line
+from lambdaproxy.known import Known, is_short
 from lambdaproxy.messages import MOST_RESULT, Headers
 from lambdaproxy.platform import write_now
 
@@ -34,6 +36,8 @@ INVOCATION = b"/2018-06-01/runtime/invocation/"
 NEXT = INVOCATION + b"next"
 BOUNDARY = b"\r\n\r\n"
 INIT_ERROR = b"/2018-06-01/runtime/init/error"
+# Runtimes write what they like as Host; a page that was rebound sends a name that public DNS knows, with a dot in it.
+_LOCAL: Known[str, bool] = Known(lambda host: "." not in host or is_local(host), is_short)
 _TELEMETRY = orjson.dumps({"errorType": "Telemetry.NotSupported", "errorMessage": "Telemetry API is not supported"})
 _ACCEPTED = (
     b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n" + b'{"status":"OK"}\n'
@@ -122,7 +126,11 @@ class RuntimeApi(ConnectionProtocol):
         try:
             self._consume(data)
         except Malformed as error:
-            self._refuse(400, "InvalidRequest", f"{error.reason}: {error.detail}" if error.detail else error.reason)
+            self._refuse(
+                403 if error.status == 403 else 400,
+                "InvalidRequest",
+                f"{error.reason}: {error.detail}" if error.detail else error.reason,
+            )
 
     def _consume(self, data: bytes) -> None:
         while not self._over:
@@ -172,6 +180,8 @@ class RuntimeApi(ConnectionProtocol):
         length = head.content_length
         self._reader = ChunkedReader(LIMITS) if length is None else LengthReader(length)
         path = head.target
+        if head.forwarded or (head.host and not _LOCAL[head.host]):
+            raise Malformed(403, "host", "web pages may not ask")
         if path.startswith(INVOCATION) and head.method == "POST":
             request_id, _, what = path[len(INVOCATION) :].partition(b"/")
             self._id = request_id.decode("ascii")

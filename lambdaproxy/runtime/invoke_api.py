@@ -25,6 +25,7 @@ from lambdaproxy.errors import (
     Throttled,
     UnknownFunction,
 )
+from lambdaproxy.hosts import Hosts
 from lambdaproxy.http1.head import RequestHead, header
 from lambdaproxy.ids import new_ids
 from lambdaproxy.messages import MOST_EVENT, Function, Headers, Invocation, InvocationResult, Mode
@@ -75,6 +76,8 @@ class InvokeApi(HttpFactory):
         self._clock, self._invoker, self._wall = reactor, invoker, wall
         self._keys = None if keys is None else {one.access_key: one for one in keys}
         self.most_body = MOST_EVENT + 1
+        #: The hosts that unsigned calls may name, or None for any.
+        self.hosts: Hosts | None = None
 
     # --- requests ---
 
@@ -93,16 +96,24 @@ class InvokeApi(HttpFactory):
 
     def _authenticate(self, head: RequestHead, body: bytes) -> None:
         if self._keys is None:
-            if header(head.headers, b"origin") is not None:
-                # Without signatures any page in the developer's browser could invoke his functions.
-                raise _ApiError(
-                    403, "AccessDeniedException", "Requests of web pages are not taken without a signature."
-                )
+            self._check_origin(head)
             return
         try:
             verify(head.method, head.target, head.headers, body, secret=self._keys.get, now=self._wall())
         except SignatureError as problem:
             raise _ApiError(problem.status, problem.code, problem.message) from None
+
+    def _check_origin(self, head: RequestHead) -> None:
+        """Without signatures any page in the developer's browser could invoke his functions, and read their answers."""
+        site = header(head.headers, b"sec-fetch-site") or b"none"
+        if header(head.headers, b"origin") is not None or site.lower() != b"none":
+            raise _ApiError(403, "AccessDeniedException", "Requests of web pages are not taken without a signature.")
+        if self.hosts is not None and head.host and not self.hosts.serve(head.host):
+            raise _ApiError(
+                403,
+                "AccessDeniedException",
+                "Unsigned calls must name localhost as their host, or one that --allow-host permits.",
+            )
 
     async def _route(self, head: RequestHead, body: bytes, request_id: str, trace_id: str) -> Answer:
         path, _, query = head.target.decode("latin-1").partition("?")

@@ -10,6 +10,8 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
+from lambdaproxy.messages import Head
+
 METRICS, HEALTH, READY = b"metrics", b"healthz", b"readyz"
 
 
@@ -90,6 +92,10 @@ class AdminResource(Resource):
     def serves(self, method: str, target: bytes) -> bool:
         """Whether this is a GET or HEAD for one of our paths."""
         return method in ("GET", "HEAD") and target.partition(b"?")[0][1:] in self.children
+
+    def leaf(self, head: Head) -> IResource | None:
+        """The page that a request asks for, or None."""
+        return self.children[head.target.partition(b"?")[0][1:]] if self.serves(head.method, head.target) else None
 
     def getChild(self, path: bytes, request: Request) -> IResource:
         return notFound()

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.http1.body import ChunkedReader, LengthReader
 from lambdaproxy.http1.head import HeadReader, Malformed, RequestHead, parse_request
 from lambdaproxy.ids import new_ids
@@ -22,6 +23,7 @@ from lambdaproxy.web.forwarded import Origin, address
 from lambdaproxy.web.writing import LENGTH, PIECE, response_head
 
 if TYPE_CHECKING:
+    from lambdaproxy.hosts import Hosts
     from lambdaproxy.web.site import ProxySite
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -61,6 +63,8 @@ class Channel(Protocol):
         self._fate = "client_gone"
         self._direct: Origin | None = None
         self._trusted = False
+        #: The Host of the last request, if it was one that we answer to.
+        self._served: str | None = None
         self._tls: Tls | None = None
 
     # -- the connection --------------------------------------------------------------------------------------------
@@ -189,7 +193,10 @@ class Channel(Protocol):
         self.since = now = site.seconds()
         self._unsent = _UNKNOWN
         self._exchange = exchange = Exchange(self, site, self._head(parsed), parsed.keep_alive, now)
-        exchange.admit()
+        barred = None
+        if site.hosts is not None and (parsed.host is not self._served or parsed.forwarded):
+            barred = self._barred(site.hosts, parsed)
+        exchange.admit(barred)
         decided, size = exchange.decided, parsed.content_length
         if size == len(rest) and decided is None:
             # The usual case: the whole request is here, and nothing else.
@@ -274,6 +281,16 @@ class Channel(Protocol):
             trace_id,
             now,
         )
+
+    def _barred(self, hosts: Hosts, parsed: RequestHead) -> LambdaProxyError | None:
+        """Why this host or this web page gets no answer; a host that does need not be looked at again."""
+        assert self._direct is not None
+        try:
+            hosts.check(parsed.host or self._direct.host, self._direct.host, parsed.method, parsed.headers)
+        except LambdaProxyError as error:
+            return error
+        self._served = parsed.host
+        return None
 
     def _look_at_peer(self) -> Origin:
         """What the connection itself says, asked at its first request: PROXY protocol and TLS know it only then."""

@@ -58,10 +58,12 @@ class Exchange:
         self._site = site
         self.head, self.keep_alive, self.started = head, keep_alive, started
 
-    def admit(self) -> None:
-        """Ask whether this request is wanted: sets `body_limit`, or `decided`."""
+    def admit(self, barred: LambdaProxyError | None = None) -> None:
+        """Ask whether this request is wanted, unless it is known not to be: sets `body_limit`, or `decided`."""
         site, head = self._site, self.head
         try:
+            if barred is not None:
+                raise barred
             if site.other is not None and (resource := site.other(head)) is not None:
                 self._serve(resource)
                 return

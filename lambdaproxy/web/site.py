@@ -13,6 +13,7 @@ from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from lambdaproxy.hosts import Hosts
 from lambdaproxy.logs import Limited
 from lambdaproxy.messages import Head
 from lambdaproxy.metrics import Metrics
@@ -60,6 +61,8 @@ class ProxySite(ServerFactory):
         self.proxy, self.other = proxy, other
         self.limits = limits or Limits()
         self.forwarded = forwarded or Forwarded()
+        #: The hosts that are answered to, or None where every host is.
+        self.hosts: Hosts | None = None
         self.seconds: Callable[[], float] = reactor.seconds
         self.refusals = Refusals(reactor, metrics)
         self.log = Limited(self._log, reactor)

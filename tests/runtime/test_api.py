@@ -352,3 +352,10 @@ def test_the_same_bytes_are_the_same_request_only_where_they_ask_for_an_event():
     connection.api.event(b"HTTP/1.1 200 OK\r\n", b"{}")
     connection.feed(NEXT)
     assert connection.worker.calls == ["next", "next"]
+
+
+@pytest.mark.parametrize("line", [b"Host: evil.example", b"Host: localhost\r\nOrigin: null"])
+def test_web_pages_may_not_ask_for_events(line):
+    connection = Connection().feed(b"GET " + BASE + b"invocation/next HTTP/1.1\r\n" + line + b"\r\n\r\n")
+    assert connection.transport.value().startswith(b"HTTP/1.1 403 ")
+    assert connection.worker.calls == []

@@ -1,0 +1,53 @@
+"""A listener for operators: `/metrics` and the health pages only, behind the grammar and the limits of clients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from twisted.logger import Logger
+
+from lambdaproxy.errors import STATUSES, LambdaProxyError, NotFound
+from lambdaproxy.logs import Limited
+from lambdaproxy.messages import Head, Response
+from lambdaproxy.metrics import Metrics
+from lambdaproxy.web.limits import Limits
+from lambdaproxy.web.site import ProxySite
+
+if TYPE_CHECKING:
+    from lambdaproxy.web.admin import AdminResource
+
+CONNECTIONS = 256
+"""Open at once; scrapers and probes are few."""
+
+
+def operators_site(reactor: Any, admin: AdminResource) -> ProxySite:
+    """The site of `--metrics-listen`; what it counts of its own connections is not shown."""
+    nothing: Any = _NoFunctions(reactor)
+    return ProxySite(reactor, nothing, Metrics(), Limits(connections=CONNECTIONS), other=admin.leaf)
+
+
+class _NoFunctions:
+    """Stands where the proxy does, and answers in plain text."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any) -> None:
+        self._limited = Limited(self._log, reactor)
+
+    def admit(self, head: Head) -> NoReturn:
+        raise NotFound("there is no such page")
+
+    def answer(self, head: Head, error: LambdaProxyError, admission: object = None) -> Response:
+        if error.outcome != NotFound.outcome:
+            self._limited.warn(
+                "--metrics-listen: {label}: {detail} (client {client})",
+                label=error.label,
+                detail=error.detail or error.public,
+                client=head.client or "-",
+            )
+        status = STATUSES[error.outcome].plain
+        headers = ((b"Content-Type", b"text/plain; charset=utf-8"),)
+        return Response(status, headers, f"{status} {error.public}\n".encode(), error.outcome)
+
+    def account(self, *ended: object) -> None:
+        """Nothing: probes are no requests of clients."""
