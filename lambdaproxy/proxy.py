@@ -38,6 +38,7 @@ from lambdaproxy.messages import (
 )
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, FunctionName
+from lambdaproxy.wire.failures import error_type, printable
 
 MOST_REMEMBERED = 1024
 IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -284,13 +285,9 @@ def _request(head: Head, headers: Headers, body: bytes) -> Request:
 def _function_error(result: InvocationResult) -> FunctionError:
     """The error type goes to our log; the message may hold anything, so it does not."""
     payload = result.payload if isinstance(result.payload, bytes) else b""
-    try:
-        document: Any = orjson.loads(payload)
-        kind = str(document.get("errorType", ""))[:128]
-    except (ValueError, AttributeError):
-        kind = ""
+    kind = error_type(payload)
     error = FunctionTimeout if kind == "Sandbox.Timedout" else FunctionError
-    return error(kind or str(result.function_error), payload)
+    return error(kind or printable(str(result.function_error)), payload)
 
 
 def _explained(response: Response, error: LambdaProxyError, admission: Admission | None) -> Response:

@@ -13,6 +13,7 @@ from zope.interface import implementer
 from lambdaproxy.errors import ConnectionLost, FunctionError, LambdaProxyError
 from lambdaproxy.interfaces import IBody
 from lambdaproxy.wire.eventstream import Decoder, EventStreamError, Message
+from lambdaproxy.wire.failures import printable
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IConsumer
@@ -53,7 +54,7 @@ class StreamBody:
         kind = message.event_type
         if message.message_type not in ("", "event"):
             code = message.headers.get(":exception-type") or message.headers.get(":error-code") or "error"
-            self.outcome = {"ErrorCode": str(code)[:128]}
+            self.outcome = {"ErrorCode": printable(str(code))}
         elif kind == "PayloadChunk":
             if message.payload:
                 self.begun = True
@@ -68,7 +69,7 @@ class StreamBody:
     @property
     def function_error(self) -> str | None:
         """The error type that ended the function, or None."""
-        return str(self.outcome["ErrorCode"])[:128] if self.outcome and self.outcome.get("ErrorCode") else None
+        return printable(str(self.outcome["ErrorCode"])) if self.outcome and self.outcome.get("ErrorCode") else None
 
     def error_document(self) -> bytes:
         """The function's error as a buffered invocation would give it."""

@@ -199,7 +199,7 @@ function logError(title, error) {
 }
 
 const typeHeader = (type) =>
-  `Lambda-Runtime-Function-Error-Type: ${String(type).replace(/[^\x21-\x7e]/g, "?") || "Error"}\r\n`;
+  `Lambda-Runtime-Function-Error-Type: ${String(type).slice(0, 128).replace(/[^\x21-\x7e]/g, "?") || "Error"}\r\n`;
 
 // --- the handler ---
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from lambdaproxy.runtime.variables import check_variable, read_env_file
 
 _NAME = re.compile(r"[a-zA-Z0-9-_]{1,64}\Z", re.ASCII)
 _ALIAS = re.compile(r"[a-zA-Z0-9-_]{1,128}\Z", re.ASCII)
@@ -117,6 +120,8 @@ def check_name(name: str) -> str:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("must be a text")
+    if not value.isprintable():
+        raise ValueError("holds a line end or another character that is not printable")
     return value
 
 
@@ -147,7 +152,7 @@ def _flag(value: Any) -> bool:
 def _texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
         raise ValueError("must be a list of texts")
-    return tuple(value)
+    return tuple(map(_text, value))
 
 
 def _alias_list(value: Any) -> tuple[str, ...]:
@@ -171,15 +176,6 @@ def _variables(value: Any) -> tuple[tuple[str, str], ...]:
     return tuple(out)
 
 
-def check_variable(name: str) -> str:
-    """The name of an environment variable, if a function may set it; raises `ValueError`."""
-    if not re.fullmatch(r"[a-zA-Z]\w*", name, re.ASCII):
-        raise ValueError(f"{name!r} is no name that Lambda takes for an environment variable")
-    if name in RESERVED:
-        raise ValueError(f"{name} is reserved: Lambda sets it itself")
-    return name
-
-
 def _runtime(value: Any) -> str:
     if not isinstance(value, str) or not _RUNTIME.match(value):
         raise ValueError("must be python, python3.X, nodejs, nodejsNN.x, provided, provided.al2 or provided.al2023")
@@ -194,29 +190,6 @@ def _one_of(*words: str) -> Callable[[Any], str]:
 
     return check
 
-
-RESERVED = frozenset(
-    {
-        "_HANDLER",
-        "_X_AMZN_TRACE_ID",
-        "_LAMBDA_TELEMETRY_LOG_FD",
-        "AWS_DEFAULT_REGION",
-        "AWS_REGION",
-        "AWS_EXECUTION_ENV",
-        "AWS_LAMBDA_FUNCTION_NAME",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-        "AWS_LAMBDA_FUNCTION_VERSION",
-        "AWS_LAMBDA_INITIALIZATION_TYPE",
-        "AWS_LAMBDA_LOG_GROUP_NAME",
-        "AWS_LAMBDA_LOG_STREAM_NAME",
-        "AWS_LAMBDA_MAX_CONCURRENCY",
-        "AWS_LAMBDA_RUNTIME_API",
-        "LAMBDA_TASK_ROOT",
-        "LAMBDA_RUNTIME_DIR",
-        "PYTHONSAFEPATH",
-    }
-)
-"""Variables a function cannot set. AWS reserves the credentials too; here a developer may give test ones by hand."""
 
 _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "handler": ("handler", _text),
@@ -299,27 +272,53 @@ def _resolved(name: str, values: dict[str, Any], base: str) -> FunctionSettings:
             raise BadKey(key, f"there is no {full}")
         return full
 
-    values["directory"] = path("directory", values.get("directory", "."))
-    values["layers"] = tuple(path("layers", one) for one in values.get("layers", ()))
+    def folder(key: str, value: str) -> str:
+        full = path(key, value)
+        if not os.path.isdir(full):
+            raise BadKey(key, f"{full} is no folder")
+        return full
+
+    values["directory"] = folder("directory", values.get("directory", "."))
+    values["layers"] = tuple(folder("layers", one) for one in values.get("layers", ()))
     if values.get("env_file"):
         values["env_file"] = path("env-file", values["env_file"])
+        try:
+            read_env_file(values["env_file"])
+        except ValueError as problem:
+            raise BadKey("env-file", str(problem)) from None
     for key in ("python", "node"):
-        if os.sep in values.get(key, ""):
-            values[key] = _interpreter(key, path(key, values[key]))
+        if key in values:
+            values[key] = _interpreter(key, values[key], path, base)
     if values.get("executable"):
         values["executable"] = path("executable", os.path.join(values["directory"], values["executable"]))
+        _check_program("executable", values["executable"])
     values.setdefault("runtime", _guess(values["directory"], values["handler"]))
+    if values["runtime"].startswith("provided") and "executable" not in values:
+        _check_program("executable", path("executable", os.path.join(values["directory"], "bootstrap")))
     return FunctionSettings(name=name, **values)
 
 
-def _interpreter(key: str, path: str) -> str:
-    """A virtual environment may be named instead of the interpreter in it."""
-    if os.path.isdir(path):
-        inside = os.path.join(path, "bin", key)
+def _interpreter(key: str, value: str, path: Callable[[str, str], str], base: str) -> str:
+    """The path of an interpreter, of the one in a virtual environment, or the name of one on PATH."""
+    if os.sep not in value and not os.path.isdir(os.path.join(base, value)):
+        if shutil.which(value) is None:
+            raise BadKey(key, f"there is neither a folder {value} in {base} nor a program of that name on PATH")
+        return value
+    full = path(key, value)
+    if os.path.isdir(full):
+        inside = os.path.join(full, "bin", key)
         if not os.path.exists(inside):
-            raise BadKey(key, f"{path} is a folder without bin/{key}")
-        return inside
-    return path
+            raise BadKey(key, f"{full} is a folder without bin/{key}")
+        full = inside
+    _check_program(key, full)
+    return full
+
+
+def _check_program(key: str, path: str) -> None:
+    if not os.path.isfile(path):
+        raise BadKey(key, f"{path} is no file")
+    if not os.access(path, os.X_OK):
+        raise BadKey(key, f"{path} is not executable; chmod +x it")
 
 
 def _guess(directory: str, handler: str) -> str:

@@ -33,13 +33,16 @@ from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.invoke_server import Answer, HttpFactory
 from lambdaproxy.runtime.invoke_stream import EventStream
 from lambdaproxy.runtime.invoker import LocalInvoker
-from lambdaproxy.runtime.names import PATTERN, split_name
+from lambdaproxy.runtime.names import PATTERN, QUALIFIER_PATTERN, is_qualifier, split_name
 from lambdaproxy.runtime.runtimes import identifier
 from lambdaproxy.wire.eventstream import CONTENT_TYPE
 from lambdaproxy.wire.sigv4 import Keys, SignatureError, verify
 
 MOST_ASYNC = 1024 * 1024
 MOST_CONTEXT = 3583
+MOST_CHECKED = 100_000
+"""Values of an event that is parsed here, to refuse one that is no JSON; of larger ones that is left to the function's
+runtime, because to parse six megabytes of brackets would hold everybody up for almost a second."""
 PATIENCE = 900.0
 """Seconds that an invocation may wait for a worker, beyond the function's own time-out."""
 
@@ -49,6 +52,7 @@ _INVOKE = re.compile(_FUNCTIONS + r"/([^/]+)/invocations\Z")
 _STREAM = re.compile(r"/2021-11-15/functions/([^/]+)/response-streaming-invocations\Z")
 _GET = re.compile(_FUNCTIONS + r"/([^/]+)(/configuration)?\Z")
 _TRACE = re.compile(rb"(?:.*;)?\s*Root=(1-[0-9a-f]{8}-[0-9a-f]{24})\s*(?:;.*)?\Z")
+TENANT_PATTERN = r"[a-zA-Z0-9\._:\/=+\-@ ]"
 _JSON = (b"Content-Type", b"application/json")
 
 
@@ -179,7 +183,6 @@ class InvokeApi(HttpFactory):
             raise self._too_large(MOST_ASYNC if mode == "event" else MOST_EVENT)
         _check_json(body)
         trace = _TRACE.match(header(head.headers, b"x-amzn-trace-id") or b"")
-        tenant = header(head.headers, b"x-amz-tenant-id")
         wants_log = header(head.headers, b"x-amz-log-type") == b"Tail"
         invocation = Invocation(
             function,
@@ -189,7 +192,7 @@ class InvokeApi(HttpFactory):
             trace[1].decode() if trace else trace_id,
             mode,
             client_context=_client_context(head.headers),
-            tenant_id=tenant.decode("latin-1") if tenant else None,
+            tenant_id=_tenant(head.headers),
             log_tail=wants_log,
         )
         result = await self._invoker.invoke(invocation)
@@ -219,13 +222,10 @@ class InvokeApi(HttpFactory):
         try:
             name, inner = split_name(text)
         except ValueError:
-            raise _ApiError(
-                400,
-                "ValidationException",
-                f"1 validation error detected: Value '{text}' at 'functionName' failed to satisfy constraint: "
-                f"Member must satisfy regular expression pattern: {PATTERN}",
-            ) from None
+            raise _invalid("functionName", text, PATTERN) from None
         given = dict(parse_qsl(query)).get("Qualifier")
+        if given and not is_qualifier(given):
+            raise _invalid("qualifier", given, QUALIFIER_PATTERN)
         if inner and given and inner != given:
             raise _ApiError(
                 400,
@@ -263,8 +263,27 @@ class InvokeApi(HttpFactory):
         return _ApiError(500, "ServiceException", "The service encountered an internal error.", None, error.retry_after)
 
 
+def _invalid(member: str, value: str, pattern: str) -> _ApiError:
+    return _ApiError(
+        400,
+        "ValidationException",
+        f"1 validation error detected: Value '{value[:256]}' at '{member}' failed to satisfy constraint: "
+        f"Member must satisfy regular expression pattern: {pattern}",
+    )
+
+
+def _tenant(headers: Headers) -> str | None:
+    given = header(headers, b"x-amz-tenant-id")
+    if not given:
+        return None
+    text = given.decode("latin-1")
+    if not re.fullmatch(TENANT_PATTERN + "{1,256}", text):
+        raise _invalid("tenantId", text, TENANT_PATTERN + "+")
+    return text
+
+
 def _check_json(body: bytes) -> None:
-    if body:
+    if body and sum(map(body.count, (b"[", b"{", b","))) <= MOST_CHECKED:
         try:
             orjson.loads(body)
         except orjson.JSONDecodeError as problem:

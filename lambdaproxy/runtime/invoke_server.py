@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,6 +32,9 @@ IDLE_SECONDS = 75.0
 REQUEST_SECONDS = 120.0
 MOST_LATER = 65536
 MOST_CONNECTIONS = 512
+
+# One line and no more: whatever an invoker gives for a version or an error, it ends no header.
+_LINE = re.compile(rb"[!#-'*+.0-9A-Z^-z|~-]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,7 @@ class HttpConnection(ConnectionProtocol):
     # --- out ---
 
     def _lines(self, answer: Answer) -> bytes:
-        fields = b"".join(b"%b: %b\r\n" % field for field in answer.headers)
+        fields = b"".join([line for line in (b"%b: %b\r\n" % field for field in answer.headers) if _LINE.match(line)])
         return status_line(answer.status) + fields + (b"Connection: close\r\n" if self._close else b"")
 
     def _write(self, answer: Answer, head_only: bool = False) -> None:

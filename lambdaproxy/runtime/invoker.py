@@ -13,7 +13,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Throttled, Unavailable, UnknownFunction
+from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Unavailable, UnknownFunction
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.logs import Limited
 from lambdaproxy.messages import MOST_EVENT, Invocation, InvocationResult
@@ -23,7 +23,7 @@ from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.job import Job
 from lambdaproxy.runtime.logs import Batch, Sink, WorkerLog
 from lambdaproxy.runtime.loopback import LoopbackPort
-from lambdaproxy.runtime.names import split_name
+from lambdaproxy.runtime.names import is_qualifier, split_name
 from lambdaproxy.runtime.pool import FunctionPool
 from lambdaproxy.runtime.process import Launcher, launcher
 from lambdaproxy.runtime.reload import Watch
@@ -144,6 +144,8 @@ class LocalInvoker:
                 name, inner = "", None
             settings = self._functions.get(name)
             qualifier = qualifier or inner
+        if qualifier is not None and not is_qualifier(qualifier):
+            raise UnknownFunction(f"{qualifier!r} is no version or alias")
         if settings is None:
             raise UnknownFunction(f"no embedded function is named {name!r}")
         if qualifier is not None and qualifier != "$LATEST" and settings.aliases and qualifier not in settings.aliases:
@@ -225,7 +227,7 @@ class LocalInvoker:
         buffered = replace(invocation, mode="buffered", deadline=now + EventQueue.MOST_AGE)
         try:
             return self._submit(settings, buffered).result
-        except (Throttled, Unavailable) as error:
+        except LambdaProxyError as error:
             return fail(error)
 
 

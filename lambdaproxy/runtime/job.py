@@ -11,7 +11,7 @@ import orjson
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from lambdaproxy.errors import InvokeTimeout, LambdaProxyError
+from lambdaproxy.errors import BadRequest, InvokeTimeout, LambdaProxyError
 from lambdaproxy.messages import Invocation, InvocationResult
 from lambdaproxy.runtime.results import FunctionFailure
 from lambdaproxy.runtime.stream import StreamedResult, WholeBody
@@ -19,8 +19,8 @@ from lambdaproxy.runtime.stream import StreamedResult, WholeBody
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-_VISIBLE = re.compile(r"[\x21-\x7e]{1,256}\Z")
-_TRACE = re.compile(r"[\x21-\x7e]{1,1024}\Z")
+_VISIBLE = re.compile(r"[\x21-\x7e]{1,512}\Z")
+_VALUE = re.compile(r"[\x20-\x7e]+\Z")
 
 
 class Job:
@@ -136,20 +136,24 @@ class Job:
 
 
 def event_head(invocation: Invocation, arn: str) -> bytes:
-    """The headers of the event, but for the deadline; values that no header may hold are left out."""
-    lines = [f"Lambda-Runtime-Aws-Request-Id: {invocation.request_id}", f"Lambda-Runtime-Invoked-Function-Arn: {arn}"]
+    """The headers of the event, but for the deadline; values that no header may hold are left out.
+
+    Raises `BadRequest` where there can be no event without the value.
+    """
+    if not _VISIBLE.match(invocation.request_id) or not _VISIBLE.match(arn):
+        raise BadRequest("a request id or the name of a function with characters that no header may have")
+    values = {"Aws-Request-Id": invocation.request_id, "Invoked-Function-Arn": arn}
     trace = invocation.trace_id
     if trace.startswith("Root="):
-        if _TRACE.match(trace):
-            lines.append(f"Lambda-Runtime-Trace-Id: {trace}")
-    elif _TRACE.match(trace):
+        values["Trace-Id"] = trace
+    elif trace:
         parent = invocation.request_id.replace("-", "")[-16:]
-        lines.append(f"Lambda-Runtime-Trace-Id: Root={trace};Parent={parent};Sampled=0")
+        values["Trace-Id"] = f"Root={trace};Parent={parent};Sampled=0"
     if invocation.client_context:
-        lines.append("Lambda-Runtime-Client-Context: " + _one_line(invocation.client_context))
-    if invocation.tenant_id and _VISIBLE.match(invocation.tenant_id):
-        lines.append(f"Lambda-Runtime-Aws-Tenant-Id: {invocation.tenant_id}")
-    return "\r\n".join(lines).encode("ascii", "replace") + b"\r\n"
+        values["Client-Context"] = _one_line(invocation.client_context)
+    if invocation.tenant_id:
+        values["Aws-Tenant-Id"] = invocation.tenant_id
+    return "".join([f"Lambda-Runtime-{n}: {v}\r\n" for n, v in values.items() if _VALUE.match(v)]).encode()
 
 
 def _one_line(text: str) -> str:

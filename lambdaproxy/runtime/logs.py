@@ -6,6 +6,7 @@ START, END and REPORT are worded as Lambda words them.
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -20,6 +21,10 @@ TAIL = 4096
 MOST_LINE = 256 * 1024
 MOST_RECORDS = 2000
 """Records that one worker may write in a second; more are counted and left out."""
+MOST_JOINED = 1000
+"""Lines that a record may hold: each is given the function's name."""
+
+_BLANK = re.compile(rb"\n(?:\r?\n)+")
 
 
 class WorkerLog:
@@ -61,12 +66,27 @@ class WorkerLog:
 
     def feed(self, data: bytes) -> None:
         """Bytes as the pipe gave them; lines may be cut anywhere."""
-        *whole, rest = data.split(b"\n")
+        if b"\n\n" in data or b"\n\r\n" in data:
+            data = _BLANK.sub(b"\n", data)
+        self._turn()
+        *whole, rest = data.split(b"\n", max(0, MOST_RECORDS - self._count))
         for piece in whole:
             self._keep(piece)
             self._line()
+        if b"\n" in rest:
+            rest = self._leave_out(rest)
         if rest:
             self._keep(rest)
+
+    def _leave_out(self, data: bytes) -> bytes:
+        """Count the lines of `data`, which are too many for this second, and give what follows them."""
+        lines, _, rest = data.rpartition(b"\n")
+        self._count += lines.count(b"\n") + 1
+        if self._wants_tail:
+            self._keep_tail((b"".join(self._parts) + lines)[-TAIL:].replace(b"\r", b"\n"))
+        self._parts.clear()
+        self._left = MOST_LINE
+        return rest
 
     def flush(self) -> None:
         """An unfinished line ends here."""
@@ -95,23 +115,32 @@ class WorkerLog:
         self._left = MOST_LINE
         line = line.removesuffix(b"\r")
         if line:
-            self._record(line.replace(b"\r", b"\n").decode("utf-8", "backslashreplace"))
+            # A byte that is no text costs fifty times as much if it is to be shown as what it was.
+            text = line.replace(b"\r", b"\n", MOST_JOINED).decode("utf-8", "replace")
+            self._record(text.replace("\r", " ") if len(line) > MOST_JOINED else text)
 
     def _record(self, record: str) -> None:
         if self._wants_tail:
-            piece = record.encode("utf-8", "backslashreplace")[1 - TAIL :] + b"\n"
-            self._tail.append(piece)
-            self._tail_size += len(piece)
-            while self._tail_size - len(self._tail[0]) >= TAIL:
-                self._tail_size -= len(self._tail.popleft())
+            self._keep_tail(record.encode("utf-8", "backslashreplace"))
+        self._turn()
+        self._count += 1
+        if self._count <= MOST_RECORDS:
+            self._sink(self._function, record)
+
+    def _keep_tail(self, data: bytes) -> None:
+        piece = data[1 - TAIL :] + b"\n"
+        self._tail.append(piece)
+        self._tail_size += len(piece)
+        while self._tail_size - len(self._tail[0]) >= TAIL:
+            self._tail_size -= len(self._tail.popleft())
+
+    def _turn(self) -> None:
+        """Count anew in a new second."""
         now = self._clock.seconds()
         if now - self._second >= 1:
             if self._count > MOST_RECORDS:
                 self._sink(self._function, f"{self._count - MOST_RECORDS} more records were left out")
             self._second, self._count = now, 0
-        self._count += 1
-        if self._count <= MOST_RECORDS:
-            self._sink(self._function, record)
 
 
 def start_line(request_id: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_QUALIFIER = re.compile(r"\$LATEST(?:\.PUBLISHED)?|[a-zA-Z0-9-_]{1,128}", re.ASCII)
 _FUNCTION = re.compile(
     r"(?:(?:arn:[a-z0-9-]+:lambda:[a-z0-9-]+:)?\d{12}:function:)?"
     r"([a-zA-Z0-9-_]{1,140})(?::(\$LATEST(?:\.PUBLISHED)?|[a-zA-Z0-9-_]{1,128}))?\Z",
@@ -14,6 +15,12 @@ PATTERN = (
     r"([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
 )
 """The pattern that the Lambda API names in its validation errors."""
+QUALIFIER_PATTERN = r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"
+
+
+def is_qualifier(text: str) -> bool:
+    """Whether this could be a version or an alias."""
+    return _QUALIFIER.fullmatch(text) is not None
 
 
 def split_name(text: str) -> tuple[str, str | None]:

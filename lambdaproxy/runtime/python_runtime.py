@@ -305,6 +305,12 @@ def error_document(message, type, trace, request_id=""):
     return {"errorMessage": message or "", "errorType": type or "", "requestId": request_id, "stackTrace": trace or []}
 
 
+def type_header(document):
+    """The header that names the error type; a class may be called anything, also what would end a header."""
+    kind = "".join([one if "!" <= one <= "~" else "?" for one in document["errorType"][:128]])
+    return b"Lambda-Runtime-Function-Error-Type: %b\r\n" % kind.encode()
+
+
 def exception_document(request_id=""):
     """The document of the exception being handled, without the frames of this file."""
     import traceback
@@ -419,9 +425,8 @@ def serve(api, handler):
         else:
             log_error(document)
             path = b"invocation/%b/error" % request_id.encode()
-            kind = document["errorType"].encode("ascii", "replace")
-            extra = b"Lambda-Runtime-Function-Error-Type: %b\r\n" % kind
-            headers, body = api.answer(path, _dumps(document).encode("utf-8", "replace"), b"application/json", extra)
+            text = _dumps(document).encode("utf-8", "replace")
+            headers, body = api.answer(path, text, b"application/json", type_header(document))
         result = document = None
 
 
@@ -464,8 +469,5 @@ def main(load):
         serve(api, handler)
         return
     log_error(document)
-    kind = document["errorType"].encode("ascii", "replace")
-    api.post(
-        b"init/error", _dumps(document).encode("utf-8", "replace"), b"Lambda-Runtime-Function-Error-Type: %b\r\n" % kind
-    )
+    api.post(b"init/error", _dumps(document).encode("utf-8", "replace"), type_header(document))
     sys.exit(1)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-import orjson
-
 from lambdaproxy.messages import MOST_RESULT
+from lambdaproxy.wire.failures import error_type, printable
 
 TIMED_OUT = "Sandbox.Timedout"
 EXIT_ERROR = "Runtime.ExitError"
@@ -62,7 +61,7 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class FunctionFailure:
-    """A failed invocation: AWS's error type and the document that goes to the caller."""
+    """A failed invocation: AWS's error type, fit for a line of a log, and the document that goes to the caller."""
 
     type: str
     document: bytes
@@ -71,6 +70,7 @@ class FunctionFailure:
 
 def failure(type: str, message: str, *, timed_out: bool = False) -> FunctionFailure:
     """A failure that the runtime, not the function, words."""
+    type = printable(type)
     document = json.dumps({"errorType": type, "errorMessage": message}, separators=(",", ":"), ensure_ascii=False)
     return FunctionFailure(type, document.encode("utf-8", "backslashreplace"), timed_out)
 
@@ -93,9 +93,4 @@ def reported(document: bytes, header_type: str = "") -> FunctionFailure:
 
     Both official Python and Node clients leave the header out of `/error`.
     """
-    try:
-        found = orjson.loads(document)
-    except orjson.JSONDecodeError:
-        found = None
-    type = found.get("errorType") if isinstance(found, dict) else None
-    return FunctionFailure(type if isinstance(type, str) and type else header_type or "Runtime.Unknown", document)
+    return FunctionFailure(error_type(document) or printable(header_type) or "Runtime.Unknown", document)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from lambdaproxy.runtime.functions import RESERVED, FunctionSettings
+from lambdaproxy.runtime.functions import FunctionSettings
+from lambdaproxy.runtime.variables import read_env_file
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 BOOTSTRAP_PYTHON = os.path.join(_HERE, "bootstrap.py")
@@ -181,7 +180,10 @@ def _environment(settings: FunctionSettings, site: Site, address: str, log_strea
     if settings.log_format == "json":
         own["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
     if settings.env_file:
-        own |= read_env_file(settings.env_file)
+        try:
+            own |= read_env_file(settings.env_file)
+        except ValueError as problem:
+            raise CannotStart(str(problem)) from None
     own |= dict(settings.environment)
     if site.reload:
         # A .pyc is checked by whole seconds and size: an edit within a second could run the old code.
@@ -233,31 +235,3 @@ def _credentials(settings: FunctionSettings, site: Site) -> dict[str, str]:
     if token is not None:
         own["AWS_SESSION_TOKEN"] = token
     return own
-
-
-_ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)\Z")
-
-
-def read_env_file(path: str) -> dict[str, str]:
-    """`NAME=value` lines with `#` comments and optional quotes; raises `CannotStart` that names the line.
-
-    Names that Lambda sets itself are refused, as in a `[function.NAME]` table.
-    """
-    out: dict[str, str] = {}
-    try:
-        text = Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise CannotStart(f"cannot read {path}: {problem}") from None
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        found = _ASSIGNMENT.match(line)
-        if found is None or found[1] in RESERVED:
-            why = "is reserved: Lambda sets it itself" if found else "is not NAME=value"
-            raise CannotStart(f"{path}, line {number}: {found[1] if found else 'the line'} {why}")
-        value = found[2]
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        out[found[1]] = value
-    return out

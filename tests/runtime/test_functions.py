@@ -20,6 +20,10 @@ def tree(tmp_path):
     (tmp_path / "layer").mkdir()
     (tmp_path / "venv/bin").mkdir(parents=True)
     (tmp_path / "venv/bin/python").write_text("")
+    (tmp_path / "venv/bin/python").chmod(0o755)
+    (tmp_path / "broken/bin").mkdir(parents=True)
+    (tmp_path / "broken/bin/python").write_text("")
+    (tmp_path / "bad.env").write_text("A=1\nAWS_REGION=x\n")
     return tmp_path
 
 
@@ -134,9 +138,14 @@ def test_runtime_is_found(tree, table, runtime):
     assert function_settings("f", table, str(tree)).runtime == runtime
 
 
-def test_a_virtual_environment_may_be_named(tree):
-    found = function_settings("f", {"handler": "hello.handler", "python": "./venv"}, str(tree))
+@pytest.mark.parametrize("text", ["./venv", "venv", "venv/", "venv/bin/python"])
+def test_a_virtual_environment_may_be_named(tree, text):
+    found = function_settings("f", {"handler": "hello.handler", "python": text}, str(tree))
     assert found.python == str(tree / "venv/bin/python")
+
+
+def test_an_interpreter_on_the_path_may_be_named(tree):
+    assert function_settings("f", {"handler": "hello.handler", "python": "sh"}, str(tree)).python == "sh"
 
 
 @pytest.mark.parametrize(
@@ -161,6 +170,22 @@ def test_a_virtual_environment_may_be_named(tree):
         ({"handler": "nowhere.py:handler"}, "handler: there is no file nowhere.py"),
         ({"handler": "hello.handler", "aliases": ["a b"]}, "aliases: 'a b' is no name of an alias"),
         ({"handler": "hello.handler", "python": "./layer"}, "python: "),
+        ({"handler": "hello.handler", "python": "layer"}, "python: "),
+        ({"handler": "hello.handler", "python": ".venv"}, "python: there is neither a folder .venv in"),
+        ({"handler": "hello.handler", "python": "broken"}, "python: "),
+        ({"handler": "hello.handler", "python": "hello.py/"}, "python: "),
+        ({"handler": "hello.handler", "python": "./hello.py"}, "python: "),
+        ({"handler": "index.handler", "directory": "app", "node": "no-such-node"}, "node: there is neither"),
+        ({"handler": "index.handler", "directory": "app", "node": "venv"}, "node: "),
+        ({"handler": "hello.handler", "directory": "hello.py"}, "directory: "),
+        ({"handler": "hello.handler", "directory": "app\0"}, "directory: holds a line end or another character"),
+        ({"handler": "hello.handler", "layers": ["hello.py"]}, "layers: "),
+        ({"handler": "hello.handler", "layers": ["a\nb"]}, "layers: holds"),
+        ({"handler": "hello.handler", "env-file": "layer"}, "env-file: cannot read"),
+        ({"handler": "hello.handler", "env-file": "bad.env"}, "env-file: "),
+        ({"executable": "layer"}, "executable: "),
+        ({"executable": "hello.py"}, "executable: "),
+        ({"runtime": "provided"}, "executable: there is no"),
     ],
 )
 def test_table_mistakes_name_the_key(tree, table, says):

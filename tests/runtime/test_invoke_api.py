@@ -203,6 +203,11 @@ class TestInvoke:
             (b"g%3Alive", 404, "ResourceNotFoundException", "function:g:live"),
             (b"a%20b", 400, "ValidationException", "Value 'a b' at 'functionName'"),
             (b"f:x?Qualifier=y", 400, "InvalidParameterValueException", "derived qualifier"),
+            (b"f?Qualifier=x%0d%0aLambda-Runtime-Deadline-Ms:%201", 400, "ValidationException", "at 'qualifier'"),
+            (b"f?Qualifier=a%0ab", 400, "ValidationException", "at 'qualifier'"),
+            (b"f?Qualifier=" + b"a" * 129, 400, "ValidationException", "at 'qualifier'"),
+            (b"f%0d%0aX:y", 400, "ValidationException", "at 'functionName'"),
+            (b"f%0a", 400, "ValidationException", "at 'functionName'"),
         ],
     )
     def test_wrong_names(self, target, status, code, text):
@@ -210,6 +215,29 @@ class TestInvoke:
         found = Bench().request(b"/2015-03-31/functions/" + path + b"/invocations" + mark + query)
         assert (found[0], found[1]["x-amzn-errortype"]) == (status, code)
         assert text in orjson.loads(found[2])["Message"]
+
+    @pytest.mark.parametrize("tenant", ["a\tb", "caf\xe9", "a*b", "x" * 257])
+    def test_wrong_tenants(self, tenant):
+        status, headers, body = Bench().request(X_Amz_Tenant_Id=tenant)
+        assert (status, headers["x-amzn-errortype"]) == (400, "ValidationException")
+        assert b"tenantId" in body
+
+    def test_what_an_invoker_says_ends_no_header(self):
+        bench = Bench()
+        bench.invoker.answer = InvocationResult(b"{}", function_error="a\r\nX: y", executed_version="1\nX: y")
+        status, headers, body = bench.request()
+        assert (status, body) == (200, b"{}")
+        assert not {"x", "x-amz-function-error", "x-amz-executed-version"} & headers.keys()
+
+    def test_events_that_would_take_long_to_check_are_the_functions_business(self, monkeypatch):
+        checked: list[Any] = []
+        loads = orjson.loads
+        monkeypatch.setattr(orjson, "loads", lambda text: checked.append(len(text)) or loads(text))  # type: ignore[func-returns-value]
+        bench = Bench()
+        for many in (b"[" + b"[]," * 1_999_998 + b"[]]", b"{" + b'"a":0,' * 900_000 + b"}", b"[" * 6_000_000):
+            assert bench.request(body=many)[0] == 200
+            assert bench.invocation.payload == many
+        assert checked == []
 
     def test_throttled(self):
         bench = Bench()

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from lambdaproxy.runtime.logs import MOST_LINE, MOST_RECORDS, Batch, WorkerLog, report_line
+from lambdaproxy.runtime.logs import (
+    MOST_JOINED,
+    MOST_LINE,
+    MOST_RECORDS,
+    TAIL,
+    Batch,
+    WorkerLog,
+    report_line,
+)
 
 
 def make() -> tuple[WorkerLog, list[str], Clock]:
@@ -35,7 +45,7 @@ def test_carriage_returns_keep_a_record_together():
 def test_bytes_that_are_no_text():
     log, records, _ = make()
     log.feed(b"\xff\x00\n")
-    assert records == ["\\xff\x00"]
+    assert records == ["\ufffd\x00"]
 
 
 @given(
@@ -49,7 +59,7 @@ def test_however_it_is_cut(lines, data):
         size = data.draw(st.integers(1, 30))
         log.feed(whole[at : at + size])
         at += size
-    assert records == [line.decode("utf-8", "backslashreplace") for line in lines if line]
+    assert records == [line.decode("utf-8", "replace") for line in lines if line]
 
 
 def test_a_long_line_is_cut():
@@ -113,3 +123,36 @@ def test_batches_are_written_together():
     batch.flush()
     assert written[2] == "f: last"
     assert clock.getDelayedCalls() == []
+
+
+def test_a_flood_of_lines_costs_no_more_than_the_records_that_are_kept(monkeypatch):
+    log, records, clock = make()
+    decoded: list[Any] = []
+    keep = WorkerLog._record
+    monkeypatch.setattr(WorkerLog, "_record", lambda self, record: decoded.append(record) or keep(self, record))  # type: ignore[func-returns-value]
+    log.begin()
+    log.feed(b"unfinished")
+    for _ in range(16):
+        log.feed(b" a\n" * 20_000 + b"\n" * 5_536 + b"b")
+    log.feed(b"\nthe last\n")
+    assert len(records) == len(decoded) == MOST_RECORDS
+    assert log.tail().endswith(b" a\nb\nthe last\n")
+    assert len(log.tail()) == TAIL
+    monkeypatch.undo()
+    clock.advance(1)
+    log.feed(b"next\n")
+    assert records[MOST_RECORDS:] == [f"{16 * 20_000 + 2 - MOST_RECORDS} more records were left out", "next"]
+
+
+def test_blank_lines_are_no_records():
+    log, records, _ = make()
+    log.feed(b"\n" * 60_000 + b"\r\n" * 2000 + b"a\n\n\r\n\nb\n\n")
+    log.feed(b"\n\nc\n")
+    assert records == ["a", "b", "c"]
+
+
+def test_a_record_holds_so_many_lines():
+    log, records, _ = make()
+    log.feed(b"x\r" * 5000 + b"\n")
+    assert records[0].count("\n") == MOST_JOINED
+    assert "\r" not in records[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 from collections import OrderedDict, namedtuple
 from decimal import Decimal
 from typing import Any
@@ -122,3 +123,9 @@ def test_client_context_that_is_no_json():
     with pytest.raises(python_runtime.Fault) as caught:
         python_runtime.LambdaContext({"lambda-runtime-client-context": "{"})
     assert caught.value.type == "Runtime.LambdaContextUnmarshalError"
+
+
+@given(st.text())
+def test_the_name_of_a_class_ends_no_header(name):
+    line = python_runtime.type_header({"errorType": name})
+    assert re.fullmatch(rb"Lambda-Runtime-Function-Error-Type: [!-~]{0,128}\r\n", line)

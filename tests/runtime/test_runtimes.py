@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from lambdaproxy.runtime.functions import FunctionSettings
-from lambdaproxy.runtime.runtimes import CannotStart, Site, command, read_env_file
+from lambdaproxy.runtime.runtimes import CannotStart, Site, command
+from lambdaproxy.runtime.variables import read_env_file
 
 OPERATOR = {
     "PATH": "/usr/bin:/bin",
@@ -111,15 +112,16 @@ def test_own_variables_win_where_lambda_lets_them(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("A=1\nnonsense\n", "line 2"), ("AWS_REGION=x\n", "line 1: AWS_REGION is reserved")]
+    ("text", "says"),
+    [("A=1\nnonsense\n", "line 2"), ("AWS_REGION=x\n", "line 1: AWS_REGION is reserved"), ("A=\0", "NUL")],
 )
 def test_mistakes_in_an_env_file(tmp_path, text, says):
     file = tmp_path / ".env"
     file.write_text(text)
     with pytest.raises(CannotStart) as caught:
-        read_env_file(str(file))
+        made(env_file=str(file))
     assert says in str(caught.value)
-    with pytest.raises(CannotStart):
+    with pytest.raises(ValueError, match="cannot read"):
         read_env_file(str(tmp_path / "missing"))
 
 

@@ -6,13 +6,16 @@ from typing import Any
 
 import orjson
 import pytest
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from lambdaproxy.errors import FunctionError, FunctionTimeout, InvokeTimeout
+from lambdaproxy.errors import BadRequest, FunctionError, FunctionTimeout, InvokeTimeout
+from lambdaproxy.runtime.job import event_head
 from lambdaproxy.runtime.runtimes import CannotStart, Command
 from lambdaproxy.runtime.stream import StreamedResult
 from lambdaproxy.runtime.worker import State
 from tests.runtime.fakes import SETTINGS, Bench, FakeCaller, probe
+from tests.runtime.support import invocation
 
 
 def error_type(result):
@@ -135,6 +138,26 @@ class TestIdle:
         head = bench.caller.events[0][0]
         assert b"Tenant" not in head
         assert b'Client-Context: "\\r\\n"\r\n' in head
+        bench.end()
+
+    @pytest.mark.parametrize("more", [{"request_id": "a\r\nX: y"}, {"request_id": "a\n"}, {"request_id": "caf\xe9"}])
+    def test_there_is_no_event_without_an_id_that_fits_a_header(self, more):
+        with pytest.raises(BadRequest):
+            probe(Clock(), **more)
+
+    @pytest.mark.parametrize("arn", ["arn:f:x\r\nLambda-Runtime-Deadline-Ms: 1", "arn:f:\0", ""])
+    def test_nor_without_an_arn_that_does(self, arn):
+        with pytest.raises(BadRequest):
+            event_head(invocation("f", clock=Clock()), arn)
+
+    def test_error_types_fit_a_line_of_the_log(self):
+        bench = Bench()
+        bench.busy(request_id="id")
+        hostile = "E\r\nREPORT RequestId: x\tStatus: ok\x1b[2J"
+        bench.call("error", bench.caller, "id", orjson.dumps({"errorType": hostile}), "")
+        report = next(record for record in bench.records if "REPORT" in record)
+        assert report.splitlines()[1:] == [report.splitlines()[1]]
+        assert "Error Type: E??REPORT RequestId: x?Status: ok?[2J\t" in report
         bench.end()
 
     def test_stop_asks_then_insists(self):
