@@ -11,11 +11,19 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
 from lambdaproxy.config.values import is_loopback
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.platform import accept_last
+from lambdaproxy.web.proxy_header import ProxiedFactory
+
+PLAIN = ("tcp:", "tcp6:", "unix:", "systemd:")
+"""What endpoints begin with whose connections go to our factory as they are."""
+
+PROXIED = "haproxy:"
+"""What an endpoint begins with whose connections begin with a PROXY header."""
 
 
 class Listener(Service):
@@ -31,9 +39,15 @@ class Listener(Service):
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
         try:
-            endpoint = serverFromString(self._reactor, self._description)
+            factory: Any = self.factory
+            description = self._description.removeprefix(PROXIED)
+            if description != self._description:
+                factory = ProxiedFactory(factory)
+            if not description.startswith(PLAIN):
+                _always_build(factory)
+            endpoint = serverFromString(self._reactor, description)
             outcome: list[Any] = []
-            endpoint.listen(self.factory).addBoth(outcome.append)
+            endpoint.listen(factory).addBoth(outcome.append)
         except Exception as error:
             raise ConfigError(
                 f"{self._option}: {self._description} is no endpoint that Twisted understands ({_reason(error)}); "
@@ -89,6 +103,21 @@ class Listener(Service):
         super().stopService()
         port, self._port = self._port, None
         return Deferred.fromCoroutine(_closed(port)) if port is not None else succeed(None)
+
+
+class _TurnedAway(Protocol):
+    """A connection too many, where somebody waits for a protocol."""
+
+    transport: Any
+
+    def connectionMade(self) -> None:
+        self.transport.abortConnection()
+
+
+def _always_build(factory: Any) -> None:
+    """Let a factory that is wrapped never give None: Twisted's TLS wrapper takes that for a protocol."""
+    build = factory.buildProtocol
+    factory.buildProtocol = lambda address: build(address) or _TurnedAway()
 
 
 async def _closed(port: IListeningPort) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
@@ -15,8 +18,22 @@ from lambdaproxy.messages import Head
 METRICS, HEALTH, READY = b"metrics", b"healthz", b"readyz"
 
 
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_ACCEPTS = re.compile(rb"[ \t]*application/openmetrics-text[ \t]*(?:;|\Z)", re.IGNORECASE)
+_REFUSES = re.compile(rb";[ \t]*q=0(?:\.0*)?[ \t]*(?:;|\Z)", re.IGNORECASE)
+
+
+def wants_openmetrics(accept: Iterable[bytes]) -> bool:
+    """Whether these `Accept` fields take OpenMetrics, which is given in version 1.0.0 whatever they say of versions.
+
+    Our names and labels are the same in every version and escaping, so that there are two texts and no more.
+    """
+    ranges = [each for value in accept for each in value.split(b",")]
+    return any(_ACCEPTS.match(each) and not _REFUSES.search(each) for each in ranges)
+
+
 class MetricsResource(Resource):
-    """The metrics in the format that the scraper asks for; rendered anew at most once a second."""
+    """The metrics in the format that the scraper asks for; each is rendered anew at most once a second."""
 
     isLeaf = True
 
@@ -26,13 +43,14 @@ class MetricsResource(Resource):
         self._kept: dict[str, tuple[float, bytes]] = {}
 
     def render_GET(self, request: Request) -> bytes:
-        encode, content_type = choose_encoder(request.getHeader("accept") or "")
+        encode: Callable[[CollectorRegistry], bytes] = generate_latest
+        content_type = TEXT
+        if wants_openmetrics(request.requestHeaders.getRawHeaders(b"accept", [])):
+            encode, content_type = generate_openmetrics, OPENMETRICS
         now = self._seconds()
         since, text = self._kept.get(content_type, (-1.0, b""))
         if since < 0 or now - since >= 1:
             text = encode(self._registry)
-            if len(self._kept) > 8:
-                self._kept.clear()
             self._kept[content_type] = (now, text)
         request.setHeader(b"content-type", content_type.encode())
         return text

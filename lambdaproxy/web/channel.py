@@ -8,6 +8,7 @@ from __future__ import annotations
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -301,7 +302,8 @@ class Channel(Protocol):
         if ISSLTransport.providedBy(transport):
             handle: Any = transport.getHandle()  # type: ignore[attr-defined]
             self._tls = Tls(handle.get_protocol_version_name(), handle.get_cipher_name() or "")
-        self._trusted = self.site.forwarded.trusts(client)
+        # A peer without an address is trusted as that of a Unix socket, if it is one.
+        self._trusted = (bool(client) or isinstance(peer, UNIXAddress)) and self.site.forwarded.trusts(client)
         name = getattr(local, "host", "localhost")
         host = f"[{name}]:{port}" if ":" in name else f"{name}:{port}" if port else name
         self._direct = Origin("https" if self._tls else "http", host, port or 80, client)

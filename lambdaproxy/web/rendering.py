@@ -24,6 +24,17 @@ def render(resource: IResource, head: Head, body: bytes, transport: Any) -> Defe
     """Render a leaf resource; fires when it has finished its request. Errors of the resource are a 500."""
     collector = _Collector(transport)
     request = Request(collector, False)
+    try:
+        _fill(request, head, body)
+        request.site = collector.site
+        request.render(resource)
+    except Exception:
+        request.processingFailed(Failure())
+    return collector.finished
+
+
+def _fill(request: Request, head: Head, body: bytes) -> None:
+    """Make of it the request that a channel of twisted.web would have made."""
     path, _, query = head.target.partition(b"?")
     for name, value in head.headers:
         request.requestHeaders.addRawHeader(name, value)
@@ -34,13 +45,7 @@ def render(resource: IResource, head: Head, body: bytes, transport: Any) -> Defe
     # Makes twisted.web leave the framing alone.
     request.clientproto = b"HTTP/1.0"
     request.parseCookies()
-    request.site = collector.site
     request.prepath, request.postpath = path[1:].split(b"/"), []
-    try:
-        request.render(resource)
-    except Exception:
-        request.processingFailed(Failure())
-    return collector.finished
 
 
 class _Collector:

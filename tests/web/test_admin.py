@@ -9,6 +9,26 @@ from twisted.web.test.requesthelper import DummyRequest
 from lambdaproxy.metrics import Metrics, exposition
 from lambdaproxy.web.admin import AdminResource
 
+ACCEPTS = [
+    (b"", False),
+    (b"*/*", False),
+    (b"text/plain; version=x", False),
+    (b"text/plain; version=1.0.0; escaping=allow-utf-8", False),
+    (b"text/plain; version=" + b"9" * 5000, False),
+    (b"\xff", False),
+    (b"application/openmetrics-text\xff", False),
+    (b"application/openmetrics-text; q=0", False),
+    (b"application/openmetrics-text;q=0.000 , */*", False),
+    (b"application/openmetrics-text-x", False),
+    (b",;=,;;", False),
+    (b"application/openmetrics-text", True),
+    (b"Application/OpenMetrics-Text", True),
+    (b"text/plain;q=1, application/openmetrics-text ; version=x", True),
+    (b"application/openmetrics-text; version=\xff; escaping=\xe9", True),
+    (b"application/openmetrics-text; version=1e999", True),
+    (b"application/openmetrics-text;q=0.5", True),
+]
+
 
 class AdminTests(SynchronousTestCase):
     def setUp(self):
@@ -48,6 +68,28 @@ class AdminTests(SynchronousTestCase):
         content_type = request.responseHeaders.getRawHeaders("content-type")[0]
         self.assertTrue(content_type.startswith("application/openmetrics-text"))
         self.assertTrue(body.endswith(b"# EOF\n"))
+
+    def test_nothing_that_a_scraper_accepts_raises_or_makes_a_text_of_its_own(self):
+        rendered = []
+
+        def read():
+            rendered.append(1)
+            return 1.0
+
+        self.metrics.read_gauge("seen", "How often.", read)
+        registry = exposition(self.metrics, process=False)
+        self.root = AdminResource(registry, lambda: None, self.clock.seconds)
+        for accept, openmetrics in ACCEPTS:
+            with self.subTest(accept=accept):
+                request, body = self.get(b"metrics", accept=accept)
+                content_type = request.responseHeaders.getRawHeaders("content-type")[0]
+                self.assertEqual(content_type.startswith("application/openmetrics-text; version=1.0.0"), openmetrics)
+                self.assertEqual(content_type.startswith("text/plain; version=0.0.4"), not openmetrics)
+                self.assertEqual(body.endswith(b"# EOF\n"), openmetrics)
+        for number in range(1000):
+            self.get(b"metrics", accept=b"application/openmetrics-text; version=1.%d.0" % number)
+            self.get(b"metrics", accept=b"text/plain; version=%d.0.0; escaping=%d" % (number, number))
+        self.assertEqual(len(rendered), 2)
 
     def test_metrics_can_be_disabled(self):
         root = AdminResource(None, lambda: None, self.clock.seconds)
