@@ -10,10 +10,11 @@ from typing import Any
 import orjson
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from lambdaproxy import streaming
+from lambdaproxy import streaming, weight
 from lambdaproxy.accounts import Accounts
 from lambdaproxy.errors import (
     EventTooLarge,
@@ -43,6 +44,8 @@ from lambdaproxy.wire.failures import error_type, printable
 MOST_REMEMBERED = 1024
 IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS"))
 """Methods whose requests may be repeated, where `--retry idempotent` asks for it (RFC 9110, 9.2.2)."""
+
+_PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 UNANSWERED: dict[Mode, int] = {"event": 202, "dry-run": 204}
 """Modes in which the function gives no result, and the status of success (API reference of Invoke)."""
@@ -85,7 +88,7 @@ class Proxy:
         accounts: Accounts,
         max_requests: int = 2048,
     ) -> None:
-        self._seconds = reactor.seconds
+        self._reactor, self._seconds = reactor, reactor.seconds
         self._router = router
         self._header = header
         self._resolve = resolve
@@ -156,6 +159,8 @@ class Proxy:
             if result.function_error is not None:
                 raise _function_error(result)
             if isinstance(result.payload, bytes):
+                if len(result.payload) > weight.SMALL and result.content_type != streaming.HTTP_STREAM:
+                    await self._weigh(result.payload)
                 response = self._decode(result, result.payload, request, admission)
             else:
                 response = await self._stream(result, result.payload, request, admission, started)
@@ -206,7 +211,14 @@ class Proxy:
             if isinstance(found, tuple):
                 prelude, at = found
                 return replace(codec.decode_prelude(prelude, request, match), body=payload[at:])
+        if len(payload) > weight.SMALL:
+            return weight.without_collector(codec.decode_result, result, request, match)
         return codec.decode_result(result, request, match)
+
+    async def _weigh(self, payload: bytes) -> None:
+        """`MalformedResult` for a document whose parsing would keep everybody else waiting."""
+        if not weight.surely_light(payload):
+            await weight.check(payload, partial(deferLater, self._reactor, 0))
 
     async def _stream(
         self, result: InvocationResult, body: IBody, request: Request, admission: Admission, started: float
@@ -216,7 +228,9 @@ class Proxy:
         prelude, rest = await streaming.split(body, result.content_type)
         if prelude is None and not codec.streams_verbatim:
             payload = await streaming.collect(rest)
-            return codec.decode_result(replace(result, payload=payload), request, match)
+            result = replace(result, payload=payload)
+            await self._weigh(payload)
+            return weight.without_collector(codec.decode_result, result, request, match)
         try:
             response = codec.decode_prelude(prelude, request, match)
         except BaseException:
@@ -296,13 +310,27 @@ def _explained(response: Response, error: LambdaProxyError, admission: Admission
     if admission is not None:
         about["function"] = str(admission.function)
     if isinstance(error, FunctionError) and error.payload:
-        try:
-            about["result"] = orjson.loads(error.payload)
-        except ValueError:
-            about["result"] = error.payload.decode("utf-8", "replace")
+        about["result"] = _readable(error.payload)
     headers = tuple(pair for pair in response.headers if pair[0].lower() != b"content-type")
-    body = orjson.dumps(about, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    try:
+        body = orjson.dumps(about, option=_PRETTY)
+    except TypeError:  # more levels than orjson writes
+        body = orjson.dumps({**about, "result": _text_of(getattr(error, "payload", b""))}, option=_PRETTY)
     return Response(response.status, (*headers, (b"Content-Type", b"application/json")), body, response.outcome)
+
+
+def _text_of(payload: bytes) -> str:
+    return payload[: weight.SMALL].decode("utf-8", "replace")
+
+
+def _readable(payload: bytes) -> Any:
+    """A function's error as JSON, or as text where it is none, or large."""
+    if len(payload) <= weight.SMALL:
+        try:
+            return orjson.loads(payload)
+        except ValueError:
+            pass
+    return _text_of(payload)
 
 
 def _with_request_id(response: Response, request_id: str, codec: IEventCodec) -> Response:

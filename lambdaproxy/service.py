@@ -36,6 +36,7 @@ from lambdaproxy.web.limits import Limits
 from lambdaproxy.web.operators import operators_site
 from lambdaproxy.web.resource import other_resource
 from lambdaproxy.web.site import ProxySite
+from lambdaproxy.weight import keep_what_is_there
 
 log = Logger()
 
@@ -188,6 +189,7 @@ class ProxyService(Service):
         signal.signal(signal.SIGHUP, lambda *_: None)
         self._say_what_we_do()
         self._reactor.callWhenRunning(self._take_signals)
+        self._reactor.callWhenRunning(keep_what_is_there)
 
     def _say_what_we_do(self) -> None:
         settings = self._settings

@@ -14,6 +14,7 @@ LAYERS = [
     {"adapters"},
     {"plugins"},
     {"registry", "config", "metrics", "logs", "lines", "outputs", "platform", "hosts"},
+    {"weight"},
     {"routing", "aws", "runtime", "streaming"},
     {"accounts", "assembly", "proxy"},
     {"web", "listening", "exposure"},

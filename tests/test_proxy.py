@@ -241,6 +241,37 @@ class ProxyTests(SynchronousTestCase):
         self.assertEqual(response.status, 413)
         self.assertEqual(self.invoker.invocations, [])
 
+    def test_a_result_that_would_hold_the_loop_is_refused_before_it_is_read(self):
+        for large in (b"[" + b"[]," * 2_000_000 + b"1]", b"," * 800_000):
+            waiting = self.handle()
+            self.invoker.pending[-1].callback(InvocationResult(large))
+            self.clock.pump([0] * 30)
+            response = self.successResultOf(waiting)
+            self.assertEqual(response.status, 502)
+
+    def test_a_large_text_is_looked_at_in_turns_and_passed_on(self):
+        waiting = self.handle()
+        large = b'"' + b"[]," * 1_000_000 + b'"'
+        self.invoker.pending[-1].callback(InvocationResult(large))
+        self.assertNoResult(waiting)
+        self.clock.pump([0] * 30)
+        self.assertEqual(self.successResultOf(waiting).body, large)
+
+    def test_an_error_of_many_levels_or_many_bytes_is_explained_too(self):
+        self.proxy.error_detail = True
+        for payload in (b"[" * 600 + b"]" * 600, b'{"errorType":"Many","x":[' + b"[]," * 1_000_000 + b"1]}"):
+            response = self.finish(self.handle(), payload, function_error="Unhandled")
+            about = orjson.loads(response.body)
+            self.assertEqual((response.status, about["error"]), (502, "function_error"))
+            self.assertEqual(about["result"], payload[: 64 * 1024].decode())
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_an_error_type_that_is_no_text_is_none(self):
+        waiting = self.handle()
+        with capturedLogs() as logs:
+            self.finish(waiting, b'{"errorType":[' + b"1," * 30_000 + b"1]}", function_error="Unhandled")
+        self.assertEqual(logs[0]["detail"], "Unhandled")
+
     def test_error_detail_explains_in_the_body(self):
         self.proxy.error_detail = True
         payload = b'{"errorType":"ValueError","errorMessage":"why"}'

@@ -6,8 +6,6 @@ import re
 from base64 import b64decode
 from email.utils import parsedate_to_datetime
 
-import orjson
-
 from lambdaproxy.aws.retry import THROTTLES
 from lambdaproxy.errors import (
     EventTooLarge,
@@ -19,6 +17,7 @@ from lambdaproxy.errors import (
 from lambdaproxy.http1.head import ResponseHead
 from lambdaproxy.messages import InvocationResult
 from lambdaproxy.shapes import Shapes
+from lambdaproxy.weight import text_of
 
 MOST_RETRY_AFTER = 30
 EXPIRED = frozenset(
@@ -99,15 +98,14 @@ class Refusal:
 
     def __init__(self, head: ResponseHead, body: bytes) -> None:
         fields = by_name(head)
-        document = _document(body)
         code = fields.get(b"x-amzn-errortype", b"").decode("latin-1")
-        code = code or str(document.get("__type") or document.get("code") or "")
+        code = code or text_of(body, "__type", "code")
         self.status = head.status
         self.code = _clean(code.split(":")[0].split("#")[-1], 64)
-        self.message = _clean(str(document.get("message") or document.get("Message") or ""), 300)
+        self.message = _clean(text_of(body, "message", "Message"), 300)
         if self.code in _QUOTES_PAYLOAD:
             self.message = "the event is no JSON document that Lambda accepts"
-        self.reason = _clean(str(document.get("Reason") or ""), 64)
+        self.reason = _clean(text_of(body, "Reason"), 64)
         self.request_id = _clean(fields.get(b"x-amzn-requestid", b"").decode("latin-1"), 64)
         self.retry_after = _seconds(fields.get(b"retry-after"))
         self.date = _date(fields.get(b"date"))
@@ -144,16 +142,8 @@ class Refusal:
         return InvokeRejected(what, self.status, self.code)
 
 
-def _document(body: bytes) -> dict[str, object]:
-    try:
-        document = orjson.loads(body)
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
 def _clean(text: str, most: int) -> str:
-    return _CONTROL.sub(" ", text)[:most]
+    return _CONTROL.sub(" ", text[:most])
 
 
 def _seconds(value: bytes | None) -> float | None:

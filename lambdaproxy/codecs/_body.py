@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
+from codecs import getincrementaldecoder
 
+from lambdaproxy.errors import EventTooLarge
 from lambdaproxy.known import Known, is_short
+from lambdaproxy.messages import MOST_EVENT
+
+_CERTAIN = MOST_EVENT // 6
+#: What JSON writes as a backslash, a `u` and four digits; the others have short names.
+_CONTROLS = bytes(set(range(32)) - set(b"\b\t\n\f\r"))
 
 _TEXT_TYPES = frozenset({"application/json", "application/javascript", "application/xml"})
 
@@ -37,12 +44,42 @@ def from_base64(text: str) -> bytes:
     return a2b_base64(text, strict_mode=True)
 
 
+def check_escapes(body: bytes) -> None:
+    """`EventTooLarge` for text that JSON has to write as more than Lambda takes: a control character becomes six bytes,
+    and writing 36 MB only to refuse them would keep others waiting."""
+    if len(body) <= _CERTAIN:
+        return
+    least = len(body) + 5 * (len(body) - len(body.translate(None, _CONTROLS)))
+    if least > MOST_EVENT:
+        raise EventTooLarge(
+            f"a body of {len(body)} bytes that is at least {least} bytes of JSON; Lambda takes {MOST_EVENT}"
+        )
+
+
+def replaced(body: bytes) -> str:
+    """Text with U+FFFD for what is no UTF-8; it takes three bytes, so little may become too much."""
+    if len(body) <= MOST_EVENT // 3:
+        return body.decode("utf-8", "replace")
+    # A hundred thousand bytes at a time: a body of 6 MB that is no text would take a tenth of a second.
+    decoder = getincrementaldecoder("utf-8")("replace")
+    parts = []
+    size = 0
+    for start in range(0, len(body), 100_000):
+        parts.append(decoder.decode(body[start : start + 100_000]))
+        size += len(parts[-1].encode())
+        if size > MOST_EVENT:
+            raise EventTooLarge(f"a body of {len(body)} bytes that is no UTF-8 text is more than {MOST_EVENT} as text")
+    parts.append(decoder.decode(b"", True))
+    return "".join(parts)
+
+
 def event_body(body: bytes, content_type: str | None, encoded: bool) -> tuple[str, bool]:
     """A request body -> `body` and `isBase64Encoded` by that rule; `encoded` is whether Content-Encoding was sent.
 
     A body that is called text but is no UTF-8 is base64: nothing is known of AWS here, and nothing gets lost.
     """
     if not encoded and IS_TEXT[content_type]:
+        check_escapes(body)
         try:
             return body.decode(), False
         except UnicodeDecodeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +14,8 @@ from lambdaproxy.messages import Headers
 
 MOST_FIELDS = 100
 MOST_BYTES = 65536
+MOST_PAIRS = 10 * MOST_FIELDS
+"""Fields that are looked at: some may be left out."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -65,7 +67,7 @@ NOT_REMAPPED = frozenset(
     }
 )
 
-_TOO_MUCH = f"more than {MOST_FIELDS} header fields or {MOST_BYTES} bytes of them"
+TOO_MUCH = f"more than {MOST_FIELDS} header fields or {MOST_BYTES} bytes of them"
 
 
 def wire_value(value: str) -> bytes:
@@ -73,6 +75,8 @@ def wire_value(value: str) -> bytes:
 
     Latin-1 first, because adapters hand bytes through as Latin-1 text: so every byte of theirs comes out as it was.
     """
+    if len(value) > MOST_BYTES:
+        raise MalformedResult(TOO_MUCH)
     if _BAD_VALUE.search(value):
         raise MalformedResult("a header value holds a control character")
     try:
@@ -103,6 +107,8 @@ class Naming:
 
     def _decide(self, name: str) -> bytes | None:
         """The bytes for the wire, or None if the field is not passed on; `MalformedResult` if it is no name."""
+        if len(name) > MOST_BYTES:
+            raise MalformedResult(TOO_MUCH)
         if not _TOKEN.match(name):
             raise MalformedResult("a header name is no token")
         low = name.lower()
@@ -113,13 +119,15 @@ class Naming:
         return (canonical(name) if self._canonical else name).encode("ascii")
 
     def collect(
-        self, pairs: Iterable[tuple[str, Any]], other: Callable[[Any], str | None]
+        self, pairs: Collection[tuple[str, Any]], other: Callable[[Any], str | None]
     ) -> tuple[list[tuple[bytes, bytes]], bool, int]:
         """Names and values of a function -> fields for the wire, whether Content-Type is among them, and their size.
 
         `other` says what to make of values that are no strings, None leaves them out. `MalformedResult` for fields that
         cannot be written safely, or are too many.
         """
+        if len(pairs) > MOST_PAIRS:
+            raise MalformedResult(TOO_MUCH)
         known = self.known
         fields = []
         content_type = False
@@ -139,7 +147,7 @@ class Naming:
             if len(wire) == 12 and wire.lower() == b"content-type":
                 content_type = True
         if size > MOST_BYTES or len(fields) > MOST_FIELDS:
-            raise MalformedResult(_TOO_MUCH)
+            raise MalformedResult(TOO_MUCH)
         return fields, content_type, size
 
 
@@ -170,14 +178,14 @@ class Fields:
             raise MalformedResult("headers is no object")
         self.add_pairs(headers.items(), other)
 
-    def add_pairs(self, pairs: Iterable[tuple[str, Any]], other: Callable[[Any], str | None] = refuse_other) -> None:
+    def add_pairs(self, pairs: Collection[tuple[str, Any]], other: Callable[[Any], str | None] = refuse_other) -> None:
         """Take fields of which several may have the same name."""
         fields, content_type, size = self._naming.collect(pairs, other)
         self.items += fields
         self._size += size
         self.content_type = self.content_type or content_type
         if self._size > MOST_BYTES or len(self.items) > MOST_FIELDS:
-            raise MalformedResult(_TOO_MUCH)
+            raise MalformedResult(TOO_MUCH)
 
     def finished(self) -> Headers:
         """All fields, in order."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from lambdaproxy.codecs import _json
-from lambdaproxy.codecs._body import IS_TEXT, to_base64
+from lambdaproxy.codecs._body import IS_TEXT, check_escapes, to_base64
 from lambdaproxy.codecs._codec import OCTETS, Codec, check_result_size, own_words
-from lambdaproxy.codecs._fields import FRAMING, Fields, Naming, refuse_other
+from lambdaproxy.codecs._fields import FRAMING, MOST_PAIRS, TOO_MUCH, Fields, Naming, refuse_other
 from lambdaproxy.codecs._forwarded import NOWHERE, appended
 from lambdaproxy.codecs._layout import TRACE, Layout, lower_layouts
 from lambdaproxy.codecs._refusals import BadTarget, HeadersTooLarge, NotText, TooManyForwarded, UriTooLong
@@ -102,23 +102,30 @@ def _body(body: bytes, headers: Mapping[str, str]) -> tuple[str, bool]:
     """A body in an event, and whether it is base64; by the last Content-Type (ELB guide, lambda-functions)."""
     if "content-encoding" in headers or not IS_TEXT[headers.get("content-type")]:
         return to_base64(body), True
+    check_escapes(body)
     try:
         return body.decode(), False
     except UnicodeDecodeError:
         raise NotText("a body of a text type is not UTF-8") from None
 
 
-def _pairs(headers: Any) -> Iterator[tuple[str, str]]:
+def _pairs(headers: Any) -> list[tuple[str, str]]:
     """The names and values of `multiValueHeaders`."""
     if type(headers) is not dict:
         raise MalformedResult("multiValueHeaders is no object")
+    if len(headers) > MOST_PAIRS:
+        raise MalformedResult(TOO_MUCH)
+    pairs = []
     for name, values in headers.items():
         if type(values) is not list:
             raise MalformedResult("a value of multiValueHeaders is no list")
+        if len(values) > MOST_PAIRS:
+            raise MalformedResult(TOO_MUCH)
         for value in values:
             if type(value) is not str:
                 raise MalformedResult("a value of multiValueHeaders is no list of strings")
-            yield name, value
+            pairs.append((name, value))
+    return pairs
 
 
 class AlbCodec(Codec):
@@ -259,7 +266,7 @@ class AlbCodec(Codec):
             status = integer_status(status)
         if type(get("statusDescription", "")) is not str:
             raise MalformedResult("statusDescription is no string")
-        pairs: Iterable[tuple[str, Any]]
+        pairs: Collection[tuple[str, Any]]
         if self._multi_value:
             pairs = _pairs(get("multiValueHeaders", _NONE))
         else:

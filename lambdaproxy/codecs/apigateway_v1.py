@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from lambdaproxy.codecs import _json
-from lambdaproxy.codecs._body import media_type, to_base64
+from lambdaproxy.codecs._body import check_escapes, media_type, replaced, to_base64
 from lambdaproxy.codecs._codec import json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED, Fields, Naming
 from lambdaproxy.codecs._forwarded import NOWHERE
@@ -265,7 +265,8 @@ class RestApiCodec(Payload1):
                 return to_base64(body), True
             if matches_type("application/json" if content_type is None else media_type(content_type), self._binary):
                 return to_base64(body), True
-        return body.decode("utf-8", "replace"), False
+        check_escapes(body)
+        return replaced(body), False
 
     def _check_limits(self, request: Request) -> None:
         """10 MB of body, 10,240 bytes of headers (API Gateway guide, quotas)."""

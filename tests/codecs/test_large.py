@@ -1,0 +1,89 @@
+"""Large bodies and results that are more work than they look."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lambdaproxy import registry
+from lambdaproxy.codecs import _json
+from lambdaproxy.config import values
+from lambdaproxy.errors import EventTooLarge, MalformedResult
+from lambdaproxy.messages import NO_ROUTE, InvocationResult, Request
+
+SIX = 6_000_000
+REQUEST = Request(
+    "POST",
+    b"/",
+    "HTTP/1.1",
+    ((b"Host", b"h"), (b"Content-Type", b"text/plain")),
+    b"",
+    "http",
+    "h",
+    80,
+    "192.0.2.1",
+    "",
+    None,
+    "6f9619ff-8b86-4011-b42d-00c04fc964ff",
+    "1-67891233-abcdef012345678912345678",
+    1.75e9,
+)
+FORMATS = ["alb", "alb:multi_value=yes", "apigateway-v1", "apigateway-v2", "apigateway-v2:payload=1.0", "function-url"]
+
+
+@pytest.fixture(params=FORMATS)
+def codec(request):
+    return registry.make_codec(values.spec(request.param))
+
+
+def test_a_body_that_no_event_could_hold_is_refused_before_it_is_written(codec, monkeypatch):
+    def never(event):
+        raise AssertionError("it was written")
+
+    monkeypatch.setattr(_json, "dumps", never)
+    with pytest.raises(EventTooLarge):
+        codec.encode_request(replace(REQUEST, body=b"\x01" * SIX), NO_ROUTE)
+
+
+def test_a_rest_api_replaces_what_is_no_text_in_pieces_too():
+    codec = registry.make_codec(values.spec("apigateway-v1"))
+    body = ("é€" * 600_000).encode() + b"\xff\xe2\x82"
+    event = _json.loads(codec.encode_request(replace(REQUEST, body=body), NO_ROUTE))
+    assert event["body"] == body.decode("utf-8", "replace")
+    with pytest.raises(EventTooLarge):
+        codec.encode_request(replace(REQUEST, body=b"\xff" * SIX), NO_ROUTE)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"headers": {f"a{number}": "1" for number in range(5000)}},
+        {"headers": {f"a{number}": None for number in range(5000)}},
+        {"headers": {"Date": "1", "a": "x" * SIX}},
+        {"headers": {"x" * SIX: "1"}},
+        {"multiValueHeaders": {"a": ["1"] * 5000}},
+        {"cookies": ["a=1"] * 5000},
+    ],
+    ids=lambda fields: str(fields)[:40],
+)
+def test_fields_that_are_far_too_many_or_too_long(codec, fields):
+    document = _json.dumps({"statusCode": 200, "headers": {}, "body": "", **fields})
+    try:
+        response = codec.decode_result(InvocationResult(document), REQUEST, NO_ROUTE)
+    except MalformedResult:
+        return
+    assert len(response.headers) < 10  # a dialect that does not know this key leaves it out
+
+
+@pytest.mark.parametrize(
+    ("document", "compact"),
+    [
+        (b'{"a": [1, 2.0 , 1e5],\t"b c":\r\n"d  e"}', b'{"a":[1,2.0,1e5],"b c":"d  e"}'),
+        (b' "a \\" b" ', b'"a \\" b"'),
+        (b'["\\\\" , "\\\\\\" x", " \\u0020 "]', b'["\\\\","\\\\\\" x"," \\u0020 "]'),
+        (b"[]", b"[]"),
+    ],
+)
+def test_a_document_without_the_space_between_its_tokens(document, compact):
+    assert _json.compact(document) == compact
