@@ -6,9 +6,12 @@ import ctypes
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet import tcp
+from twisted.internet.interfaces import IPullProducer
+from zope.interface import implementer
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport
@@ -165,3 +168,67 @@ def open_files() -> int | None:
         return None
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if soft == resource.RLIM_INFINITY else soft
+
+
+_M_MMAP_THRESHOLD = -3
+LARGE = 256 * 1024
+"""Bytes from which a block of memory is a mapping of its own, which goes back to the system when it is freed."""
+
+
+def _libc() -> Any:
+    """The C library where it is glibc, else None: others give memory back by themselves, or cannot be told to."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        library = ctypes.CDLL(None)
+        return library if hasattr(library, "gnu_get_libc_version") else None
+    except OSError:
+        return None
+
+
+def map_large_blocks() -> None:
+    """Keep large blocks out of the heap.
+
+    glibc raises its threshold to the largest mapped block that was ever freed, up to 32 MiB: after the first body of
+    6 MB all bodies come from the heap, where one small object behind them keeps them from the system.
+    """
+    library = _libc()
+    if library is not None:
+        library.mallopt(_M_MMAP_THRESHOLD, LARGE)
+
+
+def trim_memory() -> None:
+    """Give the free pages of the heap back to the system."""
+    library = _libc()
+    if library is not None:
+        library.malloc_trim(0)
+
+
+def when_flushed(transport: ITransport, call: Callable[[], object]) -> None:
+    """Call once when the kernel has taken everything that was written.
+
+    For a transport without a producer, of which `buffered` knows something; if it is lost first, nothing is called.
+    """
+    plain = _beneath(transport)
+    if plain is not None:
+        plain.registerProducer(_Flushed(plain, call), False)
+
+
+@implementer(IPullProducer)
+class _Flushed:
+    """A pull producer, which a transport asks for more when it has nothing left."""
+
+    def __init__(self, transport: Any, call: Callable[[], object]) -> None:
+        self._transport, self._call = transport, call
+        self._asked = False
+
+    def resumeProducing(self) -> None:
+        if not self._asked:
+            self._asked = True  # transports ask once at registration
+            if buffered(self._transport):
+                return
+        self._transport.unregisterProducer()
+        self._call()
+
+    def stopProducing(self) -> None:
+        """The connection is lost; its protocol will be told."""

@@ -20,11 +20,13 @@ from lambdaproxy.config import values
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.exposure import check_invoke_api, check_listener, hosts_of, hosts_of_operators
+from lambdaproxy.held import Held
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.listening import Listener
 from lambdaproxy.logs import AccessLog
 from lambdaproxy.metrics import FunctionLabels, Metrics, exposition
 from lambdaproxy.outputs import Outputs
+from lambdaproxy.platform import map_large_blocks
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.invoke_api import InvokeApi
@@ -43,12 +45,20 @@ log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an invoker's maker may use: the reactor, the settings, the metrics and the embedded functions."""
+    """What an invoker's maker may use: the reactor, the settings, the metrics, the embedded functions.
+
+    `held` are the ledgers in which whoever holds bytes of requests and answers counts them.
+    """
 
     reactor: Any
     settings: Settings
     metrics: Metrics
     functions: Mapping[str, FunctionSettings]
+    held: Held = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.held is None:
+            object.__setattr__(self, "held", Held(self.reactor))
 
 
 class Invokers:
@@ -97,7 +107,13 @@ class ProxyService(Service):
         self._access, self._access_log = AccessLog(reactor), access_log
         labels = FunctionLabels(assembly.names())
         accounts = Accounts(reactor, self.metrics, labels, self._access.line if access_log else None)
-        self.invokers = Invokers(assembly, Context(reactor, settings, self.metrics, assembly.functions))
+        self.held = Held(reactor, settings.max_bodies, settings.max_unwritten)
+        for way, ledger in (("requests", self.held.requests), ("answers", self.held.answers)):
+            self.metrics.read_gauge(
+                f"lambdaproxy_held_{way}_bytes", f"Bytes of {way} in memory.", partial(getattr, ledger, "held")
+            )
+        context = Context(reactor, settings, self.metrics, assembly.functions, self.held)
+        self.invokers = Invokers(assembly, context)
         self.proxy = Proxy(
             reactor,
             assembly.router,
@@ -124,7 +140,8 @@ class ProxyService(Service):
         forwarded = Forwarded.configured(settings.trusted_proxy, settings.forwarded_host)
         on_main = None if elsewhere else admin
         other = partial(other_resource, self.proxy, on_main)
-        self.site = ProxySite(self._reactor, self.proxy, self.metrics, Limits.configured(settings), forwarded, other)
+        limits = Limits.configured(settings)
+        self.site = ProxySite(self._reactor, self.proxy, self.metrics, limits, forwarded, other, self.held)
         self.main = Listener(self._reactor, main_endpoint(settings), self.site, "--port")
         self._listeners = [self.main]
         self._operators = operators_site(self._reactor, admin)
@@ -177,6 +194,7 @@ class ProxyService(Service):
             self._api.hosts = hosts_of_operators(settings, self.invoke_api)
 
     def startService(self) -> None:
+        map_large_blocks()
         if not self.main.bound:  # `twist` knows no privileges, and starts services without this step
             self.privilegedStartService()
         super().startService()

@@ -13,7 +13,7 @@ LAYERS = [
     {"http1", "wire", "codecs", "selection"},
     {"adapters"},
     {"plugins"},
-    {"registry", "config", "metrics", "logs", "lines", "outputs", "platform", "hosts"},
+    {"registry", "config", "metrics", "logs", "lines", "outputs", "platform", "held", "hosts"},
     {"weight"},
     {"routing", "aws", "runtime", "streaming"},
     {"accounts", "assembly", "proxy"},

@@ -67,9 +67,10 @@ class Exchange:
             if site.other is not None and (resource := site.other(head)) is not None:
                 self._serve(resource)
                 return
-            if site.unwritten > site.limits.unwritten:
+            answers = site.held.answers
+            if answers.held >= answers.most and answers.full:
                 raise Unavailable(
-                    f"{site.unwritten} bytes of answers wait to be read (--max-unwritten)", label="overload"
+                    f"{answers.held} bytes of answers wait to be read (--max-unwritten)", label="overload"
                 )
             self.admission = admission = site.proxy.admit(head)
             self.body_limit = admission.body_limit
@@ -88,14 +89,14 @@ class Exchange:
 
     def hold(self, size: int) -> bool:
         """Take so many bytes more of the body into memory; False if all bodies together are too much then."""
-        site = self._site
+        if not self._site.held.requests.take(size):
+            return False
         self._body_held += size
-        site.bodies += size
-        return site.bodies <= site.limits.bodies
+        return True
 
     def too_many(self) -> Response:
         """The answer to a body for which there is no room beside the others."""
-        detail = f"{self._site.bodies} bytes of request bodies are in memory (--max-bodies)"
+        detail = f"{self._site.held.requests.held} bytes of request bodies are in memory (--max-bodies)"
         error = Unavailable(detail, label="overload")
         return self.decided or self._site.proxy.answer(self.head, error, self.admission)
 
@@ -236,7 +237,7 @@ class Exchange:
             transport.write(rest)
             left = memoryview(body)
         self._held = len(body)
-        self._site.unwritten += self._held
+        self._site.held.answers.add(self._held)
         self._sender = Pieces(transport, left, lambda: self._sent(len(body)))
         self._sender.start()
 
@@ -331,9 +332,9 @@ class Exchange:
         self._ended = True
         site = self._site
         if self._held:
-            site.unwritten -= self._held
+            site.held.answers.give(self._held)
         if self._body_held:
-            site.bodies -= self._body_held
+            site.held.requests.give(self._body_held)
         self.channel = self._coroutine = self._sender = None
         try:
             site.proxy.account(self.head, self.admission, response, sent, site.seconds() - self.started, self._fate)

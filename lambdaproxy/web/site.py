@@ -13,6 +13,7 @@ from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from lambdaproxy.held import Held
 from lambdaproxy.hosts import Hosts
 from lambdaproxy.logs import Limited
 from lambdaproxy.messages import Head
@@ -57,6 +58,7 @@ class ProxySite(ServerFactory):
         limits: Limits | None = None,
         forwarded: Forwarded | None = None,
         other: Callable[[Head], IResource | None] | None = None,
+        held: Held | None = None,
     ) -> None:
         self.proxy, self.other = proxy, other
         self.limits = limits or Limits()
@@ -67,10 +69,8 @@ class ProxySite(ServerFactory):
         self.refusals = Refusals(reactor, metrics)
         self.log = Limited(self._log, reactor)
         self.draining = False
-        #: Bytes of large answers whose clients have not read them yet.
-        self.unwritten = 0
-        #: Bytes of the bodies of requests in progress.
-        self.bodies = 0
+        #: Bytes that are held for clients, shared with whoever else holds some.
+        self.held = held or Held(reactor, self.limits.bodies, self.limits.unwritten)
         #: The Date header's line, at most half a second old.
         self.date = _date()
         self._reactor = reactor

@@ -311,7 +311,7 @@ def test_answers_that_nobody_reads_are_bounded():
     while readers[1].producer is not None:
         readers[1].drain()
     (answer,) = served.exchange(get())
-    assert (answer.status, served.site.unwritten) == (200, 0)
+    assert (answer.status, served.site.held.answers.held) == (200, 0)
 
 
 def test_a_client_that_reads_nothing_is_cut_off():
@@ -544,10 +544,10 @@ def test_all_bodies_together_are_bounded():
     first, second = served.connect(), served.connect()
     first.protocol.dataReceived(post(b"Content-Length: 9\r\n", b"12345678"))
     second.protocol.dataReceived(post(b"Content-Length: 9\r\n", b"12"))
-    assert served.site.bodies == 10
+    assert served.site.held.requests.held == 10
     second.protocol.dataReceived(b"3")
     assert second.value().startswith(b"HTTP/1.1 503 ")
-    assert served.site.bodies == 8
+    assert served.site.held.requests.held == 8
     first.protocol.dataReceived(b"9")
     assert first.value().startswith(b"HTTP/1.1 200 ")
-    assert served.site.bodies == 0
+    assert served.site.held.requests.held == 0
