@@ -7,6 +7,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet import tcp
@@ -158,6 +159,24 @@ def _drop_everything(listening: socket.socket) -> None:
     instruction = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
     program = struct.pack("HL", 1, ctypes.addressof(instruction))
     listening.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
+
+
+def use_monotonic_clock(reactor: Any) -> None:
+    """Let a reactor count seconds that nobody sets; calls that wait already keep the time that is left to them.
+
+    Twisted's reactors count by `time.time`: when that is set back no time limit fires, and when it is set forward all
+    of them do at once. All of them look at the time through `reactor.seconds`, which is replaced for this one. What
+    needs the time of day (stamps, signatures, the end of credentials) asks for it by itself.
+    """
+    if reactor.seconds is monotonic:
+        return
+    ahead = monotonic() - reactor.seconds()
+    reactor.seconds = monotonic
+    for name in ("_pendingTimedCalls", "_newTimedCalls"):
+        # All are moved by the same, so a heap stays one.
+        for call in getattr(reactor, name, ()):
+            call.time += ahead
+            call.seconds = monotonic
 
 
 def open_files() -> int | None:

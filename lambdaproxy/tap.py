@@ -17,6 +17,7 @@ from lambdaproxy.config.values import is_loopback
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.exposure import check_listener
 from lambdaproxy.outputs import TWISTD_LOG
+from lambdaproxy.platform import use_monotonic_clock
 
 
 class Options(cli.Options):
@@ -69,6 +70,7 @@ def makeService(options: Options) -> IService:
     from lambdaproxy.service import ProxyService
 
     sys.excepthook = _say_in_one_sentence
+    use_monotonic_clock(reactor)
     return ProxyService(reactor, options.assembly, options.access_log())
 
 
@@ -80,6 +82,7 @@ def _check_on_aws(assembly: Assembly) -> None:
     from lambdaproxy.checking import examine_all
 
     async def check(reactor: Any) -> None:
+        use_monotonic_clock(reactor)
         findings = await examine_all(reactor, assembly)
         print("On AWS:" if findings else "No function on AWS is configured.")
         for finding in findings:

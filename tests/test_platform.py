@@ -1,16 +1,29 @@
 """Eager writes: over real sockets, because what matters is the exact type of the transport."""
 
+import importlib
 import select
 import socket
 import sys
+import time
 from typing import Any
 
+import pytest
 from twisted.internet import defer, protocol, reactor, ssl
 from twisted.internet.task import deferLater
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from lambdaproxy import platform
+from lambdaproxy.platform import use_monotonic_clock
+
+REACTORS = [
+    "twisted.internet.epollreactor.EPollReactor",
+    "twisted.internet.pollreactor.PollReactor",
+    "twisted.internet.selectreactor.SelectReactor",
+    "twisted.internet.asyncioreactor.AsyncioSelectorReactor",
+    "twisted.internet.kqreactor.KQueueReactor",
+    "twisted.internet.gireactor.GIReactor",
+]
 
 
 class Collect(protocol.Protocol):
@@ -173,3 +186,30 @@ class UnsentTests(TestCase):
         transport = StringTransport()
         self.assertEqual((platform.buffered(transport), platform.unsent(transport)), (0, 0))
         self.assertFalse(platform.has_input(transport))
+
+
+@pytest.mark.parametrize("kind", REACTORS)
+def test_calls_that_wait_already_keep_their_time_when_the_clock_is_replaced(kind):
+    module, _, name = kind.rpartition(".")
+    try:
+        reactor = getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError) as error:
+        pytest.skip(str(error))
+    try:
+        calls = [reactor.callLater(seconds, lambda: None) for seconds in (30, 10, 20)]
+        reactor.timeout()  # some of them are in the heap, and some are not yet
+        calls += [reactor.callLater(seconds, lambda: None) for seconds in (15, 5)]
+        for _ in range(2):
+            use_monotonic_clock(reactor)
+            left = [round(call.getTime() - time.monotonic()) for call in calls]
+            assert left == [30, 10, 20, 15, 5]
+            assert 4 < reactor.timeout() <= 5
+        calls[0].reset(1)
+        assert 0 < reactor.timeout() <= 1
+        assert abs(reactor.seconds() - time.monotonic()) < 60
+    finally:
+        for call in reactor.getDelayedCalls():
+            call.cancel()
+        for reader in list(reactor._internalReaders):
+            reactor.removeReader(reader)
+            reader.connectionLost(None)

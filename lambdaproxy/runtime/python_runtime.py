@@ -243,7 +243,9 @@ class LambdaContext:
         self.function_version = environment.get("AWS_LAMBDA_FUNCTION_VERSION")
         self.invoked_function_arn = headers.get("lambda-runtime-invoked-function-arn")
         self.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
-        self._deadline = int(headers.get("lambda-runtime-deadline-ms", "0"))
+        deadline = int(headers.get("lambda-runtime-deadline-ms", "0"))
+        # Lambda says the time of day; what is left of it must not change when somebody sets the clock.
+        self._deadline = time.monotonic() * 1000 + deadline - time.time() * 1000
         client = _json_header(headers, "lambda-runtime-client-context", "Client Context")
         self._w3c = client.pop("w3c", None) if isinstance(client, dict) else None
         self.client_context = None
@@ -260,7 +262,7 @@ class LambdaContext:
         )
 
     def get_remaining_time_in_millis(self):
-        return max(0, self._deadline - int(time.time() * 1000))
+        return max(0, int(self._deadline - time.monotonic() * 1000))
 
     def w3c(self):
         fields = self._w3c if isinstance(self._w3c, dict) else {}
