@@ -199,7 +199,10 @@ class ConnectionLost(ConnectionFailed):
 
 
 class Unavailable(LambdaProxyError):
-    """We do not take this request now: queue full, draining, breaker open, no credentials. Nothing was executed."""
+    """We do not take this request now: queue full, draining, breaker open, no credentials.
+
+    Nothing was executed, unless the label is `stopped`: then nobody knows.
+    """
 
     outcome = "unavailable"
     label = "unavailable"

@@ -6,7 +6,7 @@ import re
 from base64 import b64decode
 from email.utils import parsedate_to_datetime
 
-from lambdaproxy.aws.retry import THROTTLES
+from lambdaproxy.aws.retry import NOT_STARTED, THROTTLES
 from lambdaproxy.errors import (
     EventTooLarge,
     InvokeRejected,
@@ -116,6 +116,11 @@ class Refusal:
         return self.status == 429 or self.code in THROTTLES
 
     @property
+    def unknown(self) -> bool:
+        """Whether the function may have run all the same."""
+        return self.status >= 500 and not self.throttled and self.code not in NOT_STARTED
+
+    @property
     def credentials(self) -> bool:
         """Whether other credentials may help."""
         return self.status in (400, 401, 403) and (self.code in EXPIRED or self.code in SIGNATURE)
@@ -137,7 +142,7 @@ class Refusal:
             return Unavailable(f"AWS does not accept the credentials: {what}", label="no_credentials")
         if self.status == 413:
             return EventTooLarge(what)
-        if self.status >= 500:
+        if self.unknown:
             what += "; whether the function ran is unknown"
         return InvokeRejected(what, self.status, self.code)
 

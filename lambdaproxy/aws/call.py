@@ -15,6 +15,7 @@ from lambdaproxy.aws.stream import StreamBody
 from lambdaproxy.errors import (
     ConnectionFailed,
     ConnectionLost,
+    InvokeRejected,
     InvokeTimeout,
     LambdaProxyError,
     Unavailable,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 SKEW_SECONDS = 60.0
 """AWS refuses dates that are off by five minutes; a smaller difference cannot be the reason."""
+
+BARREN_SECONDS = 0.1
+"""A deadline, or a client that leaves, after so long without a connection counts as a failure to connect."""
 
 
 # Where a call is; only in `_SENT` and `_STREAMING` may the function be running. (Plain numbers: an Enum costs a
@@ -53,6 +57,9 @@ class Call:
     _attempts = _repeats = _signed = 0
     _waited = _cost = 0.0
     _version = "$LATEST"
+    #: What the last attempt met, and the last one of which nobody knows whether the function ran.
+    _met: LambdaProxyError | None = None
+    _unknown: LambdaProxyError | None = None
 
     def __init__(self, invoker: AwsInvoker, function: FunctionState, invocation: Invocation) -> None:
         self._invoker, self._function, self.invocation = invoker, function, invocation
@@ -74,7 +81,8 @@ class Call:
             self.connected(connection)
 
     def refused(self, error: Unavailable) -> None:
-        self._fail(error)
+        # What was sent before has told more than the queue does.
+        self._fail(self._met or error)
 
     def _wait_for_keys(self, waiting: Deferred[Keys]) -> None:
         self._state = _KEYS
@@ -137,7 +145,7 @@ class Call:
             breaker.succeeded()
         else:
             breaker.good += 1
-        if gate.limit < gate.most:
+        if gate.adapting:
             gate.succeeded(self._invoker.seconds())
         if function.budget.tokens < CAPACITY:
             function.budget.succeeded(self._cost)
@@ -164,9 +172,12 @@ class Call:
             function.gate.throttled(invoker.seconds())
             invoker.throttled(refusal.reason)
         invoker.attempted("throttled" if refusal.throttled else "server_error" if refusal.status >= 500 else "refused")
+        error = self._met = refusal.error()
+        if refusal.unknown:
+            self._unknown = error
         again = retry.after_error(invoker.policy, self.invocation.repeatable, refusal.status, refusal.code)
         if again is None or not self._try_again(again, refusal.retry_after or 0.0):
-            self._fail(refusal.error())
+            self._fail(error)
 
     def _correct_clock(self, refusal: Refusal) -> bool:
         """Whether the signature's date was the trouble, and is now corrected; once for each call."""
@@ -186,6 +197,15 @@ class Call:
         self._function.breaker.failed()
         if connection is not None and lost.reused and not lost.response_bytes:
             invoker.pool.suspect(connection.address)
+        error: LambdaProxyError
+        if lost.handed:
+            error = self._unknown = ConnectionLost(
+                f"the connection {lost.reason} after the request was sent and {lost.response_bytes} bytes of an "
+                f"answer; whether the function ran is unknown"
+            )
+        else:
+            error = ConnectionFailed(f"the connection {lost.reason} before the request was sent")
+        self._met = error
         again = retry.after_loss(
             invoker.policy,
             self.invocation.repeatable,
@@ -193,24 +213,17 @@ class Call:
             response_bytes=lost.response_bytes,
             repeats=self._repeats,
         )
-        if again is not None and not self._dropped and self._try_again(again, 0.0):
-            return
-        if lost.handed:
-            self._fail(
-                ConnectionLost(
-                    f"the connection {lost.reason} after the request was sent and {lost.response_bytes} bytes of an "
-                    f"answer; whether the function ran is unknown"
-                )
-            )
-        else:
-            self._fail(ConnectionFailed(f"the connection {lost.reason} before the request was sent"))
+        if again is None or not self._try_again(again):
+            self._fail(error)
 
-    def _try_again(self, again: retry.Again, least: float) -> bool:
+    def _try_again(self, again: retry.Again, least: float = 0.0) -> bool:
+        if self._dropped:
+            return False
         invoker = self._invoker
         now = invoker.seconds()
         budget = self._function.budget
         pause = budget.pause(again, self._attempts, self._waited, self.invocation.deadline - now, least)
-        if pause is None or self._dropped:
+        if pause is None:
             return False
         invoker.retried(again.reason)
         self._repeats += 1
@@ -223,11 +236,16 @@ class Call:
 
     def _resume(self) -> None:
         self._timer = None
-        if not self._function.breaker.allow():
-            self._fail(Unavailable("most calls of this function fail", label="breaker"))
+        self._state = _QUEUED
+        try:
+            if not self._function.breaker.allow():
+                raise Unavailable("most calls of this function fail", label="breaker")
+            placed = self._invoker.limiter.enter_again(self._function.gate, self)
+        except Unavailable as error:
+            self.refused(error)
             return
-        self._invoker.limiter.enter_again(self._function.gate)
-        self.admitted()
+        if placed:
+            self.admitted()
 
     # -- streams ---------------------------------------------------------------------------------------------------
 
@@ -292,33 +310,45 @@ class Call:
 
     def expired(self) -> None:
         """The deadline has passed."""
-        state = self._state
-        error = InvokeTimeout("no answer by the deadline; whether the function runs on is unknown")
-        if state in (_SENT, _STREAMING):
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.abandon()
-            self._invoker.attempted("timeout")
-            if state == _STREAMING:
-                self._end_stream(error)
+        if self._state in (_SENT, _STREAMING):
+            if self._hang_up("timeout"):
+                error = InvokeTimeout("no whole answer by the deadline; whether the function runs on is unknown")
+                if self._state == _STREAMING:
+                    self._end_stream(error)
+                    return
+                self._fail(error)
                 return
         else:
-            error = InvokeTimeout("the deadline passed before the request was sent; the function did not run")
             self._step_back()
-        self._fail(error)
+        if self._unknown is None:
+            what = "the deadline passed before the request was sent; the function did not run"
+        else:
+            what = f"the deadline passed before the request was sent again: {self._unknown.detail}"
+        self._fail(InvokeTimeout(what))
 
-    def shut(self, error: LambdaProxyError) -> None:
+    def shut(self) -> None:
         """The invoker stops."""
+        error = Unavailable("stopping; the function did not run")
         if self._state in (_SENT, _STREAMING):
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.abandon()
+            if self._hang_up("abandoned"):
+                error = Unavailable("stopping; whether the function ran is unknown", label="stopped")
             if self._state == _STREAMING:
                 self._end_stream(error)
                 return
         else:
             self._step_back()
+        if self._unknown is not None:
+            error = Unavailable(f"stopping; {self._unknown.detail}", label="stopped")
         self._fail(error)
+
+    def _hang_up(self, outcome: str) -> bool:
+        """Close the connection; whether the whole request had gone out over it."""
+        connection, self._connection = self._connection, None
+        handed = connection is None or connection.handed()
+        self._invoker.attempted(outcome if handed else "unsent")
+        if connection is not None:
+            connection.abandon()
+        return handed
 
     def _step_back(self) -> None:
         """Leave whatever is waited for."""
@@ -326,7 +356,9 @@ class Call:
         if state == _QUEUED:
             self._invoker.limiter.forget(self._function.gate, self)
         elif state == _CONNECTING:
-            self._invoker.pool.forget(self)
+            # Whoever goes before a connection is there has seen none, as those did that waited for longer.
+            if self._invoker.pool.forget(self) >= BARREN_SECONDS:
+                self._function.breaker.failed()
         elif state == _KEYS and self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             waiting.addErrback(lambda failure: failure.trap(CancelledError))
@@ -389,4 +421,16 @@ class Call:
     def _fail(self, error: LambdaProxyError) -> None:
         deferred = self._close()
         if deferred is not None:
-            deferred.errback(error)
+            deferred.errback(self._with_earlier(error))
+
+    def _with_earlier(self, error: LambdaProxyError) -> LambdaProxyError:
+        """An error that is true of all attempts: one that says that nothing ran may be true of the last only."""
+        earlier = self._unknown
+        if earlier is None or earlier is error or isinstance(error, ConnectionLost | InvokeTimeout):
+            return error
+        if isinstance(error, Unavailable) and error.label == "stopped":
+            return error
+        detail = f"{earlier.detail}; sent again: {error.detail}"
+        if isinstance(earlier, InvokeRejected):
+            return InvokeRejected(detail, earlier.status, earlier.code)
+        return ConnectionLost(detail)

@@ -248,17 +248,27 @@ class Connection(Protocol):
                 block, rest = found, self._head.rest
                 self._head = None
             head = parse_response(block, LIMITS)
+            while head.status < 200:
+                # Interim responses say nothing, one or a thousand of them.
+                if head.status == 101:
+                    self._broken("an upgrade that nobody asked for")
+                    return
+                reader = HeadReader(LIMITS, response=True)
+                found = reader.feed(rest)
+                if found is None:
+                    self._head = reader if rest else None
+                    return
+                head, rest = parse_response(found, LIMITS), reader.rest
         except Malformed as problem:
             self._broken(f"malformed response: {problem}")
             return
         status, length = head.status, head.content_length
-        if status < 200:
-            if status == 101:
-                self._broken("an upgrade that nobody asked for")
-            elif rest:
-                self._plain(rest)
-        elif exchange.streaming and status == 200:
+        if exchange.streaming and status == 200:
             self._start(head, rest)
+        elif status >= 400 and self._served and not head.keep_alive and not _is_lambdas(head):
+            # What load balancers say to idle connections may cross our request on the way.
+            self._received = 0
+            self._broken(f"ended with a {status} that is no answer of Lambda's")
         elif length == len(rest):
             self._free(head, False)
             exchange.answered(head, rest)
@@ -388,6 +398,11 @@ class Connection(Protocol):
         transport: Any = self.transport
         if transport is not None:
             transport.abortConnection()
+
+
+def _is_lambdas(head: ResponseHead) -> bool:
+    """Whether a response comes from the Lambda API, which always gives a request id or the type of an error."""
+    return any(name.lower() in (b"x-amzn-requestid", b"x-amzn-errortype") for name in head.names)
 
 
 def _reader(head: ResponseHead, most: int | None) -> LengthReader | ChunkedReader | CloseReader:

@@ -90,7 +90,7 @@ class AwsInvoker:
         self.seconds: Callable[[], float] = reactor.seconds
         self.policy: Policy = settings.retry
         self.abort_on_disconnect = settings.abort_on_disconnect
-        self.limiter = Limiter(settings.limits, self.seconds)
+        self.limiter = Limiter(settings.limits, self.seconds, reactor.callLater)
         self.calls: set[Call] = set()
         self.clock = Clock(time)
         self.endpoint, self._time, self._name = endpoint, time, name
@@ -157,8 +157,9 @@ class AwsInvoker:
     def stop(self) -> Deferred[None]:
         self._stopped = True
         self.credentials.stop()
+        self.limiter.stop()
         for call in list(self.calls):
-            call.shut(Unavailable("stopping"))
+            call.shut()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -142,9 +142,12 @@ class Pool:
         self._dial()
         return None
 
-    def forget(self, waiter: Waiter) -> None:
-        """The waiter does not wait any longer."""
-        self._waiters = deque(pair for pair in self._waiters if pair[1] is not waiter)
+    def forget(self, waiter: Waiter) -> float:
+        """The waiter does not wait any longer; gives the seconds it has waited."""
+        kept = deque(pair for pair in self._waiters if pair[1] is not waiter)
+        waited = next((self.now() - since for since, each in self._waiters if each is waiter), 0.0)
+        self._waiters = kept
+        return waited
 
     def suspect(self, address: str) -> None:
         """A kept connection to this address turned out dead: drop those that have not been used since, either."""

@@ -25,6 +25,7 @@ LONGEST_PAUSE = 20.0
 # Errors of the Lambda API that come before the function runs, and pass by themselves.
 NOT_STARTED = frozenset(
     (
+        "CodeArtifactUserPendingException",
         "EC2ThrottledException",
         "ENINotReadyException",
         "ResourceConflictException",

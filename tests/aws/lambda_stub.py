@@ -4,6 +4,7 @@ Run as a program (`--help`) or ask for it in a test with `lambda_stub()`. The fu
 
     echo            the event comes back as it is
     alb             an ALB response whose body is the event
+    limited-N-SECONDS  as sleep (0_05 is 0.05), but refused for whoever comes while N run
     sleep-SECONDS   the same as alb, after a pause
     size-BYTES      a JSON string of so many bytes
     status-CODE     an API error with that status
@@ -52,6 +53,7 @@ class Stub:
         self.control: dict[str, Any] = {}
         self.verify, self.close = verify, close
         self.seen: Counter[str] = Counter()
+        self.running: Counter[str] = Counter()
 
     async def client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.seen["connections"] += 1
@@ -96,6 +98,11 @@ class Stub:
         kind = by_name.get(b"x-amz-invocation-type", b"RequestResponse")
         if kind == b"DryRun":
             self.plain(writer, 204, b"")
+            return True
+        if function.startswith("limited-") and self.running[function] >= int(function.split("-")[1]):
+            self.seen["throttled"] += 1
+            reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
+            self.refuse(writer, 429, "TooManyRequestsException", "Rate Exceeded.", reason)
             return True
         self.execute(body)
         if kind == b"Event":
@@ -161,6 +168,12 @@ class Stub:
             self.plain(writer, 200, body)
         elif kind == "sleep":
             await asyncio.sleep(float(argument.replace("_", ".")))
+            self.plain(writer, 200, alb(body))
+        elif kind == "limited":
+            self.running[name] += 1
+            self.seen["ran"] += 1
+            await asyncio.sleep(float(argument.partition("-")[2].replace("_", ".")))
+            self.running[name] -= 1
             self.plain(writer, 200, alb(body))
         elif kind == "size":
             self.plain(writer, 200, b'"' + b"x" * (int(argument) - 2) + b'"')

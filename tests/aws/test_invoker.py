@@ -14,7 +14,7 @@ from lambdaproxy.aws.invoker import InvokeSettings
 from lambdaproxy.aws.limits import Limits
 from lambdaproxy.wire import sigv4
 from lambdaproxy.wire.sigv4 import Keys
-from tests.aws.memory import KEYS, NOW, OK, Source, World, response
+from tests.aws.memory import KEYS, NOW, OK, Source, Wire, World, response
 
 ATTEMPTS = "lambdaproxy_aws_attempts_total"
 
@@ -679,3 +679,107 @@ def test_the_log_tail_goes_to_our_log_only() -> None:
     finally:
         globalLogPublisher.removeObserver(observe)
     assert [event["line"] for event in events if "line" in event] == ["one", "two\\x1b[1m"]
+
+
+# -- what the breaker must see -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 3.0, 3.4, 10.0])
+def test_the_breaker_sees_a_dead_endpoint_whatever_the_deadline(seconds: float) -> None:
+    world = World()
+    world.reactor.silent = {"192.0.2.1"}
+    outcomes = [world.invoke(seconds=seconds) for _ in range(30)]
+    world.reactor.turn(seconds + 4)
+    assert all(outcome.done for outcome in outcomes)
+    _, late = world.invoke(seconds=seconds), world.invoke(seconds=seconds)
+    assert late.error.label == "breaker", "one probe a second, and no more"
+    world.clean()
+
+
+def test_the_breaker_sees_clients_that_leave_a_dead_endpoint() -> None:
+    world = World()
+    world.reactor.silent = {"192.0.2.1"}
+    outcomes = [world.invoke() for _ in range(30)]
+    world.reactor.turn(2)
+    for outcome in outcomes:
+        outcome.deferred.cancel()
+    assert world.invoke().error.label == "breaker"
+    world.clean()
+
+
+def test_clients_that_leave_at_once_say_nothing_of_the_endpoint() -> None:
+    world = World()
+    for _ in range(100):
+        world.invoke(turn=False).deferred.cancel()
+    world.reactor.turn(1)
+    waiting = world.invoke()
+    world.wires[0].reply(OK)
+    assert waiting.result
+    world.clean()
+
+
+# -- answers that are none ---------------------------------------------------------------------------------------------
+
+
+def _kept(world: World) -> Wire:
+    """A connection that has served once."""
+    first = world.invoke()
+    (wire,) = world.wires
+    wire.reply(OK)
+    assert first.result
+    return wire
+
+
+@pytest.mark.parametrize("policy", ["safe", "idempotent"])
+@pytest.mark.parametrize("status", [400, 408, 503])
+@pytest.mark.parametrize("body", [b"", b"<html>Request Time-out</html>"])
+def test_an_unasked_answer_is_not_that_of_the_next_request(policy: Any, status: int, body: bytes) -> None:
+    world = World(InvokeSettings(policy))
+    wire = _kept(world)
+    outcome = world.invoke(repeatable=True, turn=False)
+    assert wire.requests() == 2
+    wire.reply(response(status, body, Connection="close"))
+    world.reactor.turn(0.1)
+    if policy == "safe":
+        assert outcome.error.label == "connection_lost"
+        assert "unknown" in outcome.error.detail
+    else:
+        world.wires[-1].reply(OK)
+        assert outcome.result.payload == b"null"
+    assert not wire.open
+    world.clean()
+
+
+def test_an_unasked_answer_in_an_idle_connection_costs_nothing() -> None:
+    world = World()
+    wire = _kept(world)
+    wire.reply(response(408, b"", Connection="close"))
+    outcome = world.invoke()
+    assert not wire.open and wire.requests() == 1
+    world.wires[-1].reply(OK)
+    assert outcome.result
+    world.clean()
+
+
+@pytest.mark.parametrize("more", [{"x_amzn_ErrorType": "EFSMountTimeoutException"}, {"x_amzn_RequestId": "r"}])
+def test_lambdas_own_408_is_an_answer(more: dict[str, str]) -> None:
+    world = World()
+    wire = _kept(world)
+    outcome = world.invoke()
+    wire.reply(response(408, b"{}", Connection="close", **more))
+    assert outcome.error.label == "rejected"
+    world.clean()
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 100_000])
+@pytest.mark.parametrize("mode", ["buffered", "stream"])
+def test_a_thousand_interim_responses(mode: Any, pieces: int) -> None:
+    world = World()
+    outcome = world.invoke(mode=mode)
+    data = b"HTTP/1.1 100 Continue\r\n\r\n" * 500 + b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 500
+    data += OK if mode == "buffered" else response(404, b"{}", x_amzn_ErrorType="ResourceNotFoundException")
+    size = -(-len(data) // pieces)
+    for start in range(0, len(data), size):
+        world.wires[0].reply(data[start : start + size])
+    assert outcome.result.payload == b"null" if mode == "buffered" else outcome.error.label == "rejected"
+    world.clean()

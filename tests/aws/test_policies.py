@@ -176,43 +176,189 @@ def test_waiting_ends() -> None:
     assert limiter.queued == 0
 
 
-def test_throttles_halve_the_limit_and_successes_raise_it() -> None:
+def _full(gate: Any, limiter: Limiter, count: int) -> None:
+    for _ in range(count):
+        limiter.enter(gate, Waiter())
+
+
+def test_a_burst_of_throttles_finds_what_runs() -> None:
     clock = Clock()
     limiter = Limiter(Limits(in_flight=100, per_function=100), clock.seconds)
     gate = limiter.gate()
+    _full(gate, limiter, 50)
     for _ in range(40):
-        limiter.enter(gate, Waiter())
-    gate.throttled(clock.seconds())
-    assert gate.limit == 20
-    gate.throttled(clock.seconds())
-    assert gate.limit == 20, "one burst of throttles counts once"
-    clock.advance(1)
-    gate.throttled(clock.seconds())
-    assert gate.limit == 10
-    for _ in range(10):
-        clock.advance(1)
         gate.throttled(clock.seconds())
-    assert gate.limit == 1
-    for _ in range(4):
-        gate.succeeded(clock.seconds())
-    assert 3 < gate.limit < 4, "gently at first"
-    clock.advance(5)
-    for _ in range(100):
-        gate.succeeded(clock.seconds())
-    assert gate.limit > 50, "and soon when no throttle comes any more"
+        limiter.leave(gate)
+    assert gate.limit == gate.in_flight == 10
+    waiter = Waiter()
+    assert not limiter.enter(gate, waiter), "whoever comes now waits here, instead of being refused there"
+    limiter.leave(gate)
+    assert waiter.events == ["admitted"]
+
+
+def test_a_limit_that_was_found_is_probed_by_one_call_in_two_hundred() -> None:
+    clock = Clock()
+    limiter = Limiter(Limits(in_flight=100, per_function=100), clock.seconds)
+    gate = limiter.gate()
+    _full(gate, limiter, 11)
+    gate.throttled(clock.seconds())
+    limiter.leave(gate)
     for _ in range(1000):
         gate.succeeded(clock.seconds())
-    assert gate.limit == 100
+    assert gate.limit == 10, "many successes, but no time"
+    clock.advance(29)
+    gate.throttled(clock.seconds())
+    _full(gate, limiter, 1)
+    clock.advance(29)
+    for _ in range(199):
+        gate.succeeded(clock.seconds())
+    assert int(gate.limit) == 9, "much time, but few successes"
+    gate.succeeded(clock.seconds())
+    assert gate.limit == 10
+    for _ in range(400):
+        gate.succeeded(clock.seconds())
+    assert gate.limit == 9 + 9, "and soon, where no throttle comes any more"
+    for _ in range(1000):
+        gate.succeeded(clock.seconds())
+    assert gate.limit == 9 + 64
+    clock.advance(29)
+    for _ in range(1000):
+        gate.succeeded(clock.seconds())
+    assert gate.limit == 100 and not gate.adapting
 
 
-def test_a_raised_limit_lets_whoever_waits_in() -> None:
+def test_a_burst_goes_out_in_steps_until_a_throttle_comes() -> None:
     clock = Clock()
-    limiter = Limiter(Limits(in_flight=4, per_function=4, queue=4, wait=9), clock.seconds)
+    limiter = Limiter(Limits(in_flight=1000, per_function=1000), clock.seconds, clock.callLater)
+    well, throttled = limiter.gate(), limiter.gate()
+    for gate in (well, throttled):
+        _full(gate, limiter, 200)
+        assert gate.in_flight == 16
+    for _ in range(10):
+        throttled.throttled(clock.seconds())
+        limiter.leave(throttled)
+    for _ in range(8):
+        clock.advance(0.005)
+    assert well.in_flight == 200, "40 ms for 200"
+    assert throttled.in_flight == throttled.limit == 6
+    limiter.stop()
+    assert clock.getDelayedCalls() == []
+
+
+def test_steps_refuse_nobody() -> None:
+    clock = Clock()
+    limiter = Limiter(Limits(in_flight=1000, per_function=1000, queue=5), clock.seconds, clock.callLater)
+    gate = limiter.gate()
+    _full(gate, limiter, 1000)
+    for _ in range(10):
+        clock.advance(0.005)
+    assert gate.in_flight == 1000
+    limiter.stop()
+
+
+def test_who_was_refused_before_does_not_ask_whether_more_may_run() -> None:
+    clock = Clock()
+    limiter = Limiter(Limits(in_flight=100, queue=10, wait=99), clock.seconds)
+    gate = limiter.gate()
+    _full(gate, limiter, 3)
+    gate.throttled(clock.seconds())
+    limiter.leave(gate)
+    again, new = Waiter(), Waiter()
+    clock.advance(31)
+    gate.grow(clock.seconds())
+    assert gate.limit > 3
+    assert not limiter.enter_again(gate, again)
+    assert not limiter.enter(gate, new)
+    limiter.sweep()
+    assert (again.events, new.events) == ([], ["admitted"])
+    limiter.leave(gate)
+    limiter.leave(gate)
+    assert again.events == ["admitted"]
+
+
+def test_a_function_of_few_calls_is_probed_all_the_same() -> None:
+    gate = Limiter(Limits(in_flight=100), Clock().seconds).gate()
+    gate.in_flight = 3
+    gate.throttled(0)
+    gate.succeeded(29.9)
+    assert int(gate.limit) == 2
+    gate.succeeded(30)
+    assert gate.limit == 3
+
+
+def test_a_lone_call_that_is_refused_closes_the_gate_for_a_while() -> None:
+    clock = Clock()
+    limiter = Limiter(Limits(in_flight=100, queue=100, wait=9), clock.seconds)
+    gate = limiter.gate()
+    refusals = 0
+    limiter.enter(gate, Waiter())
+    for step in range(1000):  # ten seconds of outage, somebody always waits
+        if gate.in_flight:
+            refusals += 1
+            gate.throttled(clock.seconds())
+            limiter.leave(gate)
+        if not gate.waiting:
+            limiter.enter(gate, Waiter())
+        clock.advance(0.01)
+        if step % 10 == 0:
+            limiter.sweep()
+    assert 15 < refusals < 30, "twice a second, after the first"
+    clock.advance(0.5)
+    limiter.sweep()
+    assert gate.in_flight == 1
+    for _ in range(20):
+        gate.succeeded(clock.seconds())
+    assert gate.limit == 21, "and then it opens quickly"
+    gate.in_flight = 16
+    gate.throttled(clock.seconds())
+    gate.succeeded(clock.seconds())
+    assert gate.limit == 15, "until there is a throttle"
+
+
+def test_a_throttled_function_leaves_room_in_the_queue() -> None:
+    clock = Clock()
+    limiter = Limiter(Limits(in_flight=100, queue=10, wait=9), clock.seconds)
+    greedy, other = limiter.gate(), limiter.gate()
+    for gate in (greedy, other):
+        gate.in_flight = limiter.in_flight = 2
+        gate.throttled(clock.seconds())
+    waiting = []
+    for gate in (greedy, other):
+        try:
+            while True:
+                limiter.enter(gate, Waiter())
+        except Unavailable as error:
+            assert error.label == "queue_full"
+        waiting.append(len(gate.waiting))
+    assert waiting == [5, 3]
+
+
+def test_whoever_goes_on_after_a_pause_is_next() -> None:
+    clock = Clock()
+    limiter = Limiter(Limits(in_flight=1, queue=2, wait=1), clock.seconds)
+    gate = limiter.gate()
+    first, again, late = Waiter(), Waiter(), Waiter()
+    limiter.enter(gate, Waiter())
+    limiter.enter(gate, first)
+    assert not limiter.enter_again(gate, again)
+    with pytest.raises(Unavailable):
+        limiter.enter_again(gate, late)
+    limiter.leave(gate)
+    assert (again.events, first.events) == (["admitted"], [])
+
+
+def test_a_limit_that_grew_lets_whoever_waits_in() -> None:
+    clock = Clock()
+    limiter = Limiter(Limits(in_flight=4, per_function=4, queue=4, wait=99), clock.seconds)
     gate, waiter = limiter.gate(), Waiter()
+    limiter.enter(gate, Waiter())
     limiter.enter(gate, Waiter())
     gate.throttled(clock.seconds())
     assert not limiter.enter(gate, waiter)
-    gate.succeeded(clock.seconds())
+    clock.advance(30)
+    limiter.sweep()
+    assert waiter.events == []
+    clock.advance(13)
     limiter.sweep()
     assert waiter.events == ["admitted"]
 
