@@ -25,6 +25,9 @@ _MODES: dict[str, Mode] = {
     "event": "event",
     "dry-run": "dry-run",
 }
+WORKER = 4
+"""Descriptors of one worker: the port and the connections of its Runtime API, and its output."""
+
 TIMEOUT_AWS, TIMEOUT_LOCAL = 900.0, 30.0
 
 
@@ -84,6 +87,14 @@ class Assembly:
     def maker(self, invoker: str) -> tuple[IInvokerMaker, dict[str, Any]]:
         """The maker of an invoker and its options: the table's, else the top-level settings, else the maker's own."""
         return _maker(self.invokers[invoker], self.settings)
+
+    def descriptors(self) -> tuple[int, int]:
+        """Sockets that requests in progress may need besides their clients', and descriptors of embedded functions."""
+        upstream = 0
+        for name in self.used_invokers():
+            if self.invokers[name].kind != LOCAL:
+                upstream += self.maker(name)[1].get("max-in-flight") or self.settings.max_requests
+        return min(upstream, self.settings.max_requests), len(self.functions) * self.settings.local_concurrency * WORKER
 
     def describe(self) -> Iterable[str]:
         """The routes for a person to read, the most general last."""

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from twisted.logger import Logger
+
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.hosts import Hosts
 from lambdaproxy.listening import Listener
 from lambdaproxy.routing import Route
+from lambdaproxy.web.limits import Limits
+
+log = Logger()
+
+FEW = 256
+"""Connections; with room for fewer the log says so. The usual limit, 1,024 files, is enough for more."""
+
+HARDLY_ANY = 8
 
 
 def check_listener(settings: Settings, loopback: bool, where: str) -> None:
@@ -25,6 +35,24 @@ def check_listener(settings: Settings, loopback: bool, where: str) -> None:
             f"other machines reach {where}, and --allow permits them every function; narrow it, or add --insecure if "
             "that is what you mean"
         )
+
+
+def check_open_files(settings: Settings, limits: Limits, files: int | None) -> None:
+    """Say what is wrong where the limit of open files leaves room for few connections, or fewer than were asked for.
+
+    `ConfigError` if it leaves room for hardly any.
+    """
+    room = limits.within(files)
+    wanted = settings.max_connections if settings.max_connections != Settings().max_connections else FEW
+    if room >= min(wanted, settings.max_connections):
+        return
+    what = (
+        f"this process may have {files} files open at once (ulimit -n), which leaves room for {room} connections and "
+        "what their requests need; raise it, as with ulimit -n 65536, or LimitNOFILE= in a systemd unit"
+    )
+    if room < min(HARDLY_ANY, settings.max_connections):
+        raise ConfigError(what)
+    log.warn("{what}", what=what[0].upper() + what[1:])
 
 
 def hosts_of(settings: Settings, routes: Iterable[Route], listener: Listener) -> Hosts | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from twisted.application.service import Service
@@ -18,6 +19,9 @@ from lambdaproxy.config.values import is_loopback
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.platform import accept_last
 from lambdaproxy.web.proxy_header import ProxiedFactory
+
+UNIX_MODE = "660"
+"""Who may connect to a Unix socket is believed, and may use our credentials."""
 
 PLAIN = ("tcp:", "tcp6:", "unix:", "systemd:")
 """What endpoints begin with whose connections go to our factory as they are."""
@@ -40,8 +44,8 @@ class Listener(Service):
         super().privilegedStartService()
         try:
             factory: Any = self.factory
-            description = self._description.removeprefix(PROXIED)
-            if description != self._description:
+            description = _private(self._description.removeprefix(PROXIED))
+            if self._description.startswith(PROXIED):
                 factory = ProxiedFactory(factory)
             if not description.startswith(PLAIN):
                 _always_build(factory)
@@ -103,6 +107,13 @@ class Listener(Service):
         super().stopService()
         port, self._port = self._port, None
         return Deferred.fromCoroutine(_closed(port)) if port is not None else succeed(None)
+
+
+def _private(description: str) -> str:
+    """A Unix socket is for its owner and group, unless the endpoint says otherwise; Twisted's are for everybody."""
+    kind, *parts = re.split(r"(?<!\\):", description)
+    said = len([part for part in parts if "=" not in part]) > 1 or any(part.startswith("mode=") for part in parts)
+    return description if kind != "unix" or said else f"{description}:mode={UNIX_MODE}"
 
 
 class _TurnedAway(Protocol):

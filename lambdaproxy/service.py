@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,14 +19,14 @@ from lambdaproxy.assembly import LOCAL, Assembly
 from lambdaproxy.config import values
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
-from lambdaproxy.exposure import check_invoke_api, check_listener, hosts_of, hosts_of_operators
+from lambdaproxy.exposure import check_invoke_api, check_listener, check_open_files, hosts_of, hosts_of_operators
 from lambdaproxy.held import Held
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.listening import Listener
 from lambdaproxy.logs import AccessLog
 from lambdaproxy.metrics import FunctionLabels, Metrics, exposition
 from lambdaproxy.outputs import Outputs
-from lambdaproxy.platform import map_large_blocks
+from lambdaproxy.platform import map_large_blocks, open_files
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.invoke_api import InvokeApi
@@ -140,7 +140,8 @@ class ProxyService(Service):
         forwarded = Forwarded.configured(settings.trusted_proxy, settings.forwarded_host)
         on_main = None if elsewhere else admin
         other = partial(other_resource, self.proxy, on_main)
-        limits = Limits.configured(settings)
+        upstream, workers = self._assembly.descriptors()
+        limits = replace(Limits.configured(settings), upstream=upstream, workers=workers)
         self.site = ProxySite(self._reactor, self.proxy, self.metrics, limits, forwarded, other, self.held)
         self.main = Listener(self._reactor, main_endpoint(settings), self.site, "--port")
         self._listeners = [self.main]
@@ -170,6 +171,7 @@ class ProxyService(Service):
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
+        check_open_files(self._settings, self.site.limits, open_files())
         if self._access_log is not None:
             try:
                 self._access.write = self._outputs.access_log(self._access_log)

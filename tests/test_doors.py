@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import stat
+import sys
 
 import pytest
 
-from tests.processes import Server, request, reserved_port, twistd
+from lambdaproxy.listening import _private
+from tests.processes import WAIT, Process, Server, request, reserved_port, twistd, until
 
 SHOW = ("--local", "show=tests/functions/show.py:handler", "--format", "apigateway-v2")
 
@@ -117,3 +120,65 @@ def test_the_doors_of_operators_and_of_sdks():
         assert request(metrics, "GET", "/other")[0] == 404
         assert request(metrics, "POST", "/metrics")[0] == 404
         server.process.wait_for("--metrics-listen: foreign_host")
+
+
+def test_unix_sockets_are_for_our_user_and_group(tmp_path):
+    port, metrics, api = (tmp_path / name for name in ("port", "metrics", "api"))
+    process = twistd(
+        *("--port", f"haproxy:unix:{port}", "--metrics-listen", f"unix:{metrics}:lockfile=0"),
+        *("--invoke-api", f"unix:{api}:mode=600", "--invoke-api-unsigned", *HELLO),
+    )
+    try:
+        process.wait_for("serves on")
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (port, metrics, api)] == [0o660, 0o660, 0o600]
+    finally:
+        process.stop()
+        process.kill()
+
+
+def test_a_unix_socket_whose_endpoint_says_its_mode_by_place():
+    assert _private("unix:/a") == "unix:/a:mode=660"
+    assert _private("unix:/a:600") == "unix:/a:600"
+    assert _private("unix:address=/a") == "unix:address=/a:mode=660"
+    assert _private("unix:/a\\:mode=1") == "unix:/a\\:mode=1:mode=660"
+    assert _private("unix:/a:mode=666") == "unix:/a:mode=666"
+    assert _private("tcp:80") == "tcp:80"
+
+
+def limited(files: int, *arguments: str) -> Process:
+    program = f"{sys.prefix}/bin/twistd"
+    command = f"ulimit -n {files}; exec {program} --nodaemon --pidfile= lambdaproxy --port 0 {' '.join(arguments)}"
+    return Process("/bin/sh", "-c", command)
+
+
+def served(port: int) -> bool:
+    try:
+        return request(port, "GET", "/")[0] == 200
+    except OSError:
+        return False
+
+
+def test_few_open_files_are_named_and_survived():
+    process = limited(128, *HELLO, "--access-log", "off")
+    try:
+        process.wait_for(r"may have 128 files open at once \(ulimit -n\), which leaves room for \d+ connections")
+        port = int(process.wait_for(r"serves on http://\S+:(\d+)")[1])
+        clients = [socket.create_connection(("127.0.0.1", port), WAIT) for _ in range(200)]
+        process.wait_for("--max-connections")
+        for client in clients:
+            client.close()
+        until(lambda: served(port), "served again")
+        assert "Traceback" not in process.output and "Too many open" not in process.output
+    finally:
+        process.stop()
+        process.kill()
+
+
+def test_hardly_any_open_files_end_the_start():
+    process = limited(60, *HELLO)
+    try:
+        assert process.wait() == 1
+        assert len([line for line in process.output.splitlines() if "ulimit -n" in line]) == 1
+        assert "Traceback" not in process.output
+    finally:
+        process.kill()

@@ -157,7 +157,7 @@ class Settings:
     max_connections: int = setting(
         values.whole(1),
         10_000,
-        "Connections open at once, or four fifths of the open files limit if that is less; more are answered 503.",
+        "Connections open at once, or as many as the open files limit has room for; more are answered 503.",
         section="Limits",
         metavar="N",
     )

@@ -8,6 +8,11 @@ from lambdaproxy.config.settings import Settings
 from lambdaproxy.http1.head import HeadLimits
 
 
+def more(connections: int) -> int:
+    """How many connections beyond the limit are told so, instead of closed without a word."""
+    return max(16, connections // 20)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Sizes in bytes, times in seconds.
@@ -23,9 +28,11 @@ class Limits:
     `body` bounds requests for resources of twisted.web; those for functions are bounded by their route's `--max-body`.
     A body that is not wanted, because its request was refused by its head, is read and thrown away to keep the
     connection, up to `unwanted` bytes. Chunk framing may cost as many bytes as its body and `slack` more.
-    `connections` are open at once; `pipelined` requests of one are answered before others are looked at. While answers
-    of together more than `unwritten` bytes wait for their clients, new requests are answered 503; so is a request whose
-    body would make the bodies of all requests in progress more than `bodies` bytes.
+    `connections` are open at once, or fewer where there are not enough file descriptors (see `within`); `upstream` is
+    how many of the requests in progress may need a socket besides their client's, `workers` how many descriptors the
+    embedded functions' processes may take; `pipelined` requests of one are answered before others are looked at. While
+    answers of together more than `unwritten` bytes wait for their clients, new requests are answered 503; so is a
+    request whose body would make the bodies of all requests in progress more than `bodies` bytes.
     """
 
     head: HeadLimits = field(default_factory=HeadLimits)
@@ -41,6 +48,8 @@ class Limits:
     linger_time: float = 2.0
     linger_size: int = 1024 * 1024
     connections: int = 10_000
+    upstream: int = 0
+    workers: int = 0
     pipelined: int = 32
     unwritten: int = 256 * 1024 * 1024
     bodies: int = 512 * 1024 * 1024
@@ -64,6 +73,24 @@ class Limits:
             unwritten=settings.max_unwritten,
             bodies=settings.max_bodies,
         )
+
+    def within(self, files: int | None) -> int:
+        """How many connections there may be if the process may have so many files open at once.
+
+        A fifth is left for everything else, and for a worker's descriptors. A few connections more are open while they
+        are told that they are too many (`MORE`).
+        """
+        if files is None:
+            return self.connections
+        room = files - max(48, files // 5) - min(self.workers, files // 4)
+        least, most = 0, self.connections
+        while least < most:
+            middle = (least + most + 1) // 2
+            if middle + more(middle) + min(middle, self.upstream) <= room:
+                least = middle
+            else:
+                most = middle - 1
+        return least
 
     def body_deadline(self, started: float, received: int) -> float:
         """When a body whose head was complete at `started` must be there, with `received` bytes so far."""

@@ -21,7 +21,7 @@ from lambdaproxy.metrics import Metrics
 from lambdaproxy.platform import open_files
 from lambdaproxy.web.channel import Channel
 from lambdaproxy.web.forwarded import Forwarded
-from lambdaproxy.web.limits import Limits
+from lambdaproxy.web.limits import Limits, more
 from lambdaproxy.web.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class ProxySite(ServerFactory):
         self._connections: set[Channel] = set()
         self._accepted = metrics.counter("lambdaproxy_connections_total", "Connections accepted.").cell()
         metrics.read_gauge("lambdaproxy_connections", "Connections that are open.", lambda: len(self._connections))
-        self._most = _most_connections(self.limits.connections)
+        self._most = max(1, self.limits.within(open_files()))
         self._sweeping: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
         self._retire_at = self._give_up_at = self._abort_at = float("inf")
@@ -88,7 +88,7 @@ class ProxySite(ServerFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> Channel | None:
         # A few connections too many are told so; more are closed as they come.
-        if len(self._connections) >= self._most + max(16, self._most // 20):
+        if len(self._connections) >= self._most + more(self._most):
             self.refusals.turned_away(len(self._connections))
             return None
         return Channel(self)
@@ -188,9 +188,3 @@ class ProxySite(ServerFactory):
 
 def _date() -> bytes:
     return b"Date: " + formatdate(time(), usegmt=True).encode("ascii") + b"\r\n"
-
-
-def _most_connections(configured: int) -> int:
-    """As many as configured, but fewer than there are file descriptors: a fifth is left for everything else."""
-    files = open_files()
-    return configured if files is None else max(16, min(configured, files - max(32, files // 5)))

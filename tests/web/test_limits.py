@@ -1,5 +1,7 @@
+import pytest
+
 from lambdaproxy.config.settings import Settings
-from lambdaproxy.web.limits import Limits
+from lambdaproxy.web.limits import Limits, more
 
 
 def test_the_defaults_of_the_settings_are_those_of_the_limits():
@@ -42,3 +44,26 @@ def test_body_deadline():
     assert limits.body_deadline(100, 0) == 120
     assert limits.body_deadline(100, 5000) == 130
     assert limits.body_deadline(100, 6_000_000) == 220
+
+
+@pytest.mark.parametrize(
+    ("files", "upstream", "workers", "room"),
+    [
+        (None, 1024, 40, 10_000),
+        (1_000_000, 1024, 40, 10_000),
+        (65536, 2048, 40, 10_000),
+        (1024, 1024, 0, 400),
+        (1024, 10, 40, 733),
+        (256, 1024, 0, 94),
+        (128, 1024, 0, 32),
+        (64, 0, 0, 0),
+        (0, 0, 0, 0),
+    ],
+)
+def test_connections_within_the_open_files(files, upstream, workers, room):
+    limits = Limits(upstream=upstream, workers=workers)
+    found = limits.within(files)
+    assert found == pytest.approx(room, abs=8)
+    if files and room:
+        # All of them, those that are told, and a socket for each request still leave a fifth.
+        assert found + more(found) + min(found, upstream) + min(workers, files // 4) <= files - max(48, files // 5)
