@@ -98,7 +98,8 @@ class Assembly:
 
     def describe(self) -> Iterable[str]:
         """The routes for a person to read, the most general last."""
-        for route in (*self.router.routes, self.router.default):
+        everything = any(not (route.path or route.host or route.methods) for route in self.router.routes)
+        for route in (*self.router.routes, *(() if everything else (self.router.default,))):
             function = route.function or (route.fallback if self.header.header is None else None)
             to = f"{function} on {function.invoker}" if function else "nothing"
             if function is None and self.header.header is not None:

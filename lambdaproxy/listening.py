@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from shlex import quote
 from typing import Any
 
 from twisted.application.service import Service
@@ -85,11 +86,17 @@ class Listener(Service):
         return self.loopback and not isinstance(self.address, UNIXAddress)
 
     @property
-    def curl(self) -> str:
-        """What to tell curl so that it comes here."""
-        if isinstance(self.address, UNIXAddress):
-            return f"--unix-socket {self.url.removeprefix('unix:')} http://localhost/"
-        return f"{self.url}/"
+    def curl(self) -> tuple[str, str]:
+        """What to tell curl so that it comes here: options, and the beginning of the URL."""
+        options = []
+        if self._description.startswith("haproxy:"):
+            options.append("--haproxy-protocol")
+        if self.url.startswith("https:"):
+            options.append("-k")  # no certificate is made for an address
+        if not isinstance(self.address, UNIXAddress):
+            return " ".join(options), self.url
+        options.append(f"--unix-socket {quote(self.url.removeprefix('unix:'))}")
+        return " ".join(options), "http://localhost"
 
     @property
     def url(self) -> str:

@@ -134,6 +134,16 @@ class Proxy:
             self._chosen[id(route), value] = function, timeout
         return function, timeout
 
+    def would_invoke(self, head: Head) -> Function:
+        """The function that a request without a body would reach, with an event that its front door would make.
+
+        Raises the `LambdaProxyError` that such a request would get as its answer. Nothing runs, nothing is counted.
+        """
+        admission = self.admit(head)
+        self.in_flight -= 1
+        admission.route.codec.encode_request(_request(head, admission.headers, b""), admission.match)
+        return admission.function
+
     def would_answer(self, head: Head) -> bool:
         """Whether a request is for a function at all: a route, `--function` or the header says so.
 

@@ -21,6 +21,7 @@ from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.exposure import check_invoke_api, check_listener, check_open_files, hosts_of, hosts_of_operators
 from lambdaproxy.held import Held
+from lambdaproxy.hints import hint
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.listening import Listener
 from lambdaproxy.logs import AccessLog
@@ -220,13 +221,16 @@ class ProxyService(Service):
                 "{header}. Narrow it with --allow, as in --allow 'api-*'.",
                 header=settings.function_header,
             )
-        for name in self._assembly.functions if settings.function_header else ():
-            log.info(
-                "Embedded function {name}; try: curl -H '{header}: {name}' {url}",
-                name=name,
-                header=settings.function_header,
-                url=self.main.curl,
-            )
+        options, url = self.main.curl
+        for name in self._assembly.functions:
+            curl = hint(name, settings.function_header, self._assembly.router, self.proxy, url, options)
+            if curl is not None:
+                log.info("Embedded function {name}; try: {curl}", name=name, curl=curl)
+            elif self.invoke_api is None:
+                log.warn(
+                    "No request reaches the embedded function {name}: give it a route, --function or --allow {name}",
+                    name=name,
+                )
         if self.invoke_api is not None:
             keys = "unsigned calls" if settings.invoke_api_unsigned else f"keys in {self._keys_file}"
             log.info("Lambda Invoke API for SDKs on {url}, {keys}", url=self.invoke_api.url, keys=keys)

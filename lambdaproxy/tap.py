@@ -25,6 +25,14 @@ class Options(cli.Options):
 
     assembly: Assembly
 
+    def parseOptions(self, options: Any = None) -> None:
+        """As anywhere, but a mistake is a sentence on standard error: twistd would print all the options before it."""
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            print(f"lambdaproxy: {error}", file=sys.stderr)
+            raise SystemExit(1) from None
+
     def postOptions(self) -> None:
         try:
             self.assembly = assemble(self.configuration())

@@ -17,7 +17,7 @@ LAYERS = [
     {"weight"},
     {"routing", "aws", "runtime", "streaming"},
     {"accounts", "assembly", "proxy"},
-    {"web", "listening", "exposure"},
+    {"web", "listening", "exposure", "hints"},
     {"service", "checking"},
     {"tap"},
 ]

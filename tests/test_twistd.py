@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -232,6 +233,20 @@ def test_a_start_that_is_refused_is_one_sentence(arguments, says):
         assert "Traceback" not in process.output
     finally:
         process.kill()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["-port", "8011"], "lambdaproxy: -port: options begin with two hyphens; write --port 8011\n"),
+        (["--prot", "8011"], "lambdaproxy: there is no option --prot; did you mean --port PORT?\n"),
+        (["--aws"], "lambdaproxy: --aws goes with --check\n"),
+    ],
+)
+def test_a_usage_error_is_one_sentence_on_standard_error(arguments, sentence):
+    program = [str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "lambdaproxy"]
+    done = subprocess.run([*program, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", sentence)
 
 
 def test_a_port_that_is_taken():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -52,14 +55,15 @@ class Options(usage.Options):
         super().__init__()
 
     def parseOptions(self, options: Any = None) -> None:
+        typed = list(sys.argv[1:] if options is None else options)
         try:
             super().parseOptions(options)
         except usage.UsageError as error:
-            raise usage.UsageError(_hint(str(error), self.longOpt)) from None
+            raise usage.UsageError(in_a_sentence(str(error), typed)) from None
 
     def parseArgs(self, *arguments: str) -> None:
         if arguments:
-            raise usage.UsageError(f"{arguments[0]!r} is no option; options begin with --")
+            raise usage.UsageError(_no_option(arguments[0], arguments[1:]))
 
     def getUsage(self, width: int | None = None) -> str:
         return help.usage(width)
@@ -118,8 +122,69 @@ def _parse(setting: Setting, texts: list[str]) -> Any:
     return parsed if setting.multiple else parsed[0]
 
 
-def _hint(message: str, known: list[str]) -> str:
-    """Add the nearest option to `option --prot not recognized`."""
-    words = [word for word in message.split() if word.startswith("--")]
-    near = get_close_matches(words[0][2:], [name.rstrip("=") for name in known], 1) if words else []
-    return f"{message}; did you mean --{near[0]}?" if near and "not recognized" in message else message
+_OTHERS = {"config": "FILE", "check": "", "aws": "", "help-formats": "", "version": "", "help": ""}
+_TWISTD = frozenset(
+    f"--{name}"
+    for name in (
+        "nodaemon", "logfile", "pidfile", "syslog", "prefix", "logger", "reactor", "rundir", "chroot", "umask", "uid",
+        "gid", "euid", "profile", "profiler", "savestats", "spew", "debug-reactor",
+    )
+) | {"-n", "-l", "-r", "-u", "-g", "-d"}  # fmt: skip
+_GETOPT = re.compile(r"option (-\S*) (not recognized|requires argument|must not have an argument|not a unique prefix)")
+
+
+def in_a_sentence(message: str, typed: Sequence[str]) -> str:
+    """What `getopt` says of `typed`, with what to write instead; whatever else was said stays as it is."""
+    found = _GETOPT.fullmatch(message)
+    if found is None:
+        return message
+    option, what = found.groups()
+    name = option.lstrip("-")
+    if what == "requires argument":
+        return f"{option} needs a value: {_written(name)}"
+    if what == "must not have an argument":
+        return f"{option} takes no value; write {option} alone, or leave it out"
+    if what == "not a unique prefix":
+        begun = [each for each in _names() if each.startswith(name)]
+        return f"{option} may be any of {', '.join(f'--{each}' for each in begun)}; write it out"
+    if option in _TWISTD and (option in typed or len(option) > 2):
+        return f"{option} is twistd's: write it before lambdaproxy, as in twistd {option} ... lambdaproxy ..."
+    if not option.startswith("--"):
+        for at, word in enumerate(typed):
+            if word.startswith(option) and not word.startswith("--"):
+                return _no_option(word, typed[at + 1 :])
+    near = _near(name)
+    return f"there is no option {option}; {f'did you mean {_written(near)}?' if near else 'see --help'}"
+
+
+def _no_option(word: str, after: Sequence[str]) -> str:
+    """What to write for a word that is no option: `-port 8011`, as programs in Go have it, or with a long dash."""
+    name, equals, value = word.lstrip("-\u2010\u2011\u2012\u2013\u2014\u2212").partition("=")
+    if name == word.partition("=")[0]:
+        return f"{word!r} is no option; options begin with two hyphens, as in --port 8011"
+    near = _near(name)
+    if near is None:
+        return f"there is no option {word}; options begin with two hyphens, see --help"
+    if not _metavar(near):
+        return f"{word}: options begin with two hyphens; write --{near}"
+    value = value if equals else next(iter(after), _metavar(near))
+    return f"{word}: options begin with two hyphens; write --{near} {value}"
+
+
+def _names() -> list[str]:
+    return [*SETTINGS, *_OTHERS]
+
+
+def _near(name: str) -> str | None:
+    """The option that was meant, or None."""
+    name = name.lower().replace("_", "-")
+    return name if name in _names() else next(iter(get_close_matches(name, _names(), 1)), None)
+
+
+def _metavar(name: str) -> str:
+    known = SETTINGS.get(name)
+    return _OTHERS.get(name, "") if known is None else "" if known.flag else known.metavar
+
+
+def _written(name: str) -> str:
+    return f"--{name} {_metavar(name)}".rstrip()

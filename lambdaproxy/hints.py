@@ -1,0 +1,103 @@
+"""What to type at start to see an embedded function answer: a request that was tried on our own rules first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from shlex import quote
+from urllib.parse import urlsplit
+
+from lambdaproxy.errors import LambdaProxyError
+from lambdaproxy.messages import Head
+from lambdaproxy.proxy import Proxy
+from lambdaproxy.routing import Route, Router
+
+_PARAMETER = re.compile(r"\{[^/]*\}")
+_PATHS = ("/", "/hello", "/a/b")
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """A request that may reach the function; `host` is a route's own, `named` whether the header names the function."""
+
+    method: str = "GET"
+    path: str = "/"
+    host: str = ""
+    named: bool = False
+
+
+def hint(name: str, header: str | None, router: Router, proxy: Proxy, url: str, options: str = "") -> str | None:
+    """The `curl` command that invokes the embedded function `name` on the listener `url`; None if no request does.
+
+    A route of its own comes first, because there it gets the events that it is written for; then what needs no header.
+    """
+    for each in _tries(name, header, router):
+        if _reaches(each, name, header, proxy, url):
+            return _curl(each, name, header, url, options)
+    return None
+
+
+def _tries(name: str, header: str | None, router: Router) -> Iterator[_Try]:
+    for route in router.routes:
+        if route.function is not None and route.function.name == name:
+            yield from _of_route(route)
+    for route in (router.default, *router.routes):
+        if route.fallback is not None and route.fallback.name == name:
+            yield from _of_route(route)
+    if header is not None:
+        for route in (router.default, *router.routes):
+            yield from (replace(each, named=True) for each in _of_route(route))
+
+
+def _of_route(route: Route) -> Iterator[_Try]:
+    host = (route.host or "").replace("*.", "www.")
+    template = route.path
+    paths = [_PARAMETER.sub("1", template), _PARAMETER.sub("example", template)] if template else _PATHS
+    for method in route.methods or ("GET",):
+        for path in paths:
+            yield _Try(method, path, host)
+
+
+def _reaches(each: _Try, name: str, header: str | None, proxy: Proxy, url: str) -> bool:
+    host = each.host or urlsplit(url).netloc
+    headers: tuple[tuple[bytes, bytes], ...] = ((b"Host", host.encode()),)
+    if each.named and header is not None:
+        headers += ((header.encode(), name.encode()),)
+    head = Head(
+        each.method,
+        each.path.encode(),
+        "HTTP/1.1",
+        headers,
+        0,
+        "http",
+        host,
+        80,
+        "127.0.0.1",
+        "",
+        None,
+        "00000000-0000-4000-8000-000000000000",
+        "1-00000000-000000000000000000000000",
+        0.0,
+    )
+    try:
+        function = proxy.would_invoke(head)
+    except LambdaProxyError:
+        return False
+    return function.name == name
+
+
+def _curl(each: _Try, name: str, header: str | None, url: str, options: str) -> str:
+    words = ["curl"]
+    if options:
+        words.append(options)
+    if each.method == "HEAD":
+        words.append("-I")
+    elif each.method != "GET":
+        words.append(f"-X {each.method}")
+    if each.host:
+        words.append(f"-H {quote(f'Host: {each.host}')}")
+    if each.named:
+        words.append(f"-H {quote(f'{header}: {name}')}")
+    words.append(quote(url.rstrip("/") + each.path))
+    return " ".join(words)
