@@ -162,7 +162,7 @@ class Call:
             self._rekeyed = True
             invoker.attempted("credentials")
             assert self._keys is not None
-            self._wait_for_keys(invoker.credentials.rejected(self._keys))
+            self._wait_for_keys(invoker.credentials.rejected(self._keys, refusal.code))
             return
         if refusal.status >= 500:
             function.breaker.failed()

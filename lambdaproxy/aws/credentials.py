@@ -12,6 +12,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from lambdaproxy.aws.children import Children
+from lambdaproxy.aws.threads import MOST_HUNG, Flight, TooLate
 from lambdaproxy.errors import Unavailable
 from lambdaproxy.logs import Limited
 from lambdaproxy.wire.sigv4 import Keys
@@ -21,9 +23,14 @@ if TYPE_CHECKING:
 
 AHEAD_SECONDS = 890.0
 """How long before their end credentials are renewed; botocore renews those that end within 15 minutes."""
-FIRST_PAUSE, LAST_PAUSE, LAST_PAUSE_EXPIRED = 1.0, 60.0, 4.0
+FIRST_PAUSE, LAST_PAUSE, LAST_PAUSE_EXPIRED, PAUSE_HUNG = 1.0, 60.0, 4.0, 600.0
+FETCH_SECONDS = 20.0
+"""How long a provider may take; metadata services answer in milliseconds, STS and SSO in a few seconds."""
+LATE_SECONDS = 300.0
+"""Renewal is worth a warning once the keys end within this time; instance metadata has new ones 5 minutes ahead."""
 RENEWAL_SECONDS = 1.2
 """How long a request whose keys were rejected waits for other ones."""
+_SAME = "the provider gave the same ones again"
 LOOK_SECONDS = 5.0
 """How often the AWS files are looked at for changes."""
 
@@ -32,6 +39,23 @@ HINT = (
     "in a container on EC2 the instance's metadata hop limit must be 2 "
     "(aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2)"
 )
+
+_UNKNOWN = "AWS does not know the access key: it was deleted or mistyped, or its AWS_SESSION_TOKEN is missing or old"
+_WRONG = "the secret access key does not belong to the access key (AWS_SECRET_ACCESS_KEY), or the token is wrong"
+_OLD = "they have expired: log in again (aws sso login), or renew what the provider gives"
+ADVICE = {
+    "ExpiredToken": _OLD,
+    "ExpiredTokenException": _OLD,
+    "TokenRefreshRequired": _OLD,
+    "InvalidAccessKeyId": _UNKNOWN,
+    "InvalidClientTokenId": _UNKNOWN,
+    "UnrecognizedClientException": _UNKNOWN,
+    "InvalidSignatureException": _WRONG,
+    "SignatureDoesNotMatch": _WRONG,
+    "RequestExpired": "the clock of this machine is wrong; set it",
+    "RequestTimeTooSkewed": "the clock of this machine is wrong; set it",
+}
+"""What to do about each code with which AWS refuses a signature."""
 
 
 class NoCredentials(Exception):
@@ -60,47 +84,58 @@ class BotocoreSource:
     ) -> None:
         self._region, self._profile, self._role = region, profile, role
         self._external_id, self._session_name = external_id, session_name
-        self._credentials: Any = None
-        self._session: Any = None
+        # A session and its credentials: together, because a fetch that was given up may still end.
+        self._loaded: tuple[Any, Any] = (None, None)
         self._seen = self._stamps()
+        self._children = Children()
+
+    def give_up(self) -> None:
+        """Nobody waits for the running `fetch` any more: end the processes that hold it up."""
+        self._children.kill()
 
     def changed(self) -> bool:
         """Whether an AWS file was written since it was read."""
         return self._stamps() != self._seen
 
     def fetch(self, anew: bool) -> Fetched:
-        """Credentials that are good for now; `anew` when AWS rejected the last ones. Raises `NoCredentials`."""
+        """Credentials that are good for now; `anew` when AWS rejected the last ones. Raises `NoCredentials`.
+
+        botocore itself would renew them within their last 15 minutes. It is not let: a renewal that fails there says
+        nothing and gives the old ones, and one that hangs holds a lock on which the next one waits.
+        """
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            if anew or self._credentials is None or not hasattr(self._credentials, "refresh_needed") or self.changed():
-                self._load()
-            credentials = self._credentials
+            session, credentials = self._loaded
+            if anew or credentials is None or self.changed() or _ends_soon(credentials):
+                session, credentials = self._load()
             frozen = credentials.get_frozen_credentials()
             keys = Keys(frozen.access_key, frozen.secret_key, frozen.token)
             expires = getattr(credentials, "_expiry_time", None)
             method = str(getattr(credentials, "method", "") or "unknown")
             if self._role is not None:
-                return self._assume()
+                return self._assume(session)
             return Fetched(keys, expires.timestamp() if expires is not None else None, method)
         except (BotoCoreError, ClientError, RuntimeError, OSError, ValueError, KeyError) as error:
             raise NoCredentials(f"{type(error).__name__}: {str(error)[:300]}") from None
 
-    def _load(self) -> None:
+    def _load(self) -> tuple[Any, Any]:
         import botocore.session
 
         self._seen = self._stamps()
         session = botocore.session.Session(profile=self._profile)
+        self._children.adopt(session)
         credentials = session.get_credentials()
         if credentials is None:
             raise NoCredentials(f"no AWS credentials were found; {HINT}")
-        self._session, self._credentials = session, credentials
+        self._loaded = loaded = (session, credentials)
+        return loaded
 
-    def _assume(self) -> Fetched:
+    def _assume(self, session: Any) -> Fetched:
         from botocore.config import Config
 
         config = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
-        client = self._session.create_client("sts", region_name=self._region, config=config)
+        client = session.create_client("sts", region_name=self._region, config=config)
         more = {"ExternalId": self._external_id} if self._external_id else {}
         answer = client.assume_role(RoleArn=self._role, RoleSessionName=self._session_name, **more)["Credentials"]
         keys = Keys(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
@@ -122,11 +157,17 @@ class BotocoreSource:
         return tuple(stamps)
 
 
+def _ends_soon(credentials: Any) -> bool:
+    """Whether botocore would renew these; those that never end are read again each time."""
+    needed = getattr(credentials, "refresh_needed", None)
+    return needed is None or bool(needed())
+
+
 class Credentials:
     """The credentials of one invoker: always at hand once they were found, renewed without anybody waiting.
 
-    `run` executes a blocking function and gives a Deferred; at most one `source.fetch` runs at a time. `reactor` times
-    the renewals, `time` gives epoch seconds.
+    `run` executes a blocking function and gives a Deferred; at most one `source.fetch` is waited for at a time, 20
+    seconds each. `reactor` times the renewals, `time` gives epoch seconds.
     """
 
     _log = Logger()
@@ -140,17 +181,20 @@ class Credentials:
         name: str,
         time: Callable[[], float] = epoch_seconds,
     ) -> None:
-        self._reactor, self._source, self._run, self._time, self._name = reactor, source, run, time, name
+        self._reactor, self._source, self._time, self._name = reactor, source, time, name
+        self._flight: Flight[Fetched] = Flight(reactor, run, FETCH_SECONDS, self._found, self._failed)
         self._limited = Limited(self._log, reactor, most=1)
         #: The keys to sign with, or None as long as none were found.
         self.keys: Keys | None = None
         self._expires: float | None = None
         self._method = ""
-        self._running = False
         self._problem: str | None = None
         self._failures = 0
         self._last_try = float("-inf")
+        #: When the current keys are due to be renewed, in the reactor's seconds.
+        self._renew_at = float("inf")
         self._rejected: Keys | None = None
+        self._code = ""
         self._useless = False
         #: Whether AWS rejected the current keys since it last accepted any.
         self.doubted = False
@@ -162,6 +206,7 @@ class Credentials:
             "lambdaproxy_credentials_refresh_total", "Times that credentials were fetched.", ("invoker", "result")
         )
         self._good, self._bad = refreshes.cell(name, "ok"), refreshes.cell(name, "error")
+        self._late = refreshes.cell(name, "timeout")
         self._expiry = metrics.gauge(
             "lambdaproxy_credentials_expiry_timestamp_seconds",
             "When the credentials end, in epoch seconds; 0: no end is known.",
@@ -170,14 +215,14 @@ class Credentials:
 
     def start(self) -> None:
         """Begin to look for credentials."""
-        if not self._running and self.keys is None:
+        if not self._flight.running and self.keys is None:
             self._fetch(False)
 
     def wait(self) -> Deferred[Keys]:
         """The keys as soon as there are some; fails with `Unavailable` if the providers have none."""
         if self.keys is not None:
             return succeed(self.keys)
-        if not self._running:
+        if not self._flight.running:
             if self._reactor.seconds() - self._last_try < FIRST_PAUSE and self._problem is not None:
                 return fail(self._unavailable())
             waiting = self._enlist()
@@ -185,12 +230,15 @@ class Credentials:
             return waiting
         return self._enlist()
 
-    def rejected(self, used: Keys) -> Deferred[Keys]:
-        """AWS did not accept `used`: other keys, once they are there; fails with `Unavailable` if there are none."""
+    def rejected(self, used: Keys, code: str = "") -> Deferred[Keys]:
+        """AWS did not accept `used`: other keys, once they are there; fails with `Unavailable` if there are none.
+
+        `code` is AWS's, such as `ExpiredTokenException`.
+        """
         if self.keys is not None and self.keys is not used:
             return succeed(self.keys)
-        self._rejected, self.doubted = used, True
-        if not self._running:
+        self._rejected, self._code, self.doubted = used, code, True
+        if not self._flight.running:
             soon = self._last_try + FIRST_PAUSE - self._reactor.seconds()
             if soon > 0 and (self._problem is not None or self._useless):
                 return fail(self._unavailable())
@@ -213,7 +261,7 @@ class Credentials:
         if self.keys is None:
             return f"no AWS credentials yet ({self._problem or 'still looking'})"
         if self._rejected is self.keys:
-            return f"AWS rejects the credentials ({self._method}): {self._problem or 'no others were found'}"
+            return f"{self._rejection()}; {self._problem or 'no others were found'}"
         if self._expires is not None and self._time() >= self._expires:
             return f"the AWS credentials ({self._method}) have expired: {self._problem or 'renewal is under way'}"
         return None
@@ -221,6 +269,8 @@ class Credentials:
     def stop(self) -> None:
         """End the timers and fail whoever waits."""
         self._stopped = True
+        self._flight.stop()
+        self._source.give_up()
         for timer in (self._timer, self._look):
             if timer is not None and timer.active():
                 timer.cancel()
@@ -233,61 +283,89 @@ class Credentials:
             waiting.addTimeout(seconds, self._reactor, lambda _, __: Failure(self._unavailable()))
         return waiting
 
+    def _rejection(self) -> str:
+        """What AWS said about the keys, and what to do about it."""
+        text = f"AWS rejects the credentials ({self._method or 'unknown'})"
+        if self._code:
+            text += f" with {self._code}: {ADVICE.get(self._code, 'see what this code of AWS means')}"
+        return text
+
     def _unavailable(self) -> Unavailable:
-        return Unavailable(f"no usable AWS credentials: {self._problem or 'AWS rejected them'}", label="no_credentials")
+        if self._rejected is not None and self._rejected is self.keys:
+            why = self._rejection() + (f"; {self._problem}" if self._problem else "")
+        else:
+            why = self._problem or "they are still looked for"
+        return Unavailable(f"no usable AWS credentials: {why}", label="no_credentials")
 
     def _fetch(self, anew: bool) -> None:
-        self._running = True
         self._last_try = self._reactor.seconds()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        self._run(lambda: self._source.fetch(anew)).addCallbacks(self._found, self._failed)
+        # What hangs may hold locks of what it works with.
+        anew = anew or self._flight.hung > 0
+        self._flight.start(lambda: self._source.fetch(anew))
 
     def _found(self, fetched: Fetched) -> None:
-        self._running = False
-        if self._stopped:
-            return
-        self._good.inc()
+        now = self._reactor.seconds()
         same = self.keys == fetched.keys
         if self.keys is None:
             self._log.info(
                 "AWS credentials for invoker {name} come from {method}", name=self._name, method=fetched.method
             )
+        self._method = fetched.method
+        self._useless = same and self._rejected is self.keys
+        if self._useless or (same and fetched.expires == self._expires and now >= self._renew_at):
+            self._bad.inc()
+            self._not_renewed(_SAME)
+            return
+        self._good.inc()
         if not same:
             self.keys = fetched.keys
-        self._expires, self._method, self._problem, self._failures = fetched.expires, fetched.method, None, 0
+        self._expires, self._problem, self._failures = fetched.expires, None, 0
         self._expiry.set(fetched.expires or 0)
+        self._renew_at = float("inf")
         if fetched.expires is not None:
             left = fetched.expires - self._time()
-            self._again(left - AHEAD_SECONDS if left > AHEAD_SECONDS + 60 else max(FIRST_PAUSE, min(left / 2, 60.0)))
+            pause = max(FIRST_PAUSE, left - min(AHEAD_SECONDS, left / 2))
+            self._renew_at = now + pause
+            self._again(pause)
         elif self._look is None or not self._look.active():
             self._look = self._reactor.callLater(LOOK_SECONDS, self._look_for_changes)
-        self._useless = same and self._rejected is self.keys
         assert self.keys is not None
-        self._settle(self._unavailable() if self._useless else self.keys)
+        self._settle(self.keys)
 
-    def _failed(self, failure: Any) -> None:
-        self._running = False
-        if self._stopped:
-            return
-        self._bad.inc()
-        self._problem = str(failure.value) if failure.check(NoCredentials) else failure.type.__name__
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(TooLate):
+            self._late.inc()
+            self._source.give_up()
+            problem = f"the provider hangs (a credential_process, a metadata service, a login): {failure.value}"
+        else:
+            self._bad.inc()
+            problem = str(failure.value) if failure.check(NoCredentials) else type(failure.value).__name__
+        self._not_renewed(problem)
+
+    def _not_renewed(self, problem: str) -> None:
+        """Say it, and try again after a pause."""
+        self._problem = problem
+        left = (self._expires or float("inf")) - self._time()
         if self.keys is None:
+            self._limited.error("No AWS credentials for invoker {name}: {problem}", name=self._name, problem=problem)
+        elif self._rejected is self.keys:
             self._limited.error(
-                "No AWS credentials for invoker {name}: {problem}", name=self._name, problem=self._problem
+                "Invoker {name}: {rejection}; {problem}", name=self._name, rejection=self._rejection(), problem=problem
             )
         else:
-            self._limited.warn(
+            (self._limited.warn if left < LATE_SECONDS or problem != _SAME else self._limited.info)(
                 "AWS credentials for invoker {name} could not be renewed, the old ones are used on: {problem}",
                 name=self._name,
-                problem=self._problem,
+                problem=problem,
             )
-        left = (self._expires or float("inf")) - self._time()
-        if self.keys is None or self._rejected is not None or left <= 0:
+        if self.keys is None or left <= 0 or (self._rejected is not None and self._expires is not None):
             most = LAST_PAUSE_EXPIRED
         else:
             most = min(LAST_PAUSE, left + FIRST_PAUSE)
-        self._again(min(FIRST_PAUSE * 2**self._failures, most))
+        pause = min(FIRST_PAUSE * 2**self._failures, most)
+        self._again(pause if self._flight.hung < MOST_HUNG else PAUSE_HUNG)
         self._failures = min(self._failures + 1, 6)
         self._settle(self._unavailable())
 
@@ -297,12 +375,12 @@ class Credentials:
         self._timer = self._reactor.callLater(seconds, self._due)
 
     def _due(self) -> None:
-        if not self._running:
+        if not self._flight.running:
             self._fetch(self._rejected is not None)
 
     def _look_for_changes(self) -> None:
         self._look = self._reactor.callLater(LOOK_SECONDS, self._look_for_changes)
-        if not self._running and self._source.changed():
+        if not self._flight.running and self._source.changed():
             self._fetch(False)
 
     def _settle(self, result: Keys | Unavailable) -> None:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import Logger
+
+from lambdaproxy.aws.threads import MOST_HUNG, Flight, TooLate
+from lambdaproxy.logs import Limited
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
+    from twisted.python.failure import Failure
 
 FRESH_SECONDS = 30.0
 LOOKUP_SECONDS = 3.0
 RETRY_SECONDS = 1.0
+RETRY_SECONDS_HUNG = 60.0
+"""The pause where many look-ups hang."""
 
 
 class LookupFailed(Exception):
@@ -40,10 +47,12 @@ def getaddrinfo(host: str) -> list[str]:
 class Resolver:
     """The addresses of one host.
 
-    `run` executes a blocking function and gives a Deferred. Answers are fresh for 30 seconds; then the old ones are
-    given at once while new ones are fetched. A look-up that takes 3 seconds fails whoever has nothing else; when its
-    answer comes after all, it is kept.
+    `run` executes a blocking function and gives a Deferred. Answers are fresh for 30 seconds; then, or as soon as one
+    is doubted, the old ones are given on while new ones are fetched. A look-up that takes 3 seconds is given up:
+    whoever has nothing else fails, and another one may begin; when its answer comes after all, it is kept.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -52,13 +61,14 @@ class Resolver:
         run: Callable[[Callable[[], list[str]]], Deferred[list[str]]],
         lookup: Callable[[str], list[str]] = getaddrinfo,
     ) -> None:
-        self._reactor, self._host, self._run, self._lookup = reactor, host, run, lookup
+        self._reactor, self._host, self._lookup = reactor, host, lookup
+        self._limited = Limited(self._log, reactor, most=1)
+        self._flight: Flight[list[str]] = Flight(reactor, run, LOOKUP_SECONDS, self._found, self._failed)
         self._addresses: list[str] = []
         self._next = 0.0
+        self._last = float("-inf")
         self._problem = ""
-        self._running = False
         self._waiting: list[Deferred[list[str]]] = []
-        self._timer: Any = None
         try:
             self._addresses = [str(ip_address(host))]
             self._literal = True
@@ -69,47 +79,54 @@ class Resolver:
         """At least one address, or a failure with `LookupFailed`."""
         if self._literal:
             return succeed(self._addresses)
-        if not self._running and self._reactor.seconds() >= self._next:
+        if not self._flight.running and self._reactor.seconds() >= self._next:
             self._start()
         if self._addresses:
             return succeed(self._addresses)
-        if not self._running:
+        if not self._flight.running:
             return fail(LookupFailed(self._problem))
         waiting: Deferred[list[str]] = Deferred()
         self._waiting.append(waiting)
-        if self._timer is None:
-            self._timer = self._reactor.callLater(LOOKUP_SECONDS, self._late)
         return waiting
+
+    def doubt(self) -> None:
+        """An address failed: ask again now, at most once a second, for there may be better ones."""
+        now = self._reactor.seconds()
+        if not self._literal and not self._flight.running and now >= max(self._last + RETRY_SECONDS, self._retry()):
+            self._start()
 
     def stop(self) -> None:
         """Fail whoever waits; a running look-up is left to itself."""
+        self._flight.stop()
         self._fire(LookupFailed("stopped"))
 
+    def _retry(self) -> float:
+        """When a look-up may follow one that failed."""
+        return self._next if self._problem else 0.0
+
     def _start(self) -> None:
-        self._running = True
-        self._run(lambda: self._lookup(self._host)).addCallbacks(self._found, self._failed)
+        self._last = self._reactor.seconds()
+        self._flight.start(lambda: self._lookup(self._host))
 
     def _found(self, addresses: list[str]) -> None:
-        self._running = False
-        self._addresses = addresses
+        self._addresses, self._problem = addresses, ""
         self._next = self._reactor.seconds() + FRESH_SECONDS
         self._fire(addresses)
 
-    def _failed(self, failure: Any) -> None:
-        self._running = False
-        self._next = self._reactor.seconds() + RETRY_SECONDS
-        error = failure.value if failure.check(LookupFailed) else LookupFailed(f"look-up of {self._host} failed")
-        self._problem = str(error)
-        self._fire(error)
+    def _failed(self, failure: Failure) -> None:
+        pause = RETRY_SECONDS if self._flight.hung < MOST_HUNG else RETRY_SECONDS_HUNG
+        self._next = self._reactor.seconds() + pause
+        if failure.check(LookupFailed):
+            self._problem = str(failure.value)
+        elif failure.check(TooLate):
+            self._problem = f"no answer for {self._host} within {LOOKUP_SECONDS:g} s"
+        else:
+            self._problem = f"look-up of {self._host} failed: {type(failure.value).__name__}"
+        if self._addresses:
+            self._limited.warn("Old addresses are used on: {problem}", problem=self._problem)
+        self._fire(LookupFailed(self._problem))
 
-    def _late(self) -> None:
-        self._timer = None
-        self._fire(LookupFailed(f"no answer for {self._host} within {LOOKUP_SECONDS:g} s"))
-
-    def _fire(self, result: Any) -> None:
-        if self._timer is not None:
-            timer, self._timer = self._timer, None
-            timer.cancel()
+    def _fire(self, result: list[str] | LookupFailed) -> None:
         waiting, self._waiting = self._waiting, []
         for each in waiting:
             if isinstance(result, Exception):

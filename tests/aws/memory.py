@@ -114,9 +114,13 @@ class Source:
         self.keys = list(keys) or [KEYS]
         self.expires = expires
         self.calls: list[bool] = []
+        self.given_up = 0
 
     def changed(self) -> bool:
         return False
+
+    def give_up(self) -> None:
+        self.given_up += 1
 
     def fetch(self, anew: bool) -> Fetched:
         self.calls.append(anew)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from lambdaproxy.aws.credentials import AHEAD_SECONDS, Credentials, Fetched, NoCredentials
+from lambdaproxy.aws import threads
+from lambdaproxy.aws.credentials import AHEAD_SECONDS, FETCH_SECONDS, Credentials, Fetched, NoCredentials
 from lambdaproxy.errors import Unavailable
 from lambdaproxy.metrics import Metrics
 from lambdaproxy.wire.sigv4 import Keys
@@ -206,3 +209,140 @@ def test_stopping_tells_whoever_waits() -> None:
     outcome = Outcome(world.credentials.wait())
     world.clean()
     assert isinstance(outcome.error, Unavailable)
+
+
+class Hanging:
+    """A `run` whose pieces of work hang until they are let go."""
+
+    def __init__(self, hang: int) -> None:
+        self.left = hang
+        self.held: list[tuple[Any, Deferred[Any]]] = []
+
+    def __call__(self, work: Any) -> Deferred[Any]:
+        if self.left:
+            self.left -= 1
+            done: Deferred[Any] = Deferred()
+            self.held.append((work, done))
+            return done
+        return at_once(work)
+
+
+@pytest.mark.parametrize("hang", [1, 3])
+def test_a_provider_that_hangs_at_the_start_is_given_up_and_asked_anew(hang: int) -> None:
+    source, run = Source(ONE), Hanging(hang)
+    world = World(source, run)
+    waiting = Outcome(world.credentials.wait())
+    world.pass_(FETCH_SECONDS + 1)
+    assert isinstance(waiting.error, Unavailable), "nobody waits longer than the deadline of a look"
+    assert "no answer within 20 s" in waiting.error.detail
+    world.pass_(hang * (FETCH_SECONDS + 5))
+    assert world.credentials.keys == ONE
+    assert source.calls == [True], "what hangs may hold locks: it is read anew"
+    assert (world.refreshes("timeout"), source.given_up) == (hang, hang)
+    world.clean()
+
+
+def test_a_renewal_that_hangs_does_not_end_renewal() -> None:
+    source, run = Source(ONE, TWO, expires=NOW + 3600), Hanging(0)
+    world = World(source, run)
+    run.left = 1
+    world.pass_(3600 - AHEAD_SECONDS + FETCH_SECONDS + 3)
+    assert world.credentials.keys == TWO
+    assert world.refreshes("timeout") == 1
+    late = run.held[0][1]
+    late.callback(Fetched(ONE, NOW + 3600, "test"))
+    assert world.credentials.keys == TWO, "an old answer that comes late does not replace a newer one"
+    world.clean()
+
+
+def test_an_answer_that_comes_late_is_used() -> None:
+    run = Hanging(1)
+    world = World(Source(NoCredentials("no")), run)
+    world.pass_(FETCH_SECONDS + 1)
+    run.held[0][1].callback(Fetched(ONE, None, "test"))
+    assert world.credentials.keys == ONE
+    world.clean()
+
+
+def test_a_thread_that_cannot_start_is_a_failure_like_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    clock: Any = Clock()
+    clock.callFromThread = lambda work, *arguments: work(*arguments)
+    source = Source(ONE)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    world = World(source, lambda work: threads.in_thread(clock, work))
+    assert "RuntimeError" in (world.credentials.ready() or "")
+    assert world.refreshes("error") == 1
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: thread.run())
+    world.pass_(2)
+    assert world.credentials.keys == ONE
+    world.clean()
+
+
+def test_a_run_that_raises_is_a_failure_like_others() -> None:
+    def run(work: Any) -> Deferred[Any]:
+        raise MemoryError
+
+    world = World(Source(ONE), run)
+    assert "MemoryError" in (world.credentials.ready() or "")
+    world.clean()
+
+
+def test_threads_that_hang_for_ever_do_not_pile_up() -> None:
+    run = Hanging(10_000)
+    world = World(Source(ONE), run)
+    for _ in range(24 * 60):
+        world.clock.advance(60)
+    assert len(run.held) <= 8 + 24 * 7
+    run.left = 0
+    world.pass_(700)
+    assert world.credentials.keys == ONE
+    world.clean()
+
+
+def test_the_same_keys_with_the_same_end_are_no_renewal() -> None:
+    source = Source(ONE, expires=NOW + 3600)
+    world = World(source)
+    assert (world.refreshes("ok"), world.refreshes("error")) == (1, 0)
+    world.pass_(3600 - 300)
+    assert world.refreshes("ok") == 1, "what botocore gives when it could not renew"
+    assert 5 <= world.refreshes("error") <= 16
+    source.expires = NOW + 7200
+    world.pass_(61)
+    assert world.refreshes("ok") == 2, "the same keys with a later end are one"
+    world.clean()
+
+
+@pytest.mark.parametrize("life", [120, 900, 1000, 1700])
+def test_keys_that_live_shortly_are_renewed_at_half_their_life(life: int) -> None:
+    source = Source(*(Keys(str(n), "s", "t") for n in range(50)), expires=NOW + life)
+    world = World(source)
+    for _ in range(4):
+        before = len(source.calls)
+        world.pass_(life / 2 - 1)
+        assert len(source.calls) == before
+        source.expires = NOW + world.clock.seconds() + 1 + life
+        world.pass_(1)
+        assert len(source.calls) == before + 1
+    world.clean()
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("ExpiredTokenException", "log in again"),
+        ("UnrecognizedClientException", "AWS does not know the access key"),
+        ("InvalidSignatureException", "AWS_SECRET_ACCESS_KEY"),
+        ("SomethingNew", "see what this code"),
+    ],
+)
+def test_why_aws_rejects_them_is_said_and_counted(code: str, advice: str) -> None:
+    world = World(Source(ONE))
+    world.pass_(2)
+    outcome = Outcome(world.credentials.rejected(ONE, code))
+    for text in (outcome.error.detail, world.credentials.ready() or ""):
+        assert code in text and advice in text and "(test)" in text
+    assert (world.refreshes("ok"), world.refreshes("error")) == (1, 1), "no refresh that is no help is counted as ok"
+    world.clean()

@@ -281,6 +281,39 @@ def test_a_look_up_that_takes_too_long() -> None:
     assert Outcome(names.resolver.addresses()).result == ["192.0.2.1"], "its answer is kept when it comes"
 
 
+def test_a_look_up_that_hangs_does_not_end_looking_up() -> None:
+    names = Names()
+    first = Outcome(names.resolver.addresses())
+    names.running[0].callback(["192.0.2.1"])
+    names.clock.advance(31)
+    names.resolver.addresses()
+    for _ in range(5):
+        names.clock.advance(1)
+        assert Outcome(names.resolver.addresses()).result == ["192.0.2.1"]
+    assert len(names.running) == 3, "given up after 3 s, begun anew a second later"
+    names.running[2].callback(["192.0.2.3"])
+    names.running[1].callback(["192.0.2.2"])
+    assert Outcome(names.resolver.addresses()).result == ["192.0.2.3"], "the newer answer holds"
+    assert first.result and names.clock.getDelayedCalls() == []
+
+
+def test_a_doubted_address_is_asked_for_again_once_a_second() -> None:
+    names = Names()
+    names.resolver.addresses()
+    names.running[0].callback(["192.0.2.1"])
+    for _ in range(3):
+        names.resolver.doubt()
+    assert len(names.running) == 1
+    names.clock.advance(1)
+    for _ in range(3):
+        names.resolver.doubt()
+    assert len(names.running) == 2
+    names.running[1].callback(["192.0.2.2"])
+    assert Outcome(names.resolver.addresses()).result == ["192.0.2.2"]
+    Resolver(names.clock, "192.0.2.1", names.run).doubt()
+    assert len(names.running) == 2
+
+
 def test_a_look_up_that_fails_says_why() -> None:
     world = World()
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -87,6 +91,15 @@ class Server:
                 return 403, "text/plain", b""
             found = {"AccessKeyId": "ECS", "SecretAccessKey": "s", "Token": "t", "Expiration": LATER}
             return 200, "application/json", json.dumps(found).encode()
+        if path.startswith("/federation/credentials"):
+            assert headers["x-amz-sso_bearer_token"] == "token"
+            role: dict[str, Any] = {
+                "accessKeyId": "SSO",
+                "secretAccessKey": "s",
+                "sessionToken": "t",
+                "expiration": EXPIRES * 1000,
+            }
+            return 200, "application/json", json.dumps({"roleCredentials": role}).encode()
         action = parse_qs(body.decode()).get("Action", ["?"])[0]
         result = (
             f'<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result><Credentials>'
@@ -200,6 +213,98 @@ def test_a_role_in_another_account(monkeypatch: pytest.MonkeyPatch) -> None:
         server.down = True
         with pytest.raises(NoCredentials):
             source.fetch(False)
+
+
+@pytest.mark.parametrize("program", ["sleep 600", "/bin/sh {}/program.sh"])
+def test_a_process_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path, program: str) -> None:
+    (tmp_path / "program.sh").write_text("sleep 600\nexit 0\n")
+    (tmp_path / "config").write_text(
+        f"[default]\ncredential_process = {program.format(tmp_path)}\n"
+        f"[profile role]\nrole_arn = {ROLE}\nsource_profile = default\nregion = eu-west-1\n"
+    )
+    for profile in (None, "role"):
+        source = BotocoreSource("eu-west-1", profile)
+        errors: list[Exception] = []
+
+        def fetch(source: BotocoreSource = source, errors: list[Exception] = errors) -> None:
+            try:
+                source.fetch(False)
+            except NoCredentials as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=fetch, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 20
+        while thread.is_alive() and time.monotonic() < deadline:
+            source.give_up()
+            thread.join(0.1)
+        assert not thread.is_alive()
+        assert "CredentialRetrievalError" in str(errors[0])
+
+
+def test_a_provider_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """The interpreter joins threads that are no daemons, and the reactor joins its own."""
+    (tmp_path / "config").write_text("[default]\ncredential_process = sleep 600\n")
+    code = (
+        "from twisted.internet import reactor\n"
+        "from lambdaproxy.aws.credentials import BotocoreSource, Credentials\n"
+        "from lambdaproxy.aws.threads import in_thread\n"
+        "from lambdaproxy.metrics import Metrics\n"
+        "made = Credentials(reactor, BotocoreSource('eu-west-1'), lambda w: in_thread(reactor, w), Metrics(), 'aws')\n"
+        "reactor.addSystemEventTrigger('before', 'shutdown', made.stop)\n"
+        "made.start()\n"
+        "reactor.callLater(0.5, reactor.stop)\n"
+        "reactor.run()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_a_renewal_that_fails_within_the_last_15_minutes_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore alone would give the old ones and say nothing."""
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "let me in")
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 800))
+    with serving() as server:
+        monkeypatch.setattr(sys.modules[__name__], "LATER", soon)
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.url + "/container")
+        source = BotocoreSource("eu-west-1")
+        assert source.fetch(False).keys == Keys("ECS", "s", "t")
+        server.down = True
+        with pytest.raises(NoCredentials, match="CredentialRetrievalError"):
+            source.fetch(False)
+
+
+def test_an_instance_whose_hop_limit_is_too_low(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a container the answer to the PUT never arrives; botocore waits a second for it."""
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://127.0.0.1:{port}")
+        with pytest.raises(NoCredentials, match="hop-limit 2"):
+            BotocoreSource("eu-west-1").fetch(False)
+
+
+def test_a_single_sign_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from botocore.tokens import SSOTokenProvider
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "config").write_text(
+        "[default]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = dev\n"
+        "[sso-session corp]\nsso_region = eu-west-1\nsso_start_url = https://corp.awsapps.com/start\n"
+    )
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    monkeypatch.setattr(SSOTokenProvider, "_SSO_TOKEN_CACHE_DIR", str(cache))
+    monkeypatch.setattr("botocore.credentials.SSOProvider._SSO_TOKEN_CACHE_DIR", str(cache))
+    with serving() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", server.url)
+        with pytest.raises(NoCredentials, match="SSO"):
+            BotocoreSource("eu-west-1").fetch(False)
+        token = {"accessToken": "token", "expiresAt": LATER, "region": "eu-west-1"}
+        (cache / f"{hashlib.sha1(b'corp').hexdigest()}.json").write_text(json.dumps(token))
+        monkeypatch.setattr("botocore.tokens.JSONFileCache.CACHE_DIR", str(cache), raising=False)
+        fetched = BotocoreSource("eu-west-1").fetch(False)
+        assert (fetched.keys, fetched.method) == (Keys("SSO", "s", "t"), "sso")
+        assert fetched.expires == EXPIRES
 
 
 def test_nothing_anywhere() -> None:
