@@ -84,6 +84,43 @@ def test_requests_for_our_own_pages():
         check_log(server.process, 300)
 
 
+FUNCTIONS = b"/2015-03-31/functions"
+CALLS = [FUNCTIONS, FUNCTIONS + b"/none/invocations", FUNCTIONS + b"/%ff%fe/invocations", b"/x", b"*"]
+CALLS += [FUNCTIONS + b"/none?Qualifier=%0d%0aX:%20y", FUNCTIONS + b"/none/invocations?Qualifier=%ff&Qualifier=;"]
+CALLS += [FUNCTIONS + b"/none/configuration?" + b"a=b&" * 300, FUNCTIONS + b"/arn%3Aaws/invocations"]
+CALLS += [b"/2021-11-15/functions/none/response-streaming-invocations"]
+SIGNATURE_4 = b"AWS4-HMAC-SHA256 Credential=%b, SignedHeaders=%b, Signature=%b"
+SIGNED = [
+    (b"Authorization", SIGNATURE_4 % (b"\xff/20260101/us-east-1/lambda/aws4_request", b"host", b"x")),
+    (b"Authorization", SIGNATURE_4 % (b"a/b/c/d/e", b";;", b"\xff")),
+    (b"X-Amz-Date", b"20261332T999999Z"),
+    (b"X-Amz-Date", b"99999999999999999999T"),
+    (b"X-Amz-Client-Context", b"bnVsbA=="),
+    (b"X-Amz-Client-Context", b"\xff"),
+    (b"X-Amz-Invocation-Type", b"\xff"),
+    (b"X-Amz-Tenant-Id", b"\xff"),
+    (b"X-Amzn-Trace-Id", b"Root=\xff"),
+    (b"X-Amz-Content-Sha256", b"\xff"),
+]
+BODIES = [b"", b"{}", b"\xff", b"[" * 5000, b"1e999", b'"\\ud800"', b"nan"]
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_calls_of_the_invoke_api(tmp_path, signed):
+    dice = random.Random(4)
+    keys = ("--invoke-api-keys", str(tmp_path / "keys")) if signed else ("--invoke-api-unsigned",)
+    with reserved_port() as api, Server(*HELLO, "--invoke-api", str(api), *keys) as server:
+        for _ in range(200):
+            body = dice.choice(BODIES)
+            lines = [b"%b %b HTTP/1.1" % (dice.choice([b"GET", b"POST", b"POST", b"HEAD"]), dice.choice(CALLS))]
+            lines += [b"Host: localhost", b"Connection: close", b"Content-Length: %d" % len(body)]
+            lines += [b": ".join(dice.choice(SIGNED)) for _ in range(dice.randrange(4))]
+            lines += [b"%b: %b" % (dice.choice(FIELDS), dice.choice(VALUES)) for _ in range(dice.randrange(2))]
+            send(api, b"\r\n".join(lines) + b"\r\n\r\n" + body)
+        assert request(api, "GET", FUNCTIONS.decode())[0] == (403 if signed else 200)
+        check_log(server.process, 200)
+
+
 def proxy_header(dice: random.Random) -> bytes:
     kind = dice.randrange(4)
     if kind == 0:

@@ -19,6 +19,8 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from lambdaproxy.errors import EventTooLarge, LambdaProxyError
+from lambdaproxy.http1.grammar import Malformed
+from lambdaproxy.http1.grammar import host as parse_host
 from lambdaproxy.http1.reasons import REASONS
 from lambdaproxy.ids import new_ids
 from lambdaproxy.messages import Head, Response
@@ -44,8 +46,13 @@ class LambdaProxyResource(Resource):
         request.responseHeaders.removeHeader(b"server")
         request.defaultContentType = None
         started = self._seconds()
+        host = _host(request)
+        if host is None:
+            request.setResponseCode(400)
+            request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+            return b"400 Bad Request: host\n"
         body = request.content.read() if request.content is not None else b""
-        head = self._head(request, len(body))
+        head = self._head(request, host, len(body))
         other = other_resource(self._proxy, self._admin, head)
         if other is not None:
             answer = other.render(request)
@@ -57,7 +64,7 @@ class LambdaProxyResource(Resource):
         waiting.addErrback(lambda failure: log.failure("A request could not be accounted for", failure))
         return NOT_DONE_YET
 
-    def _head(self, request: Request, length: int) -> Head:
+    def _head(self, request: Request, host: str, length: int) -> Head:
         headers = tuple((name, value) for name, values in request.requestHeaders.getAllRawHeaders() for value in values)
         local = request.getHost()
         now = time()
@@ -65,7 +72,7 @@ class LambdaProxyResource(Resource):
         peer = address(getattr(request.getClientAddress(), "host", ""))
         direct = Origin(
             "https" if request.isSecure() else "http",
-            request.getHeader("host") or "localhost",
+            host,
             getattr(local, "port", 80),
             str(peer or ""),
         )
@@ -141,6 +148,15 @@ def other_resource(proxy: Proxy, admin: AdminResource | None, head: Head) -> IRe
         return None
     found: IResource = admin.children[head.target[1:].partition(b"?")[0]]
     return found
+
+
+def _host(request: Request) -> str | None:
+    """The host that was asked for, or None if it is none: twisted.web takes any bytes."""
+    given = request.requestHeaders.getRawHeaders(b"host", [])
+    try:
+        return parse_host(given[0]) if len(given) == 1 else None if given else "localhost"
+    except Malformed:
+        return None
 
 
 def _origin_form(target: bytes) -> bytes:

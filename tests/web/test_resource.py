@@ -128,3 +128,13 @@ class StockSiteTests(SynchronousTestCase):
         house.send(house.stock(), data, InvocationResult(b"done"))
         (request,) = house.codec.requests
         self.assertEqual((request.method, request.target, request.host), ("PUT", b"/a%20b?c", "h"))
+
+
+class HostTests(SynchronousTestCase):
+    def test_what_is_no_host_is_refused(self):
+        for line in (b"Host: \xff\r\n", b"Host: a b\r\n", b"Host: a\r\nHost: b\r\n", b"Host: a/b\r\n"):
+            with self.subTest(line=line):
+                house = House()
+                sent = house.send(house.stock(), b"GET / HTTP/1.1\r\nX-Lambda-Function: f\r\n" + line + b"\r\n")
+                self.assertTrue(sent.startswith(b"HTTP/1.1 400 "), sent)
+        self.assertEqual(self.flushLoggedErrors(), [])
