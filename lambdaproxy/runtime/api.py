@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 import orjson
+from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as ConnectionProtocol
 
@@ -32,7 +34,9 @@ LIMITS = HeadLimits(section=1114112, fields=100, line=1114112, target=8192)
 MOST_WAITING = 1114112
 MOST_CONNECTIONS = 32
 
-INVOCATION = b"/2018-06-01/runtime/invocation/"
+RUNTIME = b"/2018-06-01/runtime/"
+INVOCATION = RUNTIME + b"invocation/"
+PING = b"/2018-06-01/ping"
 NEXT = INVOCATION + b"next"
 BOUNDARY = b"\r\n\r\n"
 INIT_ERROR = b"/2018-06-01/runtime/init/error"
@@ -90,10 +94,10 @@ def error_body(type: str, message: str) -> bytes:
 
 
 class RuntimeApi(ConnectionProtocol):
-    """One connection of a runtime."""
+    """One connection of a runtime; without `asks`, of something beside it, which gets no events and answers none."""
 
-    def __init__(self, worker: Calls, gone: Callable[[RuntimeApi], None]) -> None:
-        self._worker, self._gone = worker, gone
+    def __init__(self, worker: Calls, gone: Callable[[RuntimeApi], None], *, asks: bool = True) -> None:
+        self._worker, self._gone, self._asks = worker, gone, asks
         self._head = HeadReader(LIMITS)
         self._reader: LengthReader | ChunkedReader | None = None
         self._request: RequestHead | None = None
@@ -111,7 +115,8 @@ class RuntimeApi(ConnectionProtocol):
         self._over = False
 
     def connectionMade(self) -> None:
-        self.transport.setTcpNoDelay(True)  # type: ignore[union-attr]
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
 
     # --- in ---
 
@@ -151,7 +156,7 @@ class RuntimeApi(ConnectionProtocol):
                     block, data = found, self._head.rest
                     self._head = HeadReader(LIMITS)
                 head = parse_request(block, LIMITS)
-                if head.target == NEXT and head.method == "GET" and head.content_length == 0:
+                if self._asks and head.target == NEXT and head.method == "GET" and head.content_length == 0:
                     self._asking, self._asking_block = head, block
                 self._begin(head)
             reader = self._reader
@@ -182,7 +187,9 @@ class RuntimeApi(ConnectionProtocol):
         path = head.target
         if head.forwarded or (head.host and not _LOCAL[head.host]):
             raise Malformed(403, "host", "web pages may not ask")
-        if path.startswith(INVOCATION) and head.method == "POST":
+        if not self._asks and path.startswith(RUNTIME):
+            self._finish = self._forbidden
+        elif path.startswith(INVOCATION) and head.method == "POST":
             request_id, _, what = path[len(INVOCATION) :].partition(b"/")
             self._id = request_id.decode("ascii")
             if what == b"response":
@@ -263,7 +270,7 @@ class RuntimeApi(ConnectionProtocol):
     def _others(self, method: str, path: bytes) -> Callable[[], None]:
         return {
             ("POST", INIT_ERROR): self._init_error,
-            ("GET", b"/2018-06-01/ping"): lambda: self.reply(200, b"pong", b"text/plain"),
+            ("GET", PING): lambda: self.reply(200, b"pong", b"text/plain"),
             ("PUT", b"/2020-08-15/logs"): lambda: self.reply(202, _TELEMETRY),
             ("PUT", b"/2022-07-01/telemetry"): lambda: self.reply(202, _TELEMETRY),
             ("POST", b"/2020-01-01/extension/register"): self._register,
@@ -282,6 +289,9 @@ class RuntimeApi(ConnectionProtocol):
 
     def _not_found(self) -> None:
         self.reply(404, error_body("NotFound", "the Runtime API has no such path"))
+
+    def _forbidden(self) -> None:
+        self.reply(403, error_body("Forbidden", "this function's runtime has a connection of its own"))
 
     # --- out ---
 
@@ -362,19 +372,23 @@ class RuntimeApi(ConnectionProtocol):
 
 
 class RuntimeApiFactory(Factory):
-    """Makes the connections of one worker, so many at most, and can close them all."""
+    """Makes the connections of one worker, so many at most, and can close them all.
+
+    With `inherited`, only a connection over a Unix socket is that of the runtime.
+    """
 
     noisy = False
 
-    def __init__(self, worker: Calls) -> None:
-        self._worker = worker
+    def __init__(self, worker: Calls, inherited: bool = False) -> None:
+        self._worker, self._inherited = worker, inherited
         self._open: set[RuntimeApi] = set()
         self._when_closed: Callable[[], None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> RuntimeApi | None:
         if len(self._open) >= MOST_CONNECTIONS:
             return None
-        connection = RuntimeApi(self._worker, self._gone)
+        asks = not self._inherited or isinstance(addr, UNIXAddress)
+        connection = RuntimeApi(self._worker, self._gone, asks=asks)
         self._open.add(connection)
         return connection
 

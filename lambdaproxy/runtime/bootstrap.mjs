@@ -11,22 +11,22 @@ import { pathToFileURL } from "node:url";
 import { Writable } from "node:stream";
 import { types, format } from "node:util";
 
+const INHERITED = 3;
 const BASE = "/2018-06-01/runtime/";
 const PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response";
 const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
 const HIGH_WATER_MARK = Symbol.for("aws.lambda.runtime.handler.streaming.highWaterMark");
 
-// --- the Runtime API: one kept connection, written by hand, as in the Python bootstrap ---
+// --- the Runtime API: one kept connection, which this process was born with, written by hand, as in the Python bootstrap ---
 
 class Api {
   constructor(address) {
-    const [host, port] = address.split(":");
     this.host = `Host: ${address}\r\n`;
     this.getNext = `GET ${BASE}invocation/next HTTP/1.1\r\n${this.host}\r\n`;
     this.buffer = Buffer.alloc(0);
     this.waiting = [];
     this.parsed = null;
-    this.socket = net.connect({ host, port: Number(port), noDelay: true });
+    this.socket = new net.Socket({ fd: INHERITED, readable: true, writable: true });
     this.socket.on("data", (data) => this.received(data));
     this.socket.on("error", () => process.exit(0));
     // Nobody is left to answer.

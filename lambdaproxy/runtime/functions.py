@@ -57,6 +57,11 @@ class FunctionSettings:
     on_failure: str | None = None
 
     @property
+    def ours(self) -> bool:
+        """Whether a runtime of ours runs it, which takes its events from a socket that it inherits."""
+        return self.ric == "builtin" and self.family != "provided"
+
+    @property
     def family(self) -> str:
         """`python`, `nodejs` or `provided`."""
         for family in ("python", "nodejs"):

@@ -22,7 +22,7 @@ from lambdaproxy.runtime.events import EventQueue
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.job import Job
 from lambdaproxy.runtime.logs import Batch, Sink, WorkerLog
-from lambdaproxy.runtime.loopback import LoopbackPort
+from lambdaproxy.runtime.loopback import InheritedSocket, LoopbackPort
 from lambdaproxy.runtime.names import is_qualifier, split_name
 from lambdaproxy.runtime.pool import FunctionPool
 from lambdaproxy.runtime.process import Launcher, launcher
@@ -204,6 +204,7 @@ class LocalInvoker:
             pool,
             WorkerLog(settings.name, self._sink, self._reactor),
             listen=lambda factory: LoopbackPort(self._reactor, factory),
+            connect=lambda factory: InheritedSocket(self._reactor, factory),
             init_seconds=None if debugged else init_seconds,
             wall=self._wall,
             warn=self._warnings.warn,

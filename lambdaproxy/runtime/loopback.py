@@ -1,4 +1,4 @@
-"""The port of one worker's Runtime API: on 127.0.0.1, for processes of our own user, quiet, and closed at once."""
+"""The ways of one worker to its Runtime API: a socket that it inherits, and a port that answers to nobody else."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from twisted.internet.interfaces import IProtocolFactory, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from lambdaproxy.runtime.peers import KNOWN, holds, socket_of_peer
+
 BACKLOG = 16
-_TABLE = "/proc/self/net/tcp"
 
 
 @implementer(IReadDescriptor)
 class LoopbackPort:
     """Listens on a free port of 127.0.0.1; raises `OSError` if there is none to be had.
+
+    Only the process `pid` and those of its session are let in: any other, of whatever user, could take the worker's
+    events and answer them. Who cannot be known is turned away, but for systems that never say.
 
     Not `reactor.listenTCP`: a worker comes and goes in milliseconds, and two lines of log for each of its ports, and a
     turn of the reactor until it is closed, are more than it is worth.
@@ -33,6 +37,8 @@ class LoopbackPort:
             self._socket.close()
             raise
         self.port: int = self._socket.getsockname()[1]
+        #: The worker's process; nobody is let in before it is known.
+        self.pid: int | None = None
         reactor.addReader(self)
 
     def fileno(self) -> int:
@@ -44,12 +50,18 @@ class LoopbackPort:
     def doRead(self) -> None:
         for _ in range(BACKLOG):
             try:
-                connection, peer = self._socket.accept()
+                connection, _ = self._socket.accept()
             except OSError:
                 return
             with connection:
-                if not foreign(peer[1], self.port):
+                if self._expected(connection):
                     self._adopt(connection)
+
+    def _expected(self, connection: socket.socket) -> bool:
+        if not KNOWN:
+            return True
+        found = socket_of_peer(connection)
+        return found is not None and found[0] == os.geteuid() and self.pid is not None and holds(self.pid, found[1])
 
     def _adopt(self, connection: socket.socket) -> None:
         try:
@@ -68,20 +80,23 @@ class LoopbackPort:
             self._socket.close()
 
 
-def foreign(client: int, server: int, table: str = _TABLE) -> bool:
-    """Whether the socket on 127.0.0.1 with port `client`, connected to our port `server`, is of another user.
+class InheritedSocket:
+    """A connection that a worker process is born with: its end is inherited, and no address leads to ours.
 
-    Linux says whose a socket is; where the system does not say, nobody is turned away. Without this any user of the
-    machine could ask a worker's port for the next event.
+    `child` is the end for the process, as long as this is not closed. Raises `OSError`.
     """
-    wanted = f"0100007F:{client:04X} 0100007F:{server:04X} "
-    try:
-        with open(table, encoding="ascii") as file:
-            for line in file:
-                at = line.find(wanted)
-                if at >= 0:
-                    # State, queues, timer, retransmits, user.
-                    return int(line[at + len(wanted) :].split()[4]) != os.getuid()
-    except (OSError, ValueError, IndexError):
-        pass
-    return False
+
+    def __init__(self, reactor: Any, factory: IProtocolFactory) -> None:
+        own, self._child = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with own:
+            try:
+                own.setblocking(False)
+                reactor.adoptStreamConnection(own.fileno(), socket.AF_UNIX, factory)
+            except BaseException:
+                self._child.close()
+                raise
+        self.child: int = self._child.fileno()
+
+    def close(self) -> None:
+        """Once the process has its end, or there will be none."""
+        self._child.close()

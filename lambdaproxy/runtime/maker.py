@@ -9,6 +9,7 @@ from zope.interface import implementer
 
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvoker, IInvokerMaker, Option
+from lambdaproxy.platform import hide_process
 
 
 def _whole(text: str) -> int:
@@ -36,6 +37,8 @@ class LocalInvokerMaker:
         from lambdaproxy.runtime.invoker import LocalInvoker
         from lambdaproxy.runtime.site import make_site
 
+        # Functions run as our user, and a child may read its parent's environment: the operator's keys are in it.
+        hide_process()
         try:
             site = make_site(context.settings, context.functions, options["account"])
         except ValueError as problem:

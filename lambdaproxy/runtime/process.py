@@ -25,7 +25,12 @@ MOST_PER_SECOND = 16 * 1024 * 1024
 
 
 class Running(Protocol):
-    """A process that was started; what `Worker` needs of it. Tests give their own."""
+    """A process that was started; what `Worker` needs of it. Tests give their own.
+
+    `pid` is None for one that has ended, and was waited for, before it could be known.
+    """
+
+    pid: int | None
 
     def drain(self) -> None:
         """Hand over what the process has written until now."""
@@ -43,8 +48,9 @@ class Running(Protocol):
         """Resident memory now and at its highest, in bytes; zeros where the system does not say."""
 
 
-Launcher = Callable[[Command, Callable[[bytes], None], Callable[[Exit], None]], Running]
-"""Starts a command: takes the command, a taker of output and a taker of the end; raises `OSError`."""
+Launcher = Callable[[Command, int | None, Callable[[bytes], None], Callable[[Exit], None]], Running]
+"""Starts a command: takes the command, a descriptor that becomes its third (or None), a taker of output and a taker of
+the end; raises `OSError`."""
 
 
 @implementer(IReadDescriptor)
@@ -135,7 +141,12 @@ class WorkerProcess:
     """One process on this machine; the `Running` that is used outside of tests."""
 
     def __init__(
-        self, reactor: Any, command: Command, output: Callable[[bytes], None], exited: Callable[[Exit], None]
+        self,
+        reactor: Any,
+        command: Command,
+        inherited: int | None,
+        output: Callable[[bytes], None],
+        exited: Callable[[Exit], None],
     ) -> None:
         reading, writing = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
         nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -146,7 +157,7 @@ class WorkerProcess:
                 command.argv[0],
                 command.argv,
                 env=dict(command.environment),
-                childFDs={0: nothing, 1: writing, 2: writing},
+                childFDs={0: nothing, 1: writing, 2: writing} | ({} if inherited is None else {3: inherited}),
             )
         except BaseException:
             os.close(reading)
@@ -155,7 +166,6 @@ class WorkerProcess:
             os.close(writing)
             os.close(nothing)
         self._transport = transport
-        # None for a process that has ended, and was waited for, before spawnProcess returned.
         self.pid: int | None = transport.pid
         self._pipe = _Pipe(reactor, reading, output)
 
@@ -213,7 +223,9 @@ def _figure(text: bytes, name: bytes) -> int:
 def launcher(reactor: Any) -> Launcher:
     """The launcher that starts real processes."""
 
-    def launch(command: Command, output: Callable[[bytes], None], exited: Callable[[Exit], None]) -> Running:
-        return WorkerProcess(reactor, command, output, exited)
+    def launch(
+        command: Command, inherited: int | None, output: Callable[[bytes], None], exited: Callable[[Exit], None]
+    ) -> Running:
+        return WorkerProcess(reactor, command, inherited, output, exited)
 
     return launch

@@ -13,6 +13,7 @@ import sys
 import time
 
 MOST_RECEIVE = 262144
+INHERITED = 3
 
 
 class Fault(Exception):
@@ -27,17 +28,16 @@ class Fault(Exception):
 
 
 class Api:
-    """The Runtime API over one kept connection.
+    """The Runtime API over one kept connection, which this process was born with.
 
     An answer and the request for the next event go out in one write: the server reads them in order, and a round trip
     is saved for each invocation.
     """
 
     def __init__(self, address):
-        host, _, port = address.rpartition(":")
-        self._socket = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-        self._socket.connect((host, int(port)))
-        self._socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        self._socket = _socket.socket(fileno=INHERITED)
+        # It is for nobody that the function starts.
+        os.set_inheritable(INHERITED, False)
         self._host = b"Host: " + address.encode() + b"\r\n"
         self._next = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n" + self._host + b"\r\n"
         self._buffer = b""

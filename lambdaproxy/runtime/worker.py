@@ -60,9 +60,18 @@ class State(Enum):
 
 
 class Port(Protocol):
-    """An open port on 127.0.0.1; `LoopbackPort` is one."""
+    """An open port on 127.0.0.1 for the process `pid`; `LoopbackPort` is one."""
 
     port: int
+    pid: int | None
+
+    def close(self) -> None: ...
+
+
+class Pair(Protocol):
+    """A connection whose end `child` a process inherits; `InheritedSocket` is one."""
+
+    child: int
 
     def close(self) -> None: ...
 
@@ -92,12 +101,14 @@ class Worker:
         log: WorkerLog,
         *,
         listen: Callable[[IProtocolFactory], Port],
+        connect: Callable[[IProtocolFactory], Pair],
         init_seconds: float | None = INIT_SECONDS,
         wall: Callable[[], float] = time.time,
         warn: Callable[..., object] = lambda *_, **__: None,
     ) -> None:
         self._reactor, self.settings, self._owner, self._log = reactor, settings, owner, log
-        self._listen, self._init_seconds, self._wall, self._warn = listen, init_seconds, wall, warn
+        self._listen, self._connect = listen, connect
+        self._init_seconds, self._wall, self._warn = init_seconds, wall, warn
         self.state = State.STARTING
         self.generation = 0
         self.retiring = False
@@ -108,7 +119,7 @@ class Worker:
         self.idle_since = 0.0
         self._process: Running | None = None
         self._port: Port | None = None
-        self._factory = RuntimeApiFactory(self)
+        self._factory = RuntimeApiFactory(self, inherited=settings.ours)
         self._parked: RuntimeApi | None = None
         self._job: Job | None = None
         self._event = b""
@@ -125,14 +136,22 @@ class Worker:
 
     def spawn(self, launch: Launcher, command: Callable[[str], Command]) -> None:
         """Listen and start the process (row 1). Raises `OSError` or `CannotStart`."""
+        pair: Pair | None = None
         try:
             self._port = self._listen(self._factory)
-            self._process = launch(command(f"127.0.0.1:{self._port.port}"), self._output, self.exited)
+            pair = self._connect(self._factory) if self.settings.ours else None
+            made = command(f"127.0.0.1:{self._port.port}")
+            self._process = launch(made, None if pair is None else pair.child, self._output, self.exited)
+            self._port.pid = self._process.pid
         except BaseException:
             if self._port is not None:
                 self._port.close()
             self.state = State.DEAD
+            self._factory.close(lambda: None)
             raise
+        finally:
+            if pair is not None:
+                pair.close()
         if self._init_seconds is not None:
             self._deadline = self._reactor.callLater(self._init_seconds, self._init_late)
 

@@ -41,6 +41,17 @@ class FakeReactor(Clock):
 class FakePort:
     def __init__(self, factory: Any, port: int) -> None:
         self.factory, self.port, self.closed = factory, port, False
+        self.pid: int | None = None
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakePair:
+    child = 9
+
+    def __init__(self, factory: Any) -> None:
+        self.closed = False
 
     def close(self) -> None:
         self.closed = True
@@ -48,6 +59,8 @@ class FakePort:
 
 class FakeProcess:
     """A process that ends when it is told to, or when the test says so; `stubborn` ones take SIGKILL only."""
+
+    pid: int | None = 1
 
     def __init__(self, output: Callable[[bytes], None], exited: Callable[[Exit], None]) -> None:
         self._output, self._exited = output, exited
@@ -142,6 +155,7 @@ class Bench:
             self.owner,
             self.log,
             listen=self.reactor.listen,
+            connect=FakePair,
             init_seconds=init_seconds,
             wall=lambda: 1_700_000_000.0,
             warn=lambda format, **fields: self.warnings.append(format.format(**fields)),
@@ -150,7 +164,7 @@ class Bench:
         self.worker.spawn(self.launch, lambda address: Command((address,), {}))
         self.caller = FakeCaller()
 
-    def launch(self, command: Command, output: Any, exited: Any) -> FakeProcess:
+    def launch(self, command: Command, inherited: int | None, output: Any, exited: Any) -> FakeProcess:
         self.process = FakeProcess(output, exited)
         return self.process
 

@@ -1,33 +1,108 @@
-"""The port of a worker: on loopback only, for our own user only, and gone when it is closed."""
+"""The port of a worker: on loopback only, for the worker alone, and gone when it is closed."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import struct
+import subprocess
+import sys
 from typing import Any
 
+import orjson
+import pytest
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import SkipTest
 
-from lambdaproxy.runtime.loopback import LoopbackPort, foreign
+from lambdaproxy.runtime import loopback
+from lambdaproxy.runtime.loopback import LoopbackPort
+from lambdaproxy.runtime.peers import KNOWN, holds, socket_of_peer
 from tests.runtime.real import RealProcesses, wait
-from tests.runtime.support import reactor
+from tests.runtime.support import function, reactor
 
-HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-LINE = "   0: 0100007F:{:04X} 0100007F:{:04X} 01 00000000:00000000 00:00000000 00000000 {:5}        0 91991 1 0\n"
+#: Connects from each address that reaches 127.0.0.1 and says what it was sent back.
+ASK = """
+import socket, sys
+port = int(sys.argv[1])
+for family, own, peer in (
+    (socket.AF_INET, "127.0.0.1", "127.0.0.1"),
+    (socket.AF_INET, "127.0.0.2", "127.0.0.1"),
+    (socket.AF_INET6, "::ffff:127.0.0.1", "::ffff:127.0.0.1"),
+    (socket.AF_INET6, "::ffff:127.0.0.3", "::ffff:127.0.0.1"),
+):
+    try:
+        client = socket.socket(family)
+        client.settimeout(20)
+        client.bind((own, 0))
+    except OSError as problem:
+        if family == socket.AF_INET:
+            raise
+        print("no IPv6")
+        continue
+    try:
+        client.connect((peer, port))
+        client.sendall(b"hello")
+        print(client.recv(100).decode() or "closed")
+    except ConnectionError:
+        print("closed")
+"""
+needs_linux = pytest.mark.skipif(not KNOWN, reason="only Linux says who holds a socket")
 
 
-def test_whose_socket_it_is(tmp_path):
-    table = tmp_path / "tcp"
-    table.write_text(HEAD + LINE.format(8000, 9000, 7) + LINE.format(8001, 9000, os.getuid()))
-    assert os.getuid() != 7
-    assert foreign(8000, 9000, str(table))
-    assert not foreign(8001, 9000, str(table))
-    assert not foreign(8002, 9000, str(table)), "not listed"
-    assert not foreign(8000, 9000, str(tmp_path / "missing"))
-    table.write_text("0100007F:1F40 0100007F:2328 01")
-    assert not foreign(8000, 9000, str(table)), "cut"
+@needs_linux
+@pytest.mark.parametrize(
+    ("family", "own", "peer"),
+    [
+        (socket.AF_INET, "127.0.0.1", "127.0.0.1"),
+        (socket.AF_INET, "127.0.0.2", "127.0.0.1"),
+        (socket.AF_INET6, "::ffff:127.0.0.1", "::ffff:127.0.0.1"),
+    ],
+)
+def test_whose_socket_it_is(family, own, peer):
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(family) as client:
+        try:
+            client.bind((own, 0))
+        except OSError:
+            pytest.skip("no IPv6 here")
+        client.connect((peer, server.getsockname()[1]))
+        with server.accept()[0] as accepted:
+            assert socket_of_peer(accepted) == (os.getuid(), os.fstat(client.fileno()).st_ino)
+            client.close()
+            assert socket_of_peer(accepted) is None
+    with socket.socket() as alone:
+        assert socket_of_peer(alone) is None
+
+
+@needs_linux
+def test_a_socket_is_looked_for_in_a_process_and_its_session():
+    with socket.socket() as one:
+        inode = os.fstat(one.fileno()).st_ino
+        assert holds(os.getpid(), inode)
+        one.set_inheritable(True)
+        # A child and an orphan of one session; the orphan's parent has ended.
+        script = (
+            "import subprocess, sys; subprocess.run(['sh', '-c', 'sleep 60 >/dev/null & echo $!'], close_fds=False)"
+        )
+        code = f"{script}; sys.stdout.flush(); sys.stdin.read()"
+        with subprocess.Popen(
+            [sys.executable, "-c", f"import os; os.set_inheritable({one.fileno()}, True); {code}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=(one.fileno(),),
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None
+            orphan = int(process.stdout.readline())
+            try:
+                assert holds(process.pid, inode)
+                process.communicate()
+                assert holds(process.pid, inode), "the orphan has it still"
+            finally:
+                os.kill(orphan, 9)
+        assert not holds(process.pid, inode)
 
 
 class Echo(Protocol):
@@ -40,6 +115,7 @@ class Echo(Protocol):
 class Port(RealProcesses):
     async def test_serves_and_closes(self) -> None:
         port: Any = LoopbackPort(reactor, Factory.forProtocol(Echo))
+        port.pid = os.getpid()
         with socket.create_connection(("127.0.0.1", port.port)) as client:
             client.setblocking(False)
             client.sendall(b"hello")
@@ -61,3 +137,58 @@ class Port(RealProcesses):
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         port.doRead()  # what it raised would make the reactor drop it
         port.close()
+
+    async def _asked(self, port: Any, *prefix: str) -> set[str]:
+        command = (*prefix, sys.executable, "-c", ASK, str(port.port))
+        ran = await deferToThread(subprocess.run, command, capture_output=True, timeout=60)
+        self.assertEqual(ran.returncode, 0, ran.stderr.decode())
+        return set(ran.stdout.decode().split("\n")) - {"", "no IPv6"}
+
+    async def test_processes_beside_the_worker_are_turned_away_from_every_address(self) -> None:
+        if not KNOWN:
+            raise SkipTest("only Linux says who holds a socket")
+        port: Any = LoopbackPort(reactor, Factory.forProtocol(Echo))
+        try:
+            self.assertEqual(await self._asked(port), {"closed"}, "no worker yet")
+            port.pid = os.getpid()
+            self.assertEqual(await self._asked(port), {"hello"}, "a child")
+            with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
+                try:
+                    port.pid = other.pid
+                    self.assertEqual(await self._asked(port), {"closed"}, "another process of our user")
+                finally:
+                    other.kill()
+            port.pid = os.getpid()
+            self.patch(loopback, "socket_of_peer", lambda _: None)
+            self.assertEqual(await self._asked(port), {"closed"}, "nobody knows whose")
+        finally:
+            port.close()
+            await wait(0)
+
+    async def test_other_users_are_turned_away_from_every_address(self) -> None:
+        if os.getuid() != 0 or shutil.which("setpriv") is None:
+            raise SkipTest("needs root and setpriv")
+        port: Any = LoopbackPort(reactor, Factory.forProtocol(Echo))
+        port.pid = os.getpid()  # of which it is a child, even
+        try:
+            found = await self._asked(port, "setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all")
+            self.assertEqual(found, {"closed"})
+        finally:
+            port.close()
+            await wait(0)
+
+
+class Functions(RealProcesses):
+    async def test_no_function_reaches_the_events_of_another(self) -> None:
+        spy = function("spy", "spy.py:handler")
+        local = self.local(spy, function("shell", "shell"), function("own", "spy.py:where"))
+        first: Any = await local.invoke("own")
+        own = orjson.loads(first.payload)
+        await local.invoke("shell")
+        pools: Any = local.invoker._pools
+        ports = [worker._port.port for pool in pools.values() for worker in pool.workers]
+        self.assertIn(int(own["api"].rpartition(":")[2]), ports)
+        result: Any = await local.invoke("spy", orjson.dumps({"ports": ports}))
+        self.assertEqual(orjson.loads(result.payload), {str(port): "" for port in ports}, "closed without a byte")
+        result = await local.invoke("own", b'{"next": true}')
+        self.assertIn("403 Forbidden", orjson.loads(result.payload)["next"])

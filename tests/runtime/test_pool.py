@@ -16,7 +16,7 @@ from lambdaproxy.runtime.logs import WorkerLog
 from lambdaproxy.runtime.pool import FunctionPool
 from lambdaproxy.runtime.runtimes import CannotStart, Command
 from lambdaproxy.runtime.worker import State, Worker
-from tests.runtime.fakes import SETTINGS, FakeCaller, FakeProcess, FakeReactor, JobProbe, probe
+from tests.runtime.fakes import SETTINGS, FakeCaller, FakePair, FakeProcess, FakeReactor, JobProbe, probe
 
 
 class Changes:
@@ -64,9 +64,17 @@ class PoolBench:
         if self.refuse is not None:
             raise self.refuse
         log = WorkerLog("f", lambda *_: None, self.reactor)
-        worker = Worker(self.reactor, self.settings, pool, log, listen=self.reactor.listen, init_seconds=init_seconds)
+        worker = Worker(
+            self.reactor,
+            self.settings,
+            pool,
+            log,
+            listen=self.reactor.listen,
+            connect=FakePair,
+            init_seconds=init_seconds,
+        )
 
-        def launch(command: Command, output: Any, exited: Any) -> FakeProcess:
+        def launch(command: Command, inherited: int | None, output: Any, exited: Any) -> FakeProcess:
             self.processes.append(FakeProcess(output, exited))
             return self.processes[-1]
 

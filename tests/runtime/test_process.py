@@ -78,7 +78,7 @@ class ProcessTests(RealProcesses):
     def start(self, *argv: str) -> tuple[WorkerProcess, list[bytes], Deferred[Exit]]:
         output: list[bytes] = []
         ended: Deferred[Exit] = Deferred()
-        process = WorkerProcess(reactor, Command(argv, {"PATH": os.defpath}), output.append, ended.callback)
+        process = WorkerProcess(reactor, Command(argv, {"PATH": os.defpath}), None, output.append, ended.callback)
         return process, output, ended
 
     async def finish(self, *argv: str) -> tuple[Exit, bytes]:

@@ -14,7 +14,7 @@ from lambdaproxy.runtime.job import event_head
 from lambdaproxy.runtime.runtimes import CannotStart, Command
 from lambdaproxy.runtime.stream import StreamedResult
 from lambdaproxy.runtime.worker import State
-from tests.runtime.fakes import SETTINGS, Bench, FakeCaller, probe
+from tests.runtime.fakes import SETTINGS, Bench, FakeCaller, FakePair, probe
 from tests.runtime.support import invocation
 
 
@@ -37,7 +37,9 @@ class TestStart:
 
     def test_nothing_is_left_of_a_worker_that_cannot_start(self):
         bench = Bench()
-        other = type(bench.worker)(bench.reactor, SETTINGS, bench.owner, bench.log, listen=bench.reactor.listen)
+        other = type(bench.worker)(
+            bench.reactor, SETTINGS, bench.owner, bench.log, listen=bench.reactor.listen, connect=FakePair
+        )
 
         def refuse(address: str) -> Command:
             raise CannotStart("no program")
