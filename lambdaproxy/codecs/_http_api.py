@@ -69,6 +69,8 @@ class HttpApi(Codec):
         self._stage = stage
         self._prefix = "" if stage == "$default" else f"/{stage}"
         self._stage_in_path = stage_in_path and stage != "$default"
+        #: The stage as far as templates of routes may have it.
+        self._route_stage = stage if self._stage_in_path else None
         self._domain = None if domain is None else (domain, domain.partition(".")[0])
         self._stage_variables = dict(stage_variables) if stage_variables else None
         self._xff = xff

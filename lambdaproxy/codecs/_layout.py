@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from lambdaproxy.codecs._names import LOWER, Keys
+from lambdaproxy.codecs._names import LOWER, LOWER_CONNECTION, Keys
 from lambdaproxy.shapes import Shapes
 
 TRACE = "x-amzn-trace-id"
@@ -27,7 +27,8 @@ UPGRADE = ""
 class Layout:
     """The layout of one sequence of names.
 
-    `headers` has all keys of the event's headers, sorted, and no values: to be copied and filled. `keys` has a key for
+    `headers` has all keys of the event's headers, sorted, and no values: to be copied and filled. (A length that the
+    front door adds is there already.) `keys` has a key for
     each field as sent; None for a field that is dropped, `UPGRADE` for one that is an Upgrade. `repeated` has keys with
     several fields, and the places of those. `trace` are the places of X-Amzn-Trace-Id, and `spelled` maps lower-case
     names to keys.
@@ -43,10 +44,11 @@ class Layout:
 Layouts = Shapes[Layout]
 
 
-def layouts(table: Keys, own: Sequence[str]) -> Layouts:
+def layouts(table: Keys, own: Sequence[str], length: str | None = None) -> Layouts:
     """The layouts of a dialect that calls fields as `table` says, None for those that it drops.
 
-    `own` are the keys that the front door writes itself, whatever was sent.
+    `own` are the keys that the front door writes itself, whatever was sent. `length` is the key under which it says
+    `0` where no length was sent.
     """
 
     def study(names: tuple[bytes, ...]) -> Layout:
@@ -64,19 +66,24 @@ def layouts(table: Keys, own: Sequence[str]) -> Layouts:
             keys.append(key)
         trace = tuple(places.get(spelled.get(TRACE, ""), ()))
         repeated = [(key, tuple(found)) for key, found in places.items() if len(found) > 1 and key not in own]
-        return Layout(dict.fromkeys(sorted({*places, *own}), ""), tuple(keys), tuple(repeated), trace, spelled)
+        headers = dict.fromkeys(sorted({*places, *own, *([length] if length else ())}), "")
+        if length:
+            headers[length] = "0"
+        return Layout(headers, tuple(keys), tuple(repeated), trace, spelled)
 
     return Shapes(study)
 
 
 @cache
-def lower_layouts(xff: str, tls: bool = False) -> Layouts:
+def lower_layouts(xff: str, tls: bool = False, connection: bool = False, length: bool = False) -> Layouts:
     """The layouts of the dialects that write names in lower case: ALB, HTTP API 2.0 and function URL.
 
-    `xff` is their option of that name; `tls` says whether the front door writes TLS headers.
+    `xff` is their option of that name; `tls` says whether the front door writes TLS headers, `connection` whether it
+    hands on Connection, `length` whether it says that there is no body.
     """
-    own = (*OWN, FORWARDED_FOR) if xff in ("append", "replace") else OWN
-    return layouts(LOWER, (*own, *TLS) if tls else own)
+    own = OWN if xff in ("preserve", "remove") else (*OWN, FORWARDED_FOR)
+    table = LOWER_CONNECTION if connection else LOWER
+    return layouts(table, (*own, *TLS) if tls else own, "content-length" if length else None)
 
 
 def decoded(layout: Layout, values: tuple[bytes, ...]) -> dict[str, str]:

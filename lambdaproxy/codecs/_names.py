@@ -23,8 +23,16 @@ def _lower(name: bytes) -> str | None:
     return None if is_hop_by_hop(low) else low
 
 
-#: Names of the dialects that write them in lower case: ALB, HTTP API 2.0 and function URL.
+def _lower_connection(name: bytes) -> str | None:
+    low = name.decode("latin-1").lower()
+    return low if low == "connection" else _lower(name)
+
+
+#: Names of the dialects that write them in lower case: HTTP API 2.0 and function URL.
 LOWER: Keys = Known(_lower, is_short)
+
+#: The same for ALB, which hands on Connection (recorded in 2022 and 2025).
+LOWER_CONNECTION: Keys = Known(_lower_connection, is_short)
 
 
 def shown(is_dropped: Callable[[str], bool], canonical_names: Iterable[str]) -> Keys:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lambdaproxy.codecs._refusals import BadTarget, UnknownStage
 from lambdaproxy.known import Known, is_short
 from lambdaproxy.messages import Match, Request
+from lambdaproxy.paths import after_stage, decoded, parameters_in
 
 ALL_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
@@ -19,16 +20,11 @@ def split(request: Request) -> tuple[str, str]:
 
 
 def without_stage(path: str, stage: str) -> str:
-    """A path that clients send with the stage -> the part after the stage, with its slashes; else `UnknownStage`.
-
-    Slashes before the stage count as one (recorded on a REST API: `//stage/a` is `/stage/a`).
-    """
-    rest = path.lstrip("/")
-    if rest == stage:
-        return "/"
-    if not rest.startswith(f"{stage}/"):
+    """A path that clients send with the stage -> the part after the stage, with its slashes; else `UnknownStage`."""
+    rest = after_stage(path, stage)
+    if rest is None:
         raise UnknownStage(f"the path does not begin with /{stage}")
-    return rest[len(stage) :]
+    return rest
 
 
 def resource_of(match: Match, path: str, stage: str | None) -> str:
@@ -37,11 +33,12 @@ def resource_of(match: Match, path: str, stage: str | None) -> str:
     template = match.template
     if template is None:
         return "/{proxy+}" if path.strip("/") else "/"
-    return template_of(template, stage)
+    template = template_of(template, stage)
+    return template if template[-1] != "/" else template.rstrip("/") or "/"
 
 
 def parameters_of(match: Match, path: str) -> dict[str, str] | None:
-    """The path parameters as sent; None if there are none. `path` is the path without the stage.
+    """The path parameters as the route has found them; None if there are none. `path` is the path without the stage.
 
     A greedy parameter at the root is the path itself: the router has seen the stage too, where clients send it.
     """
@@ -51,6 +48,16 @@ def parameters_of(match: Match, path: str) -> dict[str, str] | None:
     if _is_greedy_root(match.template):
         parameters[match.path_parameters[-1][0]] = path.removeprefix("/")
     return parameters
+
+
+def decoded_parameters_of(match: Match, sent: str, shown: str, stage: str | None) -> dict[str, str] | None:
+    """The same for an HTTP API, whose event shows the path decoded: `sent` and `shown`, both without the stage."""
+    parameters = parameters_of(match, sent)
+    if parameters is None or "%" not in sent:
+        return parameters
+    assert match.template is not None
+    found = parameters_in(template_of(match.template, stage)[1:].split("/"), shown[1:].split("/"))
+    return {name: decoded(value) for name, value in parameters.items()} if found is None else dict(found)
 
 
 def rest_parameters_of(match: Match, path: str) -> dict[str, str] | None:
@@ -75,11 +82,15 @@ def template_of(template: str, stage: str | None) -> str:
     return template[len(stage) + 1 :] if stage is not None and template.startswith(f"/{stage}/") else template
 
 
-def route_key(match: Match, stage: str | None) -> str:
-    """The route key of an HTTP API: `$default`, `GET /a/{b}`, or `ANY /a` for a route that takes several methods."""
+def route_key(match: Match, stage: str | None, method: str) -> str:
+    """The route key of an HTTP API: `$default`, `GET /a/{b}`, or `ANY /a` for a route that takes any method.
+
+    A route that names several methods is several routes of an HTTP API, each with its own key.
+    """
     if match.template is None:
         return "$default"
-    method = match.methods[0] if len(match.methods) == 1 else "ANY"
+    if method not in match.methods:
+        method = match.methods[0] if len(match.methods) == 1 else "ANY"
     return f"{method} {template_of(match.template, stage)}"
 
 

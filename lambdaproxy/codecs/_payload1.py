@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from lambdaproxy.codecs._codec import Codec
@@ -43,17 +43,18 @@ NOBODY = {
 }
 
 
-def layouts_of(keys: Keys, xff: str) -> Layouts:
-    """What becomes of header fields whose names are shown as `keys` says, with an option `xff`."""
-    return layouts(keys, (*_OWN, "X-Forwarded-For") if xff in ("append", "replace") else _OWN)
+def layouts_of(keys: Keys, xff: str, length: str | None = None) -> Layouts:
+    """What becomes of header fields whose names are shown as `keys` says, with an option `xff`; `length` as there."""
+    return layouts(keys, (*_OWN, "X-Forwarded-For") if xff in ("append", "replace") else _OWN, length)
 
 
 def header_maps(
-    request: Request, known: Layouts, xff: str
+    request: Request, known: Layouts, xff: str, trace_of: Callable[[str, str], str] = event_trace
 ) -> tuple[dict[str, str], dict[str, Sequence[str]], Mapping[str, str]]:
     """Name -> last value, and name -> all values; and lower-case name -> name.
 
-    What the gateway writes itself overrides the client's. Spellings of one name that differ in case are one entry,
+    What the gateway writes itself overrides the client's; `trace_of` makes the trace header of the client's and of the
+    request's own trace. Spellings of one name that differ in case are one entry,
     under the first of them. Several Cookie fields become one.
     """
     sent = request.headers
@@ -64,7 +65,7 @@ def header_maps(
         if name.lower() == "cookie":
             last[name] = "; ".join([sent_text(values[place]) for place in places])
     trace = request.trace_id
-    last["X-Amzn-Trace-Id"] = event_trace(last["X-Amzn-Trace-Id"], trace) if layout.trace else f"Root={trace}"
+    last["X-Amzn-Trace-Id"] = trace_of(last["X-Amzn-Trace-Id"], trace) if layout.trace else f"Root={trace}"
     last["Host"] = request.host
     last["X-Forwarded-Port"] = f"{request.port}"
     last["X-Forwarded-Proto"] = request.scheme
@@ -74,6 +75,8 @@ def header_maps(
         last["X-Forwarded-For"] = request.client or NOWHERE
     elif "X-Forwarded-For" in last:
         keep_forwarded(last, "X-Forwarded-For", request, xff)
+    if request.body and last.get("Content-Length") == "0":
+        del last["Content-Length"]  # it came in chunks
     many: dict[str, Sequence[str]] = {name: (text,) for name, text in last.items()}
     for name, places in layout.repeated:
         if name.lower() not in _ONE:
@@ -127,12 +130,15 @@ class Payload1(Codec):
             received=seconds_of(context.get("requestTimeEpoch")),
         )
 
+    def _body_of(self, response: Response) -> tuple[str, bool]:
+        return result_body(response, self._text_types)
+
     def encode_response(self, response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
         """The result: keys that a REST API allows, and every header in `multiValueHeaders`.
 
         An event that has single headers only was made by something older, which gets single headers if they suffice.
         """
-        body, encoded = result_body(response, self._text_types)
+        body, encoded = self._body_of(response)
         many = grouped(result_headers(response.headers))
         result: dict[str, Any] = {"statusCode": response.status}
         if (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lambdaproxy.codecs._forwarded import NOWHERE, appended, keep_forwarded
+from lambdaproxy.codecs._forwarded import NOWHERE, appended, keep_forwarded, passed
 from lambdaproxy.codecs._layout import TRACE, Layouts, decoded
 from lambdaproxy.codecs._reverse import (
     event_bytes,
@@ -45,6 +45,8 @@ def event_headers(request: Request, known: Layouts, xff: str) -> dict[str, str]:
     headers["x-forwarded-proto"] = request.scheme
     if xff == "append":
         headers["x-forwarded-for"] = appended(request) if request.forwarded_for else request.client or NOWHERE
+    elif xff == "pass":
+        headers["x-forwarded-for"] = passed(request, headers["x-forwarded-for"])
     elif xff == "replace":
         headers["x-forwarded-for"] = request.client or NOWHERE
     elif "x-forwarded-for" in headers:

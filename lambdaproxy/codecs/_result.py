@@ -45,7 +45,7 @@ def lenient_status(value: Any) -> int:
 def encode_body(body: Any) -> bytes:
     """A string of a result as bytes for the wire."""
     if type(body) is not str:
-        raise MalformedResult("body is no string")
+        raise MalformedResult(_no_text(body))
     try:
         return body.encode()
     except UnicodeEncodeError:
@@ -88,6 +88,23 @@ def scalar_text(value: Any) -> str | None:
         except (ValueError, TypeError):
             pass
     raise MalformedResult("a header value is no text")
+
+
+def body_text(body: Any) -> str | None:
+    """A `body` that is no string: numbers and booleans as JSON writes them, None for null, else `MalformedResult`."""
+    try:
+        return scalar_text(body)
+    except MalformedResult:
+        raise MalformedResult(_no_text(body)) from None
+
+
+_KINDS = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number", type(None): "null"}
+
+
+def _no_text(body: Any) -> str:
+    return (
+        f"body is {_KINDS.get(type(body), 'no text')}, it must be a string, such as JSON.stringify or json.dumps give"
+    )
 
 
 def add_scalars(fields: Fields, headers: Any) -> None:

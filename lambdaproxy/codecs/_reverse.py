@@ -125,6 +125,8 @@ def request_of(
     last = last.strip()
     if client is None:
         client = last[1:-1] if last.startswith("[") and last.endswith("]") else last
+    elif last != client:
+        before = forwarded  # a function URL does not append to it
     trace = first(headers, b"x-amzn-trace-id") or ""
     own = _TRACE.search(trace)
     return Request(
@@ -155,16 +157,22 @@ def is_text_type(content_type: str | None, text_types: Iterable[str]) -> bool:
     return any(kind == allowed or (allowed.endswith("/*") and kind.startswith(allowed[:-1])) for allowed in text_types)
 
 
-def result_body(response: Response, text_types: Iterable[str]) -> tuple[str, bool]:
+def result_body(response: Response, text_types: Iterable[str] | None) -> tuple[str, bool]:
     """A response's body -> `body` and `isBase64Encoded` of a result.
 
-    Text if the content type is one of text, there is no Content-Encoding and it is valid UTF-8; else base64.
+    Text if the content type is one of text, there is no Content-Encoding and it is valid UTF-8; else base64. Without
+    `text_types` whatever is valid UTF-8 is text.
     """
     body = response.body
     if not isinstance(body, bytes):
         raise TypeError("only a whole body can become a result")
     if not body:
         return "", False
+    if text_types is None:
+        try:
+            return body.decode(), False
+        except UnicodeDecodeError:
+            return to_base64(body), True
     content_type = encoding = None
     for name, value in response.headers:
         low = name.lower()

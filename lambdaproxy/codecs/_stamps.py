@@ -70,6 +70,22 @@ def event_trace(sent: str | None, fresh: str) -> str:
     return sent if sent is not None and root_of(sent) else f"Root={fresh}"
 
 
+_SELF = re.compile(r"(^|;)\s*Self=[^;]*")
+
+
+def with_self(sent: str, fresh: str) -> str:
+    """A client's trace header with our own trace as `Self`: in front of it, or instead of the one that it has."""
+    if "Self=" in sent and _SELF.search(sent):
+        return _SELF.sub(rf"\1Self={fresh}", sent, count=1)
+    return f"Self={fresh};{sent}"
+
+
+def self_trace(sent: str, fresh: str) -> str:
+    """The trace header that a REST API puts into the event: a client's valid root is kept, with `Self` in front
+    (recorded in 2019)."""
+    return with_self(sent, fresh) if root_of(sent) else f"Root={fresh}"
+
+
 def response_trace(request: Request) -> bytes:
     """The trace header of a successful REST or function URL response (recorded on AWS in 2025).
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
+from urllib.parse import urljoin
 
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import IS_TEXT, check_escapes, to_base64
@@ -36,6 +37,7 @@ from lambdaproxy.codecs._reverse import (
     single_headers,
     text_of,
 )
+from lambdaproxy.codecs._stamps import with_self
 from lambdaproxy.codecs._text import grouped_pairs, raw_pairs
 from lambdaproxy.errors import BadRequest, LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
@@ -64,7 +66,7 @@ _SERVER = (b"Server", b"awselb/2.0")
 _NONE: dict[str, Any] = {}
 _MEGABYTE = 1024 * 1024
 _LONGEST_TRACE = 7 * 1024
-_SELF = re.compile(r"(^|;)\s*Self=[^;]*")
+_SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def trace_header(sent: str, fresh: str) -> str:
@@ -75,11 +77,22 @@ def trace_header(sent: str, fresh: str) -> str:
     """
     if not sent or len(sent) > _LONGEST_TRACE:
         return f"Root={fresh}"
-    if "Self=" in sent and _SELF.search(sent):
-        return _SELF.sub(rf"\1Self={fresh}", sent, count=1)
-    if "Root=" in sent:
-        return f"Self={fresh};{sent}"
-    return f"Root={fresh};{sent}"
+    return with_self(sent, fresh) if "Root=" in sent or "Self=" in sent else f"Root={fresh};{sent}"
+
+
+def _absolute(fields: list[tuple[bytes, bytes]], request: Request) -> None:
+    """Make a relative Location absolute, by the request's scheme and Host, port included (recorded in 2026)."""
+    for place, (name, value) in enumerate(fields):
+        if len(name) == 8 and name.lower() == b"location" and value and not _SCHEME.match(value) and request.host:
+            base = f"{request.scheme}://{request.host}"
+            if value.startswith(b"/") and not value.startswith(b"//"):
+                fields[place] = name, base.encode() + value
+            else:
+                path = request.target.partition(b"?")[0].decode("latin-1")
+                try:
+                    fields[place] = name, urljoin(base + path, value.decode("latin-1")).encode("latin-1")
+                except ValueError:
+                    pass  # it is no URL at all
 
 
 def _join_cookies(layout: Layout, values: tuple[bytes, ...], headers: dict[str, str]) -> None:
@@ -136,6 +149,7 @@ class AlbCodec(Codec):
     :param xff: the load balancer's attribute `routing.http.xff_header_processing.mode`: append, preserve or remove;
         `replace` names the client only.
     :param tls_headers: the attribute `routing.http.x_amzn_tls_version_and_cipher_suite.enabled`.
+    :param empty_headers: hand on fields with an empty value, which ALB drops (one source).
     :param server: the attribute `routing.http.response.server.enabled`: responses say `Server: awselb/2.0`.
     """
 
@@ -151,6 +165,7 @@ class AlbCodec(Codec):
         target_group_arn: str = TARGET_GROUP_ARN,
         xff: str = "append",
         tls_headers: bool = False,
+        empty_headers: bool = False,
         server: bool = True,
         errors: str = "aws",
         limits: str = "none",
@@ -161,7 +176,9 @@ class AlbCodec(Codec):
         self._context = {"elb": {"targetGroupArn": target_group_arn}}
         self._xff = xff
         self._tls_headers = tls_headers
-        self._layouts, self._tls_layouts = lower_layouts(xff), lower_layouts(xff, True)
+        self._layouts = lower_layouts(xff, connection=True)
+        self._tls_layouts = lower_layouts(xff, True, connection=True)
+        self._drops_empty = not empty_headers
         self._server = server
         self._text_types = tuple(text_types)
 
@@ -180,6 +197,9 @@ class AlbCodec(Codec):
             raise BadTarget("the request target is not ASCII") from None
         sent = request.headers
         names, values = zip(*sent) if sent else NOTHING  # noqa: B905  (`strict` costs as much as the rest of the line)
+        if b"" in values and self._drops_empty:
+            kept = [field for field in sent if field[1]]
+            names, values = zip(*kept) if kept else NOTHING  # noqa: B905
         tls = request.tls if self._tls_headers else None
         layout = (self._layouts if tls is None else self._tls_layouts)[names]
         headers = layout.headers.copy()
@@ -275,6 +295,8 @@ class AlbCodec(Codec):
                 raise MalformedResult("headers is no object")
             pairs = headers.items()
         fields, content_type, _ = self.naming.collect(pairs, refuse_other)
+        if status != 200:
+            _absolute(fields, request)
         encoded = get("isBase64Encoded", False)
         if type(encoded) is not bool:
             raise MalformedResult("isBase64Encoded is no boolean")
@@ -295,6 +317,7 @@ class AlbCodec(Codec):
         return lenient_status(document.get("statusCode", 200))
 
     def _own_headers(self, request: Request, fields: Fields) -> None:
+        _absolute(fields.items, request)
         if self._server:
             fields.items.append(_SERVER)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
@@ -28,6 +29,7 @@ from lambdaproxy.codecs._result import (
     add_cookies,
     add_many,
     add_scalars,
+    body_text,
     decode_body,
     encode_body,
     flag,
@@ -35,16 +37,19 @@ from lambdaproxy.codecs._result import (
     multi_values,
     scalar_text,
 )
-from lambdaproxy.codecs._reverse import TEXT_TYPES
+from lambdaproxy.codecs._reverse import TEXT_TYPES, result_body
 from lambdaproxy.codecs._stamps import (
     clock_text,
+    event_trace,
     gateway_id,
     made_up_id,
     milliseconds,
     response_trace,
+    self_trace,
 )
 from lambdaproxy.errors import EventTooLarge, LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
+from lambdaproxy.paths import one_slash
 
 # What API Gateway takes out of a request (recorded on a regional REST API, AWS_PROXY), and what else is not meant for
 # a function: Keep-Alive, Proxy-Authorization, Proxy-Connection.
@@ -93,7 +98,8 @@ _IDENTITY: dict[str, str | None] = {**NOBODY, "sourceIp": None, "user": None, "u
 # method, so that nobody gets around the route's list.
 _OVERRIDE = "x-http-method-override"
 
-_RESULT_KEYS = frozenset({"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"})
+_RESULT_KEYS = dict.fromkeys(("statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded")).keys()
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _JSON_TYPE = (b"Content-Type", b"application/json")
 _INTERNAL = (b"InternalServerErrorException", b'{"message": "Internal server error"}')
 _ERRORS: dict[str, tuple[bytes, bytes]] = {
@@ -112,6 +118,13 @@ def matches_type(kind: str, patterns: Iterable[str]) -> bool:
         pattern == kind or pattern == "*/*" or (pattern.endswith("/*") and kind.startswith(pattern[:-1]))
         for pattern in patterns
     )
+
+
+def _unknown_key(document: Mapping[str, Any]) -> str:
+    """The sentence for the keys of a result that no REST API knows; a name that is no plain word is not repeated."""
+    unknown = (key for key in document if key not in _RESULT_KEYS)
+    named = next((f" {key}" for key in unknown if _WORD.fullmatch(key)), "")
+    return f"the result has a key{named} that a REST API refuses; it takes {', '.join(_RESULT_KEYS)} only"
 
 
 def _length(request: Request) -> int:
@@ -141,6 +154,7 @@ class RestApiCodec(Payload1):
     :param domain: what the event calls the domain; the request's host if None. With a custom domain (one that is not
         of `execute-api`) `requestContext.path` has no stage.
     :param binary_media_types: the API's `binaryMediaTypes`; without them no body is ever base64.
+    :param trace_self: a client's trace header gets `Self=` in front.
     """
 
     name = "apigateway-v1"
@@ -167,6 +181,7 @@ class RestApiCodec(Payload1):
         resource_id: str | None = None,
         stage_variables: Mapping[str, str] | None = None,
         xff: str = "append",
+        trace_self: bool = True,
         errors: str = "aws",
         limits: str = "none",
         text_types: Iterable[str] = TEXT_TYPES,
@@ -185,6 +200,7 @@ class RestApiCodec(Payload1):
         self._resource_ids: dict[str, str] = {}
         self._stage_variables = dict(stage_variables) if stage_variables else None
         self._xff = xff
+        self._trace_of = self_trace if trace_self else event_trace
         self._layouts = _layouts(xff)
 
     # -- request -> event ----------------------------------------------------------------------------------------
@@ -195,13 +211,13 @@ class RestApiCodec(Payload1):
             self._check_limits(request)
         path, query = split(request)
         if self._stage_in_path:
-            context_path = f"/{path.lstrip('/')}"
+            context_path = one_slash(path)
             path = without_stage(path, self._stage)
             resource = resource_of(match, path, self._stage)
         else:
-            context_path = self._public_stage + path
+            context_path = path if path == "*" else self._public_stage + path
             resource = resource_of(match, path, None)
-        headers, many, spelled = header_maps(request, self._layouts, self._xff)
+        headers, many, spelled = header_maps(request, self._layouts, self._xff, self._trace_of)
         method = request.method
         if method == "POST" and _OVERRIDE in spelled:
             method = headers[spelled[_OVERRIDE]].strip().upper()
@@ -221,7 +237,7 @@ class RestApiCodec(Payload1):
         return _json.dumps(
             {
                 "resource": resource,
-                "path": f"/{path.lstrip('/')}",
+                "path": one_slash(path),
                 "httpMethod": method,
                 "headers": headers,
                 "multiValueHeaders": many,
@@ -275,6 +291,10 @@ class RestApiCodec(Payload1):
         if size > 10240:
             raise HeadersTooLarge(f"{size} bytes of headers")
 
+    def _body_of(self, response: Response) -> tuple[str, bool]:
+        """Text wherever it is UTF-8, whatever its type: only an API with binary types decodes base64."""
+        return result_body(response, None)
+
     def _event_path(self, event: Mapping[str, Any]) -> str:
         path = super()._event_path(event)
         return f"/{self._stage}{path}" if self._stage_in_path else path
@@ -291,7 +311,7 @@ class RestApiCodec(Payload1):
         if type(document) is not dict:
             raise MalformedResult("the result is no JSON object")
         if not document.keys() <= _RESULT_KEYS:
-            raise MalformedResult("a key that a REST API does not know")
+            raise MalformedResult(_unknown_key(document))
         status = document.get("statusCode")
         status = 200 if status is None else lenient_status(status)
         many, headers = document.get("multiValueHeaders"), document.get("headers")
@@ -340,7 +360,7 @@ class RestApiCodec(Payload1):
     def _result_body(self, document: Mapping[str, Any], request: Request) -> bytes:
         body = document.get("body")
         if type(body) is not str:
-            body = scalar_text(body)
+            body = body_text(body)
         encoded = document.get("isBase64Encoded", False)
         if encoded is not False and flag(encoded) and body and self._decodes(request):
             return decode_body(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -12,12 +13,14 @@ from lambdaproxy.codecs._fields import Fields
 from lambdaproxy.codecs._forwarded import NOWHERE
 from lambdaproxy.codecs._http_api import JSON_TYPE, TEXT_PLAIN, HttpApi
 from lambdaproxy.codecs._layout import lower_layouts
-from lambdaproxy.codecs._paths import DOMAINS, client_path, parameters_of, route_key, split, without_stage
+from lambdaproxy.codecs._paths import DOMAINS, client_path, decoded_parameters_of, route_key, split, without_stage
 from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, request_from, result_of
+from lambdaproxy.codecs._refusals import BadTarget
 from lambdaproxy.codecs._result import (
     NO_BODY,
     add_cookies,
     add_scalars,
+    body_text,
     cookies_and_headers,
     decode_body,
     encode_body,
@@ -27,8 +30,8 @@ from lambdaproxy.codecs._result import (
 )
 from lambdaproxy.codecs._reverse import text_of
 from lambdaproxy.codecs._stamps import clock_text, gateway_id, milliseconds
-from lambdaproxy.codecs._text import unquote
 from lambdaproxy.messages import InvocationResult, Match, Request, Response
+from lambdaproxy.paths import decoded_twice
 
 # What stays as it is when a decoded path becomes a request target again.
 _SAFE_IN_PATH = "/:@!$&'()*+,;=~-._"
@@ -37,7 +40,7 @@ _SAFE_IN_PATH = "/:@!$&'()*+,;=~-._"
 class HttpApiCodec(HttpApi):
     """The dialect `apigateway-v2`."""
 
-    _layouts_of = staticmethod(lower_layouts)
+    _layouts_of = staticmethod(partial(lower_layouts, length=True))
 
     # -- request -> event ----------------------------------------------------------------------------------------
 
@@ -49,13 +52,17 @@ class HttpApiCodec(HttpApi):
         path, query = split(request)
         if self._stage_in_path:
             path = without_stage(path, self._stage)
-        raw_path = self._prefix + path
-        if "%" in raw_path:
-            # The path is decoded, and cut at a question mark that comes out.
-            raw_path = unquote(raw_path).partition("?")[0]
+        shown = path
+        if "%" in path:
+            shown, valid = decoded_twice(path)
+            if not valid:
+                raise BadTarget("a percent sign is left over in the path, which is decoded twice")
+        raw_path = self._prefix + shown if shown != "*" else shown
         headers = event_headers(request, self._layouts, self._xff)
+        if request.body and headers["content-length"] == "0":
+            del headers["content-length"]  # it came in chunks
         cookies = headers.pop("cookie", None)
-        key = "$default" if match.template is None else self._route_key(match)
+        key = "$default" if match.template is None else route_key(match, self._route_stage, request.method)
         event: dict[str, Any] = {
             "version": "2.0",
             "routeKey": key,
@@ -94,16 +101,13 @@ class HttpApiCodec(HttpApi):
                 request.body, headers.get("content-type"), "content-encoding" in headers
             )
         if match.template is not None:
-            path_parameters = parameters_of(match, path)
+            path_parameters = decoded_parameters_of(match, path, shown, self._route_stage)
             if path_parameters:
-                event["pathParameters"] = {name: unquote(value) for name, value in path_parameters.items()}
+                event["pathParameters"] = path_parameters
         event["isBase64Encoded"] = encoded
         if self._stage_variables:
             event["stageVariables"] = self._stage_variables
         return _json.dumps(event)
-
-    def _route_key(self, match: Match) -> str:
-        return route_key(match, self._stage if self._stage_in_path else None)
 
     # -- result -> response --------------------------------------------------------------------------------------
 
@@ -119,7 +123,7 @@ class HttpApiCodec(HttpApi):
             encoded = flag(get("isBase64Encoded"))
             text = get("body")
             if type(text) is not str:
-                text = scalar_text(text)
+                text = body_text(text)
             body = b""
             if text:
                 body = decode_body(text) if encoded else encode_body(text)

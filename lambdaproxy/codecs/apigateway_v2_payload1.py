@@ -21,7 +21,7 @@ from lambdaproxy.codecs._names import is_hop_by_hop, shown
 from lambdaproxy.codecs._paths import (
     DOMAINS,
     client_path,
-    parameters_of,
+    decoded_parameters_of,
     resource_of,
     route_key,
     split,
@@ -33,6 +33,7 @@ from lambdaproxy.codecs._result import (
     add_cookies,
     add_many,
     add_scalars,
+    body_text,
     decode_body,
     encode_body,
     flag,
@@ -41,9 +42,9 @@ from lambdaproxy.codecs._result import (
 )
 from lambdaproxy.codecs._reverse import text_of
 from lambdaproxy.codecs._stamps import clock_text, gateway_id, milliseconds
-from lambdaproxy.codecs._text import unquote
 from lambdaproxy.errors import MalformedResult
 from lambdaproxy.messages import InvocationResult, Match, Request, Response
+from lambdaproxy.paths import decoded
 
 _SHOWN = shown(
     is_hop_by_hop,
@@ -73,7 +74,7 @@ _IDENTITY: dict[str, str | None] = {
 
 @cache
 def _layouts(xff: str) -> Layouts:
-    return layouts_of(_SHOWN, xff)
+    return layouts_of(_SHOWN, xff, "Content-Length")
 
 
 class HttpApiPayload1Codec(HttpApi, Payload1):
@@ -86,14 +87,13 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
         if self._limited:
             self._check_limits(request)
         path, query = split(request)
-        stage = self._stage if self._stage_in_path else None
+        stage = self._route_stage
         if stage is not None:
             path = without_stage(path, stage)
+        shown = decoded(path)
         headers, many, spelled = header_maps(request, self._layouts, self._xff)
         parameters, many_parameters = query_maps(query) if query else (None, None)
-        path_parameters = parameters_of(match, path)
-        if path_parameters:
-            path_parameters = {name: unquote(value) for name, value in path_parameters.items()}
+        path_parameters = decoded_parameters_of(match, path, shown, stage)
         body: str | None = None
         encoded = False
         if request.body:
@@ -109,7 +109,7 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
             {
                 "version": "1.0",
                 "resource": resource,
-                "path": self._prefix + path,
+                "path": path if path == "*" else self._prefix + path,
                 "httpMethod": request.method,
                 "headers": headers,
                 "multiValueHeaders": many,
@@ -123,12 +123,12 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
                     "extendedRequestId": identifier,
                     "httpMethod": request.method,
                     "identity": identity,
-                    "path": unquote(self._prefix + path),
+                    "path": path if path == "*" else self._prefix + shown,
                     "protocol": "HTTP/1.1",
                     "requestId": identifier,
                     "requestTime": clock_text(request.received),
                     "requestTimeEpoch": milliseconds(request.received),
-                    "resourceId": route_key(match, stage),
+                    "resourceId": route_key(match, stage, request.method),
                     "resourcePath": resource,
                     "stage": self._stage,
                 },
@@ -161,7 +161,7 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
                 add_many(found, many)
             fields, content_type = found.items, found.content_type
         encoded = flag(document.get("isBase64Encoded"))
-        text = scalar_text(document.get("body"))
+        text = body_text(document.get("body"))
         body = b""
         if text:
             body = decode_body(text) if encoded else encode_body(text)

@@ -16,18 +16,18 @@ from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_quer
 from lambdaproxy.codecs._result import (
     NO_BODY,
     add_cookies,
+    body_text,
     cookies_and_headers,
     decode_body,
     encode_body,
     flag,
     lenient_status,
-    scalar_text,
 )
 from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
 from lambdaproxy.codecs._stamps import clock_text, milliseconds, response_trace
-from lambdaproxy.codecs._text import unquote
 from lambdaproxy.errors import LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
+from lambdaproxy.paths import decoded, one_slash
 
 _JSON_TYPE = (b"Content-Type", b"application/json")
 _FORBIDDEN = (
@@ -62,7 +62,8 @@ class FunctionUrlCodec(Codec):
         `.lambda-url.` in it need one set.
     :param tls_version: and `tls_cipher`: what the event says where TLS ended in front of us. With TLS of our own the
         true ones stand there, without TLS none.
-    :param xff: `replace` names the client only; `append`, `preserve` and `remove` as elsewhere.
+    :param xff: `pass` hands on what the client sent, and names it where it sent nothing; `replace` names the client
+        only; `append`, `preserve` and `remove` as elsewhere.
     """
 
     name = "function-url"
@@ -80,7 +81,7 @@ class FunctionUrlCodec(Codec):
         domain: str | None = None,
         tls_version: str = "TLSv1.3",
         tls_cipher: str = "TLS_AES_128_GCM_SHA256",
-        xff: str = "replace",
+        xff: str = "pass",
         errors: str = "aws",
         limits: str = "none",
         text_types: Iterable[str] = TEXT_TYPES,
@@ -101,8 +102,7 @@ class FunctionUrlCodec(Codec):
         if request.method not in ALL_METHODS:
             raise MethodNotAllowed("a function URL takes DELETE, GET, HEAD, OPTIONS, PATCH, POST and PUT")
         path, query = split(request)
-        if path.startswith("//"):
-            path = f"/{path.lstrip('/')}"
+        path = one_slash(path)
         if request.tls is not None or request.scheme == "https":
             headers = event_headers(request, self._tls_layouts, self._xff)
             tls = request.tls
@@ -130,7 +130,7 @@ class FunctionUrlCodec(Codec):
             "domainPrefix": prefix,
             "http": {
                 "method": request.method,
-                "path": unquote(path),
+                "path": decoded(path),
                 "protocol": "HTTP/1.1",
                 "sourceIp": request.client or NOWHERE,
                 "userAgent": headers.get("user-agent", ""),
@@ -186,7 +186,7 @@ class FunctionUrlCodec(Codec):
             except (TypeError, ValueError, RecursionError):
                 raise MalformedResult("body nests too deeply or holds a number that is too large") from None
         else:
-            text = scalar_text(body)
+            text = body_text(body)
         if not text:
             return b""
         return decode_body(text) if encoded else encode_body(text)

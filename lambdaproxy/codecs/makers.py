@@ -106,6 +106,7 @@ class AlbMaker:
         ),
         _xff("append", "append", "preserve", "remove", "replace"),
         Option("tls_headers", _yes_no, False, "add x-amzn-tls-version and x-amzn-tls-cipher-suite"),
+        Option("empty_headers", _yes_no, False, "hand on header fields with an empty value, which ALB drops"),
         Option("server", _yes_no, True, "responses say `Server: awselb/2.0`"),
         _ERRORS,
         _LIMITS,
@@ -129,6 +130,7 @@ class RestApiMaker:
         Option("stage", _stage, "prod", "name of the stage"),
         Option("binary_media_types", _media_type, (), "media types whose bodies are binary, repeatable", multiple=True),
         Option("deployment_id", _identifier, None, "deployment identifier in the event (default: made up)"),
+        Option("trace_self", _yes_no, True, "put Self= in front of a client's X-Amzn-Trace-Id"),
         Option("resource_id", _identifier, None, "resource identifier in the event (default: made up, one per route)"),
     )
 
@@ -175,7 +177,7 @@ class FunctionUrlMaker:
         Option("domain", _domain, None, "domain name in the event (default: the request's host)"),
         Option("tls_version", _word, "TLSv1.3", "x-amzn-tls-version where TLS ended in front of us"),
         Option("tls_cipher", _word, "TLS_AES_128_GCM_SHA256", "x-amzn-tls-cipher-suite, likewise"),
-        _xff("replace", "replace", "append", "preserve", "remove"),
+        _xff("pass", "pass", "replace", "append", "preserve", "remove"),
         _ERRORS,
         _LIMITS,
     )

@@ -213,6 +213,7 @@ class _Reader:
             methods = () if method in ANY_METHOD else (method.upper(),)
             path = str(given.get("Path", "$default"))
             if kind == "Api":
+                path = path.rstrip("/") or "/"  # as SAM does: a resource has no slash at its end
                 self._routes.append(TemplateRoute(path, methods, name, "apigateway-v1:stage=Prod"))
             else:
                 old = str(given.get("PayloadFormatVersion", "2.0")) == "1.0"

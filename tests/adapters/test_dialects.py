@@ -165,10 +165,13 @@ def test_which_bodies_are_text(name, codec):
     assert not encoded(b"a", (b"Content-Type", b"text/plain; charset=utf-8"))
     assert not encoded(b"a", (b"Content-Type", b"application/x-yaml"))
     assert not encoded(b"{}", (b"Content-Type", b"application/problem+json"))
-    assert encoded(b"a")
-    assert encoded(b"{}", (b"Content-Type", b"application/json"))
     assert encoded(b"\xff", (b"Content-Type", b"text/plain"))
-    assert encoded(b"a", (b"Content-Type", b"text/plain"), (b"Content-Encoding", b"gzip"))
+    # A REST API without binary types hands base64 to the client as it is, so whatever can be text is.
+    text = name == "apigateway-v1"
+    assert encoded(b"a") is not text
+    assert encoded(b"{}", (b"Content-Type", b"application/json")) is not text
+    assert encoded("é".encode(), (b"Content-Type", b"image/svg")) is not text
+    assert encoded(b"a", (b"Content-Type", b"text/plain"), (b"Content-Encoding", b"gzip")) is not text
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import unquote_plus, unquote_to_bytes
+from urllib.parse import unquote_plus
 
 from lambdaproxy.codecs.alb import AlbCodec
 from lambdaproxy.codecs.apigateway_v1 import RestApiCodec
@@ -12,6 +12,7 @@ from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec
 from lambdaproxy.codecs.apigateway_v2_payload1 import HttpApiPayload1Codec
 from lambdaproxy.codecs.function_url import FunctionUrlCodec
 from lambdaproxy.messages import InvocationResult, Match, Request, Response
+from lambdaproxy.paths import decoded_twice
 
 #: Every dialect once, and its variants that change how a request or a result is written.
 CODECS: dict[str, Any] = {
@@ -80,13 +81,6 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def _unquote(text: str) -> str:
-    try:
-        return unquote_to_bytes(text).decode()
-    except UnicodeDecodeError:
-        return text
-
-
 _DROPPED = {
     "apigateway-v1": {"content-length", "content-md5", "max-forwards", "server", "www-authenticate"},
 }
@@ -99,7 +93,10 @@ def left_of_headers(name: str, headers) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for field, value in headers:
         low = field.decode("latin-1").lower()
-        if low in FRAMING - {"content-length", "date"} | {"expect"} | _OWN | _DROPPED.get(name, set()):
+        kept = {"content-length", "date", "connection"} if name.startswith("alb") else {"content-length", "date"}
+        if low in FRAMING - kept | {"expect"} | _OWN | _DROPPED.get(name, set()):
+            continue
+        if name.startswith("alb") and not value:
             continue
         if low in _TLS or low.startswith("proxy-"):
             continue
@@ -122,7 +119,7 @@ def left_of_headers(name: str, headers) -> dict[str, list[str]]:
 
 def left_of_path(name: str, path: str) -> str:
     if name.startswith("apigateway-v2"):
-        return _unquote(path).partition("?")[0]
+        return decoded_twice(path)[0]
     if name in ("apigateway-v1", "function-url"):
         return "/" + path.lstrip("/")
     return path
@@ -153,11 +150,14 @@ def _form(text: str) -> str:
 def left_of_request(name: str, message: Request) -> dict[str, object]:
     """What a dialect keeps of a request."""
     path, _, query = message.target.decode("ascii").partition("?")
+    headers = left_of_headers(name, message.headers)
+    if name.startswith(("apigateway-v2", "payload1")) and not message.body:
+        headers.setdefault("content-length", ["0"])
     left = {
         "method": message.method,
         "path": left_of_path(name, path),
         "query": left_of_query(name, query),
-        "headers": left_of_headers(name, message.headers),
+        "headers": headers,
         "body": message.body,
         "scheme": message.scheme,
         "host": message.host,
@@ -165,8 +165,7 @@ def left_of_request(name: str, message: Request) -> dict[str, object]:
         "client": message.client,
         "trace": message.trace_id,
     }
-    if name != "function-url":
-        left["forwarded_for"] = message.forwarded_for
+    left["forwarded_for"] = message.forwarded_for
     if name in ("apigateway-v1", "function-url"):
         left["id"] = message.id
     if not name.startswith("alb"):

@@ -25,7 +25,7 @@ def test_names_and_types_that_clients_send():
         )
         alb.encode_request(message, Match())
         rest.encode_request(message, Match())
-    for table in (_names.LOWER, _SHOWN, alb._layouts, rest._layouts, _body.IS_TEXT, _paths.DOMAINS):
+    for table in (_names.LOWER_CONNECTION, _SHOWN, alb._layouts, rest._layouts, _body.IS_TEXT, _paths.DOMAINS):
         assert 0 < len(table) <= 2048
 
 
@@ -36,7 +36,7 @@ def test_what_is_long_is_not_remembered():
     alb.encode_request(message, Match())
     rest.encode_request(message, Match())
     names = (name, b"Content-Type")
-    assert name not in _names.LOWER and name not in _SHOWN
+    assert name not in _names.LOWER_CONNECTION and name not in _SHOWN
     assert names not in alb._layouts and names not in rest._layouts
     assert "a" * 500 not in _body.IS_TEXT
     assert "a" * 200 not in _paths.DOMAINS

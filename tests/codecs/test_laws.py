@@ -40,7 +40,8 @@ def test_an_event_keeps_the_request(name, message):
     try:
         event = codec.encode_request(message, Match())
     except BadRequest:
-        assert name.startswith("alb")  # text that is not UTF-8
+        # Text that is not UTF-8, and a percent sign that is left over when a path is decoded twice.
+        assert name.startswith("alb") or (name.startswith("apigateway-v2") and b"%" in message.target)
         return
     decoded = codec.decode_event(json.loads(event))
     assert left_of_request(name, decoded) == left_of_request(name, message)

@@ -63,11 +63,20 @@ def test_the_stage_that_clients_send_is_shown_where_aws_shows_it(name, target, r
 
 
 @EACH
-def test_several_methods_are_any(name):
-    given = event(KINDS[name](), b"/a", Match("/a", ("GET", "POST")))
-    assert given.get("routeKey", "ANY /a") == "ANY /a"
+@pytest.mark.parametrize(
+    ("methods", "method", "key"),
+    [
+        (("GET", "POST"), "GET", "GET /a"),
+        (("GET", "POST"), "POST", "POST /a"),
+        (("POST",), "POST", "POST /a"),
+        ((), "GET", "ANY /a"),
+    ],
+)
+def test_each_method_of_a_route_has_a_key(name, methods, method, key):
+    given = json.loads(KINDS[name]().encode_request(request(method, target=b"/a"), Match("/a", methods)))
+    assert given.get("routeKey", key) == key
     if name == "payload1":
-        assert given["requestContext"]["resourceId"] == "ANY /a"
+        assert given["requestContext"]["resourceId"] == key
         assert given["resource"] == "/a"
 
 

@@ -44,10 +44,6 @@ LEFT_OUT: dict[str, str] = {
 
 #: What is taken out of a recording before it is compared, and why.
 PARTLY: dict[str, str] = {
-    "aws-sdk-samples/go/alb-lambda-target-request-headers-only.json": (
-        "`connection` is not expected: load balancers of 2019 passed it on, captures of 2022 and 2026 lack it"
-    ),
-    "aws-sdk-samples/go/alb-lambda-target-request-multivalue-headers.json": "`connection`, likewise",
     "aws-sdk-samples/go/apigw-v2-request-no-authorizer.json": "`requestContext.authentication`: mutual TLS",
     "aws-recorded/aws-lambda-go-lambdaurl/*": "`requestContext.authorizer`: IAM authorization, not offered",
     "aws-recorded/voker/apigwv1-request.json": ("`deploymentId`: the Go struct that wrote the file has no such member"),
@@ -629,7 +625,6 @@ def _through_gateway(document: Any) -> Iterator[Case]:
 def _alb_sample(event: Any) -> Iterator[Case]:
     many = "multiValueHeaders" in event
     given = event["multiValueHeaders" if many else "headers"]
-    given.pop("connection", None)
     headers = {name: value[0] if many else value for name, value in given.items()}
     query = event["multiValueQueryStringParameters" if many else "queryStringParameters"]
     pairs = [f"{name}={value[0] if many else value}" for name, value in query.items()]
@@ -691,6 +686,7 @@ _IDS = ("requestContext.requestId", "requestContext.extendedRequestId", "request
 _URL_TLS = {"version": "TLSv1.3", "cipher": "TLS_AES_128_GCM_SHA256"}
 
 CONVERTERS: dict[str, Callable[[Any], Iterator[Case]]] = {
+    "found/*.cases.json": lambda document: iter(document["cases"]),
     "aws-recorded/voker/alb-request.json": _voker("alb", {"multi_value": "yes"}),
     "aws-recorded/voker/apigwv1-request.json": _voker("apigateway-v1", {}, *_IDS),
     "aws-recorded/voker/apigwv2-request.json": _voker("apigateway-v2", {}, *_IDS),

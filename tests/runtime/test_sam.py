@@ -66,6 +66,7 @@ Resources:
         One: {Type: HttpApi, Properties: {Path: "/users/{id}", Method: get}}
         Old: {Type: HttpApi, Properties: {Path: /old, Method: ANY, PayloadFormatVersion: "1.0"}}
         Rest: {Type: Api, Properties: {Path: "/rest/{proxy+}", Method: any}}
+        Slash: {Type: Api, Properties: {Path: /events/, Method: get}}
         Timer: {Type: Schedule, Properties: {Schedule: rate(1 minute)}}
   Worker:
     Type: AWS::Serverless::Function
@@ -135,6 +136,7 @@ def test_routes(folder):
         TemplateRoute("/users/{id}", ("GET",), "Users", "apigateway-v2"),
         TemplateRoute("/old", (), "Users", "apigateway-v2:payload=1.0"),
         TemplateRoute("/rest/{proxy+}", (), "Users", "apigateway-v1:stage=Prod"),
+        TemplateRoute("/events", ("GET",), "Users", "apigateway-v1:stage=Prod"),
         TemplateRoute("$default", (), "the-worker", "function-url", True),
     )
 
