@@ -96,6 +96,10 @@ class Ledger:
             if self.ended is not None:
                 self.ended()
 
+    def room(self, size: int) -> bool:
+        """Whether `size` bytes more may be held, after room was made where it can be; nothing is counted."""
+        return self.held + size <= self.most or not self.held or self._room(size)
+
     @property
     def full(self) -> bool:
         """Whether as much is held as may be, even after room was made where it can be."""
@@ -106,7 +110,7 @@ class Ledger:
 
         For a source that can be paused meanwhile. What is larger than the bound has its turn when nothing else is held.
         """
-        if not self._waits and self._fits(size):
+        if not self._waits and self.room(size):
             self.add(size)
             return None
         waiting = Waiting(size, call)
@@ -117,9 +121,6 @@ class Ledger:
         """Look again whether those who wait have their turn: time may have made room."""
         if self._waits:
             self._wake()
-
-    def _fits(self, size: int) -> bool:
-        return self.held + size <= self.most or not self.held or self._room(size)
 
     def _room(self, size: int) -> bool:
         if self.make_room is not None:
@@ -137,7 +138,7 @@ class Ledger:
         while self._waits:
             first = self._waits[0]
             if not first.over:
-                if not self._fits(first.size):
+                if not self.room(first.size):
                     return
                 self.add(first.size)
             self._waits.popleft()

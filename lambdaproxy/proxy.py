@@ -23,6 +23,7 @@ from lambdaproxy.errors import (
     LambdaProxyError,
     Unavailable,
 )
+from lambdaproxy.held import BODIES, SMALL, Ledger
 from lambdaproxy.interfaces import IBody, IEventCodec, IInvoker
 from lambdaproxy.messages import (
     MOST_EVENT,
@@ -46,6 +47,9 @@ IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS"))
 """Methods whose requests may be repeated, where `--retry idempotent` asks for it (RFC 9110, 9.2.2)."""
 
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+
+BODILESS = frozenset((204, 304))
+"""Statuses whose answers have no body (RFC 9110, 6.4.1)."""
 
 UNANSWERED: dict[Mode, int] = {"event": 202, "dry-run": 204}
 """Modes in which the function gives no result, and the status of success (API reference of Invoke)."""
@@ -72,7 +76,8 @@ class Proxy:
     """Turns heads into admissions and requests into responses.
 
     `resolve` finds the invoker that a name from the header belongs to; `invokers` gives the invoker of a name, made
-    when first needed, and `timeouts` a function's default time-out in seconds.
+    when first needed, and `timeouts` a function's default time-out in seconds. `held` is where events are counted
+    while they may still have to be sent.
     """
 
     _log = Logger()
@@ -87,6 +92,7 @@ class Proxy:
         timeouts: Callable[[Function], float],
         accounts: Accounts,
         max_requests: int = 2048,
+        held: Ledger | None = None,
     ) -> None:
         self._reactor, self._seconds = reactor, reactor.seconds
         self._router = router
@@ -96,6 +102,7 @@ class Proxy:
         self._timeouts = timeouts
         self._accounts = accounts
         self._max_requests = max_requests
+        self._held = held or Ledger(reactor, BODIES)
         self._chosen: dict[tuple[int, bytes | None], tuple[Function, float]] = {}
         self.in_flight = 0
         #: Whether routes that do not say so themselves explain errors to clients.
@@ -160,12 +167,20 @@ class Proxy:
     async def handle(self, admission: Admission, body: bytes) -> Response:
         """Encode, invoke, decode. Every error is an answer; only `CancelledError` (the client has gone) is raised."""
         function, codec = admission.function, admission.route.codec
-        started, outcome = self._seconds(), "abandoned"
+        started, outcome, held = self._seconds(), "abandoned", 0
         try:
             request = _request(admission.head, admission.headers, body)
-            payload = codec.encode_request(request, admission.match)
-            invocation = self._invocation(admission, request, payload, started)
-            result = await self._invokers(function.invoker).invoke(invocation)
+            invocation = self._invocation(admission, request, codec.encode_request(request, admission.match), started)
+            if len(invocation.payload) > SMALL:
+                held = self._hold(len(invocation.payload))
+                request = _request(admission.head, admission.headers, b"")
+            waiting = self._invokers(function.invoker).invoke(invocation)
+            # The event is the invoker's now: it lets go of it when it cannot be sent again.
+            del body, invocation
+            result = await waiting
+            if held:
+                self._held.give(held)
+                held = 0
             if result.function_error is not None:
                 raise _function_error(result)
             if isinstance(result.payload, bytes):
@@ -186,10 +201,19 @@ class Proxy:
             self._log.failure("Internal error while handling request {id}", id=admission.head.id)
             response = self.answer(admission.head, LambdaProxyError(), admission)
         finally:
+            if held:
+                self._held.give(held)
             # A stream tells its outcome itself, at its end.
             if outcome:
                 self._accounts.invoked(function, outcome, self._seconds() - started)
         return response
+
+    def _hold(self, size: int) -> int:
+        """Count an event until its invocation has a result; `Unavailable` if there is no room for it."""
+        if not self._held.take(size):
+            detail = f"no room for an event of {size} bytes beside {self._held.held} (--max-bodies)"
+            raise Unavailable(detail, label="overload")
+        return size
 
     def _invocation(self, admission: Admission, request: Request, payload: bytes, now: float) -> Invocation:
         if len(payload) > MOST_EVENT:
@@ -246,7 +270,10 @@ class Proxy:
         except BaseException:
             streaming.discard(rest)
             raise
-        return replace(response, body=streaming.Followed(rest, partial(self._stream_ended, admission, started)))
+        ended = partial(self._stream_ended, admission, started)
+        if request.method == "HEAD" or response.status in BODILESS:
+            return replace(response, body=streaming.Unread(rest, ended))
+        return replace(response, body=streaming.Followed(rest, ended))
 
     def _stream_ended(self, admission: Admission, started: float, failure: Failure | None) -> None:
         outcome = "ok"
@@ -280,7 +307,7 @@ class Proxy:
     ) -> None:
         """Say, exactly once for each request, how it ended: bytes of body sent, seconds since the head was complete.
 
-        `fate` is empty, `client_gone` or `write_timeout`.
+        `fate` is empty, `client_gone`, `write_timeout`, `slow_reader` or `draining`.
         """
         if admission is not None:
             self.in_flight -= 1

@@ -124,6 +124,7 @@ class ProxyService(Service):
             assembly.timeout,
             accounts,
             settings.max_requests,
+            self.held.requests,
         )
         self.metrics.read_gauge(
             "lambdaproxy_requests_in_progress", "Requests being handled.", lambda: self.proxy.in_flight

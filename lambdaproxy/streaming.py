@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -297,3 +297,16 @@ class Followed:
     def _end(self, result: Any) -> Any:
         self._ended(result if isinstance(result, Failure) else None)
         return result
+
+
+@implementer(IBody)
+class Unread:
+    """The body of an answer that has none, such as one to HEAD: its source is given up, and that is a good end."""
+
+    def __init__(self, body: IBody, ended: Callable[[None], object]) -> None:
+        self._body, self._ended = body, ended
+
+    def start(self, consumer: IConsumer) -> Deferred[None]:
+        discard(self._body)
+        self._ended(None)
+        return succeed(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import orjson
@@ -73,11 +74,14 @@ def test_the_table_of_outcomes():
 
 @implementer(IBody)
 class MemoryBody:
-    """A stream with an empty prelude, that the test ends."""
+    """A stream with a prelude, that the test ends."""
+
+    def __init__(self, prelude=b"{}"):
+        self.prelude = prelude
 
     def start(self, consumer):
         self.done: Deferred[None] = Deferred()
-        consumer.write(b"{}" + bytes(8))
+        consumer.write(self.prelude + bytes(8))
         return self.done
 
     def end(self, failure):
@@ -357,6 +361,47 @@ class ProxyTests(SynchronousTestCase):
             if failure is not None:
                 self.failureResultOf(ended)
             self.assertEqual(counted.value, before + 1)
+
+    def test_a_stream_for_an_answer_without_a_body_ends_well(self):
+        counts = self.metrics.counter("lambdaproxy_invocations_total", "").cells
+        for method, status in [("HEAD", 200), ("GET", 204), ("GET", 304)]:
+            with self.subTest(method=method, status=status):
+                before = {key: cell.value for key, cell in counts.items()}
+                self.patch(self.codec, "decode_prelude", lambda *_, status=status: Response(status))
+                body = MemoryBody()
+                response = self.finish(self.handle(given=head(method=method)), body, content_type=HTTP_STREAM)
+                self.assertIsNone(self.successResultOf(response.body.start(MemoryConsumer())))
+                self.assertTrue(body.done.called, "cancelled: nobody reads it")
+                after = {key: cell.value for key, cell in counts.items() if cell.value != before.get(key)}
+                self.assertEqual(after, {("hello", "ok"): before.get(("hello", "ok"), 0) + 1})
+
+    def test_events_are_counted_until_there_is_a_result(self):
+        held = self.proxy._held
+        held.most = 50_000
+        first, second = self.handle(b"x" * 40_000), self.handle(b"x" * 20_000)
+        self.assertEqual(held.held, 40_000)
+        refused = self.successResultOf(second)
+        self.assertEqual((refused.status, len(self.invoker.invocations)), (503, 1))
+        self.finish(first)
+        self.assertEqual(held.held, 0)
+        gone = self.handle(b"x" * 40_000)
+        gone.cancel()
+        self.failureResultOf(gone, CancelledError)
+        self.assertEqual(held.held, 0)
+        failed = self.handle(b"x" * 40_000)
+        self.invoker.pending[-1].errback(errors.ConnectionLost("x"))
+        self.successResultOf(failed)
+        self.assertEqual(held.held, 0)
+
+    def test_no_body_is_kept_beside_its_event(self):
+        body = b"x" * 40_000
+        before = sys.getrefcount(body)
+        waiting = self.handle(body)
+        self.codec.requests.clear()
+        self.assertEqual(sys.getrefcount(body), before)
+        event = self.invoker.invocations.pop().payload
+        self.assertEqual(sys.getrefcount(event), 2, "nor an event that the invoker let go of")
+        self.finish(waiting)
 
     def test_a_streaming_function_that_is_not_asked_to_stream(self):
         payload = b'{"statusCode":200}' + bytes(8) + b"body"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -20,6 +21,7 @@ from lambdaproxy.errors import (
     LambdaProxyError,
     Unavailable,
 )
+from lambdaproxy.held import SMALL
 from lambdaproxy.messages import InvocationResult
 from lambdaproxy.wire.eventstream import EventStreamError
 
@@ -252,6 +254,7 @@ class Call:
     def streamed(self, head: ResponseHead) -> None:
         assert self._connection is not None
         self._state = _STREAMING
+        self._let_go()
         self.body = StreamBody(self._connection, self._drop)
         if self._dropped:
             self.body.drop()
@@ -386,7 +389,8 @@ class Call:
     def _drop(self) -> None:
         """Nobody waits for the result: read it and drop it, or close the connection if that is what was asked for."""
         self._dropped = True
-        if self._invoker.abort_on_disconnect:
+        self._let_go()
+        if self._invoker.abort_streams if self.streaming else self._invoker.abort_on_disconnect:
             self._invoker.attempted("abandoned")
             connection, self._connection = self._connection, None
             if connection is not None:
@@ -395,6 +399,11 @@ class Call:
             self.body = None
         elif self.body is not None:
             self.body.drop()
+
+    def _let_go(self) -> None:
+        """The event will not be sent again, and may be megabytes: keep the rest."""
+        if len(self.invocation.payload) > SMALL:
+            self.invocation = replace(self.invocation, payload=b"")
 
     def _leave(self) -> None:
         if self._placed:

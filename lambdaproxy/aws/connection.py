@@ -11,6 +11,7 @@ from twisted.internet import error
 from twisted.internet.protocol import Protocol
 
 from lambdaproxy.aws.exchange import Exchange, Lost
+from lambdaproxy.held import SMALL
 from lambdaproxy.http1.body import ChunkedReader, CloseReader, LengthReader
 from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, ResponseHead, parse_response
 from lambdaproxy.messages import MOST_RESULT
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from lambdaproxy.aws.pool import Pool
     from lambdaproxy.aws.tls import Session
+    from lambdaproxy.held import Waiting
 
 SLACK = 64 * 1024
 """Bytes that a result may be larger than Lambda's limit before it is taken for something else."""
@@ -63,6 +65,9 @@ class Connection(Protocol):
         self._received = 0
         self._handed = True
         self._paused = False
+        #: Bytes that are counted for the result that comes, and the place in the queue until they are.
+        self._held = 0
+        self._waiting: Waiting | None = None
 
     # -- opening ---------------------------------------------------------------------------------------------------
 
@@ -279,8 +284,32 @@ class Connection(Protocol):
         else:
             self._response = head
             self._reader = _reader(head, MOST_RESULT + SLACK)
+            if length is None or length > SMALL:
+                self._hold(MOST_RESULT if length is None else length)
             if rest:
                 self._body(rest)
+
+    def _hold(self, size: int) -> None:
+        """Read a large result only when there is room for it; what is not read waits in the kernel, and at AWS."""
+        ledger = self._pool.answers
+        if ledger is not None:
+            self._held = size
+            self._waiting = ledger.when_room(size, self._room)
+            if self._waiting is not None:
+                self.pause()
+
+    def _room(self) -> None:
+        self._waiting = None
+        self.resume()
+
+    def _give_back(self) -> None:
+        """The result is handed on, or will not come: whoever holds it now counts it."""
+        size, self._held = self._held, 0
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.cancel()
+        elif self._pool.answers is not None:
+            self._pool.answers.give(size)
 
     def _start(self, head: ResponseHead, rest: bytes) -> None:
         exchange = self._exchange
@@ -324,6 +353,8 @@ class Connection(Protocol):
         """The exchange is over: give the connection back, or close it where its state is not certain."""
         self._exchange = None
         self._served = True
+        if self._held:
+            self._give_back()
         if self._reader is not None:
             self._reader = self._response = None
             self._pieces, self._size = [], 0
@@ -392,6 +423,9 @@ class Connection(Protocol):
             exchange.lost(Lost(whole, self._received, self._served, reason))
 
     def _abort(self) -> None:
+        if self._held:
+            self._give_back()
+        self._pieces = []
         if not self.closed:
             self.closed = True
             self._pool.closing(self)

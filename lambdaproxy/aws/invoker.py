@@ -47,10 +47,13 @@ _REASONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class InvokeSettings:
-    """`retry` is the policy of `aws.retry`; `abort_on_disconnect` closes the connection when the client has gone."""
+    """`retry` is the policy of `aws.retry`; `abort_on_disconnect` closes the connection when the client has gone.
+
+    None means that it does so for streams alone: they may last for hours, and would keep their places.
+    """
 
     retry: Policy = "safe"
-    abort_on_disconnect: bool = False
+    abort_on_disconnect: bool | None = None
     limits: Limits = field(default_factory=Limits)
 
 
@@ -89,7 +92,8 @@ class AwsInvoker:
         self.reactor, self.credentials, self.pool = reactor, credentials, pool
         self.seconds: Callable[[], float] = reactor.seconds
         self.policy: Policy = settings.retry
-        self.abort_on_disconnect = settings.abort_on_disconnect
+        gone = settings.abort_on_disconnect
+        self.abort_on_disconnect, self.abort_streams = gone is True, gone is not False
         self.limiter = Limiter(settings.limits, self.seconds, reactor.callLater)
         self.calls: set[Call] = set()
         self.clock = Clock(time)

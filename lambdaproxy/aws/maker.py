@@ -71,8 +71,8 @@ class AwsInvokerMaker:
         Option(
             "on-disconnect",
             values.one_of("finish", "abort"),
-            "finish",
-            "When the client has gone: finish the call, or abort it.",
+            None,
+            "When the client has gone: finish the call, or abort it; default: finish, for streams abort.",
         ),
         Option("max-in-flight", values.whole(1), 1024, "Invocations at once."),
         Option("max-in-flight-per-function", values.whole(1), 1024, "Invocations of one function at once."),
@@ -117,8 +117,11 @@ class AwsInvokerMaker:
             name,
             PoolSettings(connections=given["max-in-flight"]),
         )
+        held = getattr(context, "held", None)
+        pool.answers = held.answers if held is not None else None
         credentials = Credentials(reactor, place.source(), run, metrics, name)
-        settings = InvokeSettings(given["retry"], given["on-disconnect"] == "abort", limits)
+        gone = given["on-disconnect"]
+        settings = InvokeSettings(given["retry"], None if gone is None else gone == "abort", limits)
         invoker = AwsInvoker(reactor, there, credentials, pool, metrics, name, settings)
         credentials.start()
         return invoker

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from lambdaproxy.aws.dns import Resolver
     from lambdaproxy.aws.endpoint import Endpoint
+    from lambdaproxy.held import Ledger
     from lambdaproxy.metrics import Metrics
 
 
@@ -86,6 +87,8 @@ class Pool:
     """
 
     _log = Logger()
+    #: Where results are counted while they come; those for which there is no room wait in the kernel.
+    answers: Ledger | None = None
 
     def __init__(
         self,

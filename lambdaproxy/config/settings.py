@@ -202,7 +202,7 @@ class Settings:
     max_bodies: int = setting(
         values.size,
         512 * 1024 * 1024,
-        "Bytes of request bodies in memory at once, all together; beyond that requests are answered 503.",
+        "Bytes of request bodies and events in memory at once, all together; beyond that requests are answered 503.",
         section="Limits",
         unit="bytes",
         metavar="BYTES",
@@ -210,7 +210,7 @@ class Settings:
     max_unwritten: int = setting(
         values.size,
         256 * 1024 * 1024,
-        "Bytes of large answers that may wait for slow clients; beyond that new requests are answered 503.",
+        "Bytes of answers that may wait in memory; beyond that the slowest readers are cut off, then requests get 503.",
         section="Limits",
         unit="bytes",
         metavar="BYTES",
@@ -262,6 +262,14 @@ class Settings:
         section="Limits",
         unit="seconds",
         metavar="SECONDS",
+    )
+    write_rate: int = setting(
+        values.whole(1),
+        500,
+        "Slowest rate at which an answer that waits may be read after --write-timeout.",
+        section="Limits",
+        unit="bytes per second",
+        metavar="N",
     )
     linger_timeout: float = setting(
         values.seconds,
@@ -377,7 +385,7 @@ class Settings:
         "connection.",
         section="Invoking",
         metavar="finish|abort",
-        shown_default="finish",
+        shown_default="finish; for streams abort",
     )
     local: tuple[str, ...] = setting(
         values.text,

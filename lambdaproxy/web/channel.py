@@ -14,14 +14,16 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from lambdaproxy.errors import LambdaProxyError
+from lambdaproxy.held import SMALL
 from lambdaproxy.http1.body import ChunkedReader, LengthReader
 from lambdaproxy.http1.head import HeadReader, Malformed, RequestHead, parse_request
 from lambdaproxy.ids import new_ids
 from lambdaproxy.messages import Head, Response, Tls
-from lambdaproxy.platform import buffered, half_close, has_input, unsent, write_now
+from lambdaproxy.platform import buffered, half_close, has_input, unsent, when_flushed, write_now
 from lambdaproxy.web.exchange import Exchange
 from lambdaproxy.web.forwarded import Origin, address
-from lambdaproxy.web.writing import LENGTH, PIECE, response_head
+from lambdaproxy.web.pace import Pace
+from lambdaproxy.web.writing import LENGTH, response_head
 
 if TYPE_CHECKING:
     from lambdaproxy.hosts import Hosts
@@ -32,8 +34,6 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # What a connection is doing: waiting for a request, reading its head, reading its body, answering it, waiting until its
 # client has read what was written, reading on after the last answer, nothing any more.
 IDLE, HEAD, BODY, BUSY, FLUSH, LINGER, CLOSED = range(7)
-
-_UNKNOWN = (-1, 0.0)
 
 
 class Channel(Protocol):
@@ -59,8 +59,12 @@ class Channel(Protocol):
         #: The request that is being answered has not been read to its end.
         self._unread = False
         self._discarded = 0
-        #: How many bytes the client had still to read when this last changed, and when that was.
-        self._unsent = _UNKNOWN
+        #: How fast the client reads what waits for it; None while nothing does.
+        self.pace: Pace | None = None
+        #: Bytes of answers in memory that the client has not read.
+        self.owed = 0
+        #: Bytes that came after the request that is being answered.
+        self._early = 0
         self._fate = "client_gone"
         self._direct: Origin | None = None
         self._trusted = False
@@ -85,6 +89,57 @@ class Channel(Protocol):
         if exchange is not None:
             exchange.lost(self._fate)
         self._kept, self._body, self._heads, self._body_reader = b"", bytearray(), None, None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing is held for this client any more."""
+        if self.owed:
+            self.owe(0)
+        if self._early:
+            self.site.held.requests.give(self._early)
+            self._early = 0
+
+    def owe(self, size: int) -> None:
+        """So many bytes of answers are in memory because the client has not read them."""
+        before, self.owed = self.owed, size
+        site = self.site
+        if size > before:
+            site.held.answers.add(size - before)
+            if not before:
+                site.readers.add(self)
+        elif size < before:
+            if not size:
+                site.readers.discard(self)
+            site.held.answers.give(before - size)
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second that the client has read lately; infinite until that is known."""
+        rate = self.pace.rate if self.pace is not None else None
+        return float("inf") if rate is None else rate
+
+    def shed(self) -> None:
+        """Cut off a client that reads too slowly while others wait for room."""
+        self._fate = "slow_reader"
+        self.site.refusals.count("slow-reader")
+        self.abort()
+        # The transport tells us in a later turn; the room is needed now.
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.lost(self._fate)
+        self._forget()
+
+    def cut(self, told: bool) -> None:
+        """End an answer before its end; with `told`, its framing says that something is missing.
+
+        What was written is left to the client then: a reset would take it away from those who read it late.
+        """
+        self._exchange = None
+        if told and self.state == BUSY:
+            self.owe(buffered(self.transport))
+            self._linger()
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """End the connection so that the client can tell that something is missing."""
@@ -99,7 +154,7 @@ class Channel(Protocol):
     def _enter(self, state: int) -> None:
         self.state = state
         self.since = self.site.seconds()
-        self._unsent = _UNKNOWN
+        self.pace = None
 
     def _pause(self) -> None:
         if not self._paused:
@@ -118,12 +173,25 @@ class Channel(Protocol):
             self._process(data)
         elif self.state < LINGER:
             # The next request has to wait for its turn, and so have we with reading.
-            self._kept += data
+            self._keep(data)
             self._pause()
         elif self.state == LINGER:
             self._discarded += len(data)
             if self._discarded > self.site.limits.linger_size:
                 self.abort()
+
+    def _keep(self, data: bytes) -> None:
+        """What comes early is kept if there is room; else the connection ends after this answer."""
+        exchange, requests = self._exchange, self.site.held.requests
+        if not requests.take(len(data)):
+            if exchange is not None:
+                exchange.keep_alive = False
+                requests.give(self._early)
+                self._kept, self._early, self._unread = b"", 0, True
+                return
+            requests.add(len(data))
+        self._early += len(data)
+        self._kept += data
 
     def _process(self, data: bytes) -> None:
         """Read requests for as long as each is answered at once."""
@@ -148,7 +216,7 @@ class Channel(Protocol):
         if self.state > FLUSH:
             return
         if data:
-            self._kept = data
+            self._keep(data)
             self._pause()
         elif self._paused:
             self._resume()
@@ -156,6 +224,9 @@ class Channel(Protocol):
     def _continue(self) -> None:
         if self.state <= BODY and self._kept:
             data, self._kept = self._kept, b""
+            if self._early:
+                self.site.held.requests.give(self._early)
+                self._early = 0
             self._process(data)
 
     def _read_head(self, data: bytes) -> bytes:
@@ -192,7 +263,7 @@ class Channel(Protocol):
         self.requests += 1
         self.state = BODY
         self.since = now = site.seconds()
-        self._unsent = _UNKNOWN
+        self.pace = None
         self._exchange = exchange = Exchange(self, site, self._head(parsed), parsed.keep_alive, now)
         barred = None
         if site.hosts is not None and (parsed.host is not self._served or parsed.forwarded):
@@ -201,6 +272,9 @@ class Channel(Protocol):
         decided, size = exchange.decided, parsed.content_length
         if size == len(rest) and decided is None:
             # The usual case: the whole request is here, and nothing else.
+            if size > SMALL and not exchange.hold(size):
+                self._turn_away(exchange)
+                return
             self.state = BUSY
             exchange.handle(rest)
             return
@@ -219,6 +293,9 @@ class Channel(Protocol):
         else:
             exchange.body_limit = site.limits.unwanted
         if size is not None and len(rest) >= size:
+            if size > SMALL and decided is None and not exchange.hold(size):
+                self._turn_away(exchange)
+                return
             self._kept = rest[size:]
             self.state = BUSY
             exchange.handle(rest[:size])
@@ -242,8 +319,7 @@ class Channel(Protocol):
         if exchange.decided is None:
             self._body += piece
             if not exchange.hold(len(piece)):
-                self.site.refusals.count("bodies")
-                self._answer_and_linger(exchange.too_many())
+                self._turn_away(exchange)
                 return b""
         if not reader.done:
             return b""
@@ -252,6 +328,11 @@ class Channel(Protocol):
         self.state = BUSY
         exchange.handle(body)
         return self._take() if self.state <= BODY else b""
+
+    def _turn_away(self, exchange: Exchange) -> None:
+        """There is no room for this body beside all the others."""
+        self.site.refusals.count("bodies")
+        self._answer_and_linger(exchange.too_many())
 
     def _head(self, parsed: RequestHead) -> Head:
         direct = self._direct
@@ -326,6 +407,8 @@ class Channel(Protocol):
             if self._paused:
                 self._resume()
             return
+        waiting = 0 if flushed else buffered(self.transport)
+        self.owe(waiting if waiting > SMALL else 0)
         if not keep_alive:
             if self._unread or self._kept or self._paused:
                 self._linger()
@@ -333,15 +416,23 @@ class Channel(Protocol):
                 self._close()
             return
         self._enter(IDLE)
-        if not flushed and buffered(self.transport) > PIECE:
-            # No further request before the client has read most of this answer.
+        if waiting > SMALL:
+            # No further request before the kernel has this answer.
             self._enter(FLUSH)
+            when_flushed(self.transport, self._flushed)
         elif self.site.draining and not self._kept:
             self._close()
         elif not self._running:
             self._continue()
             if self.state == IDLE and not self._kept:
                 self._resume()
+
+    def _flushed(self) -> None:
+        """The kernel has taken what waited in FLUSH."""
+        if self.owed:
+            self.owe(0)
+        if self.state == FLUSH:
+            self.done(True, True)
 
     def refuse(self, status: int, reason: str, detail: str = "", head: bytes = b"") -> None:
         """Answer what is no request, or none that we wait for any longer, and close."""
@@ -390,14 +481,12 @@ class Channel(Protocol):
             if self._exchange is not None and self._exchange.stalled:
                 self._check_progress(now)
             else:
-                self._unsent = _UNKNOWN
+                self.pace = None
         elif state == FLUSH:
-            if buffered(self.transport) <= PIECE:
-                self.done(True)
-            else:
-                self._check_progress(now)
+            # The transport tells when this is over.
+            self._check_progress(now)
         elif state == LINGER:
-            if buffered(self.transport):
+            if unsent(self.transport):
                 self.since = now
                 self._check_progress(now)
             elif waited >= 2 * limits.linger_time:
@@ -406,12 +495,14 @@ class Channel(Protocol):
                 self.transport.loseConnection()
 
     def _check_progress(self, now: float) -> None:
-        """End a connection whose client has read nothing for a while."""
-        left, since = self._unsent
-        still = unsent(self.transport)
-        if still != left:
-            self._unsent = (still, now)
-        elif now - since >= self.site.limits.write_time:
+        """End a connection whose client has read nothing for a while, or too little."""
+        progress = (self._exchange.written if self._exchange is not None else 0) - unsent(self.transport)
+        pace = self.pace
+        if pace is None:
+            self.pace = Pace(progress, now)
+            return
+        pace.look(progress, now)
+        if pace.too_slow(self.site.limits, now):
             self._fate = "write_timeout"
             self.site.refusals.count("write-time")
             self.abort()

@@ -48,7 +48,6 @@ class Exchange:
     _sender: Pieces | Stream | None = None
     _response: Response | None = None
     _instead: Response | None = None
-    _held = 0
     _fate = ""
     _ended = False
 
@@ -119,6 +118,10 @@ class Exchange:
             waiting.addCallbacks(self._rendered, self._internal)
         else:
             assert self.admission is not None
+            if self._body_held:
+                # From here on the proxy counts what it holds of it.
+                self._site.held.requests.give(self._body_held)
+                self._body_held = 0
             self._coroutine = self._site.proxy.handle(self.admission, body)
             self._step(None)
 
@@ -200,8 +203,10 @@ class Exchange:
             self._write(lines, 0)
         elif length <= PIECE:
             self._write(lines + body, length)
-        else:
+        elif self._site.held.answers.room(length):
             self._write_large(lines, body)
+        else:
+            self._no_room(length)
 
     def _unwritable(self, body: Any) -> None:
         """A header of the response would break out of its line: answer something else."""
@@ -224,6 +229,13 @@ class Exchange:
         self._end(response, size)
         channel.done(self.keep_alive, rest is None)
 
+    def _no_room(self, length: int) -> None:
+        """The client may read slowly, and so may too many others: say so instead of keeping this answer for it."""
+        held = self._site.held.answers.held
+        detail = f"no room for an answer of {length} bytes beside {held} that wait to be read (--max-unwritten)"
+        self._response = None
+        self.respond(self._site.proxy.answer(self.head, Unavailable(detail, label="overload"), self.admission))
+
     def _write_large(self, lines: bytes, body: bytes) -> None:
         assert self.channel is not None
         transport = self.channel.transport
@@ -236,9 +248,9 @@ class Exchange:
         else:
             transport.write(rest)
             left = memoryview(body)
-        self._held = len(body)
-        self._site.held.answers.add(self._held)
-        self._sender = Pieces(transport, left, lambda: self._sent(len(body)))
+        size = len(body)
+        self.channel.owe(size)
+        self._sender = Pieces(transport, left, lambda: self._sent(size))
         self._sender.start()
 
     def _stream(self, lines: bytes, body: Any, chunked: bool, empty: bool) -> None:
@@ -251,7 +263,7 @@ class Exchange:
             _discard(body)
             self._sent(0)
             return
-        self._sender = stream = Stream(transport, chunked)
+        self._sender = stream = Stream(transport, chunked, self.channel.owe)
         self._waiting = waiting = body.start(stream)
         waiting.addCallbacks(self._streamed, self._broken, (stream,), None, (stream,), None)
 
@@ -279,7 +291,7 @@ class Exchange:
         channel = self.channel
         self._end(response, stream.sent)
         if channel is not None:
-            channel.abort()
+            channel.cut(stream.chunked)
 
     def _sent(self, size: int, flushed: bool = False) -> None:
         """All is handed to the transport, and `flushed` to the kernel."""
@@ -294,12 +306,17 @@ class Exchange:
         """Whether we have something to write that the client does not take."""
         return self._sender is not None and self._sender.paused
 
+    @property
+    def written(self) -> int:
+        """Bytes of the answer that were handed to the transport."""
+        return self._sender.sent if self._sender is not None else 0
+
     def give_up(self, why: str) -> None:
         """Answer 503 instead of waiting for the function, or cut an answer that is being written."""
         channel = self.channel
         if self._response is not None:
             if channel is not None:
-                channel.abort()
+                self._cut_off(channel)
             return
         error = Unavailable(why, label="draining")
         self.keep_alive = False
@@ -308,6 +325,17 @@ class Exchange:
             return
         self._instead = self._site.proxy.answer(self.head, error, self.admission)
         self._waiting.cancel()
+
+    def _cut_off(self, channel: Channel) -> None:
+        """Write no more of an answer that has begun."""
+        sender = self._sender
+        told = isinstance(sender, Pieces) or (isinstance(sender, Stream) and sender.chunked)
+        if isinstance(sender, Pieces):
+            sender.end()
+        self.lost("draining")
+        if isinstance(sender, Stream):
+            sender.unregisterProducer()
+        channel.cut(told)
 
     def lost(self, fate: str) -> None:
         """The connection has ended; nobody reads what is still to be said."""
@@ -318,12 +346,9 @@ class Exchange:
         if waiting is not None:
             waiting.cancel()
         if not self._ended:
-            sent = 0
-            if isinstance(sender, Stream):
-                sent = sender.sent
-            elif isinstance(sender, Pieces) and response is not None and isinstance(response.body, bytes):
-                sent = len(response.body) - sender.left
-            self._end(response or GONE, sent)
+            self._end(response or GONE, sender.sent if sender is not None else 0)
+            if isinstance(sender, Pieces):
+                sender.stopProducing()
 
     def _end(self, response: Response, sent: int) -> None:
         """Account for the request, the first time this is called."""
@@ -331,8 +356,6 @@ class Exchange:
             return
         self._ended = True
         site = self._site
-        if self._held:
-            site.held.answers.give(self._held)
         if self._body_held:
             site.held.requests.give(self._body_held)
         self.channel = self._coroutine = self._sender = None

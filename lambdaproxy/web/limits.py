@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lambdaproxy.config.settings import Settings
+from lambdaproxy.held import BODIES, UNWRITTEN
 from lambdaproxy.http1.head import HeadLimits
 
 
@@ -22,7 +23,8 @@ class Limits:
     byte. A body must be complete within `body_time` and a further second for every `body_rate` bytes received, and
     within `body_time_most` in any case. `idle_time` is how long a connection may wait for its next request: longer
     than nginx and AWS's load balancers wait (60 s), so that they close first. `write_time` is how long a client may
-    read nothing while we have something to send. `linger_time` and `linger_size` bound what is read and thrown away
+    read nothing while we have something to send; from when it first lets something wait it has that time and a further
+    second for every `write_rate` bytes it has read. `linger_time` and `linger_size` bound what is read and thrown away
     after a refusal, so that the client sees the answer and not a reset.
 
     `body` bounds requests for resources of twisted.web; those for functions are bounded by their route's `--max-body`.
@@ -30,9 +32,9 @@ class Limits:
     connection, up to `unwanted` bytes. Chunk framing may cost as many bytes as its body and `slack` more.
     `connections` are open at once, or fewer where there are not enough file descriptors (see `within`); `upstream` is
     how many of the requests in progress may need a socket besides their client's, `workers` how many descriptors the
-    embedded functions' processes may take; `pipelined` requests of one are answered before others are looked at. While
-    answers of together more than `unwritten` bytes wait for their clients, new requests are answered 503; so is a
-    request whose body would make the bodies of all requests in progress more than `bodies` bytes.
+    embedded functions' processes may take; `pipelined` requests of one are answered before others are looked at.
+    `bodies` and `unwritten` are the bounds of the two ledgers of `held`, where the site has to make its own. When there
+    is no room for an answer, the slowest of the clients that read less than `pressed_rate` bytes a second are cut off.
     """
 
     head: HeadLimits = field(default_factory=HeadLimits)
@@ -45,14 +47,16 @@ class Limits:
     unwanted: int = 1024 * 1024
     idle_time: float = 75.0
     write_time: float = 30.0
+    write_rate: int = 500
     linger_time: float = 2.0
     linger_size: int = 1024 * 1024
     connections: int = 10_000
     upstream: int = 0
     workers: int = 0
     pipelined: int = 32
-    unwritten: int = 256 * 1024 * 1024
-    bodies: int = 512 * 1024 * 1024
+    unwritten: int = UNWRITTEN
+    pressed_rate: int = 256 * 1024
+    bodies: int = BODIES
 
     @classmethod
     def configured(cls, settings: Settings) -> Limits:
@@ -67,6 +71,7 @@ class Limits:
             slack=settings.max_body_framing,
             idle_time=settings.idle_timeout,
             write_time=settings.write_timeout,
+            write_rate=settings.write_rate,
             linger_time=settings.linger_timeout,
             connections=settings.max_connections,
             pipelined=settings.max_pipelined,

@@ -73,6 +73,10 @@ class ProxySite(ServerFactory):
         self.held = held or Held(reactor, self.limits.bodies, self.limits.unwritten)
         #: The Date header's line, at most half a second old.
         self.date = _date()
+        self.held.answers.make_room = self._make_room
+        #: Connections whose clients have not read all that we hold for them.
+        self.readers: set[Channel] = set()
+        self._no_room_until = 0.0
         self._reactor = reactor
         self._connections: set[Channel] = set()
         self._accepted = metrics.counter("lambdaproxy_connections_total", "Connections accepted.").cell()
@@ -112,6 +116,22 @@ class ProxySite(ServerFactory):
         """Call in a later turn of the reactor."""
         self._reactor.callLater(0, call)
 
+    def _make_room(self, size: int) -> None:
+        """Cut off the slowest readers, until `size` bytes more are free; those that read well are let alone."""
+        now = self.seconds()
+        if now < self._no_room_until:
+            return
+        most = self.limits.pressed_rate
+        slow = [(rate, at, each) for at, each in enumerate(self.readers) if (rate := each.rate) < most]
+        for _, _, each in sorted(slow):
+            if size <= 0:
+                return
+            size -= each.owed
+            each.shed()
+        if size > 0:
+            # Rates change with every sweep, not with every request.
+            self._no_room_until = now + SWEEP / 2
+
     # -- time ------------------------------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
@@ -139,6 +159,8 @@ class ProxySite(ServerFactory):
             if channels and self.seconds() - begun > SWEEP_TURN:
                 self._sweeping = self._reactor.callLater(0, self._look_at, channels)
                 return
+        # Some who read slowly may be known only now.
+        self.held.answers.look()
         if self._connections:
             self._sweeping = self._reactor.callLater(SWEEP, self._sweep)
 

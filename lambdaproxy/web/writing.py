@@ -11,7 +11,7 @@ from zope.interface import implementer
 from lambdaproxy.http1.body import chunk, last_chunk
 from lambdaproxy.http1.reasons import status_line
 from lambdaproxy.messages import Headers
-from lambdaproxy.platform import write_now
+from lambdaproxy.platform import buffered, write_now
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IProducer
@@ -50,6 +50,7 @@ class Pieces:
 
     def __init__(self, transport: Any, data: bytes | memoryview, done: Callable[[], object]) -> None:
         self._transport, self._left, self._done = transport, memoryview(data), done
+        self._size = len(self._left)
         self.paused = False
 
     def start(self) -> None:
@@ -57,9 +58,14 @@ class Pieces:
         self.resumeProducing()
 
     @property
-    def left(self) -> int:
-        """Bytes that were not written yet."""
-        return len(self._left)
+    def sent(self) -> int:
+        """Bytes that were written."""
+        return self._size - len(self._left)
+
+    def end(self) -> None:
+        """Write no more of it, and do not call `done`."""
+        self._transport.unregisterProducer()
+        self.stopProducing()
 
     def pauseProducing(self) -> None:
         self.paused = True
@@ -76,6 +82,7 @@ class Pieces:
 
     def stopProducing(self) -> None:
         """The connection is lost; its protocol will be told, too."""
+        self._size = self.sent
         self._left, self._done = memoryview(b""), _nothing
 
 
@@ -85,10 +92,13 @@ def _nothing() -> None:
 
 @implementer(IConsumer, IPushProducer)
 class Stream:
-    """The consumer of a streamed body: writes it in chunks or as it is, and passes pauses on to where it comes from."""
+    """The consumer of a streamed body: writes it in chunks or as it is, and passes pauses on to where it comes from.
 
-    def __init__(self, transport: Any, chunked: bool) -> None:
-        self._transport, self._chunked = transport, chunked
+    `owe` is told how many bytes wait for a client that reads too slowly.
+    """
+
+    def __init__(self, transport: Any, chunked: bool, owe: Callable[[int], object]) -> None:
+        self._transport, self.chunked, self._owe = transport, chunked, owe
         self._producer: Any = None
         self.paused = False
         self.sent = 0
@@ -108,12 +118,15 @@ class Stream:
     def write(self, data: bytes) -> None:
         if data:
             self.sent += len(data)
-            write_now(self._transport, chunk(data) if self._chunked else data)
+            write_now(self._transport, chunk(data) if self.chunked else data)
+            if self.paused:
+                # The client reads more slowly than the function writes.
+                self._owe(buffered(self._transport))
 
     def finish(self) -> None:
         """All is written: tell the client so."""
         self.unregisterProducer()
-        if self._chunked:
+        if self.chunked:
             write_now(self._transport, last_chunk)
 
     def pauseProducing(self) -> None:
@@ -123,6 +136,7 @@ class Stream:
 
     def resumeProducing(self) -> None:
         self.paused = False
+        self._owe(0)
         if self._producer is not None:
             self._producer.resumeProducing()
 

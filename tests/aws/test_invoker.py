@@ -12,6 +12,8 @@ from twisted.internet.error import ConnectionLost as Broken
 from lambdaproxy import errors
 from lambdaproxy.aws.invoker import InvokeSettings
 from lambdaproxy.aws.limits import Limits
+from lambdaproxy.held import Ledger
+from lambdaproxy.messages import MOST_RESULT
 from lambdaproxy.wire import sigv4
 from lambdaproxy.wire.sigv4 import Keys
 from tests.aws.memory import KEYS, NOW, OK, Source, Wire, World, response
@@ -460,6 +462,57 @@ def test_on_disconnect_abort() -> None:
     assert world.wires[0].aborted
     assert world.invoker.limiter.in_flight == 0
     assert world.count(ATTEMPTS, "aws", "abandoned") == 1
+    world.clean()
+
+
+LARGE = b'"' + b"x" * 1_000_000 + b'"'
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_an_event_is_let_go_of_when_it_cannot_be_sent_again(streaming: bool) -> None:
+    world = World(InvokeSettings(abort_on_disconnect=False))
+    outcome = world.invoke(payload=LARGE, mode="stream" if streaming else "buffered")
+    (call,) = world.invoker.calls
+    assert call.invocation.payload == LARGE, "a throttle may make us send it again"
+    outcome.deferred.cancel()
+    assert call.invocation.payload == b""
+    world.clean()
+
+
+def test_results_for_which_there_is_no_room_are_not_read() -> None:
+    world = World()
+    ledger = world.pool.answers = Ledger(world.reactor, 1_500_000)
+    outcomes = [world.invoke() for _ in range(4)]
+    wires = world.wires
+    answer = response(200, LARGE)
+    for wire in wires:
+        wire.reply(answer[:5000])
+    assert [wire.paused for wire in wires] == [False, True, True, True]
+    assert ledger.held == len(LARGE)
+    outcomes[1].deferred.cancel()
+    wires[2].end()
+    wires[0].reply(answer[5000:])
+    assert outcomes[0].result.payload == LARGE
+    world.reactor.turn()
+    assert [wire.paused for wire in wires] == [False, False, True, True]
+    wires[1].reply(answer[5000:])
+    world.reactor.turn()
+    assert isinstance(outcomes[2].error, errors.ConnectionLost)
+    wires[3].reply(answer[5000:])
+    assert outcomes[3].result.payload == LARGE
+    assert ledger.held == 0
+    world.clean()
+
+
+def test_a_result_without_a_length_counts_as_the_largest() -> None:
+    world = World()
+    ledger = world.pool.answers = Ledger(world.reactor, 1_500_000)
+    outcome = world.invoke()
+    wire = world.wires[0]
+    wire.reply(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[1\r\n")
+    assert (ledger.held, wire.paused) == (MOST_RESULT, False), "alone it may be larger than the bound"
+    wire.reply(b"1\r\n]\r\n0\r\n\r\n")
+    assert (outcome.result.payload, ledger.held) == (b"[1]", 0)
     world.clean()
 
 

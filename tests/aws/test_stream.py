@@ -211,8 +211,25 @@ def test_the_deadline_ends_a_stream() -> None:
     world.clean()
 
 
-def test_a_reader_that_leaves_lets_the_function_finish() -> None:
+def test_a_reader_that_leaves_frees_its_place() -> None:
+    """A hundred people who open a page of events and leave must not keep a hundred places."""
     world = World()
+    for begun in (True, False):
+        outcome = _begin(world)[0] if begun else world.invoke(mode="stream")
+        wire = world.wires[-1]
+        (Reader().read(outcome.result.payload) if begun else outcome).deferred.cancel()
+        assert wire.aborted
+        assert world.invoker.limiter.in_flight == 0
+        world.reactor.turn()
+    buffered = world.invoke()
+    buffered.deferred.cancel()
+    assert not world.wires[-1].aborted, "a result that is read whole ends soon anyway"
+    assert world.invoker.limiter.in_flight == 1
+    world.clean()
+
+
+def test_a_reader_that_leaves_lets_the_function_finish_where_that_is_said() -> None:
+    world = World(InvokeSettings(abort_on_disconnect=False))
     outcome, wire = _begin(world)
     reader = Reader().read(outcome.result.payload)
     reader.producer.pauseProducing()
@@ -227,7 +244,7 @@ def test_a_reader_that_leaves_lets_the_function_finish() -> None:
 
 
 def test_a_stream_that_nobody_takes() -> None:
-    world = World()
+    world = World(InvokeSettings(abort_on_disconnect=False))
     outcome, wire = _begin(world)
     streaming.discard(outcome.result.payload)
     assert not wire.paused
@@ -237,7 +254,7 @@ def test_a_stream_that_nobody_takes() -> None:
 
 
 def test_a_client_that_leaves_before_the_first_byte() -> None:
-    world = World()
+    world = World(InvokeSettings(abort_on_disconnect=False))
     outcome = world.invoke(mode="stream")
     outcome.deferred.cancel()
     wire = world.wires[0]

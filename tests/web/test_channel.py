@@ -305,13 +305,115 @@ def test_answers_that_nobody_reads_are_bounded():
     readers = [served.connect(Pausing()) for _ in range(2)]
     for transport in readers:
         transport.protocol.dataReceived(get(target=b"/big/1000000"))
+    assert [transport.value()[9:12] for transport in readers] == [b"200", b"503"]
+    assert served.site.held.answers.held == 1_000_000
+    assert served.proxy.errors[0].label == "overload"
     (answer,) = served.exchange(get())
-    assert answer.status == 503
+    assert answer.status == 200, "what is small needs no room"
     readers[0].end(GONE)
-    while readers[1].producer is not None:
-        readers[1].drain()
+    assert (served.site.held.answers.held, served.site.readers) == (0, set())
+    (again := served.connect(Pausing())).protocol.dataReceived(get(target=b"/big/1000000"))
+    while again.producer is not None:
+        again.drain()
+    assert len(replies(again.value())[0].body) == 1_000_000
+    assert (served.site.held.answers.held, served.site.readers) == (0, set())
+
+
+def test_nobody_is_admitted_while_too_much_is_held():
+    served = Served(Limits(unwritten=1_500_000))
+    served.site.held.answers.add(1_500_000)
     (answer,) = served.exchange(get())
-    assert (answer.status, served.site.held.answers.held) == (200, 0)
+    assert (answer.status, served.proxy.errors[0].label) == (503, "overload")
+    served.site.held.answers.give(1)
+    assert served.exchange(get())[0].status == 200
+
+
+def reading(served, rates, seconds, size=1_000_000):
+    """Clients that read so many bytes a second for a while."""
+    readers = [served.connect(Pausing()) for _ in rates]
+    for transport in readers:
+        transport.protocol.dataReceived(get(target=b"/big/%d" % size))
+    for _ in range(seconds * 2):
+        for transport, rate in zip(readers, rates, strict=True):
+            transport.room += rate // 2
+            if transport.room > 0 and transport.producer is not None:
+                transport.producer.resumeProducing()
+        served.clock.advance(0.5)
+    return readers
+
+
+def test_the_slowest_make_room_and_the_others_stay():
+    served = Served(Limits(unwritten=16_100_000))
+    readers = reading(served, [300_000, 60_000, 0, 100_000], 3, 4_000_000)
+    assert served.site.held.answers.held == 16_000_000
+    (new := served.connect(Pausing())).protocol.dataReceived(get(target=b"/big/4000000"))
+    assert [transport.aborted for transport in readers] == [False, False, True, False]
+    assert new.value()[9:12] == b"200"
+    assert served.proxy.accounted[0][3] == "slow_reader"
+    assert served.rejected() == {"slow-reader": 1}
+    assert served.site.held.answers.held == 16_000_000
+    for _ in range(2):
+        served.connect(Pausing()).protocol.dataReceived(get(target=b"/big/4000000"))
+    assert [transport.aborted for transport in readers] == [False, True, True, True]
+    (refused := served.connect(Pausing())).protocol.dataReceived(get(target=b"/big/4000000"))
+    assert refused.value()[9:12] == b"503", "who reads well is not cut off, and who came just now neither"
+    assert not readers[0].aborted
+    for transport in readers:
+        if not transport.disconnected:
+            transport.end(GONE)
+
+
+def test_a_least_rate():
+    served = Served(Limits(write_time=10, write_rate=10_000))
+    readers = reading(served, [11_000, 8_000], 20)
+    assert [transport.aborted for transport in readers] == [False, False], "the first bytes give it some time"
+    slow, fast = served, reading(served, [11_000, 4_000], 40)
+    assert [transport.aborted for transport in fast] == [False, True]
+    assert slow.proxy.accounted[-1][3] == "write_timeout"
+
+
+def test_bytes_that_come_early_are_counted():
+    served = Served(Limits(bodies=100))
+    transport = served.connect()
+    transport.protocol.dataReceived(get(target=b"/wait"))
+    transport.protocol.dataReceived(NEXT)
+    assert served.site.held.requests.held == len(NEXT) < 100
+    transport.protocol.dataReceived(b"x" * 100)
+    assert served.site.held.requests.held == 0, "there is no room for them, and for nothing that follows"
+    served.proxy.waiting[0].callback(Response(200))
+    (answer,) = replies(transport.value())
+    assert (answer.status, answer.closes) == (200, True)
+    transport = served.connect()
+    transport.protocol.dataReceived(get(target=b"/wait"))
+    transport.protocol.dataReceived(NEXT)
+    transport.end(GONE)
+    assert served.site.held.requests.held == 0
+
+
+def test_a_body_in_one_piece_is_counted_too():
+    served = Served(Limits(bodies=30_000))
+    served.proxy.limit = 100_000
+    (answer,) = served.exchange(post(b"Content-Length: 40000\r\n", b"x" * 40_000))
+    assert (answer.status, answer.closes, served.site.held.requests.held) == (503, True, 0)
+    (answer,) = served.exchange(post(b"Content-Length: 20000\r\n", b"x" * 20_000))
+    assert (answer.status, served.site.held.requests.held) == (200, 0)
+    (answer, after) = served.exchange(post(b"Content-Length: 20000\r\n", b"x" * 20_000) + NEXT)
+    assert (answer.status, after.status, served.site.held.requests.held) == (200, 200, 0)
+
+
+def test_the_buffers_of_streams_are_counted(monkeypatch):
+    monkeypatch.setattr("lambdaproxy.web.writing.buffered", lambda transport: -transport.room)
+    served = Served()
+    transport = served.connect(Pausing())
+    transport.protocol.dataReceived(get(target=b"/stream"))
+    (stream,) = served.proxy.streams
+    stream.consumer.write(b"x" * 150_000)
+    assert 50_000 <= served.site.held.answers.held < 60_000
+    transport.drain()
+    assert served.site.held.answers.held == 0
+    stream.consumer.write(b"x" * 150_000)
+    transport.end(GONE)
+    assert served.site.held.answers.held == 0
 
 
 def test_a_client_that_reads_nothing_is_cut_off():
@@ -513,9 +615,19 @@ def test_stream_that_breaks():
     stream.done.errback(RuntimeError("secret detail"))
     (answer,) = replies(transport.value())
     assert not answer.complete, "no last chunk"
-    assert transport.aborted
+    assert transport.disconnecting and not transport.aborted, "a reset would take what the client has not read yet"
     assert served.proxy.accounted == [(b"/stream", 200, 3, "")]
     assert b"secret" not in transport.value()
+
+
+def test_stream_that_breaks_for_a_client_of_http_1_0():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(get(target=b"/stream", version=b"HTTP/1.0"))
+    (stream,) = served.proxy.streams
+    stream.consumer.write(b"one")
+    stream.done.errback(RuntimeError("secret detail"))
+    assert transport.aborted, "nothing else tells it that the body is cut"
 
 
 def test_stream_whose_client_leaves():

@@ -25,6 +25,8 @@ def test_every_setting_arrives():
             linger_timeout=12,
             max_connections=13,
             max_unwritten=14,
+            write_rate=15,
+            max_bodies=16,
         )
     )
     assert (changed.head.section, changed.head.line, changed.head.fields, changed.head.target) == (1, 1, 2, 3)
@@ -36,7 +38,7 @@ def test_every_setting_arrives():
         8,
     )
     assert (changed.body_time_most, changed.idle_time, changed.write_time, changed.linger_time) == (9, 10, 11, 12)
-    assert (changed.connections, changed.unwritten) == (13, 14)
+    assert (changed.connections, changed.unwritten, changed.write_rate, changed.bodies) == (13, 14, 15, 16)
 
 
 def test_body_deadline():

@@ -1,5 +1,6 @@
 """The site: how many connections, how they end, whom it serves besides, and over which transports."""
 
+import socket
 import ssl
 import tempfile
 from pathlib import Path
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+import lambdaproxy.web.site
 from lambdaproxy.messages import Response
 from lambdaproxy.metrics import Metrics
 from lambdaproxy.web.forwarded import Forwarded
@@ -140,8 +142,11 @@ class DrainTests(SynchronousTestCase):
         stream.protocol.dataReceived(get(target=b"/stream"))
         self.drain(2)
         self.served.pass_time(3)
-        self.assertTrue(stream.aborted)
+        self.assertTrue(stream.half_closed or stream.disconnecting)
+        self.assertFalse(replies(stream.value())[0].complete, "no last chunk")
         self.assertEqual(self.served.proxy.streams[0].events, ["cancel"])
+        self.assertEqual(self.served.proxy.accounted, [(b"/stream", 200, 0, "draining")])
+        self.served.pass_time(5)
         self.assertEqual(self.ended, [None])
 
 
@@ -325,6 +330,35 @@ class SocketTests(TestCase):
         assert head.tls is not None
         self.assertEqual(head.tls.version, version)
         self.assertTrue(head.tls.cipher)
+
+    async def test_the_transport_wakes_who_waits_for_a_flush(self):
+        """No sweep is needed between a large answer and the next request, whatever the kernel's buffers are."""
+        self.patch(lambdaproxy.web.site, "SWEEP", 3600)
+        key, cert = certificate(self.folder)
+        context = ssl.create_default_context(cafile=cert)
+
+        def talk(port, tls):
+            plain = socket.create_connection(("127.0.0.1", port), 10)
+            with context.wrap_socket(plain, server_hostname="localhost") if tls else plain as client:
+                answers = client.makefile("rb")
+                for size in (100_000, 130_000, 200_000, 400_000, 1_000_000, 6_000_000):
+                    client.sendall(get(target=b"/big/%d" % size))
+                    while answers.readline() != b"\r\n":
+                        pass
+                    self.assertEqual(len(answers.read(size)), size)
+
+        for tls in (False, True):
+            kind = f"ssl:0:privateKey={key}:certKey={cert}:" if tls else "tcp:0:"
+            port = await endpoints.serverFromString(reactor, f"{kind}interface=127.0.0.1").listen(self.site)
+            self.addCleanup(port.stopListening)
+            # What a connection inherits: the smallest of buffers.
+            beneath = port
+            while not hasattr(beneath, "socket"):
+                beneath = beneath._realPortNumber
+            beneath.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            await deferToThread(talk, port.getHost().port, tls)
+        self.assertEqual(self.site.held.answers.held, 0)
+        await self.site.drain(0)
 
     async def test_tls_that_says_nothing_is_closed(self):
         key, cert = certificate(self.folder)
