@@ -14,6 +14,8 @@ from twisted.internet import tcp
 from twisted.internet.interfaces import IPullProducer
 from zope.interface import implementer
 
+from lambdaproxy.reactor import GatheringReactor
+
 if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport
 
@@ -54,7 +56,8 @@ def send_now(transport: ITransport, data: Data) -> Data | None:
         return data
     plain: Any = transport
     if (
-        plain._tempDataLen
+        type(plain.reactor) is GatheringReactor  # it sends at the end of this turn, and once for all
+        or plain._tempDataLen
         or plain.dataBuffer
         or not plain.connected
         or plain.TLS

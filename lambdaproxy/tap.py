@@ -18,6 +18,7 @@ from lambdaproxy.errors import ConfigError
 from lambdaproxy.exposure import check_listener
 from lambdaproxy.outputs import TWISTD_LOG
 from lambdaproxy.platform import use_monotonic_clock
+from lambdaproxy.reactor import install_unless_chosen
 
 
 class Options(cli.Options):
@@ -34,6 +35,7 @@ class Options(cli.Options):
             raise SystemExit(1) from None
 
     def postOptions(self) -> None:
+        install_unless_chosen()
         try:
             self.assembly = assemble(self.configuration())
             settings = self.assembly.settings

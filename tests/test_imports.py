@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent / "lambdaproxy"
 
 #: Each part may import the parts above its own line, and its own.
 LAYERS = [
-    {"messages", "errors", "interfaces", "ids", "known", "paths", "shapes"},
+    {"messages", "errors", "interfaces", "ids", "known", "paths", "reactor", "shapes"},
     {"http1", "wire", "codecs", "selection"},
     {"adapters"},
     {"plugins"},

@@ -1,5 +1,6 @@
 """Makes `twistd lambdaproxy` known; nothing else is imported until it is asked for."""
 
+from twisted.application.reactors import Reactor
 from twisted.application.service import ServiceMaker
 
 lambdaproxy = ServiceMaker(
@@ -8,3 +9,5 @@ lambdaproxy = ServiceMaker(
     "The front door to AWS Lambda: HTTP in, ALB, API Gateway or Function URL events out.",
     "lambdaproxy",
 )
+
+reactor = Reactor("lambdaproxy", "lambdaproxy.reactor", "epoll(7), gathering what is written; lambdaproxy's default.")
