@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from struct import Struct
 
 _MADE = 128
@@ -22,6 +23,18 @@ def new_ids(now: float) -> tuple[str, str]:
         _kept.extend(_make())
     request_id, trace = _kept.pop()
     return request_id, f"1-{int(now):08x}-{trace}"
+
+
+_TRACE_FIELD = re.compile(r"(?:^|;)\s*(Root|Parent|Sampled)=([0-9A-Za-z-]{1,64})\s*(?=;|$)")
+
+
+def trace_parts(header: str, fresh: str) -> tuple[str, str]:
+    """An X-Amzn-Trace-Id -> its root, `fresh` if it has none, and what is to follow it: `;Parent=...;Sampled=...`."""
+    fields: dict[str, str] = {}
+    for name, value in _TRACE_FIELD.findall(header):
+        fields.setdefault(name, value)
+    more = "".join([f";{name}={fields[name]}" for name in ("Parent", "Sampled") if name in fields])
+    return fields.get("Root", fresh), more
 
 
 def _make() -> zip[tuple[str, str]]:

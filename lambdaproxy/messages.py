@@ -76,6 +76,7 @@ class Head:
     `forwarded_for` is the address list that preceded `client`, as received, or an empty string.
     `content_length` is None for a chunked body and 0 where there is none.
     `received` is in epoch seconds; `id` is a lower-case UUID4; `trace_id` is `1-<8 hex>-<24 hex>`.
+    `traced` is False where the client certainly sent no X-Amzn-Trace-Id.
     """
 
     method: str
@@ -92,6 +93,7 @@ class Head:
     id: str
     trace_id: str
     received: float
+    traced: bool = True
 
 
 @quick
@@ -177,7 +179,8 @@ class Invocation:
     """One call of a function, as every invoker understands it.
 
     `payload` is a JSON document. `deadline` is in seconds of the reactor's clock (`IReactorTime.seconds`); the
-    answer is needed by then. `trace_id` as in `Head`. `client_context` is JSON text, not base64. `repeatable`: the
+    answer is needed by then. `trace_id` is the root of the trace, and `trace_parent` what follows it in the event's
+    header, such as `;Parent=53995c3f42cd8ad8;Sampled=1`. `client_context` is JSON text, not base64. `repeatable`: the
     request's method is idempotent, or its route says that the function may run twice.
     """
 
@@ -192,6 +195,7 @@ class Invocation:
     log_tail: bool = False
     repeatable: bool = False
     durable_name: str | None = None
+    trace_parent: str = ""
 
 
 @quick

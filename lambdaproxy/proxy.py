@@ -24,6 +24,7 @@ from lambdaproxy.errors import (
     Unavailable,
 )
 from lambdaproxy.held import BODIES, SMALL, Ledger
+from lambdaproxy.ids import trace_parts
 from lambdaproxy.interfaces import IBody, IEventCodec, IInvoker
 from lambdaproxy.messages import (
     MOST_EVENT,
@@ -220,18 +221,22 @@ class Proxy:
             raise EventTooLarge(f"an event of {len(payload)} bytes; Lambda takes {MOST_EVENT}")
         route = admission.route
         settings = route.settings
+        trace_id, trace_parent = request.trace_id, ""
+        if admission.head.traced and (trace_of := getattr(route.codec, "event_trace", None)) is not None:
+            trace_id, trace_parent = trace_parts(trace_of(request), trace_id)
         return Invocation(
             admission.function,
             payload,
             now + admission.timeout,
             request.id,
-            request.trace_id,
+            trace_id,
             route.mode,
             settings.client_context,
             settings.tenant_id,
             settings.log_tail,
             request.method in IDEMPOTENT or settings.repeatable,
             settings.durable_name + request.id if settings.durable_name else None,
+            trace_parent,
         )
 
     def _decode(self, result: InvocationResult, payload: bytes, request: Request, admission: Admission) -> Response:

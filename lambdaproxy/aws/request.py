@@ -99,13 +99,14 @@ class Requests:
         if second != kind.dated:
             kind.renew(second)
         head = (
-            b"%b%b\r\nContent-Length: %d\r\nX-Amzn-Trace-Id: Root=%b\r\nAmz-Sdk-Invocation-Id: %b\r\n"
+            b"%b%b\r\nContent-Length: %d\r\nX-Amzn-Trace-Id: Root=%b%b\r\nAmz-Sdk-Invocation-Id: %b\r\n"
             b"Amz-Sdk-Request: attempt=%d; max=%d\r\n\r\n"
         ) % (
             kind.before,
             kind.signature(payload, kind.date),
             len(payload),
             invocation.trace_id.encode(),
+            invocation.trace_parent.encode(),
             invocation.request_id.encode(),
             attempt,
             most,

@@ -16,6 +16,7 @@ from lambdaproxy.codecs._refusals import (
     UriTooLong,
 )
 from lambdaproxy.codecs._result import NO_BODY, loads
+from lambdaproxy.codecs._stamps import event_trace, sent_traces
 from lambdaproxy.errors import (
     STATUSES,
     BadFunctionHeader,
@@ -70,6 +71,11 @@ class Codec:
         """Apply the service's own limits (`limits=aws`)."""
         if self.body_limit is not None and len(request.body) > self.body_limit:
             raise ContentTooLong(f"body of {len(request.body)} bytes, {self.name} takes {self.body_limit}")
+
+    def event_trace(self, request: Request) -> str:
+        """The trace header that the event of this request shows; the invocation carries the same."""
+        sent = sent_traces(request)
+        return event_trace(sent[-1] if sent else None, request.trace_id)
 
     # -- results -------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import re
 from hashlib import blake2b
 from time import gmtime
 
+from lambdaproxy.codecs._text import sent_text
 from lambdaproxy.messages import Request
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -57,6 +58,11 @@ def sent_trace(request: Request) -> str | None:
         if len(name) == 15 and name.lower() == b"x-amzn-trace-id":
             return value.decode("latin-1")
     return None
+
+
+def sent_traces(request: Request) -> list[str]:
+    """All the client's `X-Amzn-Trace-Id` fields."""
+    return [sent_text(value) for name, value in request.headers if name.lower() == b"x-amzn-trace-id"]
 
 
 def root_of(trace: str) -> str | None:

@@ -37,7 +37,7 @@ from lambdaproxy.codecs._reverse import (
     single_headers,
     text_of,
 )
-from lambdaproxy.codecs._stamps import with_self
+from lambdaproxy.codecs._stamps import sent_traces, with_self
 from lambdaproxy.codecs._text import grouped_pairs, raw_pairs
 from lambdaproxy.errors import BadRequest, LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
@@ -183,6 +183,10 @@ class AlbCodec(Codec):
         self._text_types = tuple(text_types)
 
     # -- request -> event ----------------------------------------------------------------------------------------
+
+    def event_trace(self, request: Request) -> str:
+        sent = sent_traces(request)
+        return trace_header(sent[-1] if sent else "", request.trace_id)
 
     def encode_request(self, request: Request, match: Match) -> bytes:
         """The event; `BadRequest` for text that is not UTF-8 and for web sockets, as ALB answers 400, and for TRACE."""

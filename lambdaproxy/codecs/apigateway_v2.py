@@ -29,7 +29,7 @@ from lambdaproxy.codecs._result import (
     scalar_text,
 )
 from lambdaproxy.codecs._reverse import text_of
-from lambdaproxy.codecs._stamps import clock_text, gateway_id, milliseconds
+from lambdaproxy.codecs._stamps import clock_text, event_trace, gateway_id, milliseconds, sent_traces
 from lambdaproxy.messages import InvocationResult, Match, Request, Response
 from lambdaproxy.paths import decoded_twice
 
@@ -43,6 +43,9 @@ class HttpApiCodec(HttpApi):
     _layouts_of = staticmethod(partial(lower_layouts, length=True))
 
     # -- request -> event ----------------------------------------------------------------------------------------
+
+    def event_trace(self, request: Request) -> str:
+        return event_trace(",".join(sent_traces(request)), request.trace_id)
 
     def encode_request(self, request: Request, match: Match) -> bytes:
         """The event; `cookies`, `queryStringParameters`, `pathParameters`, `stageVariables` and `body` are absent where

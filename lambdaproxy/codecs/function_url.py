@@ -24,7 +24,7 @@ from lambdaproxy.codecs._result import (
     lenient_status,
 )
 from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
-from lambdaproxy.codecs._stamps import clock_text, milliseconds, response_trace
+from lambdaproxy.codecs._stamps import clock_text, event_trace, milliseconds, response_trace, sent_traces
 from lambdaproxy.errors import LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
 from lambdaproxy.paths import decoded, one_slash
@@ -96,6 +96,9 @@ class FunctionUrlCodec(Codec):
         self._text_types = tuple(text_types)
 
     # -- request -> event ----------------------------------------------------------------------------------------
+
+    def event_trace(self, request: Request) -> str:
+        return event_trace(",".join(sent_traces(request)), request.trace_id)
 
     def encode_request(self, request: Request, match: Match) -> bytes:
         """The event; `cookies`, `queryStringParameters` and `body` are absent where there is nothing to say."""

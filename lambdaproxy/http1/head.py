@@ -69,6 +69,7 @@ class RequestHead:
     keep_alive: bool
     expect_continue: bool
     forwarded: bool = False
+    traced: bool = False
 
 
 @quick
@@ -107,7 +108,7 @@ def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestH
         raise Malformed(405, "method", method.decode())
 
     names, values = zip(*fields) if fields else NOTHING  # noqa: B905  (a keyword costs more than all the rest)
-    hosts, lengths, codings, connections, expects, forwarded = _requests[names]
+    hosts, lengths, codings, connections, expects, forwarded, traced = _requests[names]
     new = minor == b"1"
     if hosts:
         effective = host(values[hosts[0]])
@@ -139,6 +140,7 @@ def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestH
         keep_alive,
         bool(expects) and new and size != 0,
         forwarded,
+        traced,
     )
 
 
@@ -147,24 +149,26 @@ def _too_long(block: bytes, line: re.Match[bytes], limits: HeadLimits) -> bool:
     return len(block) > min(limits.section, limits.line) or line.end(2) - line.end(1) - 1 > limits.target
 
 
-_Deciding = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], bool]
+_Deciding = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], bool, bool]
 """Where the fields of a head are that decide how it is read, by their place among all fields: Host, Content-Length,
-Transfer-Encoding, Connection, Expect; and whether there is a field about where the request comes from."""
+Transfer-Encoding, Connection, Expect; whether there is a field about where the request comes from, and a trace."""
 
 
 def _deciding(names: tuple[bytes, ...]) -> _Deciding:
     """Look at all names; raises `Malformed` for a look-alike, and for a second Content-Length (RFC 9112, 6.3)."""
     places: dict[bytes, list[int]] = {name: [] for name in _DECIDES}
-    forwarded = False
+    forwarded = traced = False
     for place, name in enumerate([field_name(name) for name in names]):
         if name in places:
             places[name].append(place)
         elif name in _FORWARDED or name in _BROWSERS:
             forwarded = True
+        elif name == b"x-amzn-trace-id":
+            traced = True
     if len(places[b"content-length"]) > 1:
         raise Malformed(400, "content-length", "more than one")
     hosts, lengths, codings, connections, expects = map(tuple, places.values())
-    return hosts, lengths, codings, connections, expects, forwarded
+    return hosts, lengths, codings, connections, expects, forwarded, traced
 
 
 def _of_request(names: tuple[bytes, ...]) -> _Deciding:
@@ -241,7 +245,7 @@ def parse_response(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> Respons
             line = _STATUS_LINE.match(block)
             assert line is not None
         names, values = zip(*fields) if fields else NOTHING  # noqa: B905
-        _, lengths, codings, connections, _, _ = _responses[names]
+        _, lengths, codings, connections, *_ = _responses[names]
         minor, digits = line.groups()
         new, status = minor == b"1", int(digits)
         if codings:

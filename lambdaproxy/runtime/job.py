@@ -148,7 +148,10 @@ def event_head(invocation: Invocation, arn: str) -> bytes:
         values["Trace-Id"] = trace
     elif trace:
         parent = invocation.request_id.replace("-", "")[-16:]
-        values["Trace-Id"] = f"Root={trace};Parent={parent};Sampled=0"
+        more = invocation.trace_parent
+        if "Parent=" not in more:
+            more = f";Parent={parent}{more}"
+        values["Trace-Id"] = f"Root={trace}{more}" if "Sampled=" in more else f"Root={trace}{more};Sampled=0"
     if invocation.client_context:
         values["Client-Context"] = _one_line(invocation.client_context)
     if invocation.tenant_id:

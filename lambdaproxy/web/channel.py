@@ -362,6 +362,7 @@ class Channel(Protocol):
             request_id,
             trace_id,
             now,
+            parsed.traced,
         )
 
     def _barred(self, hosts: Hosts, parsed: RequestHead) -> LambdaProxyError | None:
