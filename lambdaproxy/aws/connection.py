@@ -48,7 +48,7 @@ class Connection(Protocol):
     def __init__(self, pool: Pool, address: str, session: Session | None, connect: bytes | None, now: float) -> None:
         self._pool, self._session, self._connect = pool, session, connect
         self.address = address
-        self.began = self.since = now
+        self.dialled = self.began = self.since = now
         self.connector: Any = None
         self.ready = False
         self.closed = False
@@ -155,6 +155,13 @@ class Connection(Protocol):
     def too_late(self, reason: str) -> None:
         """Give up opening: the pool's deadline for this step has passed."""
         self._fail(reason)
+        if self.transport is None and self.connector is not None:
+            self.connector.stopConnecting()
+        self._abort()
+
+    def give_up(self) -> None:
+        """End an opening that nobody waits for; the pool has forgotten it."""
+        self.closed = True
         if self.transport is None and self.connector is not None:
             self.connector.stopConnecting()
         self._abort()

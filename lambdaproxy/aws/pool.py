@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import ClientFactory
 from twisted.logger import Logger
 
+from lambdaproxy.aws.choice import Choice
 from lambdaproxy.aws.connection import Connection
 from lambdaproxy.aws.tls import Session
 from lambdaproxy.errors import ConnectionFailed
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from lambdaproxy.metrics import Metrics
 
 
-BAD_SECONDS = 30.0
-"""How long an address that failed is tried after the others."""
-
-
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
     """Times in seconds. `lifetime` is varied by a fifth either way, so that connections do not end together."""
@@ -45,7 +42,7 @@ class PoolSettings:
     first_pause: float = 0.05
     last_pause: float = 0.5
     dials: int = 32
-    slow: float = 0.3
+    slow: float = 0.25
 
 
 class Waiter(Protocol):
@@ -83,7 +80,8 @@ class Pool:
     """A pool of connections to one endpoint; last used, first used again.
 
     Getting a connection is no attempt of an invocation: whoever asks waits up to 3.5 s while addresses are tried, each
-    once, with a pause of 50 to 500 ms after each round. `sweep` must be called about ten times a second while `busy`.
+    once, with a pause of 50 to 500 ms after each round; a dial that is slow does not hold up the next, and is given up
+    when another has won. `sweep` must be called about ten times a second while `busy`.
     """
 
     _log = Logger()
@@ -105,6 +103,7 @@ class Pool:
         self._settings = settings or PoolSettings()
         self._uniform = uniform
         self.now: Callable[[], float] = reactor.seconds
+        self._choice = Choice(self.now, self._settings.slow)
         self._limited = Limited(self._log, reactor, most=1)
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
@@ -112,8 +111,6 @@ class Pool:
         self._alive: set[Connection] = set()
         self._waiters: deque[tuple[float, Waiter]] = deque()
         self._resolving = 0
-        self._turn = 0
-        self._bad: dict[str, float] = {}
         self._failures = 0
         self._addresses = 1
         self._not_before = 0.0
@@ -190,6 +187,11 @@ class Pool:
         for connection in [each for each in self._idle if now > each.expires]:
             self._idle.remove(connection)
             self._retire(connection)
+        if self._opening:
+            if self._slow():
+                # There may be better addresses by now.
+                self._resolver.doubt()
+            self._drop_losers()
         if self._waiters:
             self._dial()
 
@@ -199,7 +201,7 @@ class Pool:
         """A connection is ready."""
         self._opening.discard(connection)
         self._failures = 0
-        self._bad.pop(connection.address, None)
+        self._choice.opened(connection.address, self.now() - connection.dialled)
         self._not_before = 0.0
         self._reason = "no connection became free"
         spread = self._settings.lifetime / 5
@@ -212,6 +214,8 @@ class Pool:
         self.release(connection)
         if self._waiters:
             self._dial()
+        elif self._opening:
+            self._drop_losers()
 
     def release(self, connection: Connection) -> None:
         """A connection is free again."""
@@ -247,8 +251,8 @@ class Pool:
             self._alive.discard(connection)
             self._check_stopped()
         (self._verify_failed if verify else self._failed).inc()
-        self._bad = {address: until for address, until in self._bad.items() if until > self.now()}
-        self._bad[connection.address] = self.now() + BAD_SECONDS
+        self._choice.failed(connection.address)
+        self._resolver.doubt()
         self._failed_once(f"{connection.address}: {reason}", verify=verify)
 
     def stop(self) -> Deferred[None]:
@@ -287,9 +291,7 @@ class Pool:
         if self._stopping is not None or now < self._not_before:
             return
         # Whoever answers slowly is not waited for: another address, or another try, may be quicker.
-        patience = settings.slow if self._addresses > 1 else 3 * settings.slow
-        slow = sum(1 for each in self._opening if now - each.began > patience)
-        running = len(self._opening) + self._resolving - slow
+        running = len(self._opening) + self._resolving - len(self._slow())
         most = 1 if self._failures > 2 else settings.dials
         room = settings.connections - len(self._open) - self._resolving
         room = min(room, 2 * settings.dials - len(self._opening))
@@ -310,7 +312,7 @@ class Pool:
         if self._stopping is not None:
             return
         self._addresses = len(addresses)
-        address = self._choose(addresses)
+        address = self._choice.next(addresses, {each.address for each in self._slow()})
         endpoint, connect = self._endpoint, None
         if endpoint.proxy is not None:
             connect = _connect_request(endpoint)
@@ -323,16 +325,30 @@ class Pool:
         factory = _Factory(connection, Connection.refused)
         connection.connector = self._reactor.connectTCP(address, port, factory, self._settings.connect)
 
-    def _choose(self, addresses: list[str]) -> str:
-        """The next address in turn, those that failed within half a minute only where there is no other."""
-        now, count = self.now(), len(addresses)
-        for step in range(count):
-            address = addresses[(self._turn + step) % count]
-            if self._bad.get(address, now) <= now:
-                self._turn += step + 1
-                return address
-        self._turn += 1
-        return addresses[(self._turn - 1) % count]
+    def _slow(self) -> list[Connection]:
+        """The dials that others should not wait for."""
+        if not self._opening:
+            return []
+        since = self.now() - self._choice.patience(self._addresses)
+        return [each for each in self._opening if each.began < since]
+
+    def _drop_losers(self) -> None:
+        """Give up slow dials once nobody waits: others have won. Until then each of them may be the first.
+
+        Where they take up the last places, those go whose address was outrun by another one.
+        """
+        slow = self._slow()
+        if self._waiters:
+            if len(self._open) < self._settings.connections:
+                return
+            slow = [each for each in slow if self._choice.outrun(each.address, each.began)]
+        for connection in slow:
+            self._opening.discard(connection)
+            self._open.discard(connection)
+            if connection.transport is None:
+                self._alive.discard(connection)
+            self._choice.failed(connection.address)
+            connection.give_up()
 
     def _failed_once(self, reason: str, *, verify: bool = False) -> None:
         self._reason = reason

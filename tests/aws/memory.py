@@ -77,6 +77,8 @@ class Reactor(Clock):
         self.dials: list[str] = []
         self.refusing: set[str] = set()
         self.silent: set[str] = set()
+        self.cancelled = 0
+        self._unanswered: list[tuple[str, Any]] = []
         self.on_open: Callable[[Wire], object] = lambda wire: None
 
     def connectTCP(self, host: str, port: int, factory: Any, timeout: float) -> Any:
@@ -85,7 +87,13 @@ class Reactor(Clock):
             self.callLater(0, factory.clientConnectionFailed, None, Failure(ConnectionRefusedError()))
         elif host not in self.silent:
             self.callLater(0, self._open, host, factory)
-        return _Connector()
+        else:
+            self._unanswered.append((host, factory))
+        return _Connector(self)
+
+    def answer_silent(self, number: int) -> None:
+        """Open the dial to a silent host that came at this place."""
+        self._open(*self._unanswered[number])
 
     def _open(self, host: str, factory: Any) -> None:
         wire = Wire(self, host, factory.buildProtocol(None))
@@ -103,8 +111,11 @@ class Reactor(Clock):
 
 
 class _Connector:
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
+
     def stopConnecting(self) -> None:
-        pass
+        self._reactor.cancelled += 1
 
 
 class Source:

@@ -114,6 +114,82 @@ def test_a_silent_address_does_not_hold_up_the_others() -> None:
     world.clean()
 
 
+def test_many_at_once_do_not_wait_for_an_address_that_swallows_what_is_sent() -> None:
+    world = World(addresses=THREE[:2])
+    world.reactor.silent.add(THREE[0])
+    for _ in range(200):
+        world.invoke()
+    world.reactor.turn(0.5)
+    assert sum(wire.requests() for wire in world.wires) == 200
+    assert world.reactor.dials.count(THREE[0]) <= 32
+    assert not world.pool._opening, "who lost is given up"
+    assert world.reactor.cancelled == world.reactor.dials.count(THREE[0])
+    assert world.count("lambdaproxy_aws_connect_failures_total", "aws", "connect") == 0
+    world.reactor.dials.clear()
+    for _ in range(10):
+        world.invoke()
+    assert set(world.reactor.dials) == {THREE[1]}, "and not tried for a while"
+    world.clean()
+
+
+def test_dials_that_lost_do_not_take_up_the_last_places() -> None:
+    world = World(addresses=THREE[:2], pool=PoolSettings(connections=40))
+    world.reactor.silent.add(THREE[0])
+    for _ in range(40):
+        world.invoke()
+    world.reactor.turn(0.6)
+    assert sum(wire.requests() for wire in world.wires) == 40
+    world.clean()
+
+
+def test_a_dial_that_is_needed_is_not_given_up() -> None:
+    """Far away every dial is slow; the first must be able to win."""
+    world = World(addresses=THREE[:2])
+    world.reactor.silent |= set(THREE)
+    outcome = world.invoke()
+    world.reactor.turn(0.6)
+    assert world.reactor.dials[:2] == THREE[:2]
+    assert world.reactor.cancelled == 0
+    world.reactor.answer_silent(0)
+    world.reactor.turn()
+    world.wires[0].reply(OK)
+    assert outcome.result
+    world.reactor.turn(1)
+    assert not world.pool._opening
+    world.clean()
+
+
+def test_addresses_that_refuse_make_dns_be_asked_again() -> None:
+    addresses = [THREE[0]]
+    world = World()
+    world.pool._resolver = Resolver(world.reactor, "lambda.test", at_once, lambda host: list(addresses))
+    world.invoke()
+    world.wires[0].reply(OK)
+    world.wires[0].end()
+    world.reactor.turn(2)
+    world.reactor.refusing.add(THREE[0])
+    addresses[:] = [THREE[1]]
+    outcome = world.invoke()
+    world.reactor.turn(0.1)
+    assert world.reactor.dials[-2:] == [THREE[0], THREE[1]]
+    world.wires[1].reply(OK)
+    assert outcome.result
+    world.clean()
+
+
+def test_an_address_that_says_nothing_makes_dns_be_asked_again() -> None:
+    addresses = [THREE[0]]
+    world = World()
+    world.pool._resolver = Resolver(world.reactor, "lambda.test", at_once, lambda host: list(addresses))
+    world.reactor.silent.add(THREE[0])
+    outcome = world.invoke()
+    addresses[:] = [THREE[1]]
+    world.reactor.turn(2.5)
+    world.wires[0].reply(OK)
+    assert outcome.result
+    world.clean()
+
+
 def test_the_cap_on_open_connections() -> None:
     world = World(pool=PoolSettings(connections=2))
     outcomes = [world.invoke() for _ in range(3)]
