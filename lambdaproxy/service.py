@@ -164,7 +164,7 @@ class ProxyService(Service):
         assert isinstance(invoker, LocalInvoker)
         self._keys_file = values.file(settings.invoke_api_keys)
         keys = None if settings.invoke_api_unsigned else load_or_make_keys(self._keys_file)
-        self._api = InvokeApi(self._reactor, invoker, keys)
+        self._api = InvokeApi(self._reactor, invoker, keys, held=self.held)
         return Listener(self._reactor, endpoint, self._api, "--invoke-api")
 
     def why_not_ready(self) -> str | None:

@@ -24,6 +24,7 @@ from lambdaproxy.http1.reasons import status_line
 from lambdaproxy.known import Known, is_short
 from lambdaproxy.messages import MOST_RESULT, Headers
 from lambdaproxy.platform import write_now
+from lambdaproxy.runtime.taken import when_taken
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress
@@ -109,6 +110,7 @@ class RuntimeApi(ConnectionProtocol):
         self._finish: Callable[[], None] = self._not_found
         self._id = ""
         self._parked = False  # a request whose answer may take for ever
+        self._untaken = False  # an answer that the runtime has not read
         self._later = b""
         self._more = False
         self._held = b""
@@ -123,7 +125,7 @@ class RuntimeApi(ConnectionProtocol):
     def dataReceived(self, data: bytes) -> None:
         if self._over:
             return
-        if self._parked:
+        if self._parked or self._untaken:
             self._later += data
             if len(self._later) > MOST_WAITING:
                 self.abort()
@@ -169,7 +171,7 @@ class RuntimeApi(ConnectionProtocol):
             data = reader.rest
             self._more = bool(data)
             self._end(reader.trailers)
-            if self._parked:
+            if self._parked or self._untaken:
                 self._later = data
                 return
             if not data:
@@ -309,6 +311,7 @@ class RuntimeApi(ConnectionProtocol):
             b"%bContent-Type: %b\r\n%bContent-Length: %d\r\n\r\n%b"
             % (status_line(status), content_type, extra, len(body), body)
         )
+        self._untaken = not self._over and not when_taken(self.transport, self._taken)
 
     def event(self, head: bytes, payload: bytes) -> None:
         """Answer a parked `next`: `head` up to and without Content-Length, and the event."""
@@ -318,7 +321,16 @@ class RuntimeApi(ConnectionProtocol):
         else:
             self._send(data)
             self.transport.write(payload)  # type: ignore[union-attr]
-        if self._later:
+        self._untaken = not self._over and not when_taken(self.transport, self._taken)
+        if not self._untaken:
+            self._go_on()
+
+    def _taken(self) -> None:
+        self._untaken = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._later and not self._parked:
             later, self._later = self._later, b""
             self.dataReceived(later)
 

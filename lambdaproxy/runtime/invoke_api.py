@@ -25,6 +25,7 @@ from lambdaproxy.errors import (
     Throttled,
     UnknownFunction,
 )
+from lambdaproxy.held import Held
 from lambdaproxy.hosts import Hosts
 from lambdaproxy.http1.head import RequestHead, header
 from lambdaproxy.ids import new_ids
@@ -35,14 +36,12 @@ from lambdaproxy.runtime.invoke_stream import EventStream
 from lambdaproxy.runtime.invoker import LocalInvoker
 from lambdaproxy.runtime.names import PATTERN, QUALIFIER_PATTERN, is_qualifier, split_name
 from lambdaproxy.runtime.runtimes import identifier
+from lambdaproxy.weight import surely_light
 from lambdaproxy.wire.eventstream import CONTENT_TYPE
 from lambdaproxy.wire.sigv4 import Keys, SignatureError, verify
 
 MOST_ASYNC = 1024 * 1024
 MOST_CONTEXT = 3583
-MOST_CHECKED = 100_000
-"""Values of an event that is parsed here, to refuse one that is no JSON; of larger ones that is left to the function's
-runtime, because to parse six megabytes of brackets would hold everybody up for almost a second."""
 PATIENCE = 900.0
 """Seconds that an invocation may wait for a worker, beyond the function's own time-out."""
 
@@ -74,9 +73,11 @@ class InvokeApi(HttpFactory):
         invoker: LocalInvoker,
         keys: Iterable[Keys] | None,
         *,
+        held: Held | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(reactor, self)
+        self.held = held or Held(reactor)
         self._clock, self._invoker, self._wall = reactor, invoker, wall
         self._keys = None if keys is None else {one.access_key: one for one in keys}
         self.most_body = MOST_EVENT + 1
@@ -84,6 +85,20 @@ class InvokeApi(HttpFactory):
         self.hosts: Hosts | None = None
 
     # --- requests ---
+
+    def check(self, head: RequestHead) -> Answer | None:
+        """Whether it is worth to take the body: all that can be known of the caller and the function without it."""
+        try:
+            self._authenticate(head, None)
+            path, _, query = head.target.decode("latin-1").partition("?")
+            found = (_INVOKE.match(path) or _STREAM.match(path)) if head.method == "POST" else None
+            if found is not None:
+                self._function(found[1], query)
+            elif head.method == "POST":
+                raise _unknown_operation()
+        except _ApiError as error:
+            return _error_answer(error, new_ids(self._wall())[0])
+        return None
 
     def handle(self, head: RequestHead, body: bytes) -> Deferred[Answer]:
         return Deferred.fromCoroutine(self._handle(head, body))
@@ -98,7 +113,7 @@ class InvokeApi(HttpFactory):
         except LambdaProxyError as error:
             return _error_answer(self._translated(error), request_id)
 
-    def _authenticate(self, head: RequestHead, body: bytes) -> None:
+    def _authenticate(self, head: RequestHead, body: bytes | None) -> None:
         if self._keys is None:
             self._check_origin(head)
             return
@@ -135,7 +150,7 @@ class InvokeApi(HttpFactory):
             found = _GET.match(path)
             if found is not None:
                 return self._get(found[1], query, bool(found[2]), request_id)
-        raise _ApiError(404, "UnknownOperationException", "The embedded Lambda has no such operation.")
+        raise _unknown_operation()
 
     def _get(self, name: str, query: str, configuration_only: bool, request_id: str) -> Answer:
         function, settings = self._function(name, query)
@@ -246,6 +261,9 @@ class InvokeApi(HttpFactory):
         request_id, _ = new_ids(self._wall())
         if status == 413:
             return _error_answer(self._too_large(MOST_EVENT), request_id)
+        if status == 503:
+            message = "Too much is held in memory; try again."
+            return _error_answer(_ApiError(503, "ServiceUnavailableException", message, retry_after=1), request_id)
         return _error_answer(
             _ApiError(status, "BadRequestException", f"The request is malformed: {reason}"), request_id
         )
@@ -261,6 +279,10 @@ class InvokeApi(HttpFactory):
         if isinstance(error, EventTooLarge):
             return self._too_large(MOST_EVENT)
         return _ApiError(500, "ServiceException", "The service encountered an internal error.", None, error.retry_after)
+
+
+def _unknown_operation() -> _ApiError:
+    return _ApiError(404, "UnknownOperationException", "The embedded Lambda has no such operation.")
 
 
 def _invalid(member: str, value: str, pattern: str) -> _ApiError:
@@ -283,7 +305,8 @@ def _tenant(headers: Headers) -> str | None:
 
 
 def _check_json(body: bytes) -> None:
-    if body and sum(map(body.count, (b"[", b"{", b","))) <= MOST_CHECKED:
+    # What would hold everybody up is left to the function's runtime, which says Runtime.UnmarshalError.
+    if body and surely_light(body):
         try:
             orjson.loads(body)
         except orjson.JSONDecodeError as problem:

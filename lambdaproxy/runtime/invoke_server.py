@@ -14,12 +14,14 @@ from twisted.internet.protocol import Protocol as ConnectionProtocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from lambdaproxy.held import SMALL, Held
 from lambdaproxy.http1.body import ChunkedReader, LengthReader, chunk, last_chunk
 from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, RequestHead, parse_request
 from lambdaproxy.http1.reasons import status_line
 from lambdaproxy.interfaces import IBody
 from lambdaproxy.messages import Headers
-from lambdaproxy.platform import write_now
+from lambdaproxy.platform import buffered, unsent, write_now
+from lambdaproxy.runtime.taken import Pace, when_taken
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IDelayedCall, IProducer
@@ -30,7 +32,8 @@ log = Logger()
 LIMITS = HeadLimits()
 IDLE_SECONDS = 75.0
 REQUEST_SECONDS = 120.0
-MOST_LATER = 65536
+LEAST_RATE = 16 * 1024
+"""Bytes a second that a client takes of its answer, at least; slower ones are let go."""
 MOST_CONNECTIONS = 512
 
 # One line and no more: whatever an invoker gives for a version or an error, it ends no header.
@@ -47,9 +50,15 @@ class Answer:
 
 
 class Handler(Protocol):
-    """Answers requests; `refuse` answers those that are no HTTP, or too large."""
+    """Answers requests; `refuse` answers those that are no HTTP, too large, or more than there is room for (503).
+
+    `check` is asked before the body is taken: what it gives is the answer, and the body is dropped.
+    """
 
     most_body: int
+    held: Held
+
+    def check(self, head: RequestHead) -> Answer | None: ...
 
     def handle(self, head: RequestHead, body: bytes) -> Deferred[Answer]: ...
 
@@ -64,7 +73,11 @@ class HttpConnection(ConnectionProtocol):
         self._head = HeadReader(LIMITS)
         self._request: RequestHead | None = None
         self._reader: LengthReader | ChunkedReader | None = None
-        self._body: list[bytes] = []
+        self._body = bytearray()
+        self._refused: Answer | None = None
+        self._counted = 0  # bytes of the body in the ledger, until it is answered
+        self._unread = 0  # bytes of the answer in the other one, until it is taken
+        self._pace = Pace(reactor, self._waiting, self.abort, LEAST_RATE)
         self._answering: Deferred[Any] | None = None
         self._later = b""
         self._paused = False
@@ -103,7 +116,8 @@ class HttpConnection(ConnectionProtocol):
             return
         if self._answering is not None:
             self._later += data
-            if len(self._later) > MOST_LATER and not self._paused:
+            if not self._paused:
+                # One read at most is kept of what comes before its turn.
                 self._paused = True
                 self.transport.pauseProducing()  # type: ignore[union-attr]
             return
@@ -126,16 +140,43 @@ class HttpConnection(ConnectionProtocol):
                 self._head = HeadReader(LIMITS)
                 self._begin(parse_request(block, LIMITS))
             assert self._reader is not None
-            self._body.append(self._reader.feed(data))
+            self._keep(self._reader.feed(data))
             if not self._reader.done:
                 return
             self._later = self._reader.rest
             data = b""
             self._dispatch()
 
+    def _keep(self, piece: bytes) -> None:
+        """Keep a piece of the body, if it is wanted and there is room."""
+        if self._refused is not None:
+            return
+        if len(self._body) + len(piece) > SMALL:
+            more = len(self._body) + len(piece) - self._counted
+            if not self._handler.held.requests.take(more):
+                self._refused = self._handler.refuse(503, "too much is held")
+                self._forget()
+                return
+            self._counted += more
+        self._body += piece
+
+    def _forget(self) -> None:
+        self._body = bytearray()
+        if self._counted:
+            self._handler.held.requests.give(self._counted)
+            self._counted = 0
+
     def _begin(self, head: RequestHead) -> None:
-        self._request, self._body = head, []
-        self._close = not head.keep_alive
+        self._request = head
+        self._close = self._close or not head.keep_alive
+        self._refused = self._handler.check(head)
+        if self._refused is None and self._handler.held.answers.full:
+            self._refused = self._handler.refuse(503, "too much is held")
+        if self._refused is not None and head.expect_continue:
+            # The client waits for leave to send its body, and gets none.
+            self._close = True
+            self._reader = LengthReader(0)
+            return
         self._wait(REQUEST_SECONDS)
         most = self._handler.most_body
         if head.content_length is None:
@@ -149,8 +190,8 @@ class HttpConnection(ConnectionProtocol):
 
     def _dispatch(self) -> None:
         assert self._request is not None
-        head, body = self._request, b"".join(self._body)
-        self._reader, self._body = None, []
+        head, body = self._request, bytes(self._body)
+        self._reader, self._body = None, bytearray()
         if self._timer is not None:
             # An invocation may take as long as its function may.
             self._timer.cancel()
@@ -159,7 +200,14 @@ class HttpConnection(ConnectionProtocol):
         answering.addErrback(self._failed)
 
     async def _answer(self, head: RequestHead, body: bytes) -> None:
-        answer = await self._handler.handle(head, body)
+        if self._refused is not None:
+            answer, self._refused = self._refused, None
+        else:
+            try:
+                answer = await self._handler.handle(head, body)
+            finally:
+                del body
+                self._forget()
         if self._over:
             return
         if isinstance(answer.body, bytes):
@@ -167,7 +215,7 @@ class HttpConnection(ConnectionProtocol):
         else:
             lines = self._lines(answer) + b"Transfer-Encoding: chunked\r\n\r\n"
             self.transport.write(lines)  # type: ignore[union-attr]
-            await answer.body.start(_Chunked(self.transport))
+            await answer.body.start(_Chunked(self.transport, self._pace))
             self.transport.write(last_chunk)  # type: ignore[union-attr]
         self._next()
 
@@ -177,11 +225,30 @@ class HttpConnection(ConnectionProtocol):
         self.abort()
 
     def _next(self) -> None:
+        if when_taken(self.transport, self._taken):
+            self._taken()
+
+    def _taken(self) -> None:
+        """The answer is gone; only now the next request is looked at."""
+        self._count_answer(0)
+        if self._over:
+            return
         if self._close:
             self._end()
             return
         self._wait(IDLE_SECONDS)
         self._reactor.callLater(0, self._resume)
+
+    def _count_answer(self, size: int) -> None:
+        answers = self._handler.held.answers
+        if size > self._unread:
+            answers.add(size - self._unread)
+        elif size < self._unread:
+            answers.give(self._unread - size)
+        self._unread = size
+
+    def _waiting(self) -> int:
+        return 0 if self.transport is None else unsent(self.transport)
 
     def _resume(self) -> None:
         if self._over:
@@ -205,7 +272,10 @@ class HttpConnection(ConnectionProtocol):
         lines = self._lines(answer)
         if answer.status != 204:
             lines += b"Content-Length: %d\r\n" % len(answer.body)
-        write_now(self.transport, lines + b"\r\n" + (b"" if head_only else answer.body))
+        data = lines + b"\r\n" + (b"" if head_only else answer.body)
+        write_now(self.transport, data)
+        self._count_answer(buffered(self.transport))
+        self._pace.wrote(len(data))
         if self._close and self._answering is None:
             self._end()
 
@@ -219,8 +289,11 @@ class HttpConnection(ConnectionProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._pace.stop()
         if self._answering is not None:
             self._answering.cancel()
+        self._forget()
+        self._count_answer(0)
         self._gone(self)
 
 
@@ -228,8 +301,8 @@ class HttpConnection(ConnectionProtocol):
 class _Chunked:
     """Writes what it is given as chunks to a transport."""
 
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
+    def __init__(self, transport: Any, pace: Pace) -> None:
+        self._transport, self._pace = transport, pace
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         self._transport.registerProducer(producer, streaming)
@@ -240,6 +313,7 @@ class _Chunked:
     def write(self, data: bytes) -> None:
         if data:
             self._transport.write(chunk(data))
+            self._pace.wrote(len(data))
 
 
 class HttpFactory(Factory):

@@ -201,7 +201,7 @@ def verify(
     method: str,
     target: bytes,
     headers: Headers,
-    body: bytes,
+    body: bytes | None,
     *,
     secret: Callable[[str], Keys | None],
     now: float,
@@ -213,6 +213,8 @@ def verify(
     `target` and `headers` are those of the wire, `secret` gives the keys for an access key or None, `now` is in epoch
     seconds. Any region is accepted where `region` is None. Host and every `x-amz-*` header must be signed, the date be
     within five minutes, and a content hash, where one is sent, be that of the body.
+
+    Without a body (None) everything else is checked: whether it is worth to take the body at all.
     """
     values = [value for name, value in headers if name.lower() == b"authorization"]
     if len(values) != 1:
@@ -234,6 +236,8 @@ def verify(
     must = {b"host", *(name for name in by_name if name.startswith(b"x-amz-"))}
     if not must <= signed or not signed <= by_name.keys():
         raise SignatureError("InvalidSignatureException", _MISMATCH)
+    if body is None:
+        return access_key
     body_hash = sha256(body).hexdigest().encode()
     if by_name.get(b"x-amz-content-sha256", [body_hash]) != [body_hash]:
         raise SignatureError("InvalidSignatureException", _MISMATCH)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import socket
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from twisted.internet.testing import StringTransport
 from lambdaproxy.http1.body import chunk, last_chunk
 from lambdaproxy.messages import MOST_RESULT
 from lambdaproxy.runtime.api import MOST_CONNECTIONS, RuntimeApi, RuntimeApiFactory
+from tests.runtime.real import RealProcesses, until, wait
+from tests.runtime.support import reactor
 
 BASE = b"/2018-06-01/runtime/"
 NEXT = b"GET " + BASE + b"invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -359,3 +362,34 @@ def test_web_pages_may_not_ask_for_events(line):
     connection = Connection().feed(b"GET " + BASE + b"invocation/next HTTP/1.1\r\n" + line + b"\r\n\r\n")
     assert connection.transport.value().startswith(b"HTTP/1.1 403 ")
     assert connection.worker.calls == []
+
+
+class Asking(RealProcesses):
+    async def test_an_event_is_not_repeated_before_the_last_one_was_taken(self) -> None:
+        made: list[Any] = []
+
+        class Worker(Recorder):
+            def next(self, caller: RuntimeApi) -> None:
+                made.append(caller)
+                caller.event(b"HTTP/1.1 200 OK\r\n", b"x" * 5_300_000)
+
+        factory = RuntimeApiFactory(Worker())
+        own, other = socket.socketpair()
+        own.setblocking(False)
+        reactor.adoptStreamConnection(own.fileno(), socket.AF_UNIX, factory)
+        own.close()
+        with other:
+            other.sendall(NEXT * 200)
+            await until(lambda: made)
+            for _ in range(20):
+                await wait(0.01)
+            self.assertEqual(len(made), 1)
+            other.setblocking(False)
+            received = 0
+            while received < 11_000_000:
+                try:
+                    received += len(other.recv(1_000_000))
+                except BlockingIOError:
+                    await wait(0.001)
+            self.assertLessEqual(len(made), 4)
+        await until(lambda: not factory._open)

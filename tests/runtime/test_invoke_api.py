@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import socket
 import stat
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
@@ -26,14 +27,16 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest
 
 from lambdaproxy.errors import InvokeTimeout, Throttled, Unavailable, UnknownFunction
+from lambdaproxy.held import Held
 from lambdaproxy.messages import InvocationResult
 from lambdaproxy.runtime.invoke_api import InvokeApi
 from lambdaproxy.runtime.invoke_keys import load_or_make_keys
 from lambdaproxy.runtime.invoke_server import IDLE_SECONDS, REQUEST_SECONDS
 from lambdaproxy.runtime.runtimes import Site
+from lambdaproxy.runtime.taken import Pace
 from lambdaproxy.wire.sigv4 import Keys, amz_date, authorization
 from tests.runtime.fakes import SETTINGS
-from tests.runtime.real import RealProcesses, read
+from tests.runtime.real import RealProcesses, read, until, wait
 from tests.runtime.support import function, reactor, why_no
 
 KEYS = Keys("AKIATEST", "secret")
@@ -81,6 +84,13 @@ class Bench:
         assert connection is not None
         self.connection = connection
         connection.makeConnection(self.transport)
+
+    def another(self) -> tuple[Any, Transport]:
+        transport = Transport()
+        connection = self.api.buildProtocol(None)
+        assert connection is not None
+        connection.makeConnection(transport)
+        return connection, transport
 
     def feed(self, data: bytes, size: int | None = None) -> None:
         for start in range(0, len(data), size or len(data)):
@@ -365,6 +375,57 @@ class TestConnection:
             bench.connection.connectionLost(Failure(ConnectionDone()))
             assert bench.clock.getDelayedCalls() == []
 
+    def test_a_body_is_not_kept_before_its_caller_is_known(self):
+        for keys, headers in (([KEYS], b""), (None, b"Origin: https://evil.example\r\n")):
+            bench = Bench(keys)
+            bench.feed(b"POST " + INVOKE + b" HTTP/1.1\r\nHost: h\r\n" + headers + b"Content-Length: 6000000\r\n\r\n")
+            for _ in range(59):
+                bench.feed(b"x" * 100_000)
+            assert len(bench.connection._body) == bench.api.held.requests.held == 0
+            assert bench.transport.value() == b"", "one answer, when the client has sent all"
+            bench.feed(b"x" * 100_000)
+            assert bench.response()[0] == 403
+            assert bench.invoker.invocations == []
+
+    def test_a_client_that_asks_first_sends_no_body_in_vain(self):
+        bench = Bench([KEYS])
+        bench.feed(
+            b"POST " + INVOKE + b" HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 6000000\r\n\r\n"
+        )
+        assert bench.response()[0] == 403
+        assert bench.transport.disconnecting
+
+    def test_bodies_of_many_connections_are_counted_where_they_grow(self):
+        bench = Bench()
+        bench.api.held = held = Held(bench.clock, bodies=1_000_000)
+        many = [bench.another() for _ in range(30)]
+        for connection, _ in many:
+            connection.dataReceived(b"POST " + INVOKE + b" HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n")
+            connection.dataReceived(b'"' + b"x" * 99_000)
+        kept = [len(connection._body) for connection, _ in many]
+        assert sum(kept) == held.requests.held <= 1_000_000
+        assert sorted(set(kept)) == [0, 99_001]
+        for connection, _ in many:
+            connection.dataReceived(b"x" * 998 + b'"')
+        statuses = [transport.value()[9:12] for _, transport in many]
+        assert statuses.count(b"200") == 10
+        assert statuses.count(b"503") == 20
+        assert held.requests.held == 0
+
+    def test_what_a_client_that_left_sent_is_given_back(self):
+        bench = Bench()
+        bench.feed(b"POST " + INVOKE + b" HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" + b"1" * 50_000)
+        assert bench.api.held.requests.held == 50_000
+        bench.connection.connectionLost(Failure(ConnectionDone()))
+        assert bench.api.held.requests.held == 0
+
+    def test_no_call_is_run_while_answers_have_no_room(self):
+        bench = Bench()
+        bench.api.held.answers.add(bench.api.held.answers.most)
+        status, headers, _ = bench.request()
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert bench.invoker.invocations == []
+
     def test_client_gone_cancels(self):
         bench = Bench()
         cancelled: list[Any] = []
@@ -378,8 +439,55 @@ class TestConnection:
         bench = Bench()
         bench.invoker.answer = Deferred()
         bench.feed(b"POST " + INVOKE + b" HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}")
-        bench.feed(b"x" * 100_000)
+        bench.feed(b"x")
         assert bench.transport.producerState == "paused"
+
+
+class Unread(RealProcesses):
+    async def test_calls_whose_answers_nobody_reads_are_not_run(self) -> None:
+        invoker: Any = Invoker()
+        invoker.answer = InvocationResult(b'"' + b"x" * 5_000_000 + b'"')
+        api = InvokeApi(reactor, invoker, None)
+        port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(api)
+        call = b"POST " + INVOKE + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            client.connect(("127.0.0.1", port.getHost().port))
+            client.sendall(call * 50)
+            await until(lambda: invoker.invocations)
+            for _ in range(20):
+                await wait(0.01)
+            self.assertEqual(len(invoker.invocations), 1)
+            self.assertLessEqual(api.held.answers.held, 5_100_000)
+            # Read, it goes on.
+            client.setblocking(False)
+            received = 0
+            while received < 12_000_000:
+                try:
+                    received += len(client.recv(1_000_000))
+                except BlockingIOError:
+                    await wait(0.001)
+            self.assertGreaterEqual(len(invoker.invocations), 3)
+        await until(lambda: not api._open)
+        self.assertEqual(api.held.answers.held, 0)
+        await port.stopListening()
+        await wait(0)
+
+
+def test_slow_readers_are_let_go():
+    clock, waiting, slow = Clock(), [100_000], []
+    pace = Pace(clock, lambda: waiting[0], lambda: slow.append(clock.seconds()), 1000)
+    pace.wrote(100_000)
+    for left in (90_000, 80_000, 5_000):
+        waiting[0] = left
+        clock.advance(Pace.SECONDS)
+    assert slow == []
+    pace.wrote(1)
+    clock.advance(Pace.SECONDS)
+    assert slow == [40.0], "nothing was taken of 5,000 bytes"
+    waiting[0] = 0
+    pace.wrote(10)
+    assert clock.getDelayedCalls() == []
 
 
 class TestKeys:
