@@ -115,6 +115,7 @@ def assemble(configuration: Configuration) -> Assembly:
     where = configuration.origins
     _check_contradictions(configuration)
     functions = _functions(configuration)
+    _check_debug(configuration, functions)
     invokers = {name: InvokerSettings(name, name) for name in (AWS, LOCAL)} | dict(configuration.invokers)
     default = settings.invoker or (LOCAL if functions and not settings.allow else AWS)
     if default not in invokers:
@@ -154,6 +155,15 @@ def _check_contradictions(configuration: Configuration) -> None:
         raise ConfigError(
             f"{where['forwarded-host']}: it believes trusted proxies, and --trusted-proxy none trusts none"
         )
+
+
+def _check_debug(configuration: Configuration, functions: Mapping[str, FunctionSettings]) -> None:
+    """A debugger for a function that is not there would be waited for in vain."""
+    for text in configuration.settings.debug:
+        name = text.partition(":")[0]
+        if name not in functions:
+            where = configuration.origins.get("debug", "--debug")
+            raise ConfigError(f"{where}: {registry.unknown('embedded function', name, functions)}")
 
 
 def _functions(configuration: Configuration) -> dict[str, FunctionSettings]:

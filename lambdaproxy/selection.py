@@ -67,7 +67,8 @@ class Pattern:
 def parse_allow(text: str) -> Pattern:
     """Compile an `--allow` pattern; `*` and `?` stay within one colon-separated part: `api-*` permits no qualifier."""
     if not _PATTERN.fullmatch(text):
-        raise ValueError(f"{text!r} is no pattern: letters, digits, - and _ of function names, with * and ?")
+        several = "; give the option once for each pattern" if "," in text or " " in text else ""
+        raise ValueError(f"{text!r} is no pattern: letters, digits, - and _ of function names, with * and ?{several}")
     is_arn = text.startswith("arn:")
     if not is_arn and text.count(":") > 1:
         raise ValueError(f"{text!r} has more than NAME:QUALIFIER; a pattern for ARNs begins with arn:")

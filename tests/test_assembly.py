@@ -89,7 +89,6 @@ path = "/c"
 @pytest.mark.parametrize(
     ("arguments", "file", "says"),
     [
-        ((), "[invoker.local]\nkind = 'aws'", "[invoker.local]: this name"),
         (("--invoke-api-unsigned",), None, "--invoke-api-unsigned: it goes with --invoke-api"),
         (("--trusted-proxy", "none", "--trusted-proxy", "10.0.0.0/8"), None, "contradict"),
         ((), "[[route]]\npath = '/'\n\ninvoker = 'uk'", "p.toml:4: unknown invoker 'uk'"),

@@ -135,7 +135,10 @@ class Naming:
         for name, value in pairs:
             text = value
             if type(value) is not str:
-                text = other(value)
+                try:
+                    text = other(value)
+                except MalformedResult as error:
+                    raise MalformedResult(f"the header {name[:64]!a}: {error}") from None
                 if text is None:
                     continue
             wire = known[name]

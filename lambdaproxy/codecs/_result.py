@@ -26,10 +26,18 @@ def loads(document: bytes) -> Any:
         raise MalformedResult("the result is no JSON document") from None
 
 
+def _shown(value: Any) -> str:
+    """A value for a message: a word or a number as it is, of others what they are."""
+    if type(value) is str:
+        return repr(value) if value.isascii() and value.isalnum() and len(value) <= 16 else "a text"
+    return "no number" if isinstance(value, (list, dict)) else str(value)
+
+
 def integer_status(value: Any) -> int:
     """A `statusCode` that must be a JSON integer, 200..599."""
     if type(value) is not int or not 200 <= value <= 599:
-        raise MalformedResult("statusCode is no integer from 200 to 599")
+        found = "is missing" if value is None else f"is {_shown(value)}"
+        raise MalformedResult(f"statusCode {found}; it must be an integer from 200 to 599")
     return value
 
 

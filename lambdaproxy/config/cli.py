@@ -90,6 +90,8 @@ class Options(usage.Options):
 
 def configure(given: dict[str, list[str]], flags: dict[str, bool], config: str | None) -> Configuration:
     """Parse what was typed, read the file, and let the command line win; raises `ConfigError`."""
+    if config == "":
+        raise ConfigError("--config: it is empty; name a TOML file, or leave the option out")
     file = toml.read(config) if config else toml.File()
     values = dict(file.values)
     origins = dict(file.origins)

@@ -70,7 +70,7 @@ class Settings:
         values.port, "8011", "Port to listen on, or a Twisted server endpoint.", section="Listening", metavar="PORT"
     )
     host: str = setting(
-        values.text, "127.0.0.1", "Address to listen on, if --port is a number.", section="Listening", metavar="ADDRESS"
+        values.host, "127.0.0.1", "Address to listen on, if --port is a number.", section="Listening", metavar="ADDRESS"
     )
     trusted_proxy: tuple[Network | None, ...] = setting(
         values.network,

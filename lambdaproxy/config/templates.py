@@ -24,6 +24,9 @@ def check_template(template: str) -> None:
     segments = template[1:].split("/")
     names: set[str] = set()
     for index, segment in enumerate(segments):
+        written = _elsewhere(segment, index == len(segments) - 1)
+        if written is not None:
+            raise ValueError(f"{segment!r} would be taken as it stands; a parameter is written {written}")
         found = _SEGMENT.fullmatch(segment)
         if found is None:
             raise ValueError(f"{segment!r} is neither literal text nor one parameter such as {{id}}")
@@ -33,6 +36,14 @@ def check_template(template: str) -> None:
             names.add(found[1])
             if found[2] and index < len(segments) - 1:
                 raise ValueError(f"{segment!r} takes the whole rest of the path and must be the last segment")
+
+
+def _elsewhere(segment: str, last: bool) -> str | None:
+    """How to write a parameter that is written as other routers have it: `:id`, `<id>`, `*`."""
+    if segment in ("*", "**"):
+        return "{proxy+}" if last else "{name}"
+    name = re.fullmatch(r":([A-Za-z_]\w*)|<(?:[a-z]+:)?([A-Za-z_]\w*)>", segment)
+    return f"{{{name[1] or name[2]}}}" if name else None
 
 
 def check_host(host: str) -> None:

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lambdaproxy.errors import ConfigError
 _TABLES = ("route", "invoker", "function")
 _SETTINGS = "settings"
 _ROUTE_KEYS = ("path", "host", "methods")
+LOCAL = "local"
 _METHOD = re.compile(r"[A-Z]{1,20}")
 
 
@@ -49,27 +51,43 @@ class File:
 def read(path: str) -> File:
     """Read and check a file; `ConfigError` names file, line, key and the nearest valid key."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        content = Path(path).read_bytes()
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")  # editors on Windows put a mark in front
     except OSError as error:
         raise ConfigError(f"--config: {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"--config: {path} is not UTF-8 text") from None
+    except UnicodeDecodeError as error:
+        broken = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{broken}: this is not UTF-8 text; save the file as UTF-8") from None
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         # "... (at line 3, column 9)", or "... (at end of document)"
         place = re.search(r"at line (\d+)", str(error))
         line = place[1] if place else text.rstrip().count("\n") + 1
-        raise ConfigError(f"{path}:{line}: {error}{_same_name(text)}") from None
+        raise ConfigError(f"{path}:{line}: this is no TOML: {error}{_what_to_write(text, str(error))}") from None
     return _Reader(path, document, locate(text)).read()
 
 
-def _same_name(text: str) -> str:
-    """A hint where a setting and tables have the same name, which TOML does not permit."""
+def _what_to_write(text: str, error: str) -> str:
+    """What mostly is the matter; most of all where a setting and tables have the same name, which TOML forbids."""
     for name in ("invoker", "function"):
         if re.search(rf"(?m)^{name}\s*=", text) and re.search(rf"(?m)^\[{name}\.", text):
             return f". The setting {name} cannot stand beside [{name}.NAME] tables; put it into a [settings] table"
+    if error.startswith("Cannot overwrite a value"):
+        return "; what stands here was written before: a key and a table may stand only once"
+    if error.startswith(("Invalid value", "Expected newline")):
+        return '; texts stand in quotes, as in host = "127.0.0.1"'
     return ""
+
+
+def _unknown_table(name: str) -> str:
+    """What to write for a table that there is not: `[functions.a]`, `[[routes]]`, `[lambdaproxy]`."""
+    tables = {"route": "[[route]]", "settings": "[settings]"}
+    tables |= {each: f"[{each}.NAME]" for each in ("invoker", "function")}
+    near = get_close_matches(name, tables, 1)
+    if near:
+        return f"there is no table {name}; did you mean {tables[near[0]]}?"
+    return f"there is no table {name}; settings stand above all tables, and tables are {', '.join(tables.values())}"
 
 
 class _Reader:
@@ -111,6 +129,10 @@ class _Reader:
     def _tables(self, name: str, kind: type) -> Any:
         tables = self._document.get(name, kind())
         written = "[[route]]" if kind is list else f"[{name}.NAME]"
+        if name in SETTINGS and not isinstance(tables, dict | list):
+            raise self._error(
+                (name,), f"the setting {name} stands in a [settings] table, because [{name}.NAME] tables have its name"
+            )
         each = tables if isinstance(tables, list) else tables.values() if isinstance(tables, dict) else [None]
         if not isinstance(tables, kind) or not all(isinstance(table, dict) for table in each):
             raise self._error((name,), f"{name} must be written as {written} tables")
@@ -124,7 +146,13 @@ class _Reader:
                 names = [name for name, each in SETTINGS.items() if where in each.where]
                 what = "key of a route" if where == ROUTE else "key"
                 if known is not None:
-                    raise self._error((*at, key), f"{key} cannot be set for a route, only for the whole")
+                    raise self._error(
+                        (*at, key), f"{key} cannot be set for a route; write it above all tables, or in [settings]"
+                    )
+                if isinstance(value, dict) and not at:
+                    raise self._error((key,), _unknown_table(key))
+                if isinstance(value, list) and not at and any(isinstance(item, dict) for item in value):
+                    raise self._error((key,), _unknown_table(key))
                 raise self._error((*at, key), registry.unknown(what, key, [*names, *others]))
             found[attribute(key)] = self._value(known, value, (*at, key))
         return found
@@ -148,15 +176,17 @@ class _Reader:
         found = self._settings(own, at, ROUTE, _ROUTE_KEYS)
         path, host, methods = table.get("path"), table.get("host"), table.get("methods", [])
         if not isinstance(path, str):
-            raise self._error(at, 'a route needs a path, such as path = "/users/{id}" or "/{proxy+}"')
+            raise self._error((*at, "path"), 'a route needs a path, such as path = "/users/{id}" or "/{proxy+}"')
         if isinstance(methods, str):
             methods = [] if methods == "ANY" else [methods]
         if not isinstance(methods, list) or not all(isinstance(m, str) and _METHOD.fullmatch(m) for m in methods):
             raise self._error((*at, "methods"), 'methods must be a list such as ["GET", "POST"], in capitals')
         for key, check, value in (("path", check_template, path), ("host", check_host, host)):
             try:
+                if value is not None and not isinstance(value, str):
+                    raise ValueError(f"{values.scalar(value)} is no text; put it in quotes")
                 if value is not None:
-                    check(values.scalar(value))
+                    check(value)
             except ValueError as error:
                 raise self._error((*at, key), f"{key}: {error}") from None
         named = tuple(method for method in methods if method != "ANY")
@@ -169,6 +199,8 @@ class _Reader:
             raise self._error(at, f'[invoker.{name}] needs a kind, such as kind = "aws"')
         try:
             values.plugin_name(name)
+            if name == LOCAL and kind != LOCAL:
+                raise ValueError(f"[invoker.{LOCAL}]: this name is that of embedded functions; give it another")
             maker = registry.invoker_maker(kind)
         except ValueError as error:
             raise self._error((*at, "kind"), error) from None

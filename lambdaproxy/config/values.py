@@ -7,12 +7,15 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
 Network = IPv4Network | IPv6Network
 
+_EVERYWHERE = "0.0.0.0"  # noqa: S104  (to be named in messages)
+_ADDRESS = re.compile(r"(https?://)?((?:\d+\.){3}\d+|\[[0-9A-Fa-f:]+\]|localhost|\*|):(\d+)/?")
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
@@ -132,10 +135,34 @@ def endpoint(value: str) -> str:
     value = value.strip()
     if value.isdigit():
         return f"tcp:{port(value)}:interface=127.0.0.1"
-    if not re.match(r"[A-Za-z][A-Za-z0-9_-]*:", value):
+    where = _ADDRESS.fullmatch(value)
+    if where is not None:
+        address = (where[2] or _EVERYWHERE).strip("[]").replace(":", "\\:")
+        tcp = "tcp6" if ":" in address else "tcp"
+        raise ValueError(f"{value!r} is no Twisted endpoint; write {tcp}:{where[3]}:interface={address}")
+    if not re.match(r"[A-Za-z][A-Za-z0-9_-]*:", value) or value.lower().startswith(("http:", "https:")):
         raise ValueError(
             f"{value!r} is neither a port nor a Twisted endpoint such as tcp:8011 or unix:/run/lambdaproxy.sock"
         )
+    return value
+
+
+def host(value: str) -> str:
+    """An address to listen on, or a name for one; without a port."""
+    value = value.strip()
+    if not value:
+        raise ValueError("it is empty")
+    try:
+        ip_address(value.split("%", 1)[0])
+    except ValueError:
+        pass
+    else:
+        return value
+    name, colon, number = value.rpartition(":")
+    if colon and number.isdigit():
+        raise ValueError(f"{value!r} is no address; write --host {name.strip('[]') or _EVERYWHERE} --port {number}")
+    if not _HOST_NAME.fullmatch(value) or value.replace(".", "").isdigit():
+        raise ValueError(f"{value!r} is no address such as 127.0.0.1, 0.0.0.0 or ::1")
     return value
 
 
@@ -253,7 +280,11 @@ def scalar(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, str | int | float):
         return str(value)
-    raise ValueError(f"a {type(value).__name__} cannot stand here")
+    if isinstance(value, list):
+        raise ValueError("a list cannot stand here; give one value")
+    if isinstance(value, dict):
+        raise ValueError("a table cannot stand here; give one value")
+    raise ValueError(f"{value} is a {type(value).__name__}; put it in quotes")
 
 
 def _escape(value: str) -> str:

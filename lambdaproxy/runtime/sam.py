@@ -65,7 +65,7 @@ def add_template(configuration: Configuration) -> Configuration:
     try:
         template = read_template(path, settings.aws_region or "us-east-1")
     except TemplateError as problem:
-        raise ConfigError(f"{path}: {problem}") from None
+        raise ConfigError(f"{path} (--sam-template): {problem}") from None
     for note in template.notes:
         log.warn("{path}: {note}", path=path, note=note)
     base = Path(path).resolve().parent

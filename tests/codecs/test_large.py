@@ -77,6 +77,30 @@ def test_fields_that_are_far_too_many_or_too_long(codec, fields):
 
 
 @pytest.mark.parametrize(
+    ("format", "document", "says"),
+    [
+        (
+            "apigateway-v1",
+            {"statusCode": 200, "extra": 1},
+            "has a key extra that a REST API refuses",
+        ),
+        ("apigateway-v1", {"statusCode": "OK"}, "statusCode is 'OK'; it must be an integer from 200 to 599"),
+        ("apigateway-v1", {"statusCode": "a secret"}, "statusCode is a text; it must be"),
+        ("alb", {"headers": {}}, "statusCode is missing; it must be"),
+        ("alb", {"statusCode": 99}, "statusCode is 99; it must be"),
+        ("alb", {"statusCode": [200]}, "statusCode is no number; it must be"),
+        ("alb", {"statusCode": 200, "headers": {"X-A": 1}}, "the header 'X-A': a header value is no string"),
+        ("apigateway-v2", {"statusCode": 200, "headers": {"X-A": {}}}, "the header 'X-A': "),
+    ],
+)
+def test_what_is_wrong_with_a_result_names_what_it_is(format, document, says):
+    codec = registry.make_codec(values.spec(format))
+    with pytest.raises(MalformedResult) as caught:
+        codec.decode_result(InvocationResult(_json.dumps(document)), REQUEST, NO_ROUTE)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("document", "compact"),
     [
         (b'{"a": [1, 2.0 , 1e5],\t"b c":\r\n"d  e"}', b'{"a":[1,2.0,1e5],"b c":"d  e"}'),
