@@ -101,13 +101,13 @@ class NotFound(LambdaProxyError):
 
 
 class NotPermitted(NotFound):
-    """The header named a function that `--allow` does not permit."""
+    """The header named a function that `--allow` does not permit, or AWS does not permit us."""
 
     label = "not_permitted"
 
 
 class UnknownFunction(NotFound):
-    """The embedded runtime has no function of that name."""
+    """The embedded runtime has no function of that name, or AWS has none that the header named."""
 
     label = "unknown_function"
 

@@ -20,8 +20,11 @@ from lambdaproxy.errors import (
     EventTooLarge,
     FunctionError,
     FunctionTimeout,
+    InvokeRejected,
     LambdaProxyError,
+    NotPermitted,
     Unavailable,
+    UnknownFunction,
 )
 from lambdaproxy.held import BODIES, SMALL, Ledger
 from lambdaproxy.ids import trace_parts
@@ -195,6 +198,7 @@ class Proxy:
         except CancelledError:
             raise
         except LambdaProxyError as error:
+            error = _for_whoever_named_it(error, admission)
             outcome = error.label
             response = self.answer(admission.head, error, admission)
         except Exception:
@@ -336,6 +340,21 @@ def _request(head: Head, headers: Headers, body: bytes) -> Request:
         head.trace_id,
         head.received,
     )
+
+
+_NOT_FOUND = {"ResourceNotFoundException": UnknownFunction, "AccessDeniedException": NotPermitted}
+
+
+def _for_whoever_named_it(error: LambdaProxyError, admission: Admission) -> LambdaProxyError:
+    """A function that a client named and that is not there, or not for us, is answered as one that `--allow` forbids.
+
+    Otherwise it could try names. A function that the operator named is his to mend, and a fault of ours.
+    """
+    route, function = admission.route, admission.function
+    if not isinstance(error, InvokeRejected) or function in (route.function, route.fallback):
+        return error
+    kind = _NOT_FOUND.get(error.code)
+    return error if kind is None else kind(error.detail)
 
 
 def _function_error(result: InvocationResult) -> FunctionError:

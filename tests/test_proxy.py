@@ -276,6 +276,28 @@ class ProxyTests(SynchronousTestCase):
             self.finish(waiting, b'{"errorType":[' + b"1," * 30_000 + b"1]}", function_error="Unhandled")
         self.assertEqual(logs[0]["detail"], "Unhandled")
 
+    def test_what_a_client_names_and_aws_does_not_have_looks_like_what_is_not_permitted(self):
+        function = Function("memory", "hello")
+        refusal = self.make(allow="other").answer(HEAD, errors.NotPermitted())
+        for code, expected in (
+            ("ResourceNotFoundException", "unknown_function"),
+            ("AccessDeniedException", "not_permitted"),
+            ("InvalidRuntimeException", "rejected"),
+        ):
+            for route, named in ((self.route("/add"), True), (self.route("/add", function=function), False)):
+                self.proxy = self.make([route])
+                waiting = self.handle()
+                with capturedLogs() as logs:
+                    self.invoker.pending[-1].errback(errors.InvokeRejected("404 it is not there", 404, code))
+                response = self.successResultOf(waiting)
+                label = expected if named else "rejected"
+                self.assertIn("404 it is not there", logs[0]["detail"])
+                self.assertTrue(logs[0]["log_format"].startswith(label))
+                if label != "rejected":
+                    self.assertEqual(response, refusal)
+                else:
+                    self.assertEqual(response.status, 502)
+
     def test_error_detail_explains_in_the_body(self):
         self.proxy.error_detail = True
         payload = b'{"errorType":"ValueError","errorMessage":"why"}'

@@ -335,7 +335,7 @@ def test_two_processes_one_invokes_the_functions_of_the_other(tmp_path):
             data = os.urandom(100_000)
             assert front.request("POST", "/", data, {"X-Lambda-Function": "echo"})[::2] == (200, data)
             assert front.request("GET", "/", headers={"X-Lambda-Function": "raises"})[0] == 502
-            assert front.request("GET", "/", headers={"X-Lambda-Function": "missing"})[0] == 502
+            assert front.request("GET", "/", headers={"X-Lambda-Function": "missing"})[0] == 404
         with Server(*arguments, env={"AWS_ACCESS_KEY_ID": "AKIDWRONG", "AWS_SECRET_ACCESS_KEY": "x"}) as front:
             assert front.request("GET", "/", headers={"X-Lambda-Function": "echo"})[0] in (502, 503)
         assert secret[1] not in behind.process.output + front.process.output
