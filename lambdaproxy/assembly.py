@@ -28,7 +28,7 @@ _MODES: dict[str, Mode] = {
 WORKER = 4
 """Descriptors of one worker: the port and the connections of its Runtime API, and its output."""
 
-TIMEOUT_AWS, TIMEOUT_LOCAL = 900.0, 30.0
+TIMEOUT_AWS, TIMEOUT_LOCAL = 1800.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Assembly:
     def timeout(self, function: Function) -> float:
         """The time-out of a function whose route sets none, in seconds.
 
-        Lambda itself ends a function on AWS, at 900 seconds at the latest; an embedded one has its own time-out, which
-        ends it a little before ours ends the wait.
+        Lambda itself ends a function on AWS, at 1,800 seconds at the latest; an embedded one has its own time-out,
+        which ends it a little before ours ends the wait.
         """
         if self.invokers[function.invoker].kind != LOCAL:
             return TIMEOUT_AWS
@@ -127,7 +127,9 @@ def assemble(configuration: Configuration) -> Assembly:
         if each.settings.invoker is not None and each.settings.invoker not in invokers:
             known = registry.unknown("invoker", each.settings.invoker, invokers)
             raise ConfigError(f"{each.where('invoker')}: {known}")
-    whole = RouteSettings(DEFAULT, None, (), settings, frozenset(), lambda _: where.get("function", "--function"))
+    whole = RouteSettings(
+        DEFAULT, None, (), settings, frozenset(), lambda key: where.get(key or "function", f"--{key or 'function'}")
+    )
     fallback = _function(whole, None, functions, default)
     routes = [_route(each, fallback, functions, default) for each in configuration.routes]
     try:
@@ -195,6 +197,12 @@ def _route(
     function = _function(route, invoker, functions, default) if "function" in route.own else None
     embedded = functions.get(function.name) if function is not None and function.invoker == LOCAL else None
     streams = embedded is not None and embedded.streaming and "invoke_mode" not in route.own
+    mode = "stream" if streams else _MODES[settings.invoke_mode]
+    if mode == "stream" and settings.durable_name:
+        raise ConfigError(
+            f"{route.where('durable-name')}: a stream has no durable execution; give durable-name to routes with "
+            f"another invoke-mode only"
+        )
     return Route(
         None if route.path == DEFAULT else route.path,
         route.host,
@@ -206,7 +214,7 @@ def _route(
         invoker,
         settings.timeout,
         settings.error_detail,
-        "stream" if streams else _MODES[settings.invoke_mode],
+        mode,
     )
 
 

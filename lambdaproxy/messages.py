@@ -16,6 +16,9 @@ Mode = Literal["buffered", "stream", "event", "dry-run"]
 MOST_EVENT = 6_291_456
 """Bytes of an event that Lambda takes (Lambda guide, quotas)."""
 
+MOST_ASYNC = 1_048_576
+"""Bytes of an event that Lambda takes for asynchronous execution (API reference of Invoke)."""
+
 MOST_RESULT = MOST_EVENT + 100
 """Bytes of a buffered result that Lambda gives; its own error message for a larger one names this number."""
 
@@ -204,7 +207,8 @@ class InvocationResult:
     """What an invocation gave: the payload of the function, or of its error when `function_error` is set.
 
     `function_error` is AWS's word (`Unhandled`, `Handled`) or None. A `stream` has an `IBody` as payload, and its
-    content type where the invoker knows it. `log_tail` is at most the last 4 KiB of the function's log.
+    content type where the invoker knows it. `log_tail` is at most the last 4 KiB of the function's log. `durable_arn`
+    names the durable execution, where there is one.
     """
 
     payload: bytes | IBody
@@ -214,3 +218,4 @@ class InvocationResult:
     log_tail: bytes | None = None
     content_type: bytes | None = None
     attempts: int = 1
+    durable_arn: str = ""

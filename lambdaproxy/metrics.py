@@ -33,6 +33,7 @@ DURATION_BUCKETS = (
     60,
     300,
     900,
+    1800,
 )
 OTHER = "other"
 

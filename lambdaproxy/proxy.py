@@ -30,6 +30,7 @@ from lambdaproxy.held import BODIES, SMALL, Ledger
 from lambdaproxy.ids import trace_parts
 from lambdaproxy.interfaces import IBody, IEventCodec, IInvoker
 from lambdaproxy.messages import (
+    MOST_ASYNC,
     MOST_EVENT,
     Function,
     Head,
@@ -221,9 +222,10 @@ class Proxy:
         return size
 
     def _invocation(self, admission: Admission, request: Request, payload: bytes, now: float) -> Invocation:
-        if len(payload) > MOST_EVENT:
-            raise EventTooLarge(f"an event of {len(payload)} bytes; Lambda takes {MOST_EVENT}")
         route = admission.route
+        if len(payload) > MOST_ASYNC and (route.mode == "event" or len(payload) > MOST_EVENT):
+            most = f"{MOST_ASYNC} with invoke-mode event" if route.mode == "event" else f"{MOST_EVENT}"
+            raise EventTooLarge(f"an event of {len(payload)} bytes; Lambda takes {most}")
         settings = route.settings
         trace_id, trace_parent = request.trace_id, ""
         if admission.head.traced and (trace_of := getattr(route.codec, "event_trace", None)) is not None:
@@ -247,7 +249,9 @@ class Proxy:
         codec, match = admission.route.codec, admission.match
         status = UNANSWERED.get(admission.route.mode)
         if status is not None:
-            return Response(status)
+            # Nothing else tells the client of its execution, which goes on.
+            arn = result.durable_arn
+            return Response(status, ((b"X-Amz-Durable-Execution-Arn", arn.encode("latin-1")),) if arn else ())
         if result.content_type == streaming.HTTP_STREAM:
             # A function that streams HTTP, invoked without streaming: its head is in front of its body all the same.
             found = streaming.find_prelude(payload, ended=True)

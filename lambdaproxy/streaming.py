@@ -26,6 +26,8 @@ HTTP_STREAM = b"application/vnd.awslambda.http-integration-response"
 
 _NULS = bytes(8)
 _MOST_LOOKS = 64
+_UNFINISHED = ("Unterminated", "Invalid \\")
+_LONGEST_WORD = len("-Infinity")
 _SCANNER = json.JSONDecoder()
 
 
@@ -60,14 +62,17 @@ def _is_object(data: bytes) -> bool:
 
 
 def _hopeless(data: bytes) -> bool:
-    """Whether a whole JSON value is followed by something that is no NUL: then no prelude can come any more."""
+    """Whether no prelude can come any more: a whole JSON value is followed by something else, or it is no JSON."""
     try:
         text = data.decode("utf-8", "replace")
         _, end = _SCANNER.raw_decode(text)
-    except (ValueError, RecursionError):
+    except json.JSONDecodeError as problem:
+        # What is wrong before the end of what came stays wrong.
+        return not problem.msg.startswith(_UNFINISHED) and problem.pos + _LONGEST_WORD < len(text)
+    except RecursionError:
         return False
-    rest = text[end:].lstrip(" \t\r\n")
-    return bool(rest) and not rest.startswith("\0")
+    # Runtimes write the NULs right after the object; a line that ends is the first of many.
+    return end < len(text) and text[end] != "\0"
 
 
 def split(body: IBody, content_type: bytes | None = None) -> Deferred[tuple[bytes | None, IBody]]:

@@ -38,7 +38,7 @@ def test_where_a_name_from_the_header_runs(arguments, name, invoker):
 
 def test_timeouts():
     assembly = make(*LOCAL, "--invoker", "aws")
-    assert assembly.timeout(Function("aws", "x")) == 900
+    assert assembly.timeout(Function("aws", "x")) == 1800
     assert assembly.timeout(Function("local", "hello")) > 30
 
 

@@ -136,15 +136,27 @@ def test_the_source_is_paused_until_somebody_reads_and_obeys_afterwards() -> Non
     assert reader.ended == [None]
 
 
-def test_what_cannot_become_a_prelude_is_passed_on_at_once() -> None:
+@pytest.mark.parametrize(
+    "first", [b'{"a":1}\n', b'{"a":1}\r\n', b'{"a":1},', b"{color: red}  /* a style sheet */\n", b"{}\n"]
+)
+def test_what_cannot_become_a_prelude_is_passed_on_at_once(first: bytes) -> None:
     source = Source()
     results = _result(split(source))
-    source.consumer.write(b'{"a":1}\n')
-    assert results == []
-    source.consumer.write(b'{"b":2}\n')
+    source.consumer.write(first)
     ((found, rest),) = results
     assert found is None
-    assert Reader().read(rest).data == b'{"a":1}\n{"b":2}\n'
+    reader = Reader().read(rest)
+    assert reader.data == first
+    source.consumer.write(b'{"b":2}\n')
+    assert reader.data == first + b'{"b":2}\n'
+
+
+@pytest.mark.parametrize("first", [b'{"a":1}', b'{"a":"x}', b'{"a":"\xc3', b'{"a":{}', b'{"a":-Infin', b"{"])
+def test_what_may_become_a_prelude_waits(first: bytes) -> None:
+    source = Source()
+    results = _result(split(source))
+    source.consumer.write(first)
+    assert results == []
 
 
 @pytest.mark.parametrize(("content_type", "prelude"), [(HTTP_STREAM, HEAD), (b"text/plain", None)])

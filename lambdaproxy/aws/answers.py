@@ -53,7 +53,7 @@ def by_name(head: ResponseHead) -> dict[bytes, bytes]:
 def result(head: ResponseHead, payload: bytes, attempts: int) -> InvocationResult:
     """A 200, 202 or 204 -> the result; of repeated fields the last counts."""
     headers = head.headers
-    request_id, version, error, log = _places[head.names]
+    request_id, version, error, log, durable = _places[head.names]
     return InvocationResult(
         payload,
         headers[error][1].decode("latin-1") if error is not None else None,
@@ -62,16 +62,23 @@ def result(head: ResponseHead, payload: bytes, attempts: int) -> InvocationResul
         decode_log(headers[log][1]) if log is not None else None,
         None,
         attempts,
+        _clean(headers[durable][1].decode("latin-1"), 1024) if durable is not None else "",
     )
 
 
 _Place = int | None
 
 
-def _find_places(names: tuple[bytes, ...]) -> tuple[_Place, _Place, _Place, _Place]:
-    """Where the fields are that mean something: request id, version, error and log."""
+def _find_places(names: tuple[bytes, ...]) -> tuple[_Place, _Place, _Place, _Place, _Place]:
+    """Where the fields are that mean something: request id, version, error, log and durable execution."""
     at = {name.lower(): place for place, name in enumerate(names)}.get
-    return at(b"x-amzn-requestid"), at(b"x-amz-executed-version"), at(b"x-amz-function-error"), at(b"x-amz-log-result")
+    return (
+        at(b"x-amzn-requestid"),
+        at(b"x-amz-executed-version"),
+        at(b"x-amz-function-error"),
+        at(b"x-amz-log-result"),
+        at(b"x-amz-durable-execution-arn"),
+    )
 
 
 _places = Shapes(_find_places)

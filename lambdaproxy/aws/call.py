@@ -134,6 +134,8 @@ class Call:
         invoker.answered.value += 1
         self._got_through()
         result = answers.result(head, body, self._attempts)
+        if result.durable_arn:
+            invoker.durable(self.invocation, result.durable_arn)
         if result.log_tail is not None:
             invoker.log_tail(self.invocation, result.log_tail)
         if result.function_error is not None and answers.too_large(result):

@@ -20,7 +20,7 @@ from lambdaproxy.aws.retry import Budget, Policy
 from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Unavailable
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.logs import Limited
-from lambdaproxy.messages import MOST_EVENT
+from lambdaproxy.messages import MOST_ASYNC, MOST_EVENT
 
 if TYPE_CHECKING:
     from lambdaproxy.aws.credentials import Credentials
@@ -132,8 +132,10 @@ class AwsInvoker:
     def invoke(self, invocation: Invocation) -> Deferred[InvocationResult]:
         if self._stopped:
             return fail(Unavailable("stopping"))
-        if len(invocation.payload) > MOST_EVENT:
-            return fail(EventTooLarge(f"an event of {len(invocation.payload)} bytes; Lambda takes {MOST_EVENT}"))
+        size = len(invocation.payload)
+        if size > MOST_ASYNC and (invocation.mode == "event" or size > MOST_EVENT):
+            most = MOST_ASYNC if invocation.mode == "event" else MOST_EVENT
+            return fail(EventTooLarge(f"an event of {size} bytes; Lambda takes {most}"))
         function = self._functions.get(invocation.function)
         if function is None:
             function = self._new_function(invocation.function)
@@ -206,6 +208,15 @@ class AwsInvoker:
                 id=invocation.request_id,
                 line=line.encode("unicode_escape").decode() if not line.isprintable() else line,
             )
+
+    def durable(self, invocation: Invocation, arn: str) -> None:
+        """Say which durable execution an invocation began, or found."""
+        self._log.info(
+            "[{function} {id}] durable execution {arn}",
+            function=str(invocation.function),
+            id=invocation.request_id,
+            arn=arn,
+        )
 
     def explain_too_large(self, invocation: Invocation) -> None:
         """Say what to do about a result above Lambda's limit."""

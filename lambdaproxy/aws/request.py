@@ -130,7 +130,7 @@ def _headers(invocation: Invocation) -> tuple[tuple[bytes, bytes], ...]:
         headers.append((b"X-Amz-Client-Context", b64encode(invocation.client_context.encode())))
     if invocation.tenant_id:
         headers.append((b"X-Amz-Tenant-Id", _value(invocation.tenant_id)))
-    if invocation.durable_name:
+    if invocation.durable_name and invocation.mode != "stream":
         headers.append((b"X-Amz-Durable-Execution-Name", _value(invocation.durable_name)))
     return tuple(headers)
 

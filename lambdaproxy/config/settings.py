@@ -136,7 +136,7 @@ class Settings:
         unit="seconds",
         metavar="SECONDS",
         where=EVERYWHERE,
-        shown_default="900 on AWS; embedded 2 more than the function's own time-out, which is 30",
+        shown_default="1800 on AWS; embedded 2 more than the function's own time-out, which is 30",
     )
     max_body: int = setting(
         values.size,
@@ -319,7 +319,7 @@ class Settings:
         where=EVERYWHERE,
     )
     tenant_id: str | None = setting(
-        values.header_value,
+        values.tenant_id,
         None,
         "Tenant id for every invocation, for functions with tenant isolation.",
         section="Invoking",
@@ -327,7 +327,7 @@ class Settings:
         where=EVERYWHERE,
     )
     durable_name: str | None = setting(
-        values.header_value,
+        values.durable_name,
         None,
         "Beginning of the durable execution's name; the request id follows.",
         section="Invoking",

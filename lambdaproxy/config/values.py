@@ -73,6 +73,26 @@ def header_value(value: str) -> str:
     return value
 
 
+_TENANT = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}\Z")
+_DURABLE = re.compile(r"[a-zA-Z0-9_-]{1,28}\Z")
+
+
+def tenant_id(value: str) -> str:
+    """A tenant id as AWS has it (API reference of Invoke)."""
+    if not _TENANT.match(value) or not value.strip():
+        raise ValueError(f"{value!r} is no tenant id: 1 to 256 letters, digits, blanks and . _ : / = + - @")
+    return value
+
+
+def durable_name(value: str) -> str:
+    """The beginning of a durable execution's name, which has 64 characters at most, 36 of them the request id's."""
+    if not _DURABLE.match(value):
+        raise ValueError(
+            f"{value!r} is no beginning of an execution's name: 1 to 28 letters, digits, hyphens and underscores"
+        )
+    return value
+
+
 def one_of(*words: str) -> Callable[[str], str]:
     """A parser for one of a few words."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionLost as Broken
+from twisted.logger import capturedLogs, formatEvent
 
 from lambdaproxy import errors
 from lambdaproxy.aws.invoker import InvokeSettings
@@ -835,4 +836,34 @@ def test_a_thousand_interim_responses(mode: Any, pieces: int) -> None:
     for start in range(0, len(data), size):
         world.wires[0].reply(data[start : start + size])
     assert outcome.result.payload == b"null" if mode == "buffered" else outcome.error.label == "rejected"
+    world.clean()
+
+
+# -- events and durable executions -------------------------------------------------------------------------------------
+
+
+def test_an_event_above_1_mb_is_not_sent() -> None:
+    world = World()
+    assert world.invoke(mode="event", payload=b"x" * 1_048_577).error.label == "too_large"
+    assert world.reactor.dials == []
+    world.invoke(mode="event", payload=b"x" * 1_048_576)
+    assert world.wires[0].requests() == 1
+    world.clean()
+
+
+def test_a_durable_name_goes_with_no_stream() -> None:
+    for mode, sent in (("buffered", 1), ("event", 1), ("stream", 0)):
+        world = World()
+        world.invoke(mode=mode, durable_name="order-1")
+        assert world.wires[0].data.count(b"X-Amz-Durable-Execution-Name") == sent
+        world.clean()
+
+
+def test_the_arn_of_a_durable_execution_is_kept() -> None:
+    world = World()
+    outcome = world.invoke(mode="event", durable_name="order-1")
+    with capturedLogs() as events:
+        world.wires[0].reply(response(202, b"", X_Amz_Durable_Execution_Arn="arn:aws:lambda:x:y"))
+    assert outcome.result.durable_arn == "arn:aws:lambda:x:y"
+    assert any("arn:aws:lambda:x:y" in str(formatEvent(event)) for event in events)
     world.clean()
