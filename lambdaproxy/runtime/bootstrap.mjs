@@ -12,6 +12,7 @@ import { Writable } from "node:stream";
 import { types, format } from "node:util";
 
 const INHERITED = 3;
+const monotonicNow = performance.now.bind(performance);
 const BASE = "/2018-06-01/runtime/";
 const PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response";
 const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
@@ -420,7 +421,8 @@ function nothingLeft() {
 }
 
 function makeContext(headers) {
-  const deadline = Number(headers["lambda-runtime-deadline-ms"]);
+  // Lambda says the time of day; what is left of it must not change when somebody sets the clock.
+  const deadline = monotonicNow() + Number(headers["lambda-runtime-deadline-ms"]) - Date.now();
   const context = {
     callbackWaitsForEmptyEventLoop: true,
     functionVersion: process.env.AWS_LAMBDA_FUNCTION_VERSION,
@@ -433,7 +435,7 @@ function makeContext(headers) {
     invokedFunctionArn: headers["lambda-runtime-invoked-function-arn"],
     awsRequestId: headers["lambda-runtime-aws-request-id"],
     tenantId: headers["lambda-runtime-aws-tenant-id"],
-    getRemainingTimeInMillis: () => deadline - Date.now(),
+    getRemainingTimeInMillis: () => Math.round(deadline - monotonicNow()),
   };
   return context;
 }

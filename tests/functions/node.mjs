@@ -16,6 +16,14 @@ export const about = async (event, context) => ({
   execution: process.env.AWS_EXECUTION_ENV,
 });
 
+export const sets_the_clock = async (event, context) => {
+  const now = Date.now;
+  Date.now = () => now() + 3_600_000;
+  const left = context.getRemainingTimeInMillis();
+  Date.now = now;
+  return left;
+};
+
 export const calls_back = (event, context, callback) => {
   setTimeout(() => callback(null, "called back"), 5);
 };

@@ -257,6 +257,10 @@ class Around(NodeProcesses):
         self.assertTrue(about["trace"].startswith("Root=1-"))
         self.assertEqual(about["execution"], "AWS_Lambda_nodejs22.x")
 
+    async def test_what_is_left_of_the_time_does_not_follow_the_clock(self) -> None:
+        left = orjson.loads((await self.node("sets_the_clock", timeout=5.0).invoke("f")).payload)
+        self.assertTrue(0 < left <= 5000, left)
+
     async def test_records(self) -> None:
         result = await self.node("prints").invoke("f", log_tail=True, request_id="ID")
         lines = (result.log_tail or b"").decode().splitlines()

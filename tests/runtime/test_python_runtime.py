@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import time
 from collections import OrderedDict, namedtuple
 from decimal import Decimal
 from typing import Any
@@ -110,6 +111,14 @@ def test_what_needs_no_change_is_not_copied():
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner)))
 def test_events_are_read(value):
     assert python_runtime.decode(json.dumps(value).encode()) == value
+
+
+def test_what_is_left_of_the_time_does_not_follow_the_clock(monkeypatch):
+    now = time.time
+    context = python_runtime.LambdaContext({"lambda-runtime-deadline-ms": str(int(now() * 1000) + 60_000)})
+    for ahead in (3600, -3600):
+        monkeypatch.setattr(time, "time", lambda ahead=ahead: now() + ahead)
+        assert 0 < context.get_remaining_time_in_millis() <= 60_000
 
 
 def test_context_repr_and_time():
