@@ -36,6 +36,7 @@ class Options(cli.Options):
 
     def postOptions(self) -> None:
         install_unless_chosen()
+        self._leave_out_the_pid_file()
         try:
             self.assembly = assemble(self.configuration())
             settings = self.assembly.settings
@@ -55,6 +56,13 @@ class Options(cli.Options):
             raise SystemExit(0)
         if self["aws"]:
             raise usage.UsageError("--aws goes with --check")
+
+    def _leave_out_the_pid_file(self) -> None:
+        """In the foreground a PID file is of no use, and two programs in one directory would quarrel about it."""
+        twistd: Any = self.parent
+        asked = any(word.startswith("--pidfile") for word in sys.argv)
+        if twistd is not None and twistd.get("nodaemon") and twistd.get("pidfile") == "twistd.pid" and not asked:
+            twistd["pidfile"] = ""
 
     def access_log(self) -> str | None:
         """Where access lines go: what `--access-log` says, else where twistd logs; None for nowhere."""

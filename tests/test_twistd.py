@@ -249,6 +249,20 @@ def test_a_usage_error_is_one_sentence_on_standard_error(arguments, sentence):
     assert (done.returncode, done.stdout, done.stderr) == (1, "", sentence)
 
 
+def test_two_programs_in_the_foreground_share_a_directory(tmp_path):
+    program = [str(Path(sys.executable).parent / "twistd"), "-n", "lambdaproxy", "--port", "0"]
+    first, second = Process(*program, cwd=tmp_path), Process(*program, cwd=tmp_path)
+    try:
+        for process in (first, second):
+            process.wait_for("serves on http")
+        assert list(tmp_path.glob("*.pid")) == []
+        for process in (first, second):
+            assert process.stop() in (0, -signal.SIGTERM)
+    finally:
+        first.kill()
+        second.kill()
+
+
 def test_a_port_that_is_taken():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = twistd("--port", str(taken.getsockname()[1]))
