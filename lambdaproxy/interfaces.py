@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,21 @@ class IEventCodec(Interface):
 
     def encode_response(response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
         """An HTTP response with a bytes body -> the function's result in this dialect."""
+
+
+class IPathReader(Interface):
+    """What a codec says besides if its events do not show the path as it was sent.
+
+    Routes decide on the path that the function will see. Of a codec that does not provide this they compare the path as
+    sent, each segment percent-decoded. Path parameters of a `Match` are then percent-encoded; of one that does they are
+    what `read_path` shows.
+    """
+
+    def read_path(path: str) -> tuple[Sequence[str], Sequence[str]]:
+        """A path as sent, without its query, beginning with `/`, to its segments: as they are compared with templates,
+        and as path parameters show them. Templates are read by it, too. Total and pure; the same function for codecs
+        that read alike (`lambdaproxy.paths` has those of the built-in formats), so that paths are read once.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,8 +164,8 @@ class Match:
     """Where a request fits: the template and methods of its route, and the path parameters as sent.
 
     `template` is None where no route matched (then codecs speak of `/{proxy+}` and `$default`). `methods` is empty
-    for a route that takes any. `path_parameters` are still percent-encoded, in template order; a greedy parameter
-    `{proxy+}` is named `proxy`.
+    for a route that takes any. `path_parameters` are in template order, and still percent-encoded unless the codec
+    reads paths otherwise (`IPathReader`); a greedy parameter `{proxy+}` is named `proxy`.
     """
 
     template: str | None = None

@@ -156,15 +156,22 @@ class Proxy:
         admission.route.codec.encode_request(_request(head, admission.headers, b""), admission.match)
         return admission.function
 
+    def _route_of(self, head: Head) -> Route:
+        """The route in whose words a request is refused."""
+        try:
+            return self._router.match(head.method, head.host, head.target)[0]
+        except LambdaProxyError:
+            return self._router.default
+
     def would_answer(self, head: Head) -> bool:
         """Whether a request is for a function at all: a route, `--function` or the header says so.
 
         What is not may be for `/metrics` and the like, which answer only what nothing else would.
         """
-        route, _ = self._router.match(head.method, head.host, head.target)
-        if route is not self._router.default or route.fallback is not None:
-            return True
         try:
+            route, _ = self._router.match(head.method, head.host, head.target)
+            if route is not self._router.default or route.fallback is not None:
+                return True
             return self._header.split(head.headers)[0] is not None
         except LambdaProxyError:
             return True
@@ -302,7 +309,7 @@ class Proxy:
 
     def answer(self, head: Head, error: LambdaProxyError, admission: Admission | None = None) -> Response:
         """The response for an error, in the words of the route's codec; the log and the metrics learn of it."""
-        route = admission.route if admission else self._router.match(head.method, head.host, head.target)[0]
+        route = admission.route if admission else self._route_of(head)
         self._accounts.failed(head, admission.function if admission else None, error)
         try:
             response = route.codec.error_response(

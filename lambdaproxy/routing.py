@@ -2,19 +2,26 @@
 
 The host decides first (a name, then `*.` patterns from the longest, then routes without a host), then the path,
 segment by segment: literal text before a parameter before a greedy parameter; then the method: named before any. This
-is how API Gateway chooses among resources (API Gateway guide, `http-api-develop-routes`). Paths are compared as they
-were sent, without decoding: what decides here is what the function will see.
+is how API Gateway chooses among resources (API Gateway guide, `http-api-develop-routes`).
+
+A route decides on the path that its function will see: its codec says how it reads one (`lambdaproxy.paths`), and
+templates are read the same way. Where the routes of one listener have formats that read a path differently, each route
+looks at its own reading. A path that the chosen route's function would see as that of another route is refused: so no
+spelling passes by a route.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.config.templates import DEFAULT
-from lambdaproxy.interfaces import IEventCodec
+from lambdaproxy.errors import BadRequest
+from lambdaproxy.interfaces import IEventCodec, IPathReader
 from lambdaproxy.messages import NO_ROUTE, Function, Match, Mode
+from lambdaproxy.paths import PathReader, Segments, as_sent, parameters_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,76 +67,154 @@ class RouteConflict(ValueError):
         self.route = route
 
 
+class AmbiguousPath(BadRequest):
+    """The formats of this listener read the path differently, so that no route can be the right one."""
+
+    label = "ambiguous_path"
+    public = "The request target can be read in more than one way"
+
+
+_NOTHING: Segments = ((), ())
+
+
 class Router:
     """All routes; `default` serves what no route matches. Raises `RouteConflict`."""
 
     def __init__(self, routes: Iterable[Route], default: Route) -> None:
         self.default = default
         self.routes = tuple(routes)
-        self._exact: dict[str, _Node] = {}
-        self._below: dict[str, _Node] = {}
-        self._any = _Node()
+        #: Host, or `*.` and a domain, or None -> for each reader of paths what its routes take.
+        self._trees: dict[str | None, dict[PathReader, _Node]] = {}
         self._catch_all: dict[str | None, list[Route]] = {}
+        self._taken: dict[tuple[object, ...], list[Route]] = {}
+        # By the identity of a route: its template as its codec reads it, how specific it is, and how it reads paths.
+        self._templates: dict[int, Sequence[str]] = {}
+        self._ranks: dict[int, tuple[Any, ...]] = {id(default): (3,)}
+        self._reader_of = {id(route): _reader(route) for route in (*self.routes, default)}
         for route in self.routes:
             self._add(route)
+        self._readers = tuple(dict.fromkeys(self._reader_of.values()))
+        self._reader = self._readers[0] if len(self._readers) == 1 else None
+        self._patterns = any(key is not None and key.startswith("*.") for key in (*self._trees, *self._catch_all))
 
     def _add(self, route: Route) -> None:
         host = route.host.lower() if route.host else None
-        if host is None:
-            node = self._any
-        elif host.startswith("*."):
-            node = self._below.setdefault(host[1:], _Node())
-        else:
-            node = self._exact.setdefault(host, _Node())
+        if route.path is None:
+            self._ranks[id(route)] = _rank(route, None)
+            self._check_conflict(route, (host, None))
+            self._catch_all.setdefault(host, []).append(route)
+            return
+        reader = self._reader_of[id(route)]
+        template, _ = reader(route.path)
+        self._templates[id(route)], self._ranks[id(route)] = template, _rank(route, template)
+        node = self._trees.setdefault(host, {}).setdefault(reader, _Node())
+        self._check_conflict(route, (host, *[_kind(segment) or segment for segment in template]))
         leaf = node.greedy
-        if route.path is not None:
-            for segment in route.path[1:].split("/"):
-                if segment.endswith("+}"):
-                    leaf = node.greedy
-                    break
-                if segment.startswith("{"):
-                    node.parameter = node.parameter or _Node()
-                    node = node.parameter
-                else:
-                    node = node.literal.setdefault(segment, _Node())
-                leaf = node.here
-        else:
-            leaf = self._catch_all.setdefault(host, [])
-        for other in leaf:
+        for segment in template:
+            kind = _kind(segment)
+            if kind == _GREEDY:
+                leaf = node.greedy
+                break
+            if kind == _PARAMETER:
+                node.parameter = node.parameter or _Node()
+                node = node.parameter
+            else:
+                node = node.literal.setdefault(segment, _Node())
+            leaf = node.here
+        leaf.append(route)
+
+    def _check_conflict(self, route: Route, shape: tuple[object, ...]) -> None:
+        taken = self._taken.setdefault(shape, [])
+        for other in taken:
             if set(other.methods) & set(route.methods) or not (other.methods or route.methods):
                 raise RouteConflict(other, route)
-        leaf.append(route)
+        taken.append(route)
 
     def match(self, method: str, host: str, target: bytes) -> tuple[Route, Match]:
         """The route of a request, and its path parameters; `default` and `NO_ROUTE` where none matches.
 
-        `host` may carry a port; `target` may carry a query.
+        `host` may carry a port; `target` may carry a query. Raises `AmbiguousPath`.
         """
         if not self.routes:
             return self.default, NO_ROUTE
         path = target.partition(b"?")[0].decode("latin-1")
-        segments = path[1:].split("/")
         name = (host if host.endswith("]") else host.rpartition(":")[0] or host).lower().removesuffix(".")
-        for key, node in self._nodes(name):
-            route = _find(node, segments, 0, method) or _choose(self._catch_all.get(key, ()), method)
-            if route is not None:
-                return route, Match(route.path, route.methods, _parameters(route, segments))
-        return self.default, NO_ROUTE
+        route, seen = self._look(name, method, path)
+        if "%2" in path and ("%2F" in path or "%2f" in path):
+            # Who takes an encoded slash for a slash must not get past a route that is for what is behind it.
+            other, behind = self._look(name, method, path.replace("%2F", "/").replace("%2f", "/"))
+            if self._ranks[id(other)] < self._ranks[id(route)]:
+                route, seen = other, behind
+        if route is self.default:
+            return route, NO_ROUTE
+        if route.path is None or "{" not in route.path:
+            return route, Match(route.path, route.methods)
+        parameters = parameters_in(self._templates[id(route)], seen[1])
+        return route, Match(route.path, route.methods, tuple(parameters.items()) if parameters else ())
 
-    def _nodes(self, host: str) -> Iterable[tuple[str | None, _Node]]:
-        nothing = _Node()
-        if host in self._exact or host in self._catch_all:
-            yield host, self._exact.get(host, nothing)
-        dot = host.find(".")
-        while dot >= 0 and (self._below or self._catch_all):
+    def _look(self, host: str, method: str, path: str) -> tuple[Route, Segments]:
+        """The route of a path, and how its codec reads that."""
+        if self._reader is not None:
+            seen = self._reader(path) if path[:1] == "/" else _NOTHING
+            return self._best(host, method, {self._reader: seen}), seen
+        views = {reader: reader(path) if path[:1] == "/" else _NOTHING for reader in self._readers}
+        route = self._best(host, method, views)
+        seen = views[self._reader_of[id(route)]]
+        alike = all(view[0] == seen[0] for view in views.values())
+        if not alike and self._best(host, method, dict.fromkeys(views, seen)) is not route:
+            raise AmbiguousPath("formats of this listener read the path differently")
+        return route, seen
+
+    def _best(self, host: str, method: str, views: Mapping[PathReader, Segments]) -> Route:
+        """The most specific route of all that match the path as they read it."""
+        for key in self._hosts(host):
+            found = None
+            for reader, node in self._trees.get(key, {}).items():
+                route = _find(node, views[reader][0], 0, method)
+                if route is not None and (found is None or self._ranks[id(route)] < self._ranks[id(found)]):
+                    found = route
+            found = found or _choose(self._catch_all.get(key, ()), method)
+            if found is not None:
+                return found
+        return self.default
+
+    def _hosts(self, host: str) -> Iterator[str | None]:
+        if host in self._trees or host in self._catch_all:
+            yield host
+        dot = host.find(".") if self._patterns else -1
+        while dot >= 0:
             key = "*" + host[dot:]
-            if host[dot:] in self._below or key in self._catch_all:
-                yield key, self._below.get(host[dot:], nothing)
+            if key in self._trees or key in self._catch_all:
+                yield key
             dot = host.find(".", dot + 1)
-        yield None, self._any
+        yield None
 
 
-def _find(node: _Node, segments: list[str], depth: int, method: str) -> Route | None:
+def _rank(route: Route, template: Sequence[str] | None) -> tuple[object, ...]:
+    """Smaller is more specific, in the order of the first lines of this module; None for what takes every path."""
+    host = route.host or ""
+    where = (2 if not host else 1 if host.startswith("*.") else 0), -len(host)
+    return *where, [3] if template is None else [_ORDER[_kind(each)] for each in template], not route.methods
+
+
+def _reader(route: Route) -> PathReader:
+    """How the route's codec reads paths; as sent, if it was written before codecs could say so."""
+    codec = route.codec
+    return codec.read_path if IPathReader.providedBy(codec) else as_sent
+
+
+_PARAMETER, _GREEDY = "{}", "{+}"
+_ORDER = {"": 0, _PARAMETER: 1, _GREEDY: 2}
+
+
+def _kind(segment: str) -> str:
+    """What a segment of a template takes; empty for literal text."""
+    if segment.startswith("{") and segment.endswith("}"):
+        return _GREEDY if segment.endswith("+}") else _PARAMETER
+    return ""
+
+
+def _find(node: _Node, segments: Sequence[str], depth: int, method: str) -> Route | None:
     """Literal before parameter before greedy; a node is visited once at most, so the cost is bounded by the routes."""
     if depth == len(segments):
         return _choose(node.here, method)
@@ -153,15 +238,3 @@ def _choose(routes: Iterable[Route], method: str) -> Route | None:
         if not route.methods:
             any_method = route
     return any_method
-
-
-def _parameters(route: Route, segments: list[str]) -> tuple[tuple[str, str], ...]:
-    if route.path is None or "{" not in route.path:
-        return ()
-    found = []
-    for index, part in enumerate(route.path[1:].split("/")):
-        if part.endswith("+}"):
-            found.append((part[1:-2], "/".join(segments[index:])))
-        elif part.startswith("{"):
-            found.append((part[1:-1], segments[index]))
-    return tuple(found)

@@ -323,6 +323,18 @@ class ProxyTests(SynchronousTestCase):
         response = self.proxy.answer(HEAD, errors.EventTooLarge("detail"))
         self.assertEqual((response.status, response.body), (413, b"Request too large"))
 
+    def test_a_path_that_is_ambiguous_is_refused(self):
+        from lambdaproxy.codecs._implements import AlbCodec, FunctionUrlCodec
+
+        default = self.proxy._router.default
+        router = Router([replace(default, path="/admin", codec=AlbCodec())], replace(default, codec=FunctionUrlCodec()))
+        self.proxy._router = router
+        head = replace(HEAD, target=b"//admin")
+        with self.assertRaises(errors.BadRequest) as caught:
+            self.proxy.admit(head)
+        self.assertEqual((self.proxy.answer(head, caught.exception).status, self.proxy.in_flight), (400, 0))
+        self.assertTrue(self.proxy.would_answer(head))
+
     def test_the_account_of_a_request(self):
         response = self.finish(self.handle())
         del self.lines[:]

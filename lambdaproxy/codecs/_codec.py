@@ -28,6 +28,7 @@ from lambdaproxy.errors import (
     ResultTooLarge,
 )
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
+from lambdaproxy.paths import PathReader, as_sent
 
 _OWN_WORDS = (
     NotText,
@@ -58,6 +59,7 @@ class Codec:
     aws_timeout: float | None = None
     method_status = 405
     naming: Naming
+    read_path: PathReader = staticmethod(as_sent)
 
     def __init__(self, *, errors: str = "aws", limits: str = "none") -> None:
         self._column = "plain" if errors == "plain" else self.column

@@ -12,6 +12,7 @@ from lambdaproxy.codecs._reverse import TEXT_TYPES
 from lambdaproxy.codecs._stamps import gateway_id
 from lambdaproxy.errors import LambdaProxyError, MethodNotAllowed
 from lambdaproxy.messages import Headers, Request
+from lambdaproxy.paths import http_api
 
 TEXT_PLAIN = (b"Content-Type", b"text/plain; charset=utf-8")
 JSON_TYPE = (b"Content-Type", b"application/json")
@@ -46,6 +47,9 @@ class HttpApi(Codec):
     aws_timeout = 30.0
     naming = Naming(dropped=FRAMING | {"apigw-requestid"}, canonical_names=True)
 
+    #: Whether the event's path is decoded twice.
+    _decodes_twice = False
+
     #: What becomes of header fields with an option `xff`.
     _layouts_of: Callable[[str], Layouts]
 
@@ -71,6 +75,7 @@ class HttpApi(Codec):
         self._stage_in_path = stage_in_path and stage != "$default"
         #: The stage as far as templates of routes may have it.
         self._route_stage = stage if self._stage_in_path else None
+        self.read_path = http_api(self._route_stage, twice=self._decodes_twice)
         self._domain = None if domain is None else (domain, domain.partition(".")[0])
         self._stage_variables = dict(stage_variables) if stage_variables else None
         self._xff = xff

@@ -49,7 +49,7 @@ from lambdaproxy.codecs._stamps import (
 )
 from lambdaproxy.errors import EventTooLarge, LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
-from lambdaproxy.paths import one_slash
+from lambdaproxy.paths import one_slash, rest_api
 
 # What API Gateway takes out of a request (recorded on a regional REST API, AWS_PROXY), and what else is not meant for
 # a function: Keep-Alive, Proxy-Authorization, Proxy-Connection.
@@ -191,6 +191,7 @@ class RestApiCodec(Payload1):
         self._api_id = api_id
         self._stage = stage
         self._stage_in_path = stage_in_path
+        self.read_path = rest_api(stage if stage_in_path else None)
         self._domain = None if domain is None else (domain, domain.partition(".")[0])
         self._public_stage = "" if domain is not None and ".execute-api." not in domain else f"/{stage}"
         self._binary = tuple(pattern.strip().lower() for pattern in binary_media_types)

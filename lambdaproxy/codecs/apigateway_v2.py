@@ -40,6 +40,7 @@ _SAFE_IN_PATH = "/:@!$&'()*+,;=~-._"
 class HttpApiCodec(HttpApi):
     """The dialect `apigateway-v2`."""
 
+    _decodes_twice = True
     _layouts_of = staticmethod(partial(lower_layouts, length=True))
 
     # -- request -> event ----------------------------------------------------------------------------------------

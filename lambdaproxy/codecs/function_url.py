@@ -27,7 +27,7 @@ from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
 from lambdaproxy.codecs._stamps import clock_text, event_trace, milliseconds, response_trace, sent_traces
 from lambdaproxy.errors import LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
-from lambdaproxy.paths import decoded, one_slash
+from lambdaproxy.paths import decoded, function_url, one_slash
 
 _JSON_TYPE = (b"Content-Type", b"application/json")
 _FORBIDDEN = (
@@ -71,6 +71,7 @@ class FunctionUrlCodec(Codec):
     own_request_id = True
     streams_verbatim = True
     aws_timeout = 900.0
+    read_path = staticmethod(function_url)
     naming = Naming(dropped=NOT_REMAPPED | {"x-amzn-requestid", "x-amzn-trace-id"}, remapped=REMAPPED_LOWER)
 
     def __init__(

@@ -53,8 +53,30 @@ directory = "examples"
 The settings of the whole stand at the top, or in a `[settings]` table: `invoker = "eu"` needs that table where there is
 an `[invoker.eu]`, because TOML takes `invoker` for one or the other.
 
-A route's path is compared with the path as the client sent it, without decoding. What no route matches goes where the
-header or `--function` says.
+A route decides on the path that its function will see ([events](events.md)), so the route's format says how a path is
+read, and how its template is:
+
+| format | what routes compare |
+|---|---|
+| `alb` | the path as sent, segment by segment; `/%61` is `/a`, an encoded slash separates nothing |
+| `apigateway-v1` | the same, with one slash in front and none behind: `//hello/` is `/hello` |
+| `apigateway-v2` | the path decoded twice and cut at a `?` that came out of it |
+| `apigateway-v2:payload=1.0` | the path decoded |
+| `function-url` | the path with one slash in front, decoded |
+| of a plugin | what its codec says, else as `alb` |
+
+With `stage_in_path` templates begin with the stage, or with a parameter that takes it. `*`, the target of an `OPTIONS`
+for the whole server, is for routes without a path. Dot segments, `;parameters`, other double slashes and upper case are
+what the function sees, and so what routes see: they are left alone.
+
+Where routes of one file have different formats, each looks at its own reading, and the most specific that matches wins.
+A path that its function would see as that of another route is refused with 400 (`ambiguous_path`): `//admin`, if
+`/admin` is a route of format `alb` and the rest is a `function-url`. And where a path has an encoded slash, a more
+specific route for what is behind it wins: `/admin%2Fx` goes to `/admin/{proxy+}` rather than to what takes everything.
+So a route that guards something cannot be passed by with another spelling. All below `/admin` is `/admin`, `/admin/`
+and `/admin/{proxy+}`, as in an HTTP API: a greedy parameter takes at least one character.
+
+What no route matches goes where the header or `--function` says.
 """
 
 
