@@ -31,6 +31,9 @@ LATE_SECONDS = 300.0
 RENEWAL_SECONDS = 1.2
 """How long a request whose keys were rejected waits for other ones."""
 _SAME = "the provider gave the same ones again"
+PEEK_SECONDS = 0.1
+"""How often files are looked at while somebody waits for other keys."""
+
 LOOK_SECONDS = 5.0
 """How often the AWS files are looked at for changes."""
 
@@ -200,6 +203,8 @@ class Credentials:
         self.doubted = False
         self._waiting: list[Deferred[Keys]] = []
         self._timer: Any = None
+        self._peeking: Any = None
+        self._rejected_at = 0.0
         self._look: Any = None
         self._stopped = False
         refreshes = metrics.counter(
@@ -237,11 +242,16 @@ class Credentials:
         """
         if self.keys is not None and self.keys is not used:
             return succeed(self.keys)
+        now = self._reactor.seconds()
+        if self._rejected is not used:
+            self._rejected_at = now
         self._rejected, self._code, self.doubted = used, code, True
         if not self._flight.running:
-            soon = self._last_try + FIRST_PAUSE - self._reactor.seconds()
+            soon = self._last_try + FIRST_PAUSE - now
             if soon > 0 and (self._problem is not None or self._useless):
-                return fail(self._unavailable())
+                if not self._others_may_come():
+                    return fail(self._unavailable())
+                return self._enlist(self._rejected_at + RENEWAL_SECONDS - now)
             waiting = self._enlist(RENEWAL_SECONDS)
             if soon > 0:
                 # These keys are new, and old already: keys that rotate fast. Look again, but do not hammer.
@@ -271,7 +281,7 @@ class Credentials:
         self._stopped = True
         self._flight.stop()
         self._source.give_up()
-        for timer in (self._timer, self._look):
+        for timer in (self._timer, self._look, self._peeking):
             if timer is not None and timer.active():
                 timer.cancel()
         self._settle(Unavailable("stopped"))
@@ -367,7 +377,30 @@ class Credentials:
         pause = min(FIRST_PAUSE * 2**self._failures, most)
         self._again(pause if self._flight.hung < MOST_HUNG else PAUSE_HUNG)
         self._failures = min(self._failures + 1, 6)
-        self._settle(self._unavailable())
+        if self._others_may_come():
+            # Once more just before whoever waits has to be told that there are none.
+            left = self._rejected_at + RENEWAL_SECONDS - PEEK_SECONDS - self._reactor.seconds()
+            if left > 0 and self._flight.hung < MOST_HUNG:
+                self._again(left)
+            self._peek()
+        else:
+            self._settle(self._unavailable())
+
+    def _others_may_come(self) -> bool:
+        """Whether the keys were rejected just now: whoever rotates them may write the new ones a moment later."""
+        rejected = self.keys is not None and self._rejected is self.keys
+        return rejected and self._reactor.seconds() < self._rejected_at + RENEWAL_SECONDS
+
+    def _peek(self) -> None:
+        """Look at the files again and again, as long as somebody waits for other keys."""
+        if self._peeking is None or not self._peeking.active():
+            self._peeking = self._reactor.callLater(PEEK_SECONDS, self._peeked)
+
+    def _peeked(self) -> None:
+        if self._waiting and self._others_may_come():
+            self._peek()
+            if not self._flight.running and self._source.changed():
+                self._fetch(True)
 
     def _again(self, seconds: float) -> None:
         if self._timer is not None and self._timer.active():

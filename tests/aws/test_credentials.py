@@ -141,11 +141,35 @@ def test_the_same_ones_again_are_no_help() -> None:
     world = World(Source(ONE))
     world.pass_(2)
     outcome = Outcome(world.credentials.rejected(ONE))
+    assert not outcome.times and len(world.source.calls) == 2
+    world.pass_(1.5)
     assert isinstance(outcome.error, Unavailable)
     again = Outcome(world.credentials.rejected(ONE))
-    assert isinstance(again.error, Unavailable)
-    assert len(world.source.calls) == 2, "at most one look a second"
+    assert isinstance(again.error, Unavailable), "nobody waits any longer"
+    assert len(world.source.calls) == 3, "at most one look a second"
     assert "rejects" in (world.credentials.ready() or "")
+    world.clean()
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("file", [True, False])
+def test_keys_that_change_a_moment_after_they_were_rejected_are_waited_for(seconds: float, file: bool) -> None:
+    source = Source(ONE)
+    world = World(source)
+    world.pass_(2)
+    first = Outcome(world.credentials.rejected(ONE))
+    late = None
+    for step in range(13):
+        if late is None and step * 0.1 >= seconds / 2:
+            late = Outcome(world.credentials.rejected(ONE))
+        if source.keys[0] == ONE and step * 0.1 >= seconds - 0.01:
+            source.keys = [TWO]
+            if file:
+                source.changed = lambda: world.credentials.keys == ONE  # type: ignore[method-assign]
+        world.clock.advance(0.1)
+    assert late is not None
+    assert (first.result, late.result) == (TWO, TWO)
+    assert len(source.calls) <= 4
     world.clean()
 
 
@@ -342,7 +366,8 @@ def test_why_aws_rejects_them_is_said_and_counted(code: str, advice: str) -> Non
     world = World(Source(ONE))
     world.pass_(2)
     outcome = Outcome(world.credentials.rejected(ONE, code))
+    assert (world.refreshes("ok"), world.refreshes("error")) == (1, 1), "no refresh that is no help is counted as ok"
+    world.pass_(1.5)
     for text in (outcome.error.detail, world.credentials.ready() or ""):
         assert code in text and advice in text and "(test)" in text
-    assert (world.refreshes("ok"), world.refreshes("error")) == (1, 1), "no refresh that is no help is counted as ok"
     world.clean()

@@ -563,7 +563,7 @@ def test_credentials_that_stay_rejected() -> None:
     world.reactor.turn(2)
     outcome = world.invoke()
     world.wires[0].reply(response(403, b"{}", x_amzn_ErrorType="ExpiredTokenException"))
-    world.reactor.turn(1)
+    world.reactor.turn(1.3)
     assert isinstance(outcome.error, errors.Unavailable)
     assert outcome.error.label == "no_credentials"
     why = world.invoker.ready()
