@@ -15,9 +15,11 @@ last_chunk = b"0\r\n\r\n"
 MOST_CHUNK_LINE = 1024
 """Bytes of a line that holds a chunk's size and extensions, its CRLF included."""
 
-_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\t\x20-\x7e\x80-\xff])*+"'
+# No possessive repeat over a group, here and elsewhere: Python before 3.11.5 matches them wrongly (gh-106052). What may
+# follow an element differs from how it begins, so that giving elements back one by one stays linear.
+_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\t\x20-\x7e\x80-\xff])*"'
 _EXTENSION = rb";[ \t]*+[%s]++(?:[ \t]*+=[ \t]*+(?:[%s]++|%s))?[ \t]*+" % (TCHAR, TCHAR, _QUOTED)
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:%s)*+\r\n" % _EXTENSION)
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:%s)*\r\n" % _EXTENSION)
 
 _HEX = b"0123456789abcdefABCDEF"
 _SIZES = {line: int(line, 16) for line in [bytes([a]) for a in _HEX] + [bytes([a, b]) for a in _HEX for b in _HEX]}

@@ -19,7 +19,7 @@ TOKEN = re.compile(rb"[%s]++\Z" % TCHAR)
 FIELD_LINE = re.compile(rb"([%s]++):[ \t]*+([%s]*+)\Z" % (TCHAR, VCHAR))
 FIELDS = re.compile(rb"\r\n([%s]++):[ \t]*+([%s]*+(?<![ \t])|)(?=\r\n)" % (TCHAR, VCHAR))
 """All field lines of a head but those whose value ends in white space, which has to be taken off."""
-LIST = re.compile(rb"[ \t,]*+(?:[%s]++(?:[ \t]*+,[ \t,]*+|[ \t]*+\Z))*+\Z" % TCHAR)
+LIST = re.compile(rb"[ \t,]*+(?:[%s]++(?:[ \t]*+,[ \t,]*+|[ \t]*+\Z))*\Z" % TCHAR)
 DIGITS = re.compile(rb"[0-9]{1,18}\Z")
 
 _HOST = re.compile(rb"(?:([A-Za-z0-9._~\-]{1,255})|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{0,5}))?\Z")

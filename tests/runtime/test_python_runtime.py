@@ -44,8 +44,8 @@ needs_ric = pytest.mark.skipif(importlib.util.find_spec("awslambdaric") is None,
 
 
 def theirs(value: Any) -> Any:
-    from awslambdaric.lambda_runtime_exception import FaultException  # type: ignore[import-untyped]
-    from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller  # type: ignore[import-untyped]
+    from awslambdaric.lambda_runtime_exception import FaultException
+    from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
 
     try:
         text, content_type = LambdaMarshaller().marshal_response(value)
