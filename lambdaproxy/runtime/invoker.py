@@ -179,13 +179,13 @@ class LocalInvoker:
             )
         return pool
 
-    def _watch(self, settings: FunctionSettings) -> Callable[[Callable[[], None]], Watch]:
+    def _watch(self, settings: FunctionSettings) -> Callable[[Callable[[str], None]], Watch]:
         roots = [settings.directory, *settings.layers]
 
         def in_thread(call: Callable[..., object], *args: object) -> Deferred[Any]:
             return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *args)
 
-        return lambda changed: Watch(roots, self._reactor, changed, in_thread, time.perf_counter)
+        return lambda changed: Watch(roots, self._reactor, changed, in_thread)
 
     def _submit(self, settings: FunctionSettings, invocation: Invocation) -> Job:
         if settings.name in self.site.debug:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from lambdaproxy.runtime.reload import Watch
 from lambdaproxy.runtime.results import INVALID_ENTRYPOINT, FunctionFailure, failure
 from lambdaproxy.runtime.runtimes import CannotStart
 from lambdaproxy.runtime.worker import INIT_SECONDS, State, Worker
+from lambdaproxy.wire.failures import printable
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -44,7 +46,7 @@ class FunctionPool:
         *,
         most: int,
         queue: int,
-        watch: Callable[[Callable[[], None]], Watch] | None = None,
+        watch: Callable[[Callable[[str], None]], Watch] | None = None,
         warn: Callable[..., object] = lambda *_, **__: None,
     ) -> None:
         self._clock, self.settings, self._spawn_worker, self._warn = clock, settings, spawn, warn
@@ -239,7 +241,7 @@ class FunctionPool:
 
     # --- reload ---
 
-    def _changed(self) -> None:
+    def _changed(self, path: str) -> None:
         """The files are new: no job that has not begun runs on the old ones."""
         self._generation += 1
         self._failures.clear()
@@ -250,7 +252,11 @@ class FunctionPool:
         for worker in old:
             worker.retire()
         if old:
-            self._warn("{function} has changed; the next request runs the new code", function=self.settings.name)
+            self._warn(
+                "{function} has changed ({file}); the next request runs the new code",
+                function=self.settings.name,
+                file=printable(os.path.relpath(path, self.settings.directory), 200),
+            )
 
     # --- stop ---
 
@@ -263,6 +269,8 @@ class FunctionPool:
             if call is not None:
                 call.cancel()
         self._soon = self._reaper = None
+        if self._watch is not None:
+            self._watch.close()
         waiting, self._waiting = self._waiting, deque()
         for job in waiting:
             job.fail(Unavailable("the embedded runtime is stopping", label="stopping"))

@@ -1,6 +1,7 @@
-"""Finds out whether a function's files have changed: by looking when a request comes, not by watching.
+"""Finds out whether a function's code has changed: by asking when a request comes, not by being told at some time.
 
-No limits of inotify, the same on macOS, NFS and bind mounts, and the request after a save runs the new code.
+On Linux the kernel is asked for its notices (`notices`). Where it has none (another system, a network or shared file
+system, a limit of inotify) the files are looked at: the same on macOS, NFS and bind mounts.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
+
+from lambdaproxy.runtime.notices import Notices, identity, is_folder
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -17,33 +20,45 @@ SKIPPED_FOLDERS = frozenset(
     {".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", "venv", ".tox", ".mypy_cache", ".ruff_cache",
      ".pytest_cache", ".idea", ".vscode", ".aws-sam"}
 )  # fmt: skip
-SKIPPED_SUFFIXES = (
-    ".pyc", ".pyo", ".swp", ".swx", ".tmp", "~", ".log", ".pid", ".db", ".sqlite", ".sqlite3", "-journal", "-wal",
-    "-shm",
+CODE_SUFFIXES = (
+    ".py", ".pth", ".so", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".node", ".wasm", ".sh", ".rb", ".pl",
+    ".php", ".lua", ".jar", ".class", ".dll",
 )  # fmt: skip
+CODE_NAMES = frozenset({"package.json"})
 MOST_FILES = 5000
 MOST_FILES_THREAD = 100_000
-SHARE = 20
-"""A scan is not repeated before it is this many times as old as it took: it costs 5 % at most."""
-LEAST_SECONDS = 0.002
 THREAD_SECONDS = 1.0
 
 Snapshot = frozenset[tuple[str, int, int, int]]
 
 
+def enters(folder: str) -> bool:
+    """Whether there may be code of the function in a folder of this name."""
+    return folder not in SKIPPED_FOLDERS
+
+
+def is_code(path: str) -> bool:
+    """Whether the file is code: by its suffix, or a program without one. What functions and tools write is neither."""
+    name = os.path.basename(path)
+    if name.endswith(CODE_SUFFIXES):
+        return not name.startswith(".#")  # what Emacs locks a file with
+    return name in CODE_NAMES or ("." not in name and os.path.isfile(path) and os.access(path, os.X_OK))
+
+
 def scan(roots: Iterable[str], most: int) -> Snapshot | None:
-    """Path, inode, modification time and size of every file below `roots`; None where there are more than `most`."""
+    """Path, inode, modification time and size of all code below `roots`; None where there is more than `most` of it."""
     found: set[tuple[str, int, int, int]] = set()
-    folders = list(roots)
+    folders = [root for root in roots if os.path.isdir(root)]
+    linked = set(map(identity, folders))
     while folders:
         folder = folders.pop()
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        if entry.name not in SKIPPED_FOLDERS:
+                    if is_folder(entry, linked):
+                        if enters(entry.name):
                             folders.append(entry.path)
-                    elif not entry.name.endswith(SKIPPED_SUFFIXES):
+                    elif is_code(entry.path):
                         try:
                             about = entry.stat()
                         except OSError:
@@ -57,22 +72,24 @@ def scan(roots: Iterable[str], most: int) -> Snapshot | None:
 
 
 class Watch:
-    """Says of one function whether its files have changed since it was asked the last time.
+    """Says of one function whether its code has changed since it was asked the last time.
 
-    A tree of more than 5,000 files is looked at in a thread, at most once a second: then a change is seen by the
-    request after the next look. `in_thread` is `threads.deferToThread`.
+    Without notices of the kernel a tree with more than 5,000 files of code is looked at in a thread, at most once a
+    second: then a change is seen by the request after the next look. `in_thread` is `threads.deferToThread`. `changed`
+    is called with the path of a file.
     """
 
     def __init__(
         self,
         roots: Iterable[str],
         clock: IReactorTime,
-        changed: Callable[[], None],
+        changed: Callable[[str], None],
         in_thread: Callable[..., Deferred[Any]],
-        timer: Callable[[], float],
+        notify: bool = True,
     ) -> None:
         self._roots, self._clock, self._changed = tuple(roots), clock, changed
-        self._in_thread, self._timer = in_thread, timer
+        self._in_thread, self._notify = in_thread, notify
+        self._notices: Notices | None = None
         self._known: Snapshot | None = None
         self._next = 0.0
         self._large = False
@@ -80,20 +97,46 @@ class Watch:
 
     def look(self) -> None:
         """Call `changed` if the files are others than at the last look."""
-        now = self._clock.seconds()
-        if now < self._next or self._looking:
-            return
-        if self._large:
+        if self._notices is not None:
+            self._read(self._notices)
+        elif self._notify:
+            self._begin()
+        elif not self._large:
+            found = scan(self._roots, MOST_FILES)
+            if found is None:
+                self._large = True
+                self._look_in_thread()
+            else:
+                self._compare(found)
+        elif self._clock.seconds() >= self._next and not self._looking:
             self._look_in_thread()
-            return
-        began = self._timer()
-        found = scan(self._roots, MOST_FILES)
-        self._next = now + max(LEAST_SECONDS, SHARE * (self._timer() - began))
-        if found is None:
-            self._large = True
-            self._look_in_thread()
-        else:
-            self._compare(found)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._notify = False
+        if self._notices is not None:
+            self._notices.close()
+            self._notices = None
+
+    def _begin(self) -> None:
+        """The first look: notices from now on, or, where there are none, the files as they are."""
+        try:
+            self._notices = Notices(self._roots, enters, is_code)
+        except OSError:
+            self._notify = False
+            self.look()
+
+    def _read(self, notices: Notices) -> None:
+        try:
+            path = notices.read()
+        except OSError:
+            # Some were lost, or what is new cannot be watched: begin anew, and take it for changed.
+            notices.close()
+            self._notices = None
+            path = self._roots[0]
+            self._begin()
+        if path is not None:
+            self._changed(path)
 
     def _look_in_thread(self) -> None:
         self._looking = True
@@ -108,4 +151,4 @@ class Watch:
     def _compare(self, found: Snapshot) -> None:
         known, self._known = self._known, found
         if known is not None and known != found:
-            self._changed()
+            self._changed(min(path for path, *_ in known ^ found))

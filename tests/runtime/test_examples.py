@@ -56,6 +56,7 @@ def test_the_documented_file(tmp_path):
         (tmp_path / name).mkdir(parents=True)
     for name in ("services/users/.env", "services/users/.venv/bin/python", "web/index.mjs"):
         (tmp_path / name).write_text("")
+    (tmp_path / "services/users/.venv/bin/python").chmod(0o755)
     functions = tomllib.loads(found[1])["function"]
     users = function_settings("users", functions["users"], str(tmp_path))
     assert (users.timeout, users.memory_limit) == (10.0, 256)

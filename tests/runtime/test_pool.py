@@ -27,11 +27,14 @@ class Changes:
         self.pending = False
         self.looks = 0
 
+    def close(self) -> None:
+        pass
+
     def look(self) -> None:
         self.looks += 1
         if self.pending:
             self.pending = False
-            self._changed()
+            self._changed("/m.py")
 
 
 class PoolBench:

@@ -338,6 +338,27 @@ class Builtin(RealProcesses):
                 out.write(f"def handler(event, context):\n    return {body}\n")
             await until_answer(local, b'"' + body[1:-1].encode() + b'"')
 
+    async def test_the_request_after_a_save_runs_the_new_code_and_nothing_else_restarts_a_worker(self) -> None:
+        folder = os.path.abspath(self.mktemp())
+        os.makedirs(folder)
+        settings = FunctionSettings("f", "app.handler", "python", folder)
+        with open(os.path.join(folder, "app.py"), "w") as file:
+            file.write("import os\nfrom part import N\n\ndef handler(event, context):\n")
+            file.write("    open('out.json', 'w').write('{}')\n    return [N, os.getpid()]\n")
+        local = self.local(settings, site=Site(reload=True))
+        pids = set()
+        for count in range(12):
+            with open(os.path.join(folder, "part.py"), "w") as file:
+                file.write(f"N = {count}\n")
+            for _ in range(3):
+                result: Any = await local.invoke("f")
+                number, pid = orjson.loads(result.payload)
+                self.assertEqual(number, count)
+                pids.add(pid)
+                with open(os.path.join(folder, "answer.json"), "wb") as out:
+                    out.write(result.payload)
+        self.assertEqual(len(pids), 12)
+
     async def test_no_reload(self) -> None:
         folder = self.mktemp()
         os.makedirs(folder)
