@@ -270,3 +270,9 @@ class _Flushed:
 
     def stopProducing(self) -> None:
         """The connection is lost; its protocol will be told."""
+
+
+def share_of_files(part: int, most: int) -> int:
+    """How many connections a listener may have that gets one of so many parts of the open files, and never more."""
+    files = open_files()
+    return most if files is None else max(4, min(most, files // part))

@@ -27,16 +27,17 @@ from lambdaproxy.listening import Listener
 from lambdaproxy.logs import AccessLog
 from lambdaproxy.metrics import FunctionLabels, Metrics, exposition
 from lambdaproxy.outputs import Outputs
-from lambdaproxy.platform import map_large_blocks, open_files
+from lambdaproxy.platform import map_large_blocks, open_files, share_of_files
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.invoke_api import InvokeApi
 from lambdaproxy.runtime.invoke_keys import load_or_make_keys
+from lambdaproxy.runtime.invoke_server import MOST_CONNECTIONS
 from lambdaproxy.runtime.invoker import LocalInvoker
 from lambdaproxy.web.admin import AdminResource
 from lambdaproxy.web.forwarded import Forwarded
 from lambdaproxy.web.limits import Limits
-from lambdaproxy.web.operators import operators_site
+from lambdaproxy.web.operators import most_connections, operators_site
 from lambdaproxy.web.resource import other_resource
 from lambdaproxy.web.site import ProxySite
 from lambdaproxy.weight import keep_what_is_there
@@ -143,6 +144,8 @@ class ProxyService(Service):
         on_main = None if elsewhere else admin
         other = partial(other_resource, self.proxy, on_main)
         upstream, workers = self._assembly.descriptors()
+        workers += most_connections() if settings.metrics_listen else 0
+        workers += share_of_files(8, MOST_CONNECTIONS) if settings.invoke_api else 0
         limits = replace(Limits.configured(settings), upstream=upstream, workers=workers)
         self.site = ProxySite(self._reactor, self.proxy, self.metrics, limits, forwarded, other, self.held)
         self.main = Listener(self._reactor, main_endpoint(settings), self.site, "--port")

@@ -213,3 +213,9 @@ def test_calls_that_wait_already_keep_their_time_when_the_clock_is_replaced(kind
         for reader in list(reactor._internalReaders):
             reactor.removeReader(reader)
             reader.connectionLost(None)
+
+
+@pytest.mark.parametrize(("files", "share"), [(None, 512), (1_000_000, 512), (1024, 128), (128, 16), (8, 4)])
+def test_a_share_of_the_open_files(monkeypatch, files, share):
+    monkeypatch.setattr(platform, "open_files", lambda: files)
+    assert platform.share_of_files(8, 512) == share

@@ -20,7 +20,7 @@ from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, RequestHea
 from lambdaproxy.http1.reasons import status_line
 from lambdaproxy.interfaces import IBody
 from lambdaproxy.messages import Headers
-from lambdaproxy.platform import buffered, unsent, write_now
+from lambdaproxy.platform import buffered, share_of_files, unsent, write_now
 from lambdaproxy.runtime.taken import Pace, when_taken
 
 if TYPE_CHECKING:
@@ -323,13 +323,15 @@ class HttpFactory(Factory):
 
     def __init__(self, reactor: Any, handler: Handler) -> None:
         self._reactor, self._handler = reactor, handler
+        #: Connections open at once.
+        self.most = share_of_files(8, MOST_CONNECTIONS)
         self._open: set[HttpConnection] = set()
         self._draining = False
         self._drained: Deferred[None] | None = None
         self._ending: IDelayedCall | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> HttpConnection | None:
-        if self._draining or len(self._open) >= MOST_CONNECTIONS:
+        if self._draining or len(self._open) >= self.most:
             return None
         connection = HttpConnection(self._reactor, self._handler, self._closed)
         self._open.add(connection)

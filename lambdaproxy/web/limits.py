@@ -31,7 +31,8 @@ class Limits:
     A body that is not wanted, because its request was refused by its head, is read and thrown away to keep the
     connection, up to `unwanted` bytes. Chunk framing may cost as many bytes as its body and `slack` more.
     `connections` are open at once, or fewer where there are not enough file descriptors (see `within`); `upstream` is
-    how many of the requests in progress may need a socket besides their client's, `workers` how many descriptors the
+    how many of the requests in progress may need a socket besides their client's, `workers` how many descriptors
+    other listeners and the
     embedded functions' processes may take; `pipelined` requests of one are answered before others are looked at.
     `bodies` and `unwritten` are the bounds of the two ledgers of `held`, where the site has to make its own. When there
     is no room for an answer, the slowest of the clients that read less than `pressed_rate` bytes a second are cut off.

@@ -10,20 +10,26 @@ from lambdaproxy.errors import STATUSES, LambdaProxyError, NotFound
 from lambdaproxy.logs import Limited
 from lambdaproxy.messages import Head, Response
 from lambdaproxy.metrics import Metrics
+from lambdaproxy.platform import share_of_files
 from lambdaproxy.web.limits import Limits
 from lambdaproxy.web.site import ProxySite
 
 if TYPE_CHECKING:
     from lambdaproxy.web.admin import AdminResource
 
-CONNECTIONS = 256
+CONNECTIONS = 64
 """Open at once; scrapers and probes are few."""
 
 
 def operators_site(reactor: Any, admin: AdminResource) -> ProxySite:
     """The site of `--metrics-listen`; what it counts of its own connections is not shown."""
     nothing: Any = _NoFunctions(reactor)
-    return ProxySite(reactor, nothing, Metrics(), Limits(connections=CONNECTIONS), other=admin.leaf)
+    return ProxySite(reactor, nothing, Metrics(), Limits(connections=most_connections()), other=admin.leaf)
+
+
+def most_connections() -> int:
+    """Connections of operators at once."""
+    return share_of_files(16, CONNECTIONS)
 
 
 class _NoFunctions:
