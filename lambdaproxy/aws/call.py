@@ -401,6 +401,8 @@ class Call:
             self.body = None
         elif self.body is not None:
             self.body.drop()
+        elif self._connection is not None:
+            self._connection.drop()
 
     def _let_go(self) -> None:
         """The event will not be sent again, and may be megabytes: keep the rest."""

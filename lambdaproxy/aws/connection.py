@@ -60,7 +60,8 @@ class Connection(Protocol):
         self._head: HeadReader | None = None
         self._response: ResponseHead | None = None
         self._reader: LengthReader | ChunkedReader | CloseReader | None = None
-        self._pieces: list[bytes] = []
+        # One growing block: pieces of 64 KB would leave holes in the heap that no system gets back soon.
+        self._result = bytearray()
         self._size = 0
         self._received = 0
         self._handed = True
@@ -68,6 +69,7 @@ class Connection(Protocol):
         #: Bytes that are counted for the result that comes, and the place in the queue until they are.
         self._held = 0
         self._waiting: Waiting | None = None
+        self._dropped = False
 
     # -- opening ---------------------------------------------------------------------------------------------------
 
@@ -172,6 +174,7 @@ class Connection(Protocol):
         """Send one request; the exchange is told what comes of it. The connection must be ready and idle."""
         self._exchange = exchange
         self._received = 0
+        self._dropped = False
         data = head + payload
         if self._session is not None:
             try:
@@ -291,7 +294,7 @@ class Connection(Protocol):
         else:
             self._response = head
             self._reader = _reader(head, MOST_RESULT + SLACK)
-            if length is None or length > SMALL:
+            if (length is None or length > SMALL) and not self._dropped:
                 self._hold(MOST_RESULT if length is None else length)
             if rest:
                 self._body(rest)
@@ -308,6 +311,13 @@ class Connection(Protocol):
     def _room(self) -> None:
         self._waiting = None
         self.resume()
+
+    def drop(self) -> None:
+        """Nobody waits for the result any more: read it, and keep nothing of one that is large."""
+        self._dropped = True
+        if self._held:
+            self._give_back()
+            self.resume()
 
     def _give_back(self) -> None:
         """The result is handed on, or will not come: whoever holds it now counts it."""
@@ -342,13 +352,15 @@ class Connection(Protocol):
                 self._free(head, bool(reader.rest))
                 exchange.ended()
             return
-        self._pieces.append(piece)
         self._size += len(piece)
+        if self._dropped and head.status == 200:
+            self._result = bytearray()
+        else:
+            self._result += piece
         if self._size > MOST_RESULT + SLACK:
             self._broken(f"a response of over {MOST_RESULT} bytes")
         elif reader.done:
-            pieces = self._pieces
-            self._finish(head, pieces[0] if len(pieces) == 1 else b"".join(pieces), bool(reader.rest))
+            self._finish(head, bytes(self._result), bool(reader.rest))
 
     def _finish(self, head: ResponseHead, body: bytes, more: bool) -> None:
         exchange = self._exchange
@@ -364,7 +376,7 @@ class Connection(Protocol):
             self._give_back()
         if self._reader is not None:
             self._reader = self._response = None
-            self._pieces, self._size = [], 0
+            self._result, self._size = bytearray(), 0
             self.resume()
         if head.keep_alive and not more and not self.closed and (self._handed or self.handed()):
             self._pool.release(self)
@@ -418,7 +430,7 @@ class Connection(Protocol):
                 self._free(head, False)
                 exchange.ended()
             else:
-                self._finish(head, b"".join(self._pieces), False)
+                self._finish(head, bytes(self._result), False)
         else:
             self._broken(reason)
 
@@ -432,7 +444,7 @@ class Connection(Protocol):
     def _abort(self) -> None:
         if self._held:
             self._give_back()
-        self._pieces = []
+        self._result = bytearray()
         if not self.closed:
             self.closed = True
             self._pool.closing(self)

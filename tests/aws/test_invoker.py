@@ -495,12 +495,35 @@ def test_results_for_which_there_is_no_room_are_not_read() -> None:
     wires[0].reply(answer[5000:])
     assert outcomes[0].result.payload == LARGE
     world.reactor.turn()
-    assert [wire.paused for wire in wires] == [False, False, True, True]
+    assert (wires[1].paused, wires[3].paused) == (False, False), "who has gone, or failed, gives up its turn"
+    assert ledger.held == len(LARGE)
     wires[1].reply(answer[5000:])
-    world.reactor.turn()
     assert isinstance(outcomes[2].error, errors.ConnectionLost)
     wires[3].reply(answer[5000:])
     assert outcomes[3].result.payload == LARGE
+    assert ledger.held == 0
+    world.clean()
+
+
+def test_a_large_result_that_nobody_waits_for_is_not_kept() -> None:
+    world = World()
+    ledger = world.pool.answers = Ledger(world.reactor, 1_500_000)
+    first, second = world.invoke(), world.invoke()
+    answer = response(200, LARGE)
+    for wire in world.wires:
+        wire.reply(answer[:5000])
+    for outcome in (first, second):
+        outcome.deferred.cancel()
+    world.reactor.turn()
+    assert (ledger.held, [wire.paused for wire in world.wires]) == (0, [False, False])
+    for wire in world.wires:
+        wire.reply(answer[5000:500_000])
+        assert len(wire.protocol._result) == 0
+        wire.reply(answer[500_000:])
+    assert (ledger.held, world.invoker.limiter.in_flight) == (0, 0)
+    early = world.invoke()
+    early.deferred.cancel()
+    world.wires[-1].reply(answer[:5000])
     assert ledger.held == 0
     world.clean()
 
