@@ -40,7 +40,10 @@ class IEventCodec(Interface):
     name = Attribute("The dialect's name, such as `alb`; also the column of `errors.STATUSES`, with `_` for `-`.")
 
     own_request_id = Attribute("Whether its responses name the request id themselves; else `X-Request-Id` is added.")
-    timeout = Attribute("Seconds after which this front door itself would give up, or None.")
+    timeout = Attribute(
+        "Seconds after which this front door itself would give up, or None. A codec may have a `stream_timeout` too, "
+        "for routes that stream."
+    )
     streams_verbatim = Attribute("Whether a stream without a prelude is passed on as it is, instead of collected.")
 
     def encode_request(request: Request, match: Match) -> bytes:

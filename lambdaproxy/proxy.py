@@ -140,8 +140,11 @@ class Proxy:
         if function is None:
             function = self._resolve(self._header.function(value), route.invoker)
         timeout = route.timeout or self._timeouts(function)
-        if route.codec.timeout is not None:
-            timeout = min(timeout, route.codec.timeout)
+        most = route.codec.timeout
+        if route.mode == "stream":
+            most = getattr(route.codec, "stream_timeout", most)
+        if most is not None:
+            timeout = min(timeout, most)
         if len(self._chosen) < MOST_REMEMBERED:
             self._chosen[id(route), value] = function, timeout
         return function, timeout

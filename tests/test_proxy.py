@@ -323,6 +323,26 @@ class ProxyTests(SynchronousTestCase):
         response = self.proxy.answer(HEAD, errors.EventTooLarge("detail"))
         self.assertEqual((response.status, response.body), (413, b"Request too large"))
 
+    def test_a_streamed_route_has_the_time_of_streams(self):
+        from lambdaproxy.codecs._implements import AlbCodec, FunctionUrlCodec, RestApiCodec
+
+        class Older(AlbCodec):
+            def __init__(self):
+                super().__init__()
+                self.timeout = 7.0
+                del self.stream_timeout
+
+        default = replace(self.proxy._router.default, timeout=5000.0)
+        for codec, mode, seconds in (
+            (RestApiCodec(limits="aws"), "buffered", 29.0),
+            (RestApiCodec(limits="aws"), "stream", 900.0),
+            (FunctionUrlCodec(limits="aws"), "stream", 1800.0),
+            (RestApiCodec(), "stream", 5000.0),
+            (Older(), "stream", 7.0),
+        ):
+            route = replace(default, codec=codec, mode=mode, fallback=Function("x", "f"))
+            self.assertEqual(self.proxy._choose(route, None)[1], seconds)
+
     def test_a_path_that_is_ambiguous_is_refused(self):
         from lambdaproxy.codecs._implements import AlbCodec, FunctionUrlCodec
 

@@ -47,8 +47,9 @@ OCTETS = (b"Content-Type", b"application/octet-stream")
 class Codec:
     """The common part of every codec; `errors` is `aws` or `plain`, `limits` is `none` or `aws`.
 
-    `own_request_id` says whether responses already carry an id of the dialect's own. `body_limit` and `timeout` are
-    the service's (bytes, seconds) with `limits=aws`, else None: for whoever reads the body and waits.
+    `own_request_id` says whether responses already carry an id of the dialect's own. `body_limit`, `timeout` and
+    `stream_timeout` are the service's (bytes, seconds) with `limits=aws`, else None: for whoever reads the body and
+    waits.
     """
 
     name = ""
@@ -57,6 +58,8 @@ class Codec:
     streams_verbatim = False
     aws_body_limit: int | None = None
     aws_timeout: float | None = None
+    #: The same for routes that stream, where that differs.
+    aws_stream_timeout: float | None = None
     method_status = 405
     naming: Naming
     read_path: PathReader = staticmethod(as_sent)
@@ -66,6 +69,7 @@ class Codec:
         self._limited = limits == "aws"
         self.body_limit = self.aws_body_limit if self._limited else None
         self.timeout = self.aws_timeout if self._limited else None
+        self.stream_timeout = (self.aws_stream_timeout or self.aws_timeout) if self._limited else None
 
     # -- requests ------------------------------------------------------------------------------------------------
 

@@ -162,6 +162,7 @@ class RestApiCodec(Payload1):
     own_request_id = True
     aws_body_limit: int = 10485760
     aws_timeout = 29.0
+    aws_stream_timeout = 900.0
     method_status = 403
     naming = Naming(
         dropped=NOT_REMAPPED | {"x-amzn-requestid", "x-amz-apigw-id", "x-amzn-trace-id"},

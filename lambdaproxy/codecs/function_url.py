@@ -70,7 +70,7 @@ class FunctionUrlCodec(Codec):
     column = "function_url"
     own_request_id = True
     streams_verbatim = True
-    aws_timeout = 900.0
+    aws_timeout = 1800.0  # the function's own time-out is its only one
     read_path = staticmethod(function_url)
     naming = Naming(dropped=NOT_REMAPPED | {"x-amzn-requestid", "x-amzn-trace-id"}, remapped=REMAPPED_LOWER)
 

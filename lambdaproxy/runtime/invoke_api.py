@@ -42,8 +42,8 @@ from lambdaproxy.wire.sigv4 import Keys, SignatureError, verify
 
 MOST_ASYNC = 1024 * 1024
 MOST_CONTEXT = 3583
-PATIENCE = 900.0
-"""Seconds that an invocation may wait for a worker, beyond the function's own time-out."""
+PATIENCE = 1800.0
+"""Seconds that an invocation may wait for a worker, beyond the function's own time-out: what the longest one takes."""
 
 _MODES: dict[bytes, Mode] = {b"RequestResponse": "buffered", b"Event": "event", b"DryRun": "dry-run"}
 _FUNCTIONS = "/2015-03-31/functions"
