@@ -73,6 +73,13 @@ def replaced(body: bytes) -> str:
     return "".join(parts)
 
 
+def event_base64(body: bytes) -> str:
+    """A body of a request as base64; `EventTooLarge` before the work is done, if no event could hold it."""
+    if len(body) * 4 // 3 > MOST_EVENT:
+        raise EventTooLarge(f"a body of {len(body)} bytes is {len(body) * 4 // 3} in base64; Lambda takes {MOST_EVENT}")
+    return to_base64(body)
+
+
 def event_body(body: bytes, content_type: str | None, encoded: bool) -> tuple[str, bool]:
     """A request body -> `body` and `isBase64Encoded` by that rule; `encoded` is whether Content-Encoding was sent.
 
@@ -84,4 +91,4 @@ def event_body(body: bytes, content_type: str | None, encoded: bool) -> tuple[st
             return body.decode(), False
         except UnicodeDecodeError:
             pass
-    return to_base64(body), True
+    return event_base64(body), True

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from lambdaproxy.codecs import _json
-from lambdaproxy.codecs._body import IS_TEXT, check_escapes, to_base64
+from lambdaproxy.codecs._body import IS_TEXT, check_escapes, event_base64
 from lambdaproxy.codecs._codec import OCTETS, Codec, check_result_size, own_words
 from lambdaproxy.codecs._fields import FRAMING, MOST_PAIRS, TOO_MUCH, Fields, Naming, refuse_other
 from lambdaproxy.codecs._forwarded import NOWHERE, appended
@@ -114,7 +114,7 @@ def _all_values(layout: Layout, values: tuple[bytes, ...], headers: Mapping[str,
 def _body(body: bytes, headers: Mapping[str, str]) -> tuple[str, bool]:
     """A body in an event, and whether it is base64; by the last Content-Type (ELB guide, lambda-functions)."""
     if "content-encoding" in headers or not IS_TEXT[headers.get("content-type")]:
-        return to_base64(body), True
+        return event_base64(body), True
     check_escapes(body)
     try:
         return body.decode(), False

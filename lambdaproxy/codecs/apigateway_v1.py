@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from lambdaproxy.codecs import _json
-from lambdaproxy.codecs._body import check_escapes, media_type, replaced, to_base64
+from lambdaproxy.codecs._body import check_escapes, event_base64, media_type, replaced
 from lambdaproxy.codecs._codec import json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED, Fields, Naming
 from lambdaproxy.codecs._forwarded import NOWHERE
@@ -280,9 +280,9 @@ class RestApiCodec(Payload1):
         """Base64 for `binaryMediaTypes` (a body without a type counts as JSON), else UTF-8 with U+FFFD for the rest."""
         if self._binary:
             if self._always_binary:
-                return to_base64(body), True
+                return event_base64(body), True
             if matches_type("application/json" if content_type is None else media_type(content_type), self._binary):
-                return to_base64(body), True
+                return event_base64(body), True
         check_escapes(body)
         return replaced(body), False
 

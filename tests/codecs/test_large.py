@@ -42,8 +42,9 @@ def test_a_body_that_no_event_could_hold_is_refused_before_it_is_written(codec, 
         raise AssertionError("it was written")
 
     monkeypatch.setattr(_json, "dumps", never)
-    with pytest.raises(EventTooLarge):
-        codec.encode_request(replace(REQUEST, body=b"\x01" * SIX), NO_ROUTE)
+    for headers in (REQUEST.headers, (REQUEST.headers[0], (b"Content-Type", b"image/png"))):
+        with pytest.raises(EventTooLarge):
+            codec.encode_request(replace(REQUEST, headers=headers, body=b"\x01" * SIX), NO_ROUTE)
 
 
 def test_a_rest_api_replaces_what_is_no_text_in_pieces_too():
