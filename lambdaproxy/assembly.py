@@ -137,6 +137,8 @@ def assemble(configuration: Configuration) -> Assembly:
     except RouteConflict as error:
         place = configuration.routes[next(at for at, each in enumerate(routes) if each is error.route)]
         raise ConfigError(f"{place.where(None)}: {error}") from None
+    for each, route in zip((*configuration.routes, whole), (*routes, router.default), strict=True):
+        _check_region(each, route.function or route.fallback, invokers, settings)
     header = FunctionHeader(settings.function_header, permitted_by(settings.allow))
     return Assembly(settings, functions, invokers, default, router, header)
 
@@ -166,6 +168,19 @@ def _check_debug(configuration: Configuration, functions: Mapping[str, FunctionS
         if name not in functions:
             where = configuration.origins.get("debug", "--debug")
             raise ConfigError(f"{where}: {registry.unknown('embedded function', name, functions)}")
+
+
+def _check_region(
+    route: RouteSettings, function: Function | None, invokers: Mapping[str, InvokerSettings], settings: Settings
+) -> None:
+    """Refuse a function whose ARN is of another region than its invoker: no endpoint of Lambda reaches it."""
+    if function is None or not function.name.startswith("arn:"):
+        return
+    maker, options = _maker(invokers[function.invoker], settings)
+    cannot_reach = getattr(maker, "cannot_reach", None)
+    problem = cannot_reach(options, function.name.split(":")[3]) if cannot_reach is not None else None
+    if problem is not None:
+        raise ConfigError(f"{route.where('function')}: {function}: {problem}")
 
 
 def _functions(configuration: Configuration) -> dict[str, FunctionSettings]:
@@ -236,6 +251,9 @@ def _resolve(
 ) -> Function:
     if invoker is None:
         invoker = LOCAL if name.name in functions else default
+    if invoker == LOCAL and name.is_arn and name.name not in functions:
+        # An embedded function answers to its ARNs, whatever account and region they name.
+        return Function(LOCAL, name.name.rpartition(":")[2], name.qualifier)
     return Function(invoker, name.name, name.qualifier)
 
 

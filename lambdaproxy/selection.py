@@ -12,40 +12,53 @@ from lambdaproxy.shapes import Shapes
 
 _PART = r"[A-Za-z0-9_-]"
 _NAME = re.compile(rf"{_PART}{{1,64}}")
-_QUALIFIER = re.compile(r"\$LATEST|[A-Za-z0-9_-]{1,128}")
+_QUALIFIER = r"\$LATEST(?:\.PUBLISHED)?|[A-Za-z0-9_-]{1,128}"
+_IS_QUALIFIER = re.compile(_QUALIFIER)
 _ARN = re.compile(
-    r"(arn:aws[a-z-]{0,20}:lambda:[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2}:\d{12}:function:[A-Za-z0-9_-]{1,64})"
-    r"(?::(\$LATEST|[A-Za-z0-9_-]{1,128}))?"
+    r"((?:arn:aws[a-z-]{0,20}:lambda:[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-[0-9]{1,2}:)?[0-9]{12}:function:[A-Za-z0-9_-]{1,64})"
+    rf"(?::({_QUALIFIER}))?"
 )
-_PATTERN = re.compile(r"[A-Za-z0-9_$*?:-]+")
+_PATTERN = re.compile(r"[A-Za-z0-9_$.*?:-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionName:
-    """A function as an operator or a client names it: a bare name or a full ARN, and a version or alias."""
+    """A function as an operator or a client names it: a name, a partial or a full ARN, and a version or alias."""
 
     name: str
     qualifier: str | None = None
 
     @property
     def is_arn(self) -> bool:
-        return self.name.startswith("arn:")
+        """Whether it names an account, too: an ARN or a partial one."""
+        return ":" in self.name
+
+    @property
+    def region(self) -> str | None:
+        """The region that a full ARN names."""
+        return self.name.split(":")[3] if self.name.startswith("arn:") else None
 
     def __str__(self) -> str:
         return f"{self.name}:{self.qualifier}" if self.qualifier else self.name
 
 
 def parse_function(text: str) -> FunctionName:
-    """`NAME`, `NAME:QUALIFIER` or a full ARN, as in AWS's API reference for Invoke; `ValueError` for anything else."""
-    if text.startswith("arn:"):
+    """`NAME`, `ACCOUNT:function:NAME` or a full ARN, each with `:QUALIFIER` or not; `ValueError` for anything else.
+
+    As in AWS's API reference for Invoke.
+    """
+    if text.startswith("arn:") or text.count(":") > 1:
         found = _ARN.fullmatch(text)
         if found is None:
-            raise ValueError(f"{text!r} is no function ARN such as arn:aws:lambda:eu-west-1:123456789012:function:api")
+            raise ValueError(
+                f"{text!r} is no function ARN such as arn:aws:lambda:eu-west-1:123456789012:function:api, and no "
+                "partial one such as 123456789012:function:api"
+            )
         return FunctionName(found[1], found[2])
     name, colon, qualifier = text.partition(":")
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no function name: 1 to 64 letters, digits, hyphens and underscores")
-    if colon and not _QUALIFIER.fullmatch(qualifier):
+    if colon and not _IS_QUALIFIER.fullmatch(qualifier):
         raise ValueError(f"{qualifier!r} is no version or alias")
     return FunctionName(name, qualifier or None)
 
@@ -61,7 +74,13 @@ class Pattern:
     def everything(self) -> bool:
         """Whether it permits any function name at all, bare or at the end of an ARN."""
         parts = self.text.split(":")
-        return set(parts[6 if parts[0] == "arn" and len(parts) > 6 else 0]) <= {"*", "?"}
+        at = {"arn": 6, "partial": 2, "name": 0}[self.kind]
+        return set(parts[at if len(parts) > at else 0]) <= {"*", "?"}
+
+    @property
+    def kind(self) -> str:
+        """Which form of names it is for: `name`, `partial` or `arn`."""
+        return _kind(self.text)
 
 
 def parse_allow(text: str) -> Pattern:
@@ -69,11 +88,20 @@ def parse_allow(text: str) -> Pattern:
     if not _PATTERN.fullmatch(text):
         several = "; give the option once for each pattern" if "," in text or " " in text else ""
         raise ValueError(f"{text!r} is no pattern: letters, digits, - and _ of function names, with * and ?{several}")
-    is_arn = text.startswith("arn:")
-    if not is_arn and text.count(":") > 1:
-        raise ValueError(f"{text!r} has more than NAME:QUALIFIER; a pattern for ARNs begins with arn:")
+    parts = text.split(":")
+    if "." in "".join(parts[:-1]) or ("." in parts[-1] and not (len(parts) > 1 and parts[-1][0] in "$*?")):
+        raise ValueError(f"{text!r}: a dot is in no function name, only in :$LATEST.PUBLISHED")
+    if _kind(text) == "partial" and (parts[1] != "function" or len(parts) > 4):
+        raise ValueError(
+            f"{text!r} has more than NAME:QUALIFIER; a pattern for ARNs begins with arn:, one for partial ARNs is "
+            "ACCOUNT:function:NAME"
+        )
     expression = re.escape(text).replace(r"\*", "[^:]*").replace(r"\?", "[^:]")
     return Pattern(text, re.compile(expression).fullmatch)
+
+
+def _kind(text: str) -> str:
+    return "arn" if text.startswith("arn:") else "partial" if text.count(":") > 1 else "name"
 
 
 class FunctionHeader:
@@ -128,7 +156,7 @@ class FunctionHeader:
             function = parse_function(value.decode("ascii"))
         except ValueError:
             raise BadFunctionHeader(
-                f"The {self.header} header names no function; send NAME or NAME:QUALIFIER."
+                f"The {self.header} header names no function; send NAME, NAME:QUALIFIER or an ARN."
             ) from None
         if not self._permits(function):
             raise NotPermitted(
@@ -141,6 +169,11 @@ def permitted_by(patterns: tuple[Pattern, ...]) -> Callable[[FunctionName], bool
     """What the patterns permit; without patterns, any name and qualifier, but no ARN (for loopback listeners)."""
     if not patterns:
         return lambda function: not function.is_arn
-    return lambda function: any(
-        pattern.matches(str(function)) for pattern in patterns if pattern.text.startswith("arn:") == function.is_arn
-    )
+    by_kind = {kind: [each.matches for each in patterns if each.kind == kind] for kind in ("arn", "partial", "name")}
+
+    def permits(function: FunctionName) -> bool:
+        kind = ("arn" if function.name.startswith("arn:") else "partial") if function.is_arn else "name"
+        text = str(function)
+        return any(matches(text) for matches in by_kind[kind])
+
+    return permits

@@ -36,6 +36,37 @@ def test_where_a_name_from_the_header_runs(arguments, name, invoker):
     assert make(*arguments).resolve(FunctionName(name)) == Function(invoker, name)
 
 
+PARTIAL = "123456789012:function:hello"
+ARN = f"arn:aws:lambda:eu-west-1:{PARTIAL}"
+
+
+@pytest.mark.parametrize("name", [PARTIAL, ARN])
+def test_embedded_functions_answer_to_their_arns(name):
+    assembly = make(*LOCAL, "--function", f"{name}:$LATEST.PUBLISHED")
+    assert assembly.router.default.fallback == Function("local", "hello", "$LATEST.PUBLISHED")
+    assert assembly.resolve(FunctionName(name)) == Function("local", "hello")
+    assert make(*LOCAL, "--invoker", "aws", "--aws-region", "eu-west-1").resolve(FunctionName(name)).invoker == "aws"
+
+
+def test_an_arn_of_another_region_than_its_invoker_is_refused_at_the_start(tmp_path):
+    file = f"""
+[[route]]
+path = "/a"
+function = "{PARTIAL}"
+
+[[route]]
+path = "/b"
+function = "{ARN}:prod"
+"""
+    make("--aws-region", "eu-west-1", file=file, tmp_path=tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        make("--aws-region", "eu-west-2", file=file, tmp_path=tmp_path)
+    assert ":8: " in str(caught.value)
+    assert "the ARN is of region eu-west-1, but the invoker's region is eu-west-2" in str(caught.value)
+    with pytest.raises(ConfigError, match="--function: arn:"):
+        make("--aws-region", "eu-west-2", "--function", ARN)
+
+
 def test_timeouts():
     assembly = make(*LOCAL, "--invoker", "aws")
     assert assembly.timeout(Function("aws", "x")) == 1800

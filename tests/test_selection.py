@@ -8,6 +8,7 @@ from lambdaproxy.errors import BadFunctionHeader, NotPermitted
 from lambdaproxy.selection import FunctionHeader, FunctionName, parse_allow, parse_function, permitted_by
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:api"
+PARTIAL = "123456789012:function:api"
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,11 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:api"
         ("api_2-B:prod", FunctionName("api_2-B", "prod")),
         ("api:$LATEST", FunctionName("api", "$LATEST")),
         ("api:42", FunctionName("api", "42")),
+        ("api:$LATEST.PUBLISHED", FunctionName("api", "$LATEST.PUBLISHED")),
+        (f"{ARN}:$LATEST.PUBLISHED", FunctionName(ARN, "$LATEST.PUBLISHED")),
+        (PARTIAL, FunctionName(PARTIAL)),
+        (f"{PARTIAL}:prod", FunctionName(PARTIAL, "prod")),
+        (f"{PARTIAL}:$LATEST.PUBLISHED", FunctionName(PARTIAL, "$LATEST.PUBLISHED")),
         (ARN, FunctionName(ARN)),
         (f"{ARN}:prod", FunctionName(ARN, "prod")),
         ("arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:f", None),
@@ -27,7 +33,8 @@ def test_names(text, function):
     assert str(parsed) == text
     if function is not None:
         assert parsed == function
-    assert parsed.is_arn == text.startswith("arn:")
+    assert parsed.is_arn == (":function:" in text)
+    assert parsed.region == (text.split(":")[3] if text.startswith("arn:") else None)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +56,13 @@ def test_names(text, function):
         "arn:aws:s3:eu-west-1:123456789012:function:api",
         f"{ARN}:prod:x",
         "api:$OTHER",
+        "api:$LATEST.OTHER",
+        "api.x",
+        f"{PARTIAL}:prod:x",
+        "12345678901:function:api",
+        "123456789012:functions:api",
+        "123456789012:api:prod",
+        "١٢٣٤٥٦٧٨٩٠١٢:function:api",
     ],
 )
 def test_no_names(text):
@@ -75,6 +89,9 @@ def test_any_text_is_a_name_or_a_value_error(text):
         ("*", ["api"], ["api:prod", ARN]),
         (f"{ARN[:-3]}*", [ARN], [f"{ARN}:prod", "api"]),
         ("a.c", [], ["abc"]),
+        (PARTIAL, [PARTIAL], ["api", ARN, f"{PARTIAL}:prod", "123456789013:function:api"]),
+        ("*:function:api-*:*", ["123456789012:function:api-x:prod"], ["123456789012:function:api-x", "api-x:prod"]),
+        ("api:$LATEST.PUBLISHED", ["api:$LATEST.PUBLISHED"], ["api", "api:$LATEST"]),
     ],
 )
 def test_allow(pattern, permitted, refused):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 from urllib import request
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from lambdaproxy.aws.region import known_regions, nearest
 from lambdaproxy.errors import ConfigError
 
 REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2}\Z")
@@ -74,19 +74,23 @@ def endpoint(
     *,
     fips: bool = False,
     dual_stack: bool = False,
-    environment: Mapping[str, str] | None = None,
+    plain: bool = False,
 ) -> Endpoint:
     """The endpoint of these settings; `ConfigError` where they cannot be used.
 
-    `environment` is looked at for AWS_ENDPOINT_URL_LAMBDA and AWS_ENDPOINT_URL. A URL with `http` is taken for this
-    machine only: elsewhere keys and payloads would travel in the clear.
+    A URL with `http` is taken for this machine only, unless `plain`: elsewhere tokens and payloads would travel in the
+    clear. A region that botocore does not know needs a URL.
     """
+    close = nearest(region)
+    hint = f"; did you mean {close}" if close is not None and close != region else ""
     if not REGION.match(region):
-        raise ConfigError(f"{region!r} is no AWS region such as eu-west-1 (--aws-region)")
-    environment = environment or {}
-    if url is None and environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() != "true":
-        url = environment.get("AWS_ENDPOINT_URL_LAMBDA") or environment.get("AWS_ENDPOINT_URL") or None
+        raise ConfigError(f"{region!r} is no AWS region such as eu-west-1{hint} (--aws-region)")
     if url is None:
+        if known_regions() and region not in known_regions():
+            raise ConfigError(
+                f"{region!r} is no AWS region that botocore knows{hint} (--aws-region)? If it is new, name its "
+                f"endpoint: --endpoint-url https://{regional_host(region)}"
+            )
         host = regional_host(region, fips=fips, dual_stack=dual_stack)
         return Endpoint(True, host, 443, region, proxy=_proxy(host, 443))
     if fips or dual_stack:
@@ -103,8 +107,11 @@ def endpoint(
         raise ConfigError(f"{url!r} is no endpoint URL such as https://vpce-1.lambda.eu-west-1.vpce.amazonaws.com")
     host = parts.hostname
     tls = parts.scheme == "https"
-    if not tls and not is_loopback(host):
-        raise ConfigError(f"endpoint URL {url}: http would send keys and payloads in the clear; use https")
+    if not tls and not plain and not is_loopback(host):
+        raise ConfigError(
+            f"endpoint URL {url}: http would send session tokens and payloads in the clear; use https, or permit it "
+            "with --http-endpoint (http-endpoint = true in an [invoker.NAME] table)"
+        )
     port = parts.port or (443 if tls else 80)
     return Endpoint(tls, host, port, region, parts.path.rstrip("/"), _proxy(host, port) if tls else None)
 

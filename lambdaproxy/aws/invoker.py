@@ -17,7 +17,7 @@ from lambdaproxy.aws.limits import Gate, Limiter, Limits
 from lambdaproxy.aws.pool import Pool
 from lambdaproxy.aws.request import Clock, Requests
 from lambdaproxy.aws.retry import Budget, Policy
-from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Unavailable
+from lambdaproxy.errors import EventTooLarge, InvokeRejected, LambdaProxyError, Unavailable
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.logs import Limited
 from lambdaproxy.messages import MOST_ASYNC, MOST_EVENT
@@ -138,6 +138,16 @@ class AwsInvoker:
             return fail(EventTooLarge(f"an event of {size} bytes; Lambda takes {most}"))
         function = self._functions.get(invocation.function)
         if function is None:
+            name = invocation.function.name
+            if name.startswith("arn:") and name.split(":")[3] != self.endpoint.region:
+                return fail(
+                    InvokeRejected(
+                        f"the ARN is of another region than the invoker's, {self.endpoint.region}; name its invoker in "
+                        "a route, or set --aws-region; nothing was sent",
+                        404,
+                        "ResourceNotFoundException",
+                    )
+                )
             function = self._new_function(invocation.function)
         if function.breaker.is_open and not function.breaker.allow():
             return fail(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import implementer
 
 from lambdaproxy.config import values
+from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvokerMaker, Option
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class AwsInvokerMaker:
         Option("role", _role, None, "ARN of a role to assume, for another account."),
         Option("external-id", values.text, None, "External id that the role asks for."),
         Option("endpoint-url", values.text, None, "Where the Lambda API is: https, or http on this machine."),
+        Option("http-endpoint", values.yes_no, False, "Permit an http endpoint beyond this machine, in the clear."),
         Option("fips", values.yes_no, None, "Use the FIPS endpoint of the region."),
         Option("dual-stack", values.yes_no, None, "Use the dual-stack (IPv6) endpoint of the region."),
         Option(
@@ -98,11 +100,12 @@ class AwsInvokerMaker:
         place = self.place(options)
         given, there = place.options, place.endpoint
         Logger().info(
-            "Invoker {name}: {url}, region {region} ({why})",
+            "Invoker {name}: {url}, region {region} ({why}){notes}",
             name=name,
             url=there.url,
             region=there.region,
             why=place.why,
+            notes="".join(f"; {note}" for note in place.notes),
         )
         run = partial(in_thread, reactor)
         limits = Limits(
@@ -136,31 +139,74 @@ class AwsInvokerMaker:
 
     def place(self, options: Mapping[str, Any]) -> Place:
         """Where these options lead to, and as whom; `ConfigError` where they lead nowhere."""
-        from lambdaproxy.aws.endpoint import endpoint
+        from lambdaproxy.aws.endpoint import endpoint, is_loopback
+        from lambdaproxy.aws.profile import Found, Profile
         from lambdaproxy.aws.region import find_region
 
         environment = os.environ
         given = {option.name: options.get(option.name, option.default) for option in self.options}
         region, why = find_region(given["region"], given["profile"], environment)
-        there = endpoint(
-            region,
-            given["endpoint-url"],
-            fips=_flag(given["fips"], environment, "AWS_USE_FIPS_ENDPOINT"),
-            dual_stack=_flag(given["dual-stack"], environment, "AWS_USE_DUALSTACK_ENDPOINT"),
-            environment=environment,
+        profile = Profile(given["profile"], environment)
+        notes: list[str] = []
+
+        def choose(name: str, found: Found | None, what: str) -> str | None:
+            """The option's value, else what was found; and a note about where it comes from."""
+            value = given[name]
+            if isinstance(value, bool):
+                value = "true" if value else "false"
+            found = Found(value, "the configuration") if value is not None else found
+            if found is not None and found.value.lower() != "false":
+                notes.append(f"{what.format(found.value)} from {found.source}")
+            return found.value if found is not None else None
+
+        url = choose("endpoint-url", profile.endpoint_url() if given["endpoint-url"] is None else None, "endpoint")
+
+        def flag(name: str, variable: str, key: str, what: str) -> bool:
+            found = profile.flag(variable, key) if given[name] is None else None
+            if url is not None and found is not None and found.value.lower() == "true":
+                # As botocore has it.
+                notes.append(f"{what} of {found.source} does not apply to an endpoint that is named")
+                return False
+            return (choose(name, found, what) or "").lower() == "true"
+
+        fips = flag("fips", "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", "FIPS")
+        dual = flag("dual-stack", "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", "dual stack")
+        if url is not None and (fips or dual):
+            raise ConfigError(
+                f"an endpoint URL cannot be combined with FIPS or dual-stack endpoints ({', '.join(notes)}); remove "
+                "one of them (AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true ignores URLs of environment and AWS files)"
+            )
+        there = endpoint(region, url, fips=fips, dual_stack=dual, plain=bool(given["http-endpoint"]))
+        bundle = choose("ca-bundle", profile.ca_bundle(), "authorities of {}")
+        if there.proxy is not None:
+            notes.append(f"through the proxy {there.proxy.host}:{there.proxy.port} from HTTPS_PROXY")
+        elif not there.tls and not is_loopback(there.host):
+            notes.append("in the clear, as http-endpoint permits")
+        return Place(given, there, why, os.path.expanduser(bundle) if bundle else None, tuple(notes))
+
+    def cannot_reach(self, options: Mapping[str, Any], arn_region: str) -> str | None:
+        """Why a function of this region cannot be invoked there: a sentence, or None."""
+        place = self.place(options)
+        if place.endpoint.region == arn_region:
+            return None
+        return (
+            f"the ARN is of region {arn_region}, but the invoker's region is {place.endpoint.region} ({place.why}); "
+            f'use an [invoker.NAME] table with region = "{arn_region}"'
         )
-        bundle = given["ca-bundle"] or environment.get("AWS_CA_BUNDLE") or None
-        return Place(given, there, why, bundle)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An endpoint, why its region was chosen, the trust that is configured for it, and all options."""
+    """An endpoint, why its region was chosen, the trust that is configured for it, and all options.
+
+    `notes` say where the rest comes from.
+    """
 
     options: Mapping[str, Any]
     endpoint: Endpoint
     why: str
     ca_bundle: str | None
+    notes: tuple[str, ...] = ()
 
     def source(self) -> BotocoreSource:
         """Where the credentials come from."""
@@ -168,7 +214,3 @@ class Place:
 
         given = self.options
         return BotocoreSource(self.endpoint.region, given["profile"], given["role"], given["external-id"])
-
-
-def _flag(given: bool | None, environment: Mapping[str, str], variable: str) -> bool:
-    return given if given is not None else environment.get(variable, "").lower() == "true"

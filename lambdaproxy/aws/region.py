@@ -1,10 +1,15 @@
-"""Which AWS region is meant, and why."""
+"""Which AWS region is meant, and why; and which there are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from configparser import ConfigParser, Error
+from difflib import SequenceMatcher
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+
+import orjson
 
 DEFAULT = "us-east-1"
 
@@ -31,3 +36,29 @@ def find_region(given: str | None, profile: str | None, environment: Mapping[str
             if found:
                 return found, f"of the profile {profile}"
     return DEFAULT, "the default; set --aws-region to change it"
+
+
+@cache
+def known_regions() -> frozenset[str]:
+    """The regions of botocore's partitions; empty where its file cannot be read. botocore itself is not imported."""
+    spec = find_spec("botocore")
+    try:
+        assert spec is not None and spec.origin is not None
+        document = orjson.loads((Path(spec.origin).parent / "data" / "partitions.json").read_bytes())
+        return frozenset(
+            region for each in document["partitions"] for region in each["regions"] if region[-1].isdigit()
+        )
+    except (AssertionError, OSError, ValueError, KeyError, TypeError):
+        return frozenset()
+
+
+def nearest(region: str) -> str | None:
+    """The known region whose name is most like this one."""
+    region = region.lower()
+
+    def alike(other: str) -> tuple[float, int]:
+        same = next((at for at, (one, two) in enumerate(zip(region, other, strict=False)) if one != two), len(region))
+        return SequenceMatcher(None, region, other).ratio(), same
+
+    best = max(sorted(known_regions()), key=alike, default=None)
+    return best if best is not None and alike(best)[0] > 0.6 else None

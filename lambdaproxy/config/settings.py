@@ -106,7 +106,8 @@ class Settings:
     function: FunctionName | None = setting(
         parse_function,
         None,
-        "Function to invoke when neither a route nor the header says which: NAME, NAME:QUALIFIER or an ARN.",
+        "Function to invoke when neither a route nor the header says which: NAME, a partial or a full ARN, with a "
+        ":QUALIFIER or not.",
         section="Functions",
         metavar="FUNCTION",
         where=EVERYWHERE,
@@ -362,13 +363,17 @@ class Settings:
         section="Invoking",
         metavar="URL",
     )
+    http_endpoint: bool = _flag(
+        "Permit an http endpoint URL beyond this machine: session tokens and payloads travel in the clear.",
+        section="Invoking",
+    )
     ca_bundle: str | None = setting(
         values.file,
         None,
         "PEM file of the authorities to trust at the Lambda API.",
         section="Invoking",
         metavar="FILE",
-        shown_default="AWS_CA_BUNDLE, else the system's",
+        shown_default="AWS_CA_BUNDLE, the profile's, else the system's",
     )
     max_in_flight: int | None = setting(
         values.whole(1),

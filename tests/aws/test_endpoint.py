@@ -76,12 +76,35 @@ def test_fips_and_a_url_contradict_each_other() -> None:
         endpoint("eu-west-1", "https://localhost", fips=True)
 
 
-def test_the_environment_may_name_the_endpoint() -> None:
-    environment = {"AWS_ENDPOINT_URL": "http://localhost:1", "AWS_ENDPOINT_URL_LAMBDA": "http://localhost:2"}
-    assert endpoint("eu-west-1", environment=environment).port == 2
-    assert endpoint("eu-west-1", "http://localhost:3", environment=environment).port == 3
-    environment["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "true"
-    assert endpoint("eu-west-1", environment=environment).port == 443
+@pytest.mark.parametrize(
+    ("region", "meant"),
+    [
+        ("eu-wst-1", "eu-west-1"),
+        ("us-est-1", "us-east-1"),
+        ("eu-west-11", "eu-west-1"),
+        ("ap-southeas-2", "ap-southeast-2"),
+        ("EU-WEST-1", "eu-west-1"),
+        ("eu-central", "eu-central-"),
+        ("us-gov-wst-1", "us-gov-west-1"),
+    ],
+)
+def test_a_typing_error_in_a_region_is_told_with_what_was_meant(region: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=f"did you mean {meant}"):
+        endpoint(region)
+
+
+def test_a_region_that_is_new_needs_an_endpoint_url() -> None:
+    with pytest.raises(ConfigError, match=r"--endpoint-url https://lambda\.eu-middle-1\.amazonaws\.com") as caught:
+        endpoint("eu-middle-1")
+    assert str(caught.value).count(". ") == 0
+    assert endpoint("eu-middle-1", "https://lambda.eu-middle-1.amazonaws.com").region == "eu-middle-1"
+
+
+def test_http_beyond_this_machine_needs_a_setting() -> None:
+    for url in ("http://lambda.example.com:8080", "http://10.0.0.1", "http://[2001:db8::1]:1"):
+        with pytest.raises(ConfigError, match=r"--http-endpoint"):
+            endpoint("eu-west-1", url)
+        assert endpoint("eu-west-1", url, plain=True).url == url
 
 
 def test_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

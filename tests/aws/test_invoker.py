@@ -30,6 +30,25 @@ def _head(data: bytes) -> tuple[str, dict[str, str]]:
 # -- requests ----------------------------------------------------------------------------------------------------------
 
 
+def test_partial_arns_and_published_versions() -> None:
+    world = World()
+    world.invoke("123456789012:function:api", qualifier="$LATEST.PUBLISHED")
+    first, _ = _head(world.wires[0].data)
+    path = "/2015-03-31/functions/123456789012%3Afunction%3Aapi/invocations?Qualifier=%24LATEST.PUBLISHED"
+    assert first == f"POST {path} HTTP/1.1"
+    world.clean()
+
+
+def test_an_arn_of_another_region_is_not_sent() -> None:
+    world = World()
+    outcome = world.invoke("arn:aws:lambda:eu-west-2:123456789012:function:api")
+    assert type(outcome.error) is errors.InvokeRejected
+    assert "eu-west-1" in outcome.error.detail and "nothing was sent" in outcome.error.detail
+    assert not world.wires
+    assert not world.invoke("arn:aws:lambda:eu-west-1:123456789012:function:api").times
+    world.clean()
+
+
 def test_a_small_invocation() -> None:
     world = World()
     outcome = world.invoke(payload=b'{"a":1}', qualifier="$LATEST")

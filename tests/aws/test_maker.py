@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from twisted.logger import capturedLogs, formatEvent
 from zope.interface.verify import verifyObject
 
 from lambdaproxy.aws.maker import AwsInvokerMaker
@@ -31,7 +32,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import os
 
     for name in list(os.environ):
-        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+        if name.startswith(("AWS_", "REQUESTS_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
@@ -66,8 +67,124 @@ def test_endpoints_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert place({"fips": False, "ca-bundle": "/y.pem"}).ca_bundle == "/y.pem"
 
 
+CONFIG = """\
+[default]
+region = eu-west-1
+services = dev
+use_dualstack_endpoint = true
+ca_bundle = /default.pem
+[profile blue]
+region = eu-west-2
+endpoint_url = https://blue.example.com
+use_fips_endpoint = true
+[profile fips]
+region = eu-west-3
+use_fips_endpoint = True
+ca_bundle = /fips.pem
+[profile ignoring]
+services = dev
+endpoint_url = https://blue.example.com
+ignore_configured_endpoint_urls = true
+[profile broken]
+services = gone
+[profile odd]
+use_fips_endpoint = yes
+[services dev]
+lambda =
+  endpoint_url = https://dev.example.com:8443/x
+sts =
+  endpoint_url = https://sts.example.com
+"""
+
+
+def test_what_the_aws_files_say_about_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config").write_text(CONFIG)
+    place = AwsInvokerMaker().place
+    found = place({})
+    assert found.endpoint.url == "https://dev.example.com:8443/x"
+    assert found.ca_bundle == "/default.pem"
+    assert found.notes == (
+        "endpoint from endpoint_url of lambda in [services dev], for the profile default",
+        "dual stack of use_dualstack_endpoint of the profile default does not apply to an endpoint that is named",
+        "authorities of /default.pem from ca_bundle of the profile default",
+    )
+    with pytest.raises(ConfigError, match=r"endpoint_url of lambda in .* dual stack from the configuration"):
+        place({"dual-stack": True})
+    found = place({"profile": "fips"})
+    assert (found.endpoint.host, found.ca_bundle) == ("lambda-fips.eu-west-3.amazonaws.com", "/fips.pem")
+    assert found.notes[0] == "FIPS from use_fips_endpoint of the profile fips"
+    assert place({"profile": "blue", "fips": False}).endpoint.url == "https://blue.example.com"
+    assert place({"profile": "ignoring"}).endpoint.url == "https://lambda.us-east-1.amazonaws.com"
+    with pytest.raises(ConfigError, match=r"\[services gone\]"):
+        place({"profile": "broken"})
+    with pytest.raises(ConfigError, match="use_fips_endpoint of the profile odd is 'yes'; write true or false"):
+        place({"profile": "odd"})
+    assert place({"profile": "absent"}).endpoint.url == "https://lambda.us-east-1.amazonaws.com"
+    monkeypatch.setenv("AWS_PROFILE", "blue")
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "false")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/requests.pem")
+    found = place({})
+    assert (found.endpoint.url, found.ca_bundle) == ("https://blue.example.com", "/requests.pem")
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/environment.pem")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://all.example.com")
+    found = place({})
+    assert (found.endpoint.url, found.ca_bundle) == ("https://all.example.com", "/environment.pem")
+    assert found.notes == (
+        "endpoint from AWS_ENDPOINT_URL",
+        "authorities of /environment.pem from AWS_CA_BUNDLE",
+    )
+    assert place({"endpoint-url": "https://own.example.com"}).notes[0] == "endpoint from the configuration"
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    assert place({}).endpoint.url == "https://lambda.eu-west-2.amazonaws.com"
+    (tmp_path / "config").write_text("no ini file at all [")
+    with pytest.raises(ConfigError, match="config"):
+        place({})
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "us-west-2"])
+def test_they_are_what_botocore_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, region: str) -> None:
+    """A client of botocore for Lambda goes to the same place, for all profiles that it accepts."""
+    import botocore.session
+
+    (tmp_path / "config").write_text(CONFIG)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    for profile in ("blue", "fips", "ignoring", "default"):
+        for changed in ({}, {"AWS_USE_FIPS_ENDPOINT": "false", "AWS_USE_DUALSTACK_ENDPOINT": "false"}):
+            for name, value in changed.items():
+                monkeypatch.setenv(name, value)
+            client = botocore.session.Session(profile=profile).create_client("lambda", region_name=region)
+            theirs = client._ruleset_resolver.construct_endpoint(
+                operation_model=client.meta.service_model.operation_model("ListLayers"),
+                call_args={},
+                request_context={},
+            )
+            ours = AwsInvokerMaker().place({"profile": profile, "region": region}).endpoint
+            assert ours.url == theirs.url.rstrip("/")
+        for name in ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"):
+            monkeypatch.delenv(name, raising=False)
+
+
+def test_an_arn_of_another_region() -> None:
+    why = AwsInvokerMaker().cannot_reach({"region": "eu-west-1"}, "eu-west-2")
+    assert why is not None and 'region = "eu-west-2"' in why and "eu-west-1 (from the configuration)" in why
+    assert AwsInvokerMaker().cannot_reach({"region": "eu-west-1"}, "eu-west-1") is None
+
+
+def test_the_start_line_says_where_everything_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@proxy.example.com:3128")
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+    with capturedLogs() as events:
+        Outcome(_make(region="eu-west-1").stop())
+    lines = [formatEvent(event) for event in events]
+    assert lines[0] == (
+        "Invoker eu: https://lambda-fips.eu-west-1.amazonaws.com, region eu-west-1 (from the configuration); "
+        "FIPS from AWS_USE_FIPS_ENDPOINT; through the proxy proxy.example.com:3128 from HTTPS_PROXY"
+    )
+
+
 def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="https"):
+    with pytest.raises(ConfigError, match="http-endpoint"):
         _make(region="eu-west-1", endpoint_url="http://lambda.example.com")
     with pytest.raises(ConfigError, match="no AWS region"):
         _make(region="europe")

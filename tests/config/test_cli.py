@@ -55,7 +55,7 @@ def test_values():
         (["8011"], "'8011' is no option; options begin with two hyphens, as in --port 8011"),
         (["--format", "alp"], "--format: unknown format 'alp'; did you mean 'alb'"),
         (["--function", "a b"], "--function: 'a b' is no function name"),
-        (["--endpoint-url", "http://example.com"], "--endpoint-url: "),
+        (["--endpoint-url", "ftp://example.com"], "--endpoint-url: "),
         (["--trusted-proxy", "10.0.0.0/99"], "--trusted-proxy: "),
         (["--config", "/nowhere.toml"], "--config: /nowhere.toml"),
         (["--timeout"], "--timeout"),

@@ -64,7 +64,6 @@ def test_good(parse, text, value):
         (values.header_name, "Host"),
         (values.header_name, "X-Forwarded-For"),
         (values.network, "10.0.0.0/99"),
-        (values.endpoint_url, "http://lambda.eu-west-1.amazonaws.com"),
         (values.endpoint_url, "lambda.example.com"),
         (values.endpoint_url, "https://u:p@host/"),
         (values.endpoint_url, "https://host:x/"),
