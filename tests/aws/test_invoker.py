@@ -909,3 +909,18 @@ def test_the_arn_of_a_durable_execution_is_kept() -> None:
     assert outcome.result.durable_arn == "arn:aws:lambda:x:y"
     assert any("arn:aws:lambda:x:y" in str(formatEvent(event)) for event in events)
     world.clean()
+
+
+@pytest.mark.parametrize("policy", ["safe", "idempotent", "never"])
+@pytest.mark.parametrize(
+    "answer", [b"H", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n12345678"]
+)
+def test_an_answer_that_is_cut_is_never_asked_for_again(policy: Any, answer: bytes) -> None:
+    world = World(InvokeSettings(policy))
+    outcome = world.invoke(repeatable=True)
+    world.wires[0].reply(answer)
+    world.wires[0].end()
+    world.reactor.turn(5)
+    assert outcome.error.label == "connection_lost"
+    assert sum(wire.requests() for wire in world.wires) == 1
+    world.clean()
