@@ -293,6 +293,10 @@ class Proxy:
         except BaseException:
             streaming.discard(rest)
             raise
+        if prelude is None and result.content_type is not None:
+            # Without a head of its own a stream is what the function calls it.
+            kept = tuple(pair for pair in response.headers if pair[0].lower() != b"content-type")
+            response = replace(response, headers=(*kept, (b"Content-Type", result.content_type)))
         ended = partial(self._stream_ended, admission, started)
         if request.method == "HEAD" or response.status in BODILESS:
             return replace(response, body=streaming.Unread(rest, ended))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 LIMITS = HeadLimits(section=1114112, fields=100, line=1114112, target=8192)
 MOST_WAITING = 1114112
 MOST_CONNECTIONS = 32
+MOST_TYPE = 256
 
 RUNTIME = b"/2018-06-01/runtime/"
 INVOCATION = RUNTIME + b"invocation/"
@@ -68,8 +69,10 @@ class Calls(Protocol):
     def next(self, caller: RuntimeApi) -> None:
         """The runtime is ready for an event; answer with `caller.event`, whenever there is one."""
 
-    def response(self, caller: RuntimeApi, request_id: str, body: bytes | None) -> None:
-        """A buffered result; None where it was larger than Lambda takes."""
+    def response(
+        self, caller: RuntimeApi, request_id: str, body: bytes | None, content_type: bytes | None = None
+    ) -> None:
+        """A buffered result, None where it was larger than Lambda takes, and what the runtime calls it."""
 
     def error(self, caller: RuntimeApi, request_id: str, body: bytes, error_type: str) -> None:
         """The function failed; `error_type` is the header's, mostly empty."""
@@ -92,6 +95,12 @@ class Calls(Protocol):
 
 def error_body(type: str, message: str) -> bytes:
     return orjson.dumps({"errorMessage": message, "errorType": type})
+
+
+def _content_type(head: RequestHead) -> bytes | None:
+    """What the runtime says of its result; a client may see it, so it is no longer than any type is."""
+    found = header(head.headers, b"content-type")
+    return found if found and len(found) <= MOST_TYPE else None
 
 
 class RuntimeApi(ConnectionProtocol):
@@ -211,8 +220,7 @@ class RuntimeApi(ConnectionProtocol):
         if mode is None:
             return
         if mode.lower() == b"streaming":
-            content_type = header(head.headers, b"content-type")
-            self._stream = self._worker.stream(self, self._id, content_type)
+            self._stream = self._worker.stream(self, self._id, _content_type(head))
             if self._stream is not None:
                 self._finish = self._streamed
         elif mode.lower() != b"buffered":
@@ -250,7 +258,8 @@ class RuntimeApi(ConnectionProtocol):
 
     def _response(self) -> None:
         body = b"".join(self._kept) if self._size <= MOST_RESULT else None
-        self._worker.response(self, self._id, body)
+        assert self._request is not None
+        self._worker.response(self, self._id, body, _content_type(self._request))
 
     def _streamed(self) -> None:
         self.accepted()

@@ -337,7 +337,7 @@ def _invoke_answer(mode: Mode, result: InvocationResult, shared: Headers, wants_
         return Answer(202, shared)
     if mode == "dry-run":
         return Answer(204, shared)
-    headers = [*shared, _JSON]
+    headers = [*shared, (b"Content-Type", result.content_type) if result.content_type else _JSON]
     if result.function_error:
         headers.append((b"X-Amz-Function-Error", result.function_error.encode()))
     if wants_log and result.log_tail is not None:

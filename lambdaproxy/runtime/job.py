@@ -88,10 +88,10 @@ class Job:
         return first
 
     def succeed(self, body: bytes, content_type: bytes | None = None) -> None:
-        """The function's result, whole; its content type where a stream was collected."""
+        """The function's result, whole; its content type where a stream was wanted, or collected."""
         if self._settle():
             if self.invocation.mode == "stream":
-                self._fire(WholeBody(body), b"application/json")
+                self._fire(WholeBody(body), content_type or b"application/json")
             else:
                 self._fire(body, content_type)
 

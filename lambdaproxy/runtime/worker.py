@@ -288,7 +288,9 @@ class Worker:
         caller.reply(400, error_body("InvalidRequestID", "Invalid request ID"))
         return None
 
-    def response(self, caller: RuntimeApi, request_id: str, body: bytes | None) -> None:
+    def response(
+        self, caller: RuntimeApi, request_id: str, body: bytes | None, content_type: bytes | None = None
+    ) -> None:
         # Row 11.
         job = self._current(caller, request_id)
         if job is None:
@@ -300,7 +302,8 @@ class Worker:
             return
         self._completed(job)
         caller.accepted()
-        job.succeed(body)
+        # Only a stream has the type for its client; of a buffered result it is JSON, whatever a runtime says.
+        job.succeed(body, content_type if job.invocation.mode == "stream" else None)
 
     def error(self, caller: RuntimeApi, request_id: str, body: bytes, error_type: str) -> None:
         # Row 12.

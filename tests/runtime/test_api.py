@@ -55,7 +55,9 @@ class Recorder:
         self.calls.append("next")
         self.caller = caller
 
-    def response(self, caller: RuntimeApi, request_id: str, body: bytes | None) -> None:
+    def response(
+        self, caller: RuntimeApi, request_id: str, body: bytes | None, content_type: bytes | None = None
+    ) -> None:
         self.calls.append(("response", request_id, body))
         caller.accepted() if body is not None else caller.reply(413, b"{}")
 
