@@ -122,6 +122,8 @@ class Proxy:
             raise Unavailable(f"{self.in_flight} requests are in progress (--max-requests)", label="overload")
         value, headers = self._header.split(head.headers)
         route, match = self._router.match(head.method, head.host, head.target)
+        if head.method == "POST" and not route.methods and hasattr(route.codec, "overriding_method"):
+            route, match = self._router.overridden(head, route, match)
         if route.function is not None:
             value = None  # the operator's word; whatever the header says does not matter
         function, timeout = self._chosen.get((id(route), value)) or self._choose(route, value)

@@ -18,9 +18,9 @@ from typing import Any
 
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.config.templates import DEFAULT
-from lambdaproxy.errors import BadRequest
+from lambdaproxy.errors import BadRequest, MethodNotAllowed
 from lambdaproxy.interfaces import IEventCodec, IPathReader
-from lambdaproxy.messages import NO_ROUTE, Function, Match, Mode
+from lambdaproxy.messages import NO_ROUTE, Function, Head, Match, Mode
 from lambdaproxy.paths import PathReader, Segments, as_sent, parameters_in
 
 
@@ -151,6 +151,16 @@ class Router:
             return route, Match(route.path, route.methods)
         parameters = parameters_in(self._templates[id(route)], seen[1])
         return route, Match(route.path, route.methods, tuple(parameters.items()) if parameters else ())
+
+    def overridden(self, head: Head, route: Route, match: Match) -> tuple[Route, Match]:
+        """The route of the method that the event will show, where a header of a POST names another (REST API)."""
+        method = route.codec.overriding_method(head.headers)  # type: ignore[attr-defined]
+        if method is None:
+            return route, match
+        other, its_match = self.match(method, head.host, head.target)
+        if other is not route and not hasattr(other.codec, "overriding_method"):
+            raise MethodNotAllowed("X-HTTP-Method-Override names the method of another route, whose format has no such")
+        return other, its_match
 
     def _look(self, host: str, method: str, path: str) -> tuple[Route, Segments]:
         """The route of a path, and how its codec reads that."""

@@ -343,6 +343,26 @@ class ProxyTests(SynchronousTestCase):
             route = replace(default, codec=codec, mode=mode, fallback=Function("x", "f"))
             self.assertEqual(self.proxy._choose(route, None)[1], seconds)
 
+    def test_an_overridden_method_does_not_pass_by_a_route(self):
+        from lambdaproxy.codecs._implements import AlbCodec, RestApiCodec
+
+        rest = replace(self.proxy._router.default, codec=RestApiCodec(), fallback=Function("x", "f"))
+        delete, post = replace(rest, path="/a", methods=("DELETE",)), replace(rest, path="/b", methods=("POST",))
+        alb = replace(rest, path="/c", methods=("DELETE",), codec=AlbCodec())
+        self.proxy._router = Router([delete, post, alb], rest)
+
+        def admitted(path, *fields):
+            sent = replace(HEAD, method="POST", target=path, headers=((b"Host", b"h"), *fields), content_length=0)
+            return self.proxy.admit(sent).route
+
+        override = (b"x-http-method-override", b" delete")
+        self.assertIs(admitted(b"/a"), rest)
+        self.assertIs(admitted(b"/a", override), delete)
+        self.assertIs(admitted(b"/other", override), rest)
+        self.assertIs(admitted(b"/b", override), post)  # which its codec refuses: it is no method of the route
+        with self.assertRaises(errors.MethodNotAllowed):
+            admitted(b"/c", override)
+
     def test_a_path_that_is_ambiguous_is_refused(self):
         from lambdaproxy.codecs._implements import AlbCodec, FunctionUrlCodec
 

@@ -270,6 +270,11 @@ class RestApiCodec(Payload1):
             }
         )
 
+    def overriding_method(self, headers: Headers) -> str | None:
+        """The method that the event of a POST with these headers shows, if it is another: routes decide on that."""
+        found = [value for name, value in headers if len(name) == 22 and name.lower() == b"x-http-method-override"]
+        return found[-1].decode("latin-1").strip().upper() if found else None
+
     def _resource(self, resource: str) -> str:
         found = self._resource_ids.get(resource)
         if found is None:
