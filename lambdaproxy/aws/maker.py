@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lambdaproxy.aws.credentials import BotocoreSource
     from lambdaproxy.aws.endpoint import Endpoint
     from lambdaproxy.aws.invoker import AwsInvoker
+    from lambdaproxy.aws.pool import Pool
+    from lambdaproxy.metrics import Metrics
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}\Z")
 
@@ -89,12 +91,9 @@ class AwsInvokerMaker:
         from twisted.logger import Logger
 
         from lambdaproxy.aws.credentials import Credentials
-        from lambdaproxy.aws.dns import Resolver
         from lambdaproxy.aws.invoker import AwsInvoker, InvokeSettings
         from lambdaproxy.aws.limits import Limits
-        from lambdaproxy.aws.pool import Pool, PoolSettings
         from lambdaproxy.aws.threads import in_thread
-        from lambdaproxy.aws.tls import client_context
 
         reactor, metrics = context.reactor, context.metrics
         place = self.place(options)
@@ -111,15 +110,7 @@ class AwsInvokerMaker:
         limits = Limits(
             given["max-in-flight"], given["max-in-flight-per-function"], given["queue"], given["queue-wait"]
         )
-        pool = Pool(
-            reactor,
-            there,
-            Resolver(reactor, there.proxy.host if there.proxy else there.host, run),
-            client_context(place.ca_bundle) if there.tls else None,
-            metrics,
-            name,
-            PoolSettings(connections=given["max-in-flight"]),
-        )
+        pool = place.pool(reactor, metrics, name)
         held = getattr(context, "held", None)
         pool.answers = held.answers if held is not None else None
         credentials = Credentials(reactor, place.source(), run, metrics, name)
@@ -214,3 +205,23 @@ class Place:
 
         given = self.options
         return BotocoreSource(self.endpoint.region, given["profile"], given["role"], given["external-id"])
+
+    def pool(self, reactor: Any, metrics: Metrics, name: str) -> Pool:
+        """Connections to the endpoint; `name` is the invoker's, for metrics."""
+        from functools import partial
+
+        from lambdaproxy.aws.dns import Resolver
+        from lambdaproxy.aws.pool import Pool, PoolSettings
+        from lambdaproxy.aws.threads import in_thread
+        from lambdaproxy.aws.tls import client_context
+
+        there = self.endpoint
+        return Pool(
+            reactor,
+            there,
+            Resolver(reactor, there.proxy.host if there.proxy else there.host, partial(in_thread, reactor)),
+            client_context(self.ca_bundle) if there.tls else None,
+            metrics,
+            name,
+            PoolSettings(connections=self.options["max-in-flight"]),
+        )

@@ -10,24 +10,27 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import orjson
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.task import LoopingCall
 
 from lambdaproxy.aws.answers import Refusal
-from lambdaproxy.aws.credentials import Fetched, NoCredentials
+from lambdaproxy.aws.credentials import FETCH_SECONDS, Fetched, NoCredentials
 from lambdaproxy.aws.request import target
 from lambdaproxy.aws.threads import in_thread
+from lambdaproxy.errors import ConnectionLost, LambdaProxyError
 from lambdaproxy.http1.head import ResponseHead
 from lambdaproxy.wire import sigv4
 
 if TYPE_CHECKING:
+    from lambdaproxy.aws.connection import Connection
     from lambdaproxy.aws.endpoint import Endpoint
+    from lambdaproxy.aws.exchange import Lost
     from lambdaproxy.aws.maker import Place
+    from lambdaproxy.aws.pool import Pool
     from lambdaproxy.messages import Function, Headers
     from lambdaproxy.wire.sigv4 import Keys
 
 ANSWER_SECONDS = 10
-
-_BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +55,21 @@ def examine(reactor: Any, place: Place, functions: Iterable[tuple[Function, floa
 
 
 async def _examine(reactor: Any, place: Place, functions: tuple[tuple[Function, float], ...]) -> list[Finding]:
-    if place.endpoint.proxy is not None:
-        return [Finding(function, False, "not checked: this check cannot use HTTPS_PROXY") for function, _ in functions]
     source = place.source()
     try:
-        fetched: Fetched = await in_thread(reactor, partial(source.fetch, False))
+        looking: Deferred[Fetched] = in_thread(reactor, partial(source.fetch, False))
+        fetched = await looking.addTimeout(FETCH_SECONDS, reactor)
+    except TimeoutError:
+        source.give_up()
+        text = f"no AWS credentials: the provider hangs, no answer within {FETCH_SECONDS:g} s"
+        return [Finding(function, False, text) for function, _ in functions]
     except NoCredentials as error:
         return [Finding(function, False, str(error)) for function, _ in functions]
     client = _Client(reactor, place, fetched.keys)
-    return [await _one(client, function, timeout) for function, timeout in functions]
+    try:
+        return [await _one(client, function, timeout) for function, timeout in functions]
+    finally:
+        await client.stop()
 
 
 async def _one(client: _Client, function: Function, timeout: float) -> Finding:
@@ -80,7 +89,8 @@ async def _one(client: _Client, function: Function, timeout: float) -> Finding:
             )
         dry = await client.ask("POST", target(client.endpoint, function, "dry-run"), b"{}", "DryRun")
     except Exception as error:
-        return Finding(function, False, f"{client.endpoint.url} does not answer: {_reason(error)}")
+        reason = _reason(error).removeprefix(f"{client.endpoint.url}: ")
+        return Finding(function, False, f"{client.endpoint.url} does not answer: {reason}")
     denied = Refusal(_head(dry[0], dry[1]), dry[2]) if dry[0] >= 300 else None
     if denied is not None and denied.status == 403:
         what = "the credentials are not accepted" if denied.credentials else "denied: lambda:InvokeFunction is missing"
@@ -107,26 +117,26 @@ def _judge(function: Function, timeout: float, about: Mapping[str, Any]) -> Find
 
 
 class _Client:
-    """Single signed requests through treq; connections of the hot path are not worth it here."""
+    """Single signed requests over the connections that invocations use: the same names, proxy and trust."""
 
     def __init__(self, reactor: Any, place: Place, keys: Keys) -> None:
-        from treq.client import HTTPClient
-        from twisted.internet.ssl import trustRootFromCertificates
-        from twisted.web.client import Agent, BrowserLikePolicyForHTTPS
+        from lambdaproxy.metrics import Metrics
 
         self.endpoint: Endpoint = place.endpoint
         self._keys = keys
-        policy = BrowserLikePolicyForHTTPS()
-        if place.ca_bundle is not None:
-            policy = BrowserLikePolicyForHTTPS(trustRootFromCertificates(_certificates(place.ca_bundle)))
-        self._client = HTTPClient(Agent(reactor, policy, connectTimeout=5))
+        self._reactor = reactor
+        self._pool = place.pool(reactor, Metrics(), "check")
+        self._sweeping = LoopingCall(self._pool.sweep)
+        self._sweeping.clock = reactor
+        self._sweeping.start(0.1)
+
+    def stop(self) -> Deferred[None]:
+        """Close the connections."""
+        self._sweeping.stop()
+        return self._pool.stop()
 
     async def ask(self, method: str, path: bytes, body: bytes = b"", kind: str = "") -> tuple[int, Headers, bytes]:
         """Status, header fields and body of the answer."""
-        import treq
-        from hyperlink import EncodedURL
-        from twisted.web.http_headers import Headers as WireHeaders
-
         headers: list[tuple[bytes, bytes]] = [
             (b"Host", self.endpoint.authority),
             (b"X-Amz-Date", sigv4.amz_date(time())),
@@ -135,28 +145,58 @@ class _Client:
             headers.append((b"X-Amz-Invocation-Type", kind.encode()))
         if self._keys.token:
             headers.append((b"X-Amz-Security-Token", self._keys.token.encode()))
-        signed = tuple(headers)
-        value = sigv4.authorization(self._keys, self.endpoint.region, "lambda", method, path, signed, body)
-        # An encoded URL stays as it is; treq would write a colon that came as %3A plainly, which is signed otherwise.
-        scheme = "https" if self.endpoint.tls else "http"
-        url = EncodedURL.from_text(f"{scheme}://{self.endpoint.authority.decode()}{path.decode()}")
-        fields = WireHeaders()
-        for name, text in (*signed[1:], (b"Authorization", value)):
-            fields.addRawHeader(name, text)
-        response = await self._client.request(
-            method, url, headers=fields, data=body or None, timeout=ANSWER_SECONDS, allow_redirects=False
-        )
-        content = await treq.content(response)
-        raw = tuple((name, each) for name, values in response.headers.getAllRawHeaders() for each in values)
-        return response.code, raw, content
+        value = sigv4.authorization(self._keys, self.endpoint.region, "lambda", method, path, tuple(headers), body)
+        fields = [*headers, (b"Authorization", value), (b"Content-Length", b"%d" % len(body))]
+        lines = b"".join(b"%s: %s\r\n" % field for field in fields)
+        question = _Question(self._pool, b"%s %s HTTP/1.1\r\n%s\r\n" % (method.encode(), path, lines), body)
+        question.ask()
+        question.answer.addTimeout(ANSWER_SECONDS, self._reactor)
+        head, content = await question.answer
+        return head.status, head.headers, content
 
 
-def _certificates(path: str) -> list[Any]:
-    from twisted.internet.ssl import Certificate
+class _Question:
+    """One request: waits for a connection, and is the exchange on it."""
 
-    with open(path, "rb") as file:
-        pieces = file.read().split(_END)
-    return [Certificate.loadPEM(piece[piece.index(_BEGIN) :] + _END + b"\n") for piece in pieces if _BEGIN in piece]
+    streaming = False
+
+    def __init__(self, pool: Pool, head: bytes, body: bytes) -> None:
+        self._pool, self._head, self._body = pool, head, body
+        self._connection: Connection | None = None
+        self.answer: Deferred[tuple[ResponseHead, bytes]] = Deferred(self._given_up)
+
+    def ask(self) -> None:
+        connection = self._pool.acquire(self)
+        if connection is not None:
+            self.connected(connection)
+
+    def connected(self, connection: Connection) -> None:
+        self._connection = connection
+        connection.send(self._head, self._body, self)
+
+    def unconnected(self, error: Exception) -> None:
+        self.answer.errback(error)
+
+    def answered(self, head: ResponseHead, body: bytes) -> None:
+        self.answer.callback((head, body))
+
+    def lost(self, lost: Lost) -> None:
+        self.answer.errback(ConnectionLost(f"the connection {lost.reason}"))
+
+    def streamed(self, head: ResponseHead) -> None:
+        """Never: nothing is streamed here."""
+
+    def piece(self, data: bytes) -> None:
+        """Never."""
+
+    def ended(self) -> None:
+        """Never."""
+
+    def _given_up(self, _: object) -> None:
+        if self._connection is not None:
+            self._connection.abandon()
+        else:
+            self._pool.forget(self)
 
 
 def _head(status: int, headers: Headers) -> ResponseHead:
@@ -172,7 +212,8 @@ def _document(body: bytes) -> Mapping[str, Any] | None:
 
 
 def _reason(error: Exception) -> str:
-    reasons = getattr(error, "reasons", None)
-    if reasons:
-        return "; ".join(str(each.value) or each.type.__name__ for each in reasons)[:300]
+    if isinstance(error, LambdaProxyError):
+        return error.detail[:300]
+    if isinstance(error, TimeoutError):
+        return f"no answer within {ANSWER_SECONDS} s"
     return (str(error) or type(error).__name__)[:300]

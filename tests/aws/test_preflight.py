@@ -1,18 +1,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 
+from lambdaproxy.aws.endpoint import Proxy
 from lambdaproxy.aws.maker import AwsInvokerMaker
 from lambdaproxy.aws.preflight import Finding, examine
 from lambdaproxy.messages import Function
 from tests.aws.lambda_stub import certificate, lambda_stub
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import ITransport
 
 ARN = "arn:aws:lambda:{}:123456789012:function:{}"
 CASES = [
@@ -64,6 +71,53 @@ class Preflight(TestCase):
             (finding,) = await self._examine(stub.url, ["hello"])
         self.assertFalse(finding.good)
         self.assertIn("the credentials are not accepted (InvalidSignatureException", finding.text)
+
+    async def test_through_a_proxy(self) -> None:
+        cert, key = certificate(self.tmp_path)
+        asked: list[bytes] = []
+
+        class Tunnel(Protocol):
+            other: Any = None
+
+            def dataReceived(self, data: bytes) -> None:
+                if self.other is not None:
+                    self.other.transport.write(data)
+                    return
+                asked.append(data)
+                there = TCP4ClientEndpoint(reactor, "127.0.0.1", int(stub.url.rpartition(":")[2]))
+                connectProtocol(there, Tunnel()).addCallback(self.joined)
+
+            def joined(self, other: Any) -> None:
+                self.other, other.other = other, self
+                cast("ITransport", self.transport).write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+
+            def connectionLost(self, reason: Any = None) -> None:
+                if self.other is not None:
+                    self.other.transport.loseConnection()
+
+        with lambda_stub("--verify", "--cert", str(cert), "--key", str(key)) as stub:
+            port = cast("Any", reactor).listenTCP(0, Factory.forProtocol(Tunnel), interface="127.0.0.1")
+            place = AwsInvokerMaker().place({"region": "eu-west-1", "endpoint-url": stub.url, "ca-bundle": str(cert)})
+            proxy = Proxy("127.0.0.1", port.getHost().port, b"Basic dTpw")
+            place = replace(place, endpoint=replace(place.endpoint, proxy=proxy))
+            (finding,) = await examine(reactor, place, [(Function("aws", "hello", "prod"), 30.0)])
+            await port.stopListening()
+        self.assertTrue(finding.good, finding)
+        self.assertTrue(asked)
+        self.assertTrue(all(each.startswith(b"CONNECT ") and b"Basic dTpw" in each for each in asked))
+
+    async def test_a_proxy_that_refuses(self) -> None:
+        class Refusing(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                cast("ITransport", self.transport).write(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+
+        port = cast("Any", reactor).listenTCP(0, Factory.forProtocol(Refusing), interface="127.0.0.1")
+        place = AwsInvokerMaker().place({"region": "eu-west-1", "endpoint-url": "https://127.0.0.1:1"})
+        place = replace(place, endpoint=replace(place.endpoint, proxy=Proxy("127.0.0.1", port.getHost().port)))
+        (finding,) = await examine(reactor, place, [(Function("aws", "hello"), 30.0)])
+        await port.stopListening()
+        self.assertFalse(finding.good)
+        self.assertIn("the proxy answered CONNECT with 407", finding.text)
 
     async def test_no_endpoint_and_no_credentials(self) -> None:
         (finding,) = await self._examine("http://127.0.0.1:1", ["hello"])
