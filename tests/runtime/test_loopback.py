@@ -20,6 +20,7 @@ from twisted.trial.unittest import SkipTest
 from lambdaproxy.runtime import loopback
 from lambdaproxy.runtime.loopback import LoopbackPort
 from lambdaproxy.runtime.peers import KNOWN, holds, socket_of_peer
+from tests.processes import until
 from tests.runtime.real import RealProcesses, wait
 from tests.runtime.support import function, reactor
 
@@ -102,7 +103,7 @@ def test_a_socket_is_looked_for_in_a_process_and_its_session():
                 assert holds(process.pid, inode), "the orphan has it still"
             finally:
                 os.kill(orphan, 9)
-        assert not holds(process.pid, inode)
+        until(lambda: not holds(process.pid, inode), "the orphan has gone")
 
 
 class Echo(Protocol):
