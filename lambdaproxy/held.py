@@ -25,8 +25,8 @@ BODIES, UNWRITTEN = 512 * 1024 * 1024, 256 * 1024 * 1024
 BURST = 16 * 1024 * 1024
 """Bytes that were held at once after which memory goes back to the system when they are free again."""
 
-TRIM_AFTER = 1.0
-"""Seconds between the end of a burst and that."""
+TRIM_AFTER = (1.0, 10.0)
+"""Seconds between the end of a burst and that; the second time is for what ended more slowly than what was counted."""
 
 
 class Waiting:
@@ -150,7 +150,7 @@ class Held:
 
     def __init__(self, reactor: Any, bodies: int = BODIES, unwritten: int = UNWRITTEN) -> None:
         self._reactor = reactor
-        self._trimming = False
+        self._trims = 0
         #: What came in: `--max-bodies`.
         self.requests = Ledger(reactor, bodies)
         #: What goes out: `--max-unwritten`.
@@ -159,10 +159,11 @@ class Held:
 
     def burst_over(self) -> None:
         """Much was held and is free again: give it back to the system soon, once for all that ends at about now."""
-        if not self._trimming:
-            self._trimming = True
-            self._reactor.callLater(TRIM_AFTER, self._trim)
+        if not self._trims:
+            self._trims = len(TRIM_AFTER)
+            for seconds in TRIM_AFTER:
+                self._reactor.callLater(seconds, self._trim)
 
     def _trim(self) -> None:
-        self._trimming = False
+        self._trims -= 1
         trim_memory()
