@@ -55,7 +55,7 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """For people, logs and treq."""
+        """For people and logs."""
         return f"{'https' if self.tls else 'http'}://{self.authority.decode()}{self.path}"
 
 
