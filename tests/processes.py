@@ -103,10 +103,10 @@ def twistd(*arguments: str, env: dict[str, str] | None = None, cwd: Path = ROOT)
 
 
 class Server:
-    """A running lambdaproxy; a context manager. The port is chosen by the system."""
+    """A running lambdaproxy; a context manager. The port is chosen by the system unless one is given."""
 
-    def __init__(self, *arguments: str, env: dict[str, str] | None = None, cwd: Path = ROOT) -> None:
-        self.process = twistd("--port", "0", *arguments, env=env, cwd=cwd)
+    def __init__(self, *arguments: str, env: dict[str, str] | None = None, cwd: Path = ROOT, port: int = 0) -> None:
+        self.process = twistd("--port", str(port), *arguments, env=env, cwd=cwd)
         try:
             self.url = self.process.wait_for(r"serves on (https?://\S+)")[1]
         except BaseException:

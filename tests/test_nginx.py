@@ -6,11 +6,15 @@ import json
 import os
 import shutil
 import socket
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, Process, Server, request
+from tests.processes import ROOT, Process, Server, request, reserved_port
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 EXAMPLE = ROOT / "examples" / "nginx.conf"
@@ -123,7 +127,7 @@ def test_who_the_client_is(tmp_path, sent, client):
 
 def test_the_headers_of_that_lambda_proxy(tmp_path):
     # Its documentation sends `Host $proxy_host` and the real host as X-Forwarded-Host.
-    change = ("Host $host;", "Host $proxy_host; proxy_set_header X-Forwarded-Host $host;")
+    change = ("proxy_set_header Host $host;", "proxy_set_header Host $proxy_host;")
     function = "tests/functions/show.py:handler"
     local = ("--local", f"hello={function}", *SHOW, *HOSTS)
     with Server(*local, "--forwarded-host") as server, Nginx(tmp_path, server, change) as nginx:
@@ -141,3 +145,128 @@ def test_a_client_cannot_choose_another_host(tmp_path):
     with Server("--local", f"hello={function}", *SHOW, *HOSTS) as server, Nginx(tmp_path, server) as nginx:
         event = json.loads(nginx.get("/", headers={"X-Forwarded-Host": "evil.example"})[2])
         assert event["headers"]["host"] == event["requestContext"]["domainName"] == "127.0.0.1"
+
+
+RUNS = """
+def handler(event, context):
+    with open({log!r}, "ab", buffering=0) as log:
+        log.write(event["path"].encode() + b"\\n")
+    return {{"statusCode": 200, "body": event["path"] + event["body"]}}
+"""
+
+
+class Load:
+    """Clients that send numbered requests, POST and GET, through nginx until they are told to stop; counts statuses."""
+
+    def __init__(self, nginx: Nginx, clients: int = 6) -> None:
+        self.statuses: Counter[object] = Counter()
+        self._nginx = nginx
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._send, args=(number,)) for number in range(clients)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _send(self, client: int) -> None:
+        number = 0
+        while not self._over.is_set():
+            number += 1
+            path = f"/{'billing/' if number % 3 == 0 else ''}{client}-{number}"
+            body = b"x" * 100 if number % 2 else b""
+            result: object
+            try:
+                result, _, data = self._nginx.get(path, body, {"Content-Type": "text/plain"})
+                if result == 200 and data != f"/{client}-{number}".encode() + body:
+                    result = f"another answer: {data[:200]!r}"
+            except (AssertionError, OSError) as error:
+                result = repr(error)
+            with self._lock:
+                self.statuses[result] += 1
+
+    def goes_on(self) -> None:
+        """Wait until some more requests were answered."""
+        wanted = self.statuses.total() + 60
+        end = time.monotonic() + 60
+        while self.statuses.total() < wanted and time.monotonic() < end:
+            time.sleep(0.02)
+
+
+def test_a_rolling_restart_loses_nothing_and_repeats_nothing(tmp_path):
+    log = tmp_path / "executed"
+    (tmp_path / "runs.py").write_text(RUNS.format(log=str(log)))
+    with ExitStack() as stack:
+        ports = [stack.enter_context(reserved_port()) for _ in range(2)]
+
+        def start(port: int) -> Server:
+            return Server("--local", f"hello={tmp_path}/runs.py:handler", port=port)
+
+        servers = [start(port) for port in ports]
+
+        @stack.callback
+        def end() -> None:
+            for server in servers:
+                server.__exit__()
+
+        own = f"127.0.0.1:{ports[0]} fail_timeout=1s;"
+        nginx = stack.enter_context(
+            Nginx(tmp_path, servers[0], (own, f"{own} server 127.0.0.1:{ports[1]} fail_timeout=1s;"))
+        )
+        with Load(nginx) as load:
+            load.goes_on()
+            for at, port in enumerate(ports):
+                servers[at].process.stop()
+                load.goes_on()
+                servers[at] = start(port)
+                # As the page says: nginx takes up to two seconds to try it again.
+                time.sleep(3)
+            load.goes_on()
+    assert set(load.statuses) == {200}
+    executed = Counter(log.read_text().split())
+    assert max(executed.values()) == 1
+    assert executed.total() == load.statuses.total()
+
+
+def test_what_was_sent_is_never_sent_again(tmp_path):
+    # A process that reads a request and dies has perhaps executed it: 502, and the other one is not asked.
+    asked = []
+
+    def serve(listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                asked.append(connection.recv(65536))
+
+    with ExitStack() as stack:
+        two = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
+        threads = [threading.Thread(target=serve, args=(each,), daemon=True) for each in two]
+        for thread in threads:
+            thread.start()
+        ports = [each.getsockname()[1] for each in two]
+
+        @stack.callback
+        def end() -> None:
+            for each in two:
+                each.shutdown(socket.SHUT_RDWR)
+
+        class At:
+            port = ports[0]
+
+        own = f"127.0.0.1:{ports[0]} fail_timeout=1s;"
+        change = (own, f"{own} server 127.0.0.1:{ports[1]} fail_timeout=1s;")
+        nginx = stack.enter_context(Nginx(tmp_path, At, change))  # type: ignore[arg-type]
+        for body in (b"", b"x"):
+            before = len(asked)
+            assert nginx.get("/", body)[0] == 502
+            assert len(asked) == before + 1
+            time.sleep(3)

@@ -1,7 +1,7 @@
 """A FastAPI application that runs by itself, behind lambdaproxy, and behind any AWS front door.
 
 uvicorn app:app                                                          # by itself
-twistd -n lambdaproxy --local fast=app.py:handler --function fast        # behind lambdaproxy
+twistd -n --pidfile= lambdaproxy --local fast=app.py:handler --function fast        # behind lambdaproxy
 handler: app.handler                                                     # on AWS Lambda
 """
 

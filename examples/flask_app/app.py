@@ -1,7 +1,7 @@
 """A Flask application that runs by itself, behind lambdaproxy, and behind any AWS front door.
 
 python app.py                                                          # by itself
-twistd -n lambdaproxy --local flask=app.py:handler --function flask    # behind lambdaproxy
+twistd -n --pidfile= lambdaproxy --local flask=app.py:handler --function flask    # behind lambdaproxy
 handler: app.handler                                                   # on AWS Lambda
 """
 

@@ -1,7 +1,7 @@
 """A twisted.web application that runs by itself, behind lambdaproxy, and behind any AWS front door.
 
-    twistd -n web --resource-script=serve.rpy                                    # by itself
-    twistd -n lambdaproxy --local tw=app.py:handler --function tw              # behind lambdaproxy
+    twistd -n --pidfile= web --resource-script=serve.rpy                                    # by itself
+    twistd -n --pidfile= lambdaproxy --local tw=app.py:handler --function tw              # behind lambdaproxy
     handler: app.handler                                                       # on AWS Lambda
 
 A Klein application works the same: `handler = twisted_web.handler(app.resource())`.
