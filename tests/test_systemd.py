@@ -18,9 +18,7 @@ def unit(tmp_path):
     text = UNIT.read_text()
     assert "ExecStart=/opt/lambdaproxy/bin/twistd " in text
     copy = tmp_path / UNIT.name
-    copy.write_text(
-        re.sub(r"ExecStart=\S+", f"ExecStart={shutil.which('true')}", text).replace("man:twistd(1)", "man:ls(1)")
-    )
+    copy.write_text(re.sub(r"ExecStart=\S+", f"ExecStart={shutil.which('true')}", text))
     return copy
 
 
