@@ -72,7 +72,8 @@ def test_local_mistakes(tree, text, says):
     assert says in str(caught.value)
 
 
-def test_table(tree):
+def test_table(tree, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda program, **_: f"/usr/bin/{program}")
     table = {
         "handler": "index.handler",
         "runtime": "nodejs20.x",
