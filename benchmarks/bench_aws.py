@@ -20,7 +20,7 @@ from lambdaproxy.aws.invoker import AwsInvoker
 from lambdaproxy.aws.pool import Pool
 from lambdaproxy.http1.head import parse_response
 from lambdaproxy.messages import Function, Invocation
-from lambdaproxy.metrics import Metrics
+from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.wire.sigv4 import Keys, Template, amz_date
 
 BODY = (

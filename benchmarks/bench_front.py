@@ -20,12 +20,12 @@ from twisted.internet.testing import StringTransport
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from lambdaproxy.accounts import Accounts
+from lambdaproxy.base.ids import new_ids
 from lambdaproxy.http1.body import ChunkedReader, chunk, last_chunk
 from lambdaproxy.http1.head import parse_request
-from lambdaproxy.ids import new_ids
 from lambdaproxy.messages import Function, Response
-from lambdaproxy.metrics import FunctionLabels, Metrics
+from lambdaproxy.watch.accounts import Accounts
+from lambdaproxy.watch.metrics import FunctionLabels, Metrics
 from lambdaproxy.web.forwarded import Forwarded, Origin
 from lambdaproxy.web.site import ProxySite
 from lambdaproxy.web.writing import LENGTH, response_head

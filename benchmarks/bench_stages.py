@@ -21,12 +21,12 @@ import bench_front
 from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 
-from lambdaproxy.accounts import Accounts
-from lambdaproxy.assembly import assemble
 from lambdaproxy.config.cli import configure
 from lambdaproxy.messages import InvocationResult
-from lambdaproxy.metrics import FunctionLabels, Metrics
 from lambdaproxy.proxy import Proxy
+from lambdaproxy.start.assembly import assemble
+from lambdaproxy.watch.accounts import Accounts
+from lambdaproxy.watch.metrics import FunctionLabels, Metrics
 from lambdaproxy.web.site import ProxySite
 
 

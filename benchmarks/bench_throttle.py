@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from lambdaproxy.aws.maker import AwsInvokerMaker
 from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.messages import Function, Invocation
-from lambdaproxy.metrics import Metrics
+from lambdaproxy.watch.metrics import Metrics
 from tests.aws.lambda_stub import lambda_stub
 
 clock: Any = reactor

@@ -90,7 +90,7 @@ class IPathReader(Interface):
     def read_path(path: str) -> tuple[Sequence[str], Sequence[str]]:
         """A path as sent, without its query, beginning with `/`, to its segments: as they are compared with templates,
         and as path parameters show them. Templates are read by it, too. Total and pure; the same function for codecs
-        that read alike (`lambdaproxy.paths` has those of the built-in formats), so that paths are read once.
+        that read alike (`lambdaproxy.base.paths` has those of the built-in formats), so that paths are read once.
         """
 
 

@@ -14,8 +14,10 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from lambdaproxy import streaming, weight
-from lambdaproxy.accounts import Accounts
+from lambdaproxy import streaming
+from lambdaproxy.base import weight
+from lambdaproxy.base.held import BODIES, SMALL, Ledger
+from lambdaproxy.base.ids import trace_parts
 from lambdaproxy.errors import (
     EventTooLarge,
     FunctionError,
@@ -26,8 +28,6 @@ from lambdaproxy.errors import (
     Unavailable,
     UnknownFunction,
 )
-from lambdaproxy.held import BODIES, SMALL, Ledger
-from lambdaproxy.ids import trace_parts
 from lambdaproxy.interfaces import IBody, IEventCodec, IInvoker
 from lambdaproxy.messages import (
     MOST_ASYNC,
@@ -45,6 +45,7 @@ from lambdaproxy.messages import (
 )
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, FunctionName
+from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.wire.failures import error_type, printable
 
 MOST_REMEMBERED = 1024

@@ -4,7 +4,7 @@ The host decides first (a name, then `*.` patterns from the longest, then routes
 segment by segment: literal text before a parameter before a greedy parameter; then the method: named before any. This
 is how API Gateway chooses among resources (API Gateway guide, `http-api-develop-routes`).
 
-A route decides on the path that its function will see: its codec says how it reads one (`lambdaproxy.paths`), and
+A route decides on the path that its function will see: its codec says how it reads one (`lambdaproxy.base.paths`), and
 templates are read the same way. Where the routes of one listener have formats that read a path differently, each route
 looks at its own reading. A path that the chosen route's function would see as that of another route is refused: so no
 spelling passes by a route.
@@ -16,12 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lambdaproxy.base.paths import PathReader, Segments, as_sent, parameters_in
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import BadRequest, MethodNotAllowed
 from lambdaproxy.interfaces import IEventCodec, IPathReader
 from lambdaproxy.messages import NO_ROUTE, Function, Head, Match, Mode
-from lambdaproxy.paths import PathReader, Segments, as_sent, parameters_in
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lambdaproxy.base.shapes import Shapes
 from lambdaproxy.errors import BadFunctionHeader, NotPermitted
 from lambdaproxy.messages import Headers
-from lambdaproxy.shapes import Shapes
 
 _PART = r"[A-Za-z0-9_-]"
 _NAME = re.compile(rf"{_PART}{{1,64}}")

@@ -11,14 +11,14 @@ from typing import Any
 from twisted.application.service import IService
 from twisted.python import usage
 
-from lambdaproxy.assembly import Assembly, assemble
+from lambdaproxy.base.addresses import is_loopback
+from lambdaproxy.base.platform import use_monotonic_clock
+from lambdaproxy.base.reactor import install_unless_chosen
 from lambdaproxy.config import cli
-from lambdaproxy.config.values import is_loopback
 from lambdaproxy.errors import ConfigError
-from lambdaproxy.exposure import check_listener
-from lambdaproxy.outputs import TWISTD_LOG
-from lambdaproxy.platform import use_monotonic_clock
-from lambdaproxy.reactor import install_unless_chosen
+from lambdaproxy.start.assembly import Assembly, assemble
+from lambdaproxy.start.exposure import check_listener
+from lambdaproxy.watch.outputs import TWISTD_LOG
 
 
 class Options(cli.Options):
@@ -85,7 +85,7 @@ def makeService(options: Options) -> IService:
     """The service that twistd starts; nothing is opened here, because twistd has not forked yet."""
     from twisted.internet import reactor
 
-    from lambdaproxy.service import ProxyService
+    from lambdaproxy.start.service import ProxyService
 
     sys.excepthook = _say_in_one_sentence
     use_monotonic_clock(reactor)
@@ -97,7 +97,7 @@ def _check_on_aws(assembly: Assembly) -> None:
     from twisted.internet.defer import Deferred
     from twisted.internet.task import react
 
-    from lambdaproxy.checking import examine_all
+    from lambdaproxy.start.checking import examine_all
 
     async def check(reactor: Any) -> None:
         use_monotonic_clock(reactor)

@@ -10,10 +10,10 @@ from lambdaproxy import registry
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.config.values import spec
 from lambdaproxy.errors import InvokeRejected
-from lambdaproxy.metrics import Metrics
 from lambdaproxy.runtime.functions import parse_local
 from lambdaproxy.runtime.invoke_api import InvokeApi
-from lambdaproxy.service import Context
+from lambdaproxy.start.service import Context
+from lambdaproxy.watch.metrics import Metrics
 from tests.contracts import CodecContract, InvokerContract
 from tests.processes import ROOT, WAIT
 

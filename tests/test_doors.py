@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from lambdaproxy.listening import _private
+from lambdaproxy.start.listening import _private
 from tests.processes import WAIT, Process, Server, request, reserved_port, twistd, until
 
 SHOW = ("--local", "show=tests/functions/show.py:handler", "--format", "apigateway-v2")

@@ -9,16 +9,16 @@ ROOT = Path(__file__).parent.parent / "lambdaproxy"
 
 #: Each part may import the parts above its own line, and its own.
 LAYERS = [
-    {"messages", "errors", "interfaces", "ids", "known", "paths", "reactor", "shapes"},
+    {"messages", "errors", "interfaces"},
+    {"base"},
     {"http1", "wire", "codecs", "selection"},
     {"adapters"},
     {"plugins"},
-    {"registry", "config", "metrics", "logs", "lines", "outputs", "platform", "held", "hosts"},
-    {"weight"},
+    {"registry", "config", "watch"},
     {"routing", "aws", "runtime", "streaming"},
-    {"accounts", "assembly", "proxy"},
-    {"web", "listening", "exposure", "hints"},
-    {"service", "checking"},
+    {"proxy"},
+    {"web"},
+    {"start"},
     {"tap"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

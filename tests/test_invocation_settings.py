@@ -7,17 +7,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from lambdaproxy.accounts import Accounts
-from lambdaproxy.assembly import assemble
 from lambdaproxy.config import values
 from lambdaproxy.config.model import Configuration
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.messages import Function, Invocation, InvocationResult, Mode, Response
-from lambdaproxy.metrics import FunctionLabels, Metrics
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, parse_allow, permitted_by
+from lambdaproxy.start.assembly import assemble
+from lambdaproxy.watch.accounts import Accounts
+from lambdaproxy.watch.metrics import FunctionLabels, Metrics
 from tests.memory import HEAD, MemoryCodec, MemoryInvoker
 
 

@@ -37,7 +37,12 @@ def environment(folder):
     there = next((folder / "lib").glob("python3*/site-packages"))
     ours = {path.name for path in here.iterdir() if "lambdaproxy" in path.name}
     for path in here.iterdir():
-        if path.name not in ours and path.suffix != ".pth":
+        if path.name == "twisted":
+            # What is installed writes into this one: a link would let it write into ours.
+            shutil.copytree(
+                path, there / "twisted", ignore=shutil.ignore_patterns("lambdaproxy*", "dropin.cache", "test")
+            )
+        elif path.name not in ours and path.suffix != ".pth":
             (there / path.name).symlink_to(path)
     return folder / "bin" / "python"
 

@@ -15,15 +15,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from lambdaproxy import errors
-from lambdaproxy.accounts import Accounts
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.interfaces import IBody
 from lambdaproxy.messages import MOST_EVENT, Function, InvocationResult, Match, Response
-from lambdaproxy.metrics import FunctionLabels, Metrics
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, parse_allow, permitted_by
 from lambdaproxy.streaming import HTTP_STREAM
+from lambdaproxy.watch.accounts import Accounts
+from lambdaproxy.watch.metrics import FunctionLabels, Metrics
 from tests.memory import HEAD, MemoryCodec, MemoryInvoker, head
 
 

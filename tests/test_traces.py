@@ -10,18 +10,18 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from lambdaproxy.accounts import Accounts
 from lambdaproxy.aws.endpoint import Endpoint
 from lambdaproxy.aws.request import Clock as SignatureClock
 from lambdaproxy.aws.request import Requests
+from lambdaproxy.base.ids import trace_parts
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.http1.head import HeadLimits, parse_request
-from lambdaproxy.ids import trace_parts
 from lambdaproxy.messages import Function
-from lambdaproxy.metrics import FunctionLabels, Metrics
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, permitted_by
+from lambdaproxy.watch.accounts import Accounts
+from lambdaproxy.watch.metrics import FunctionLabels, Metrics
 from lambdaproxy.wire.sigv4 import Keys
 from tests.codecs.dialects import CODECS
 from tests.memory import HEAD, MemoryInvoker, head

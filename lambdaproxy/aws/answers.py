@@ -7,6 +7,8 @@ from base64 import b64decode
 from email.utils import parsedate_to_datetime
 
 from lambdaproxy.aws.retry import NOT_STARTED, THROTTLES
+from lambdaproxy.base.shapes import Shapes
+from lambdaproxy.base.weight import text_of
 from lambdaproxy.errors import (
     EventTooLarge,
     InvokeRejected,
@@ -16,8 +18,6 @@ from lambdaproxy.errors import (
 )
 from lambdaproxy.http1.head import ResponseHead
 from lambdaproxy.messages import InvocationResult
-from lambdaproxy.shapes import Shapes
-from lambdaproxy.weight import text_of
 
 MOST_RETRY_AFTER = 30
 EXPIRED = frozenset(

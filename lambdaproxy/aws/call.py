@@ -13,6 +13,7 @@ from lambdaproxy.aws.connection import Connection
 from lambdaproxy.aws.exchange import Lost
 from lambdaproxy.aws.retry import CAPACITY, MOST_ATTEMPTS
 from lambdaproxy.aws.stream import StreamBody
+from lambdaproxy.base.held import SMALL
 from lambdaproxy.errors import (
     ConnectionFailed,
     ConnectionLost,
@@ -21,7 +22,6 @@ from lambdaproxy.errors import (
     LambdaProxyError,
     Unavailable,
 )
-from lambdaproxy.held import SMALL
 from lambdaproxy.messages import InvocationResult
 from lambdaproxy.wire.eventstream import EventStreamError
 

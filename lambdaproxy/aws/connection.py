@@ -11,18 +11,18 @@ from twisted.internet import error
 from twisted.internet.protocol import Protocol
 
 from lambdaproxy.aws.exchange import Exchange, Lost
-from lambdaproxy.held import SMALL
+from lambdaproxy.base.held import SMALL
+from lambdaproxy.base.platform import send_now
 from lambdaproxy.http1.body import ChunkedReader, CloseReader, LengthReader
 from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, ResponseHead, parse_response
 from lambdaproxy.messages import MOST_RESULT
-from lambdaproxy.platform import send_now
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from lambdaproxy.aws.pool import Pool
     from lambdaproxy.aws.tls import Session
-    from lambdaproxy.held import Waiting
+    from lambdaproxy.base.held import Waiting
 
 SLACK = 64 * 1024
 """Bytes that a result may be larger than Lambda's limit before it is taken for something else."""

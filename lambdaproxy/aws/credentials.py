@@ -15,11 +15,11 @@ from twisted.python.failure import Failure
 from lambdaproxy.aws.children import Children
 from lambdaproxy.aws.threads import MOST_HUNG, Flight, TooLate
 from lambdaproxy.errors import Unavailable
-from lambdaproxy.logs import Limited
+from lambdaproxy.watch.logs import Limited
 from lambdaproxy.wire.sigv4 import Keys
 
 if TYPE_CHECKING:
-    from lambdaproxy.metrics import Metrics
+    from lambdaproxy.watch.metrics import Metrics
 
 AHEAD_SECONDS = 890.0
 """How long before their end credentials are renewed; botocore renews those that end within 15 minutes."""

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 
 from lambdaproxy.aws.threads import MOST_HUNG, Flight, TooLate
-from lambdaproxy.logs import Limited
+from lambdaproxy.watch.logs import Limited
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime

@@ -19,14 +19,14 @@ from lambdaproxy.aws.request import Clock, Requests
 from lambdaproxy.aws.retry import Budget, Policy
 from lambdaproxy.errors import EventTooLarge, InvokeRejected, LambdaProxyError, Unavailable
 from lambdaproxy.interfaces import IInvoker
-from lambdaproxy.logs import Limited
 from lambdaproxy.messages import MOST_ASYNC, MOST_EVENT
+from lambdaproxy.watch.logs import Limited
 
 if TYPE_CHECKING:
     from lambdaproxy.aws.credentials import Credentials
     from lambdaproxy.aws.endpoint import Endpoint
     from lambdaproxy.messages import Function, Invocation, InvocationResult
-    from lambdaproxy.metrics import Cell, Metrics
+    from lambdaproxy.watch.metrics import Cell, Metrics
 
 SWEEP_SECONDS = 0.1
 IDLE_SWEEP_SECONDS = 1.0

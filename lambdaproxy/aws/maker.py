@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lambdaproxy.aws.endpoint import Endpoint
     from lambdaproxy.aws.invoker import AwsInvoker
     from lambdaproxy.aws.pool import Pool
-    from lambdaproxy.metrics import Metrics
+    from lambdaproxy.watch.metrics import Metrics
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}\Z")
 

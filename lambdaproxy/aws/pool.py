@@ -16,7 +16,7 @@ from lambdaproxy.aws.choice import Choice
 from lambdaproxy.aws.connection import Connection
 from lambdaproxy.aws.tls import Session
 from lambdaproxy.errors import ConnectionFailed
-from lambdaproxy.logs import Limited
+from lambdaproxy.watch.logs import Limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from lambdaproxy.aws.dns import Resolver
     from lambdaproxy.aws.endpoint import Endpoint
-    from lambdaproxy.held import Ledger
-    from lambdaproxy.metrics import Metrics
+    from lambdaproxy.base.held import Ledger
+    from lambdaproxy.watch.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ class _Client:
     """Single signed requests over the connections that invocations use: the same names, proxy and trust."""
 
     def __init__(self, reactor: Any, place: Place, keys: Keys) -> None:
-        from lambdaproxy.metrics import Metrics
+        from lambdaproxy.watch.metrics import Metrics
 
         self.endpoint: Endpoint = place.endpoint
         self._keys = keys

@@ -5,8 +5,8 @@ from __future__ import annotations
 from binascii import a2b_base64, b2a_base64
 from codecs import getincrementaldecoder
 
+from lambdaproxy.base.known import Known, is_short
 from lambdaproxy.errors import EventTooLarge
-from lambdaproxy.known import Known, is_short
 from lambdaproxy.messages import MOST_EVENT
 
 _CERTAIN = MOST_EVENT // 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lambdaproxy.base.paths import PathReader, as_sent
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._fields import Fields, Naming
 from lambdaproxy.codecs._refusals import (
@@ -28,7 +29,6 @@ from lambdaproxy.errors import (
     ResultTooLarge,
 )
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
-from lambdaproxy.paths import PathReader, as_sent
 
 _OWN_WORDS = (
     NotText,

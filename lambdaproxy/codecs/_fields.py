@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from lambdaproxy.base.known import Known, is_short
 from lambdaproxy.codecs._names import canonical
 from lambdaproxy.errors import MalformedResult
-from lambdaproxy.known import Known, is_short
 from lambdaproxy.messages import Headers
 
 MOST_FIELDS = 100

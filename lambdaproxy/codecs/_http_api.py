@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from lambdaproxy.base.paths import http_api
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
 from lambdaproxy.codecs._fields import FRAMING, Fields, Naming
 from lambdaproxy.codecs._layout import Layouts
@@ -12,7 +13,6 @@ from lambdaproxy.codecs._reverse import TEXT_TYPES
 from lambdaproxy.codecs._stamps import gateway_id
 from lambdaproxy.errors import LambdaProxyError, MethodNotAllowed
 from lambdaproxy.messages import Headers, Request
-from lambdaproxy.paths import http_api
 
 TEXT_PLAIN = (b"Content-Type", b"text/plain; charset=utf-8")
 JSON_TYPE = (b"Content-Type", b"application/json")

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from lambdaproxy.base.shapes import Shapes
 from lambdaproxy.codecs._names import LOWER, LOWER_CONNECTION, Keys
-from lambdaproxy.shapes import Shapes
 
 TRACE = "x-amzn-trace-id"
 FORWARDED_FOR = "x-forwarded-for"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from lambdaproxy.known import Known, is_short
+from lambdaproxy.base.known import Known, is_short
 
 #: A field name as sent -> the key in the event, or None for a field that is dropped.
 Keys = Known[bytes, str | None]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from lambdaproxy.base.known import Known, is_short
+from lambdaproxy.base.paths import after_stage, decoded, parameters_in
 from lambdaproxy.codecs._refusals import BadTarget, UnknownStage
-from lambdaproxy.known import Known, is_short
 from lambdaproxy.messages import Match, Request
-from lambdaproxy.paths import after_stage, decoded, parameters_in
 
 ALL_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from lambdaproxy.base.shapes import NOTHING
 from lambdaproxy.codecs._codec import Codec
 from lambdaproxy.codecs._forwarded import NOWHERE, appended, keep_forwarded
 from lambdaproxy.codecs._layout import Layouts, decoded, layouts
@@ -24,7 +25,6 @@ from lambdaproxy.codecs._reverse import (
 from lambdaproxy.codecs._stamps import event_trace
 from lambdaproxy.codecs._text import decoded_pairs, grouped_pairs, raw_pairs, sent_text
 from lambdaproxy.messages import Request, Response
-from lambdaproxy.shapes import NOTHING
 
 _OWN = ("Host", "X-Amzn-Trace-Id", "X-Forwarded-Port", "X-Forwarded-Proto")
 # Fields that have one value in an event, even if they were sent several times.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from lambdaproxy.base.shapes import NOTHING
 from lambdaproxy.codecs._forwarded import NOWHERE, appended, keep_forwarded, passed
 from lambdaproxy.codecs._layout import TRACE, Layouts, decoded
 from lambdaproxy.codecs._reverse import (
@@ -21,7 +22,6 @@ from lambdaproxy.codecs._reverse import (
 from lambdaproxy.codecs._stamps import event_trace
 from lambdaproxy.codecs._text import decoded_pairs, raw_pairs, sent_text
 from lambdaproxy.messages import Request, Response
-from lambdaproxy.shapes import NOTHING
 
 
 def event_headers(request: Request, known: Layouts, xff: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 from urllib.parse import urljoin
 
+from lambdaproxy.base.shapes import NOTHING
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import IS_TEXT, check_escapes, event_base64
 from lambdaproxy.codecs._codec import OCTETS, Codec, check_result_size, own_words
@@ -41,7 +42,6 @@ from lambdaproxy.codecs._stamps import sent_traces, with_self
 from lambdaproxy.codecs._text import grouped_pairs, raw_pairs
 from lambdaproxy.errors import BadRequest, LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
-from lambdaproxy.shapes import NOTHING
 
 TARGET_GROUP_ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/lambdaproxy/0123456789abcdef"
 

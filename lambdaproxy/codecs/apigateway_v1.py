@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
+from lambdaproxy.base.paths import one_slash, rest_api
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import check_escapes, event_base64, media_type, replaced
 from lambdaproxy.codecs._codec import json_body, own_words
@@ -49,7 +50,6 @@ from lambdaproxy.codecs._stamps import (
 )
 from lambdaproxy.errors import EventTooLarge, LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
-from lambdaproxy.paths import one_slash, rest_api
 
 # What API Gateway takes out of a request (recorded on a regional REST API, AWS_PROXY), and what else is not meant for
 # a function: Keep-Alive, Proxy-Authorization, Proxy-Connection.

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from lambdaproxy.base.paths import decoded_twice
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._fields import Fields
@@ -31,7 +32,6 @@ from lambdaproxy.codecs._result import (
 from lambdaproxy.codecs._reverse import text_of
 from lambdaproxy.codecs._stamps import clock_text, event_trace, gateway_id, milliseconds, sent_traces
 from lambdaproxy.messages import InvocationResult, Match, Request, Response
-from lambdaproxy.paths import decoded_twice
 
 # What stays as it is when a decoded path becomes a request target again.
 _SAFE_IN_PATH = "/:@!$&'()*+,;=~-._"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from lambdaproxy.base.paths import decoded
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._fields import Fields
@@ -44,7 +45,6 @@ from lambdaproxy.codecs._reverse import text_of
 from lambdaproxy.codecs._stamps import clock_text, gateway_id, milliseconds
 from lambdaproxy.errors import MalformedResult
 from lambdaproxy.messages import InvocationResult, Match, Request, Response
-from lambdaproxy.paths import decoded
 
 _SHOWN = shown(
     is_hop_by_hop,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from lambdaproxy.base.paths import decoded, function_url, one_slash
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
@@ -27,7 +28,6 @@ from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
 from lambdaproxy.codecs._stamps import clock_text, event_trace, milliseconds, response_trace, sent_traces
 from lambdaproxy.errors import LambdaProxyError, MalformedResult, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
-from lambdaproxy.paths import decoded, function_url, one_slash
 
 _JSON_TYPE = (b"Content-Type", b"application/json")
 _FORBIDDEN = (

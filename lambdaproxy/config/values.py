@@ -235,20 +235,6 @@ def endpoint_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether `host` can only be reached from this machine: localhost, 127.0.0.0/8 or ::1."""
-    from ipaddress import ip_address
-
-    if host.lower() == "localhost":
-        return True
-    try:
-        address = ip_address(host.split("%", 1)[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
-
-
 @dataclass(frozen=True, slots=True)
 class Spec:
     """A plugin and its options, before a maker has parsed them: `alb:multi_value=yes`."""

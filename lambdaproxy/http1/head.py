@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from lambdaproxy.base.shapes import NOTHING, Shapes
 from lambdaproxy.http1.grammar import (
     FIELDS,
     TCHAR,
@@ -23,7 +24,6 @@ from lambdaproxy.http1.grammar import (
 )
 from lambdaproxy.http1.lines import BOUNDARY, Lines
 from lambdaproxy.messages import Headers, quick
-from lambdaproxy.shapes import NOTHING, Shapes
 
 __all__ = [
     "DEFAULT_LIMITS",

@@ -17,13 +17,13 @@ from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as ConnectionProtocol
 
-from lambdaproxy.hosts import is_local
+from lambdaproxy.base.hosts import is_local
+from lambdaproxy.base.known import Known, is_short
+from lambdaproxy.base.platform import write_now
 from lambdaproxy.http1.body import ChunkedReader, LengthReader
 from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, RequestHead, header, parse_request
 from lambdaproxy.http1.reasons import status_line
-from lambdaproxy.known import Known, is_short
 from lambdaproxy.messages import MOST_RESULT, Headers
-from lambdaproxy.platform import write_now
 from lambdaproxy.runtime.taken import when_taken
 
 if TYPE_CHECKING:

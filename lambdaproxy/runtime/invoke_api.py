@@ -19,16 +19,17 @@ from urllib.parse import parse_qsl, unquote
 import orjson
 from twisted.internet.defer import Deferred
 
+from lambdaproxy.base.held import Held
+from lambdaproxy.base.hosts import Hosts
+from lambdaproxy.base.ids import new_ids
+from lambdaproxy.base.weight import surely_light
 from lambdaproxy.errors import (
     EventTooLarge,
     LambdaProxyError,
     Throttled,
     UnknownFunction,
 )
-from lambdaproxy.held import Held
-from lambdaproxy.hosts import Hosts
 from lambdaproxy.http1.head import RequestHead, header
-from lambdaproxy.ids import new_ids
 from lambdaproxy.messages import MOST_EVENT, Function, Headers, Invocation, InvocationResult, Mode
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.invoke_server import Answer, HttpFactory
@@ -36,7 +37,6 @@ from lambdaproxy.runtime.invoke_stream import EventStream
 from lambdaproxy.runtime.invoker import LocalInvoker
 from lambdaproxy.runtime.names import PATTERN, QUALIFIER_PATTERN, is_qualifier, split_name
 from lambdaproxy.runtime.runtimes import identifier
-from lambdaproxy.weight import surely_light
 from lambdaproxy.wire.eventstream import CONTENT_TYPE
 from lambdaproxy.wire.sigv4 import Keys, SignatureError, verify
 

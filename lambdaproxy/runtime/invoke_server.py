@@ -14,13 +14,13 @@ from twisted.internet.protocol import Protocol as ConnectionProtocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from lambdaproxy.held import SMALL, Held
+from lambdaproxy.base.held import SMALL, Held
+from lambdaproxy.base.platform import buffered, share_of_files, unsent, write_now
 from lambdaproxy.http1.body import ChunkedReader, LengthReader, chunk, last_chunk
 from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, RequestHead, parse_request
 from lambdaproxy.http1.reasons import status_line
 from lambdaproxy.interfaces import IBody
 from lambdaproxy.messages import Headers
-from lambdaproxy.platform import buffered, share_of_files, unsent, write_now
 from lambdaproxy.runtime.taken import Pace, when_taken
 
 if TYPE_CHECKING:

@@ -15,9 +15,7 @@ from zope.interface import implementer
 
 from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Unavailable, UnknownFunction
 from lambdaproxy.interfaces import IInvoker
-from lambdaproxy.logs import Limited
 from lambdaproxy.messages import MOST_EVENT, Invocation, InvocationResult
-from lambdaproxy.metrics import Metrics
 from lambdaproxy.runtime.events import EventQueue
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.job import Job
@@ -29,6 +27,8 @@ from lambdaproxy.runtime.process import Launcher, launcher
 from lambdaproxy.runtime.reload import Watch
 from lambdaproxy.runtime.runtimes import Command, Site, command
 from lambdaproxy.runtime.worker import DEBUG_SECONDS, Worker
+from lambdaproxy.watch.logs import Limited
+from lambdaproxy.watch.metrics import Metrics
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure

@@ -7,9 +7,9 @@ from typing import Any
 
 from zope.interface import implementer
 
+from lambdaproxy.base.platform import hide_process
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvoker, IInvokerMaker, Option
-from lambdaproxy.platform import hide_process
 
 
 def _whole(text: str) -> int:

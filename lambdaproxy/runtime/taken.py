@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IPullProducer
 from zope.interface import implementer
 
-from lambdaproxy.platform import buffered
+from lambdaproxy.base.platform import buffered
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall

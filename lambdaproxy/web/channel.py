@@ -13,20 +13,20 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from lambdaproxy.base.held import SMALL
+from lambdaproxy.base.ids import new_ids
+from lambdaproxy.base.platform import buffered, half_close, has_input, unsent, when_flushed, write_now
 from lambdaproxy.errors import LambdaProxyError
-from lambdaproxy.held import SMALL
 from lambdaproxy.http1.body import ChunkedReader, LengthReader
 from lambdaproxy.http1.head import HeadReader, Malformed, RequestHead, parse_request
-from lambdaproxy.ids import new_ids
 from lambdaproxy.messages import Head, Response, Tls
-from lambdaproxy.platform import buffered, half_close, has_input, unsent, when_flushed, write_now
 from lambdaproxy.web.exchange import Exchange
 from lambdaproxy.web.forwarded import Origin, address
 from lambdaproxy.web.pace import Pace
 from lambdaproxy.web.writing import LENGTH, response_head
 
 if TYPE_CHECKING:
-    from lambdaproxy.hosts import Hosts
+    from lambdaproxy.base.hosts import Hosts
     from lambdaproxy.web.site import ProxySite
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

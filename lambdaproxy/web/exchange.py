@@ -9,9 +9,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from lambdaproxy.base.platform import send_now
 from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Unavailable
 from lambdaproxy.messages import Head, Response
-from lambdaproxy.platform import send_now
 from lambdaproxy.web.refusals import plain
 from lambdaproxy.web.writing import CHUNKED, LENGTH, NO_BODY, PIECE, UNTIL_CLOSE, Nowhere, Pieces, Stream, response_head
 

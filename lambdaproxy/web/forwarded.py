@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 from twisted.logger import Logger
 
-from lambdaproxy.config.values import is_loopback
+from lambdaproxy.base.addresses import is_loopback
+from lambdaproxy.base.known import Known
+from lambdaproxy.base.shapes import Shapes
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.grammar import host as parse_host
-from lambdaproxy.known import Known
 from lambdaproxy.messages import Headers, quick
-from lambdaproxy.shapes import Shapes
 
 Network = IPv4Network | IPv6Network
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lambdaproxy.base.held import BODIES, UNWRITTEN
 from lambdaproxy.config.settings import Settings
-from lambdaproxy.held import BODIES, UNWRITTEN
 from lambdaproxy.http1.head import HeadLimits
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.logger import Logger
 
+from lambdaproxy.base.platform import share_of_files
 from lambdaproxy.errors import STATUSES, LambdaProxyError, NotFound
-from lambdaproxy.logs import Limited
 from lambdaproxy.messages import Head, Response
-from lambdaproxy.metrics import Metrics
-from lambdaproxy.platform import share_of_files
+from lambdaproxy.watch.logs import Limited
+from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.web.limits import Limits
 from lambdaproxy.web.site import ProxySite
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from twisted.logger import Logger, LogLevel
 
 from lambdaproxy.http1.reasons import REASONS
-from lambdaproxy.logs import Limited
 from lambdaproxy.messages import Response
-from lambdaproxy.metrics import Metrics
+from lambdaproxy.watch.logs import Limited
+from lambdaproxy.watch.metrics import Metrics
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime

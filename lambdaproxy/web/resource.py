@@ -18,11 +18,11 @@ from twisted.web.http import Request as HTTPRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from lambdaproxy.base.ids import new_ids
 from lambdaproxy.errors import EventTooLarge, LambdaProxyError
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.grammar import host as parse_host
 from lambdaproxy.http1.reasons import REASONS
-from lambdaproxy.ids import new_ids
 from lambdaproxy.messages import Head, Response
 from lambdaproxy.proxy import Admission, Proxy
 from lambdaproxy.web.admin import AdminResource

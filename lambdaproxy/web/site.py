@@ -13,12 +13,12 @@ from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from lambdaproxy.held import Held
-from lambdaproxy.hosts import Hosts
-from lambdaproxy.logs import Limited
+from lambdaproxy.base.held import Held
+from lambdaproxy.base.hosts import Hosts
+from lambdaproxy.base.platform import open_files
 from lambdaproxy.messages import Head
-from lambdaproxy.metrics import Metrics
-from lambdaproxy.platform import open_files
+from lambdaproxy.watch.logs import Limited
+from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.web.channel import Channel
 from lambdaproxy.web.forwarded import Forwarded
 from lambdaproxy.web.limits import Limits, more

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from zope.interface import implementer
 
+from lambdaproxy.base.platform import buffered, write_now
 from lambdaproxy.http1.body import chunk, last_chunk
 from lambdaproxy.http1.reasons import status_line
 from lambdaproxy.messages import Headers
-from lambdaproxy.platform import buffered, write_now
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IProducer

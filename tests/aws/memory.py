@@ -16,7 +16,7 @@ from lambdaproxy.aws.endpoint import Endpoint
 from lambdaproxy.aws.invoker import AwsInvoker, InvokeSettings
 from lambdaproxy.aws.pool import Pool, PoolSettings
 from lambdaproxy.messages import Function, Invocation
-from lambdaproxy.metrics import Metrics
+from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.wire.sigv4 import Keys
 
 KEYS = Keys("AKID", "secret", "token")

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from lambdaproxy.aws import threads
 from lambdaproxy.aws.credentials import AHEAD_SECONDS, FETCH_SECONDS, Credentials, Fetched, NoCredentials
 from lambdaproxy.errors import Unavailable
-from lambdaproxy.metrics import Metrics
+from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.wire.sigv4 import Keys
 from tests.aws.memory import Outcome, Source, at_once
 

@@ -22,7 +22,7 @@ from twisted.trial.unittest import SkipTest, TestCase
 from lambdaproxy.aws.maker import AwsInvokerMaker
 from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.messages import Function, Invocation
-from lambdaproxy.metrics import Metrics
+from lambdaproxy.watch.metrics import Metrics
 from tests.aws.lambda_stub import Running, certificate, lambda_stub
 from tests.processes import Process, accepts, reserved_port, until
 

@@ -13,7 +13,7 @@ from twisted.logger import capturedLogs, formatEvent
 from lambdaproxy import errors
 from lambdaproxy.aws.invoker import InvokeSettings
 from lambdaproxy.aws.limits import Limits
-from lambdaproxy.held import Ledger
+from lambdaproxy.base.held import Ledger
 from lambdaproxy.messages import MOST_RESULT
 from lambdaproxy.wire import sigv4
 from lambdaproxy.wire.sigv4 import Keys

@@ -14,7 +14,7 @@ from lambdaproxy.aws.maker import AwsInvokerMaker
 from lambdaproxy.aws.region import find_region
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvoker, IInvokerMaker
-from lambdaproxy.metrics import Metrics
+from lambdaproxy.watch.metrics import Metrics
 from tests.aws.memory import Outcome, Reactor
 
 OPTIONS = {option.name: option for option in AwsInvokerMaker.options}

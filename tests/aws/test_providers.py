@@ -249,7 +249,7 @@ def test_a_provider_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
         "from twisted.internet import reactor\n"
         "from lambdaproxy.aws.credentials import BotocoreSource, Credentials\n"
         "from lambdaproxy.aws.threads import in_thread\n"
-        "from lambdaproxy.metrics import Metrics\n"
+        "from lambdaproxy.watch.metrics import Metrics\n"
         "made = Credentials(reactor, BotocoreSource('eu-west-1'), lambda w: in_thread(reactor, w), Metrics(), 'aws')\n"
         "reactor.addSystemEventTrigger('before', 'shutdown', made.stop)\n"
         "made.start()\n"

@@ -22,7 +22,7 @@ from twisted.trial.unittest import SkipTest, TestCase
 from lambdaproxy.aws.maker import AwsInvokerMaker
 from lambdaproxy.errors import InvokeRejected, LambdaProxyError
 from lambdaproxy.messages import Function, Invocation
-from lambdaproxy.metrics import Metrics
+from lambdaproxy.watch.metrics import Metrics
 from tests.aws.lambda_stub import lambda_stub
 from tests.processes import WAIT, Process
 
@@ -108,7 +108,7 @@ class SameAnswers(TestCase):
         from lambdaproxy.config.settings import Settings
         from lambdaproxy.runtime.functions import function_settings
         from lambdaproxy.runtime.invoke_api import InvokeApi
-        from lambdaproxy.service import Context
+        from lambdaproxy.start.service import Context
         from lambdaproxy.wire.sigv4 import Keys
 
         base = os.path.join(os.path.dirname(os.path.dirname(__file__)), "functions")

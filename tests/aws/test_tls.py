@@ -25,7 +25,7 @@ from lambdaproxy.aws.pool import PoolSettings
 from lambdaproxy.aws.tls import Session, client_context
 from lambdaproxy.errors import ConfigError, ConnectionFailed, ConnectionLost
 from lambdaproxy.messages import Function, Invocation
-from lambdaproxy.metrics import Metrics
+from lambdaproxy.watch.metrics import Metrics
 from tests.aws.lambda_stub import certificate, lambda_stub
 from tests.aws.memory import OK, Outcome, World
 

@@ -6,13 +6,13 @@ import json
 from typing import Any
 from urllib.parse import unquote_plus
 
+from lambdaproxy.base.paths import decoded_twice
 from lambdaproxy.codecs.alb import AlbCodec
 from lambdaproxy.codecs.apigateway_v1 import RestApiCodec
 from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec
 from lambdaproxy.codecs.apigateway_v2_payload1 import HttpApiPayload1Codec
 from lambdaproxy.codecs.function_url import FunctionUrlCodec
 from lambdaproxy.messages import InvocationResult, Match, Request, Response
-from lambdaproxy.paths import decoded_twice
 
 #: Every dialect once, and its variants that change how a request or a result is written.
 CODECS: dict[str, Any] = {

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdaproxy import shapes
+from lambdaproxy.base import shapes
 from lambdaproxy.codecs._stamps import root_of
 from lambdaproxy.codecs.alb import AlbCodec, trace_header
 from lambdaproxy.codecs.apigateway_v1 import RestApiCodec

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from twisted.python import usage
 
-from lambdaproxy.assembly import assemble
 from lambdaproxy.config.cli import Options
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.start.assembly import assemble
 
 ROOT = Path(__file__).parent.parent.parent
 HELLO = f'handler = "{ROOT}/examples/hello.py:handler"'

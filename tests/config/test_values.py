@@ -79,24 +79,6 @@ def test_bad(parse, text):
     assert len(str(caught.value)) > 8
 
 
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [
-        ("localhost", True),
-        ("127.8.9.1", True),
-        ("::1", True),
-        ("::ffff:127.0.0.1", True),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("10.0.0.1", False),
-        ("127.0.0.1.example.com", False),
-        ("localhost.example.com", False),
-    ],
-)
-def test_loopback(host, loopback):
-    assert values.is_loopback(host) is loopback
-
-
 @given(st.lists(st.tuples(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), st.text(max_size=20))))
 def test_a_spec_says_itself(options):
     spec = Spec("alb", tuple(options))

@@ -26,8 +26,8 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest
 
+from lambdaproxy.base.held import Held
 from lambdaproxy.errors import InvokeTimeout, Throttled, Unavailable, UnknownFunction
-from lambdaproxy.held import Held
 from lambdaproxy.messages import InvocationResult
 from lambdaproxy.runtime.invoke_api import InvokeApi
 from lambdaproxy.runtime.invoke_keys import load_or_make_keys

@@ -12,12 +12,12 @@ from zope.interface.verify import verifyObject
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvoker, IInvokerMaker
-from lambdaproxy.metrics import Metrics
 from lambdaproxy.registry import invoker_maker
 from lambdaproxy.runtime import site as site_module
 from lambdaproxy.runtime.invoke_keys import load_or_make_keys
 from lambdaproxy.runtime.maker import local
 from lambdaproxy.runtime.site import debug_ports, invoke_url, make_site
+from lambdaproxy.watch.metrics import Metrics
 from tests.runtime.support import function
 
 

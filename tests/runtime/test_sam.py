@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from lambdaproxy.assembly import assemble
 from lambdaproxy.config.model import Configuration
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.runtime.functions import function_settings
 from lambdaproxy.runtime.sam import TemplateRoute, read_template
 from lambdaproxy.runtime.sam_values import TemplateError
+from lambdaproxy.start.assembly import assemble
 
 pytest.importorskip("yaml", reason="PyYAML is not installed")
 

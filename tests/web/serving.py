@@ -18,7 +18,7 @@ from lambdaproxy.http1.body import ChunkedReader, CloseReader, LengthReader
 from lambdaproxy.http1.head import header, parse_response
 from lambdaproxy.interfaces import IBody
 from lambdaproxy.messages import Head, Response
-from lambdaproxy.metrics import Metrics
+from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.web.limits import Limits
 from lambdaproxy.web.site import ProxySite
 

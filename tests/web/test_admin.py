@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
-from lambdaproxy.metrics import Metrics, exposition
+from lambdaproxy.watch.metrics import Metrics, exposition
 from lambdaproxy.web.admin import AdminResource
 
 ACCEPTS = [

@@ -9,14 +9,14 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.trial.unittest import SynchronousTestCase
 
-from lambdaproxy.accounts import Accounts
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import Throttled
 from lambdaproxy.messages import Function, InvocationResult
-from lambdaproxy.metrics import FunctionLabels, Metrics, exposition
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, parse_allow, permitted_by
+from lambdaproxy.watch.accounts import Accounts
+from lambdaproxy.watch.metrics import FunctionLabels, Metrics, exposition
 from lambdaproxy.web.admin import AdminResource
 from lambdaproxy.web.forwarded import Forwarded
 from lambdaproxy.web.resource import LambdaProxyResource, other_resource, stock_site

@@ -15,7 +15,7 @@ from twisted.web.server import NOT_DONE_YET
 
 import lambdaproxy.web.site
 from lambdaproxy.messages import Response
-from lambdaproxy.metrics import Metrics
+from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.web.forwarded import Forwarded
 from lambdaproxy.web.limits import Limits
 from lambdaproxy.web.site import ProxySite

@@ -10,4 +10,6 @@ lambdaproxy = ServiceMaker(
     "lambdaproxy",
 )
 
-reactor = Reactor("lambdaproxy", "lambdaproxy.reactor", "epoll(7), gathering what is written; lambdaproxy's default.")
+reactor = Reactor(
+    "lambdaproxy", "lambdaproxy.base.reactor", "epoll(7), gathering what is written: the default of lambdaproxy."
+)

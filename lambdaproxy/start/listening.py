@@ -16,9 +16,9 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-from lambdaproxy.config.values import is_loopback
+from lambdaproxy.base.addresses import is_loopback
+from lambdaproxy.base.platform import accept_last
 from lambdaproxy.errors import ConfigError
-from lambdaproxy.platform import accept_last
 from lambdaproxy.web.proxy_header import ProxiedFactory
 
 UNIX_MODE = "660"

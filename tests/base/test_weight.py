@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdaproxy import weight
+from lambdaproxy.base import weight
 from lambdaproxy.errors import MalformedResult
 
 SIX = 6_000_000

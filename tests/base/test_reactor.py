@@ -17,9 +17,9 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.test.reactormixins import ReactorBuilder
 from twisted.python import log
 
-from lambdaproxy.reactor import MOST_NOTED, GatheringReactor
+from lambdaproxy.base.reactor import MOST_NOTED, GatheringReactor
 
-NAME = "lambdaproxy.reactor.GatheringReactor"
+NAME = "lambdaproxy.base.reactor.GatheringReactor"
 
 OTHERS = {
     # A closed descriptor leaves an epoll set silently; Twisted leaves this out for its own epoll reactor by name.

@@ -16,8 +16,8 @@ from twisted.logger import (
 )
 from twisted.python.logfile import LogFile
 
-from lambdaproxy import outputs
-from lambdaproxy.outputs import SAY_AGAIN, Losses, Outputs
+from lambdaproxy.watch import outputs
+from lambdaproxy.watch.outputs import SAY_AGAIN, Losses, Outputs
 
 
 class Reactor(Clock):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lambdaproxy.shapes import MOST, MOST_BYTES, MOST_NAMES, Shapes
+from lambdaproxy.base.shapes import MOST, MOST_BYTES, MOST_NAMES, Shapes
 
 
 def test_a_shape_is_studied_once():

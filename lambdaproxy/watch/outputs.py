@@ -10,7 +10,7 @@ from typing import Any, cast
 from twisted.logger import FileLogObserver, Logger, globalLogPublisher
 from twisted.python.logfile import LogFile
 
-from lambdaproxy.lines import Put, Writer, to_descriptor, to_file, to_stdout
+from lambdaproxy.watch.lines import Put, Writer, to_descriptor, to_file, to_stdout
 
 TWISTD_LOG = "log"
 LAST_LINES = 1.0

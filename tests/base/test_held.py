@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from lambdaproxy import held
-from lambdaproxy.held import BURST, TRIM_AFTER, Held, Ledger
+from lambdaproxy.base import held
+from lambdaproxy.base.held import BURST, TRIM_AFTER, Held, Ledger
 
 
 def test_no_more_than_the_bound():
@@ -122,7 +122,7 @@ def test_memory_goes_back_once_after_a_burst(monkeypatch):
 
 PROGRAM = """
 import sys
-from lambdaproxy.platform import map_large_blocks, trim_memory
+from lambdaproxy.base.platform import map_large_blocks, trim_memory
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096

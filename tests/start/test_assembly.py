@@ -2,11 +2,11 @@
 
 import pytest
 
-from lambdaproxy.assembly import assemble
 from lambdaproxy.config.cli import Options
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.messages import Function
 from lambdaproxy.selection import FunctionName
+from lambdaproxy.start.assembly import assemble
 
 LOCAL = ("--local", "hello=examples/hello.py:handler")
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from lambdaproxy.config.values import is_loopback
+from lambdaproxy.base.addresses import is_loopback
+from lambdaproxy.base.known import Known, is_short
 from lambdaproxy.errors import ForeignHost, ForeignPage
-from lambdaproxy.known import Known, is_short
 from lambdaproxy.messages import Headers
 
 _ORIGIN = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?([^/?#@\s]+)\Z")

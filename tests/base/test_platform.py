@@ -13,8 +13,8 @@ from twisted.internet.task import deferLater
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from lambdaproxy import platform
-from lambdaproxy.platform import use_monotonic_clock
+from lambdaproxy.base import platform
+from lambdaproxy.base.platform import use_monotonic_clock
 
 REACTORS = [
     "twisted.internet.epollreactor.EPollReactor",

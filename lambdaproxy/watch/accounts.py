@@ -11,9 +11,9 @@ from twisted.logger import Logger, LogLevel
 
 from lambdaproxy import __version__
 from lambdaproxy.errors import LambdaProxyError, NotPermitted
-from lambdaproxy.logs import Limited
 from lambdaproxy.messages import Function, Head, Response
-from lambdaproxy.metrics import OTHER, Cell, FunctionLabels, HistogramCell, Metrics
+from lambdaproxy.watch.logs import Limited
+from lambdaproxy.watch.metrics import OTHER, Cell, FunctionLabels, HistogramCell, Metrics
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 NO_FUNCTION = "none"

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from twisted.logger import Logger
 
+from lambdaproxy.base.hosts import Hosts
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
-from lambdaproxy.hosts import Hosts
-from lambdaproxy.listening import Listener
 from lambdaproxy.routing import Route
+from lambdaproxy.start.listening import Listener
 from lambdaproxy.web.limits import Limits
 
 log = Logger()

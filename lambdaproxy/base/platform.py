@@ -14,7 +14,7 @@ from twisted.internet import tcp
 from twisted.internet.interfaces import IPullProducer
 from zope.interface import implementer
 
-from lambdaproxy.reactor import GatheringReactor
+from lambdaproxy.base.reactor import GatheringReactor
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport

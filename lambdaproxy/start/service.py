@@ -14,33 +14,33 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succee
 from twisted.logger import Logger
 
 from lambdaproxy import __version__
-from lambdaproxy.accounts import Accounts
-from lambdaproxy.assembly import LOCAL, Assembly
+from lambdaproxy.base.held import Held
+from lambdaproxy.base.platform import map_large_blocks, open_files, share_of_files
+from lambdaproxy.base.weight import keep_what_is_there
 from lambdaproxy.config import values
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
-from lambdaproxy.exposure import check_invoke_api, check_listener, check_open_files, hosts_of, hosts_of_operators
-from lambdaproxy.held import Held
-from lambdaproxy.hints import hint
 from lambdaproxy.interfaces import IInvoker
-from lambdaproxy.listening import Listener
-from lambdaproxy.logs import AccessLog
-from lambdaproxy.metrics import FunctionLabels, Metrics, exposition
-from lambdaproxy.outputs import Outputs
-from lambdaproxy.platform import map_large_blocks, open_files, share_of_files
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.invoke_api import InvokeApi
 from lambdaproxy.runtime.invoke_keys import load_or_make_keys
 from lambdaproxy.runtime.invoke_server import MOST_CONNECTIONS
 from lambdaproxy.runtime.invoker import LocalInvoker
+from lambdaproxy.start.assembly import LOCAL, Assembly
+from lambdaproxy.start.exposure import check_invoke_api, check_listener, check_open_files, hosts_of, hosts_of_operators
+from lambdaproxy.start.hints import hint
+from lambdaproxy.start.listening import Listener
+from lambdaproxy.watch.accounts import Accounts
+from lambdaproxy.watch.logs import AccessLog
+from lambdaproxy.watch.metrics import FunctionLabels, Metrics, exposition
+from lambdaproxy.watch.outputs import Outputs
 from lambdaproxy.web.admin import AdminResource
 from lambdaproxy.web.forwarded import Forwarded
 from lambdaproxy.web.limits import Limits
 from lambdaproxy.web.operators import most_connections, operators_site
 from lambdaproxy.web.resource import other_resource
 from lambdaproxy.web.site import ProxySite
-from lambdaproxy.weight import keep_what_is_there
 
 log = Logger()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lambdaproxy.assembly import AWS, Assembly
 from lambdaproxy.aws.preflight import Finding, examine
 from lambdaproxy.messages import Function
+from lambdaproxy.start.assembly import AWS, Assembly
 
 
 async def examine_all(reactor: Any, assembly: Assembly) -> list[Finding]:

@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import Logger, capturedLogs, formatEvent
 
-from lambdaproxy.logs import FLUSH_BYTES, FLUSH_SECONDS, AccessLog, Limited
+from lambdaproxy.watch.logs import FLUSH_BYTES, FLUSH_SECONDS, AccessLog, Limited
 
 
 @pytest.fixture

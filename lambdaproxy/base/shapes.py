@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from lambdaproxy.known import Known
+from lambdaproxy.base.known import Known
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from prometheus_client import Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import CollectorRegistry
 
-from lambdaproxy.metrics import Metrics, exposition
+from lambdaproxy.watch.metrics import Metrics, exposition
 
 
 def samples(metrics):

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from lambdaproxy.platform import trim_memory
+from lambdaproxy.base.platform import trim_memory
 
 SMALL = 16 * 1024
 """Bytes that one request, answer or connection may hold without counting them."""

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from lambdaproxy.lines import Writer, to_descriptor, to_file
+from lambdaproxy.watch.lines import Writer, to_descriptor, to_file
 from tests.processes import WAIT
 
 

@@ -2,7 +2,7 @@ import os
 import re
 import uuid
 
-from lambdaproxy.ids import new_ids
+from lambdaproxy.base.ids import new_ids
 
 
 def test_forms():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from lambdaproxy.base.hosts import Hosts, foreign_page
 from lambdaproxy.config.values import host_pattern
 from lambdaproxy.errors import ForeignHost, ForeignPage
-from lambdaproxy.hosts import Hosts, foreign_page
 
 OWN = "127.0.0.1:8011"
 LOCAL = ["localhost", "LOCALHOST:3000", "localhost.", "a.localhost", "a.b.localhost:1", "127.0.0.1", "127.9.9.9:80"]

@@ -1,0 +1,1 @@
+"""What watches: accounts of every request, logs and where they are written, metrics."""
