@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import stat
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -145,9 +147,10 @@ def test_a_unix_socket_whose_endpoint_says_its_mode_by_place():
     assert _private("tcp:80") == "tcp:80"
 
 
-def limited(files: int, *arguments: str) -> Process:
+def limited(files: int, *arguments: str, soft: int = 0) -> Process:
     program = f"{sys.prefix}/bin/twistd"
-    command = f"ulimit -n {files}; exec {program} --nodaemon --pidfile= lambdaproxy --port 0 {' '.join(arguments)}"
+    limits = f"ulimit -n {files}; ulimit -Sn {soft or files}"
+    command = f"{limits}; exec {program} --nodaemon --pidfile= lambdaproxy --port 0 {' '.join(arguments)}"
     return Process("/bin/sh", "-c", command)
 
 
@@ -169,6 +172,24 @@ def test_few_open_files_are_named_and_survived():
             client.close()
         until(lambda: served(port), "served again")
         assert "Traceback" not in process.output and "Too many open" not in process.output
+    finally:
+        process.stop()
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("hard", "connections", "raised"),
+    [(900, 10_000, 900), (900, 100, 204), (900, 10, None)],
+    ids=["as far as it goes", "as far as is needed", "there are enough"],
+)
+def test_the_soft_limit_of_open_files_is_raised(hard, connections, raised):
+    """Needed besides the connections: 16 that are told they are too many, 40 of workers, and a fifth."""
+    process = limited(hard, *HELLO, "--max-connections", str(connections), soft=140)
+    try:
+        process.wait_for("serves on")
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        assert re.search(rf"Max open files +{raised or 140} +{hard} ", limits), limits
+        assert (f"Open files: raised from 140 to {raised}, for --max-connections" in process.output) is bool(raised)
     finally:
         process.stop()
         process.kill()

@@ -249,6 +249,20 @@ def test_a_usage_error_is_one_sentence_on_standard_error(arguments, sentence):
     assert (done.returncode, done.stdout, done.stderr) == (1, "", sentence)
 
 
+def test_a_fifo_as_log_file_of_twistd_is_refused_before_it_blocks(tmp_path):
+    """Opened for writing it would wait for a reader, and twistd wants to seek in it."""
+    fifo = tmp_path / "log"
+    os.mkfifo(fifo)
+    program = str(Path(sys.executable).parent / "twistd")
+    process = Process(program, "-n", "--pidfile=", f"--logfile={fifo}", "lambdaproxy", "--port", "0")
+    try:
+        assert process.wait() == 1
+        says = f"lambdaproxy: --logfile: twistd cannot open a FIFO; log to standard output, as in twistd -n > {fifo}"
+        assert process.output.strip() == says
+    finally:
+        process.kill()
+
+
 def test_two_programs_in_the_foreground_share_a_directory(tmp_path):
     program = [str(Path(sys.executable).parent / "twistd"), "-n", "lambdaproxy", "--port", "0"]
     first, second = Process(*program, cwd=tmp_path), Process(*program, cwd=tmp_path)

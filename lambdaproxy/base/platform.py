@@ -208,6 +208,27 @@ def open_files() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
+def raise_open_files(wanted: int) -> tuple[int, int] | None:
+    """Raise the soft limit of open files to `wanted`, or as far as the hard one allows; before and after, if it rose.
+
+    The usual soft limit, 1,024, is for programs that still use select(2), which sees no more; the hard one is what an
+    administrator means (systemd.exec(5), LimitNOFILE=).
+    """
+    try:
+        import resource
+    except ImportError:
+        return None
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return None
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    except (OSError, ValueError):  # macOS says unlimited and allows less
+        return None
+    return soft, most
+
+
 _M_MMAP_THRESHOLD = -3
 LARGE = 256 * 1024
 """Bytes from which a block of memory is a mapping of its own, which goes back to the system when it is freed."""

@@ -132,10 +132,15 @@ def seconds(value: str) -> float:
 
 
 def size(value: str) -> int:
-    """A size in bytes: `6291456`, `512k`, `6MiB` (k, M and G count in 1024)."""
+    """A size in bytes: `6291456`, `512k`, `6MiB` (k, M and G count in 1024); more than nothing.
+
+    0 means "no limit" to nginx and "nothing at all" to others: it is refused, because both are a risk if not meant.
+    """
     found = _SIZE.fullmatch(value.strip())
     if found is None:
         raise ValueError(f"{value!r} is no size; write bytes, or a number with k, M or G")
+    if int(found[1]) == 0:
+        raise ValueError("a size must be more than 0; there is no word for no limit, write a large one, such as 1G")
     unit = (found[2] or "b")[0].lower()
     return int(found[1]) * {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}[unit]
 

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from lambdaproxy import __version__
 from lambdaproxy.base.held import Held
-from lambdaproxy.base.platform import map_large_blocks, open_files, share_of_files
+from lambdaproxy.base.platform import map_large_blocks, open_files, raise_open_files, share_of_files
 from lambdaproxy.base.weight import keep_what_is_there
 from lambdaproxy.config import values
 from lambdaproxy.config.settings import Settings
@@ -38,7 +38,7 @@ from lambdaproxy.watch.outputs import Outputs
 from lambdaproxy.web.admin import AdminResource
 from lambdaproxy.web.forwarded import Forwarded
 from lambdaproxy.web.limits import Limits
-from lambdaproxy.web.operators import most_connections, operators_site
+from lambdaproxy.web.operators import CONNECTIONS, most_connections, operators_site
 from lambdaproxy.web.resource import other_resource
 from lambdaproxy.web.site import ProxySite
 
@@ -143,10 +143,7 @@ class ProxyService(Service):
         forwarded = Forwarded.configured(settings.trusted_proxy, settings.forwarded_host)
         on_main = None if elsewhere else admin
         other = partial(other_resource, self.proxy, on_main)
-        upstream, workers = self._assembly.descriptors()
-        workers += most_connections() if settings.metrics_listen else 0
-        workers += share_of_files(8, MOST_CONNECTIONS) if settings.invoke_api else 0
-        limits = replace(Limits.configured(settings), upstream=upstream, workers=workers)
+        limits = self._limits()
         self.site = ProxySite(self._reactor, self.proxy, self.metrics, limits, forwarded, other, self.held)
         self.main = Listener(self._reactor, main_endpoint(settings), self.site, "--port")
         self._listeners = [self.main]
@@ -160,6 +157,17 @@ class ProxyService(Service):
         if settings.invoke_api:
             self.invoke_api = self._invoke_api(settings.invoke_api)
             self._listeners.append(self.invoke_api)
+
+    def _limits(self) -> Limits:
+        """The limits of the main port, with as many open files as the system lets us have and they need."""
+        settings = self._settings
+        upstream, workers = self._assembly.descriptors()
+        limits = replace(Limits.configured(settings), upstream=upstream)
+        others = (CONNECTIONS if settings.metrics_listen else 0) + (MOST_CONNECTIONS if settings.invoke_api else 0)
+        self._more_files = raise_open_files(replace(limits, workers=workers + others).files())
+        workers += most_connections() if settings.metrics_listen else 0
+        workers += share_of_files(8, MOST_CONNECTIONS) if settings.invoke_api else 0
+        return replace(limits, workers=workers)
 
     def _invoke_api(self, endpoint: str) -> Listener:
         settings = self._settings
@@ -176,6 +184,9 @@ class ProxyService(Service):
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
+        if self._more_files is not None:
+            before, after = self._more_files
+            log.info("Open files: raised from {before} to {after}, for --max-connections", before=before, after=after)
         check_open_files(self._settings, self.site.limits, open_files())
         if self._access_log is not None:
             try:

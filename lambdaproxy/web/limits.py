@@ -98,6 +98,12 @@ class Limits:
                 most = middle - 1
         return least
 
+    def files(self) -> int:
+        """How many files the process must be able to open so that there may be all of `connections` (see `within`)."""
+        most = self.connections
+        needed = most + more(most) + min(most, self.upstream) + self.workers
+        return max(needed + 48, needed * 5 // 4 + 2)
+
     def body_deadline(self, started: float, received: int) -> float:
         """When a body whose head was complete at `started` must be there, with `received` bytes so far."""
         return started + min(self.body_time + received / self.body_rate, self.body_time_most)

@@ -53,6 +53,8 @@ def test_good(parse, text, value):
         (values.seconds, "0"),
         (values.seconds, "-1"),
         (values.size, "6 miles"),
+        (values.size, "0"),
+        (values.size, "0k"),
         (values.yes_no, "maybe"),
         (values.whole(1, 5), "6"),
         (values.whole(1), "0"),

@@ -69,3 +69,13 @@ def test_connections_within_the_open_files(files, upstream, workers, room):
     if files and room:
         # All of them, those that are told, and a socket for each request still leave a fifth.
         assert found + more(found) + min(found, upstream) + min(workers, files // 4) <= files - max(48, files // 5)
+
+
+@pytest.mark.parametrize("connections", [1, 10, 100, 1000, 10_000])
+@pytest.mark.parametrize("upstream", [0, 10, 2048])
+@pytest.mark.parametrize("workers", [0, 40, 5000])
+def test_the_open_files_that_all_connections_need(connections, upstream, workers):
+    limits = Limits(connections=connections, upstream=upstream, workers=workers)
+    assert limits.within(limits.files()) == connections
+    if not workers and connections >= 100:
+        assert limits.within(limits.files() * 3 // 4) < connections, "and not many more"
