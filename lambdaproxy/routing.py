@@ -12,11 +12,12 @@ spelling passes by a route.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lambdaproxy.base.paths import PathReader, Segments, as_sent, parameters_in
+from lambdaproxy.base.paths import SHOWN_AS_SENT, PathReader, Segments, as_sent, parameters_in
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import BadRequest, MethodNotAllowed
@@ -75,6 +76,7 @@ class AmbiguousPath(BadRequest):
 
 
 _NOTHING: Segments = ((), ())
+_ONLY_SLASHES = re.compile(r"(?<=/)%2[Ff](?:%2[Ff])*(?=/|\Z)")
 
 
 class Router:
@@ -145,6 +147,12 @@ class Router:
             other, behind = self._look(name, method, path.replace("%2F", "/").replace("%2f", "/"))
             if self._ranks[id(other)] < self._ranks[id(route)]:
                 route, seen = other, behind
+            # Nor must a function that sees the path as sent, and takes it for a name: `/admin/%2F`.
+            other, _ = self._look(name, method, _ONLY_SLASHES.sub("x", path))
+            reader = self._reader_of[id(other)]
+            better = self._ranks[id(other)] < self._ranks[id(route)]
+            if better and reader in SHOWN_AS_SENT:
+                route, seen = other, reader(path)
         if route is self.default:
             return route, NO_ROUTE
         if route.path is None or "{" not in route.path:

@@ -18,6 +18,9 @@ Segments = tuple[Sequence[str], Sequence[str]]
 PathReader = Callable[[str], Segments]
 """A path as sent, without its query, to its segments; total, and the same function for formats that read alike."""
 
+SHOWN_AS_SENT: set[PathReader] = set()
+"""Readers of formats whose routes see a decoded path, but whose functions see the path as it was sent."""
+
 _LEFT_OVER = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -110,9 +113,14 @@ def http_api(stage: str | None, *, twice: bool) -> PathReader:
             path = decoded_twice(path)[0] if twice else decoded(path)
         return _split(path)
 
+    if not twice:
+        SHOWN_AS_SENT.add(read)
     return read
 
 
 def function_url(path: str) -> Segments:
     """One slash in front, and decoded before it is split, as `requestContext.http.path` shows it (function URL)."""
     return _split(decoded(one_slash(path)))
+
+
+SHOWN_AS_SENT.add(function_url)
