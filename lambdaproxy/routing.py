@@ -99,6 +99,10 @@ class Router:
         self._reader = self._readers[0] if len(self._readers) == 1 else None
         self._patterns = any(key is not None and key.startswith("*.") for key in (*self._trees, *self._catch_all))
 
+    def rank(self, route: Route) -> tuple[Any, ...]:
+        """Smaller is more specific: kind of host, its length (negative), kinds of the path's segments, any method."""
+        return self._ranks[id(route)]
+
     def _add(self, route: Route) -> None:
         host = route.host.lower() if route.host else None
         if route.path is None:

@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.application.service import IService
 from twisted.python import usage
@@ -31,8 +31,7 @@ class Options(cli.Options):
         try:
             super().parseOptions(options)
         except usage.UsageError as error:
-            print(f"lambdaproxy: {error}", file=sys.stderr)
-            raise SystemExit(1) from None
+            refuse(error)
 
     def postOptions(self) -> None:
         install_unless_chosen()
@@ -79,6 +78,12 @@ class Options(cli.Options):
         if logfile and chosen == os.path.abspath(logfile):
             raise ConfigError("--access-log: this is twistd's own --logfile; leave the option out to log there")
         return None if chosen == "off" else chosen
+
+
+def refuse(reason: object) -> NoReturn:
+    """End with one sentence on standard error, and 1."""
+    print(f"lambdaproxy: {reason}", file=sys.stderr)
+    raise SystemExit(1) from None
 
 
 def makeService(options: Options) -> IService:

@@ -20,6 +20,7 @@ LAYERS = [
     {"web"},
     {"start"},
     {"tap"},
+    {"command"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 

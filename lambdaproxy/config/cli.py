@@ -124,6 +124,7 @@ def _parse(setting: Setting, texts: list[str]) -> Any:
     return parsed if setting.multiple else parsed[0]
 
 
+_HYPHENS = "-\u2010\u2011\u2012\u2013\u2014\u2212"
 _OTHERS = {"config": "FILE", "check": "", "aws": "", "help-formats": "", "version": "", "help": ""}
 _TWISTD = frozenset(
     f"--{name}"
@@ -161,7 +162,9 @@ def in_a_sentence(message: str, typed: Sequence[str]) -> str:
 
 def _no_option(word: str, after: Sequence[str]) -> str:
     """What to write for a word that is no option: `-port 8011`, as programs in Go have it, or with a long dash."""
-    name, equals, value = word.lstrip("-\u2010\u2011\u2012\u2013\u2014\u2212").partition("=")
+    name, equals, value = word.lstrip(_HYPHENS).partition("=")
+    if word.endswith(".toml"):
+        return f"{word!r} is no option; write --config {word}"
     if name == word.partition("=")[0]:
         return f"{word!r} is no option; options begin with two hyphens, as in --port 8011"
     near = _near(name)
@@ -190,3 +193,9 @@ def _metavar(name: str) -> str:
 
 def _written(name: str) -> str:
     return f"--{name} {_metavar(name)}".rstrip()
+
+
+def with_hyphens(word: str) -> str:
+    """A word with two hyphens in front, if that makes it an option: `-port=1` is `--port=1`."""
+    name, equals, value = word.lstrip(_HYPHENS).partition("=")
+    return f"--{name}{equals}{value}" if word[:1] in _HYPHENS and len(name) > 1 and name in _names() else word

@@ -41,6 +41,8 @@ class Assembly:
     default_invoker: str
     router: Router
     header: FunctionHeader
+    #: What it was made of: the routes in the same order, those of a SAM template among them.
+    configuration: Configuration
 
     def resolve(self, name: FunctionName, invoker: str | None = None) -> Function:
         """A function's invoker: the route's own, else `local` for embedded names, else `--invoker`."""
@@ -140,7 +142,7 @@ def assemble(configuration: Configuration) -> Assembly:
     for each, route in zip((*configuration.routes, whole), (*routes, router.default), strict=True):
         _check_region(each, route.function or route.fallback, invokers, settings)
     header = FunctionHeader(settings.function_header, permitted_by(settings.allow))
-    return Assembly(settings, functions, invokers, default, router, header)
+    return Assembly(settings, functions, invokers, default, router, header, configuration)
 
 
 def _check_contradictions(configuration: Configuration) -> None:

@@ -55,13 +55,13 @@ def check_open_files(settings: Settings, limits: Limits, files: int | None) -> N
     log.warn("{what}", what=what[0].upper() + what[1:])
 
 
-def hosts_of(settings: Settings, routes: Iterable[Route], listener: Listener) -> Hosts | None:
-    """The hosts that the listener answers to; None for any.
+def hosts_of(settings: Settings, routes: Iterable[Route], in_browsers_reach: bool) -> Hosts | None:
+    """The hosts that a listener answers to; None for any.
 
     On loopback every web page in a browser reaches it, and without `--allow` whoever does may use all our credentials.
     `--allow` says what anybody may do; then any host will do, unless `--allow-host` is there too.
     """
-    if not settings.allow_host and (settings.allow or not listener.in_browsers_reach):
+    if not settings.allow_host and (settings.allow or not in_browsers_reach):
         return None
     return Hosts((*settings.allow_host, *(route.host for route in routes if route.host)))
 

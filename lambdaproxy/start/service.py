@@ -202,7 +202,7 @@ class ProxyService(Service):
         settings, loopback = self._settings, self.main.loopback
         self.proxy.error_detail = loopback and self._assembly.all_embedded
         check_listener(settings, loopback, str(self.main))
-        self.site.hosts = hosts_of(settings, self._assembly.router.routes, self.main)
+        self.site.hosts = hosts_of(settings, self._assembly.router.routes, self.main.in_browsers_reach)
         for listener in self._listeners:
             if listener.factory is self._operators:
                 self._operators.hosts = hosts_of_operators(settings, listener)

@@ -1,0 +1,275 @@
+"""`lambdaproxy explain`: what would become of a request, by the rules themselves; nothing is invoked."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from twisted.internet.task import Clock
+
+from lambdaproxy.aws.region import find_region
+from lambdaproxy.base.addresses import is_loopback
+from lambdaproxy.config.settings import attribute
+from lambdaproxy.errors import STATUSES, LambdaProxyError
+from lambdaproxy.http1.grammar import Malformed
+from lambdaproxy.http1.head import parse_request
+from lambdaproxy.messages import Head, Match
+from lambdaproxy.proxy import Admission, Proxy
+from lambdaproxy.routing import Route, Router
+from lambdaproxy.start.assembly import AWS, Assembly
+from lambdaproxy.start.exposure import hosts_of
+from lambdaproxy.web.admin import HEALTH, METRICS, READY
+from lambdaproxy.web.forwarded import Forwarded, Origin
+from lambdaproxy.web.limits import Limits
+
+_REQUEST = re.compile(r"(?:(?P<method>\S+) +)?(?:(?P<scheme>https?)://(?P<host>[^/?#]*))?(?P<target>\*|[/?].*)?", re.S)
+_CLIENT = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The request that was typed; `host` is empty where none was."""
+
+    method: str
+    scheme: str
+    host: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        where = f"{self.scheme}://{self.host}" if self.host else ""
+        return f"{self.method} {where}{self.target}"
+
+    def block(self) -> bytes:
+        """The request as it would come over the wire, without a body."""
+        named = any(name.lower() == "host" for name, _ in self.headers)
+        lines = [f"{self.method} {self.target} HTTP/1.1", *([] if named else [f"Host: {self.host or 'localhost'}"])]
+        lines += [f"{name}: {value}" for name, value in self.headers]
+        return "".join(f"{line}\r\n" for line in (*lines, "")).encode("utf-8", "surrogateescape")
+
+
+def parse(words: Sequence[str], headers: Sequence[str]) -> Asked:
+    """`GET https://host/path` in one word or two, GET where no method stands; `ValueError` with what to write."""
+    text = " ".join(words).strip()
+    found = _REQUEST.fullmatch(text)
+    if not text or found is None or not (found["scheme"] or found["target"]):
+        what = f"{text!r} is no request" if text else "say which request"
+        raise ValueError(f"{what}; write lambdaproxy explain 'GET https://api.example.com/users/7'")
+    target = found["target"] or "/"
+    split = []
+    for header in headers:
+        name, colon, value = header.partition(":")
+        if not colon:
+            raise ValueError(f"-H {header!r}: a header is written 'NAME: VALUE'")
+        split.append((name, value.strip()))
+    return Asked(
+        found["method"] or "GET",
+        found["scheme"] or "http",
+        found["host"] or "",
+        target if target.startswith(("/", "*")) else f"/{target}",
+        tuple(split),
+    )
+
+
+def lines(assembly: Assembly, asked: Asked) -> Iterator[str]:
+    """What would happen, line by line."""
+    yield str(asked)
+    try:
+        head = _head(assembly, asked)
+    except Malformed as error:
+        yield _line("answer", f"{error.status}, before any route is looked for: {error.reason}, {error.detail}")
+        return
+    hosts = hosts_of(assembly.settings, assembly.router.routes, _in_browsers_reach(assembly))
+    proxy = Proxy(
+        Clock(), assembly.router, assembly.header, assembly.resolve, _nothing, assembly.timeout, accounts=_NO_ACCOUNTS
+    )
+    try:
+        if hosts is not None:
+            hosts.check(head.host, _CLIENT, head.method, head.headers)
+        if head.target.partition(b"?")[0][1:] in _pages(assembly) and not proxy.would_answer(head):
+            yield _line("answer", "a page of our own: no route, no header and no --function is for this request")
+            return
+        admission = proxy.admit(head)
+    except LambdaProxyError as error:
+        route = _route(assembly.router, head)
+        yield from _of_route(assembly, route, None)
+        yield _line("answer", f"{_status(error, route)}, {error.outcome}: {error.detail or error.public}")
+        yield from _losers(assembly, head, route)
+        return
+    yield from _admitted(assembly, admission, head)
+    try:
+        proxy.would_invoke(head)
+    except LambdaProxyError as error:
+        yield _line(
+            "answer",
+            f"{_status(error, admission.route)}, {error.outcome}: {error.detail or error.public}; the function is "
+            "not invoked",
+        )
+    yield from _losers(assembly, head, admission.route)
+
+
+def _head(assembly: Assembly, asked: Asked) -> Head:
+    """The request as it would be admitted from a client on this machine; raises `Malformed`."""
+    settings = assembly.settings
+    parsed = parse_request(asked.block(), Limits.configured(settings).head)
+    forwarded = Forwarded.configured(settings.trusted_proxy, settings.forwarded_host)
+    direct = Origin(asked.scheme, parsed.host, 443 if asked.scheme == "https" else 80, _CLIENT)
+    origin = forwarded.origin(direct, forwarded.trusts(_CLIENT), parsed.headers)
+    return Head(
+        parsed.method,
+        parsed.target,
+        parsed.version,
+        parsed.headers,
+        parsed.content_length,
+        origin.scheme,
+        origin.host,
+        origin.port,
+        origin.client,
+        origin.forwarded_for,
+        None,
+        "00000000-0000-4000-8000-000000000000",
+        "1-00000000-000000000000000000000000",
+        0.0,
+    )
+
+
+def _in_browsers_reach(assembly: Assembly) -> bool:
+    """Whether the listener is on loopback, as far as its description tells; a real start asks the socket."""
+    settings = assembly.settings
+    if settings.port.isdigit():
+        return is_loopback(settings.host)
+    interface = re.search(r":interface=((?:\\:|[^:])+)", settings.port)
+    return interface is not None and is_loopback(interface[1].replace("\\:", ":"))
+
+
+def _pages(assembly: Assembly) -> tuple[bytes, ...]:
+    """Pages for operators that the main port answers."""
+    if assembly.settings.metrics_listen:
+        return ()
+    return (HEALTH, READY) if assembly.settings.disable_metrics else (HEALTH, READY, METRICS)
+
+
+def _route(router: Router, head: Head) -> Route:
+    try:
+        return router.match(head.method, head.host, head.target)[0]
+    except LambdaProxyError:
+        return router.default
+
+
+def _status(error: LambdaProxyError, route: Route) -> int:
+    """The status of an error as the route's format has it; `method` and the like have their own."""
+    fixed = getattr(error, "status", None)
+    if isinstance(fixed, int):
+        return fixed
+    statuses = STATUSES[error.outcome]
+    plain = ("errors", "plain") in route.settings.format.options
+    return int(getattr(statuses, "plain" if plain else route.codec.name.replace("-", "_"), statuses.plain))
+
+
+def _where(assembly: Assembly, route: Route, key: str | None = None) -> str:
+    """Where a route, or a setting of it, is written."""
+    for each, settings in zip(assembly.router.routes, assembly.configuration.routes, strict=True):
+        if each is route and (key is None or attribute(key) in settings.own):
+            return settings.where(key)
+    return assembly.configuration.origins.get(key or "", "default")
+
+
+def _of_route(assembly: Assembly, route: Route, match: Match | None) -> Iterator[str]:
+    if route is assembly.router.default:
+        yield _line("route", "none matches" if assembly.router.routes else "there are none")
+    else:
+        yield _line("route", f"{route} ({_where(assembly, route)})")
+        what = [f"the host {route.host}" if route.host else "any host"]
+        what.append(f"the path {route.path}" if route.path is not None else "any path")
+        what.append(f"the method {'|'.join(route.methods)}" if route.methods else "any method")
+        others = len(assembly.router.routes) - 1
+        yield _line(
+            "why", f"it is for {', '.join(what)}{', and no route that matches is more specific' * (others > 0)}"
+        )
+    if match is not None and match.path_parameters:
+        yield _line("parameters", ", ".join(f"{name} = {value!r}" for name, value in match.path_parameters))
+
+
+def _admitted(assembly: Assembly, admission: Admission, head: Head) -> Iterator[str]:
+    route, function, settings = admission.route, admission.function, admission.route.settings
+    yield from _of_route(assembly, route, admission.match)
+    header = assembly.header.header
+    sent = header is not None and any(name.lower() == header.lower().encode() for name, _ in head.headers)
+    if route.function is not None:
+        why = f"the route's own ({_where(assembly, route, 'function')})" + f"; {header} does not overrule it" * sent
+    elif sent:
+        permitted = "--allow permits it" if assembly.settings.allow else "without --allow any name may be named"
+        why = f"named in {header}, and {permitted}"
+    else:
+        why = f"no {header} was sent" if header else "no header may name one"
+        why += f", so it is that of the whole ({_where(assembly, assembly.router.default, 'function')})"
+    yield _line("function", f"{function} on {function.invoker}: {why}")
+    invoker = assembly.invokers[function.invoker]
+    maker, options = assembly.maker(function.invoker)
+    if invoker.kind == AWS:
+        region, source = find_region(options.get("region"), options.get("profile"), os.environ)
+        place = options.get("endpoint-url") or f"region {region}, {source}"
+        yield _line("invoker", f"{invoker.kind}, {place}; retry {options['retry']}")
+    else:
+        yield _line("invoker", f"{maker.name}: {maker.help}")
+    yield _line("format", f"{settings.format} ({_where(assembly, route, 'format')})")
+    yield _line("mode", f"{settings.invoke_mode if route.mode != 'stream' else 'response-stream'}")
+    yield _line("limits", f"{admission.timeout:g} s for the invocation {_why_timeout(assembly, admission)}")
+    yield _line("", f"{admission.body_limit} bytes of body ({_where(assembly, route, 'max-body')})")
+
+
+def _why_timeout(assembly: Assembly, admission: Admission) -> str:
+    route = admission.route
+    wanted = route.timeout or assembly.timeout(admission.function)
+    if admission.timeout < wanted:
+        return f"(all that {route.settings.format.name} gives it)"
+    if route.timeout:
+        return f"({_where(assembly, route, 'timeout')})"
+    return "(the default of its invoker)"
+
+
+def _losers(assembly: Assembly, head: Head, winner: Route) -> Iterator[str]:
+    """Every other route with the first reason why it was not taken."""
+    for route in assembly.router.routes:
+        if route is not winner:
+            yield _line("not taken", f"{route} ({_where(assembly, route)}): {_why_lost(assembly, head, winner, route)}")
+
+
+def _why_lost(assembly: Assembly, head: Head, winner: Route, route: Route) -> str:
+    if not _matches(replace(route, path=None, methods=()), head):
+        return f"its host is {route.host}, not {head.host}"
+    if not _matches(replace(route, host=None, methods=()), head):
+        return "its path does not match"
+    if route.methods and head.method not in route.methods:
+        return f"its method is {' or '.join(route.methods)}"
+    if winner is assembly.router.default:
+        return "it matches the path in another format's reading only"
+    ours, theirs = assembly.router.rank(winner), assembly.router.rank(route)
+    if ours[:2] != theirs[:2]:
+        return "it matches, but its host is less specific"
+    if ours[2] != theirs[2]:
+        return "it matches, but its path is less specific: literal text goes before {name}, and that before {name+}"
+    return "it matches, but names no method, and the one that was taken does"
+
+
+def _matches(route: Route, head: Head) -> bool:
+    """Whether this route alone, perhaps with a part left out, takes the request, by the router's own rules."""
+    nothing = replace(route, path=None, host=None, methods=())
+    try:
+        return Router((route,), nothing).match(head.method, head.host, head.target)[0] is route
+    except LambdaProxyError:
+        return False
+
+
+def _line(what: str, text: str) -> str:
+    return f"  {what:11}{text}"
+
+
+def _nothing(name: str) -> Any:
+    raise AssertionError(f"{name} is not to be invoked")
+
+
+_NO_ACCOUNTS: Any = None

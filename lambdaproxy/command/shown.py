@@ -1,0 +1,172 @@
+"""`lambdaproxy config`: the configuration in force as a file that says the same, fit to be sent to somebody.
+
+Left out is what may be secret: values of functions' environments, client contexts, options of invokers with such
+names, and every environment variable but those that say where something is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from typing import Any
+
+from lambdaproxy import __version__
+from lambdaproxy.aws.region import find_region
+from lambdaproxy.base.platform import open_files
+from lambdaproxy.config.help import sections
+from lambdaproxy.config.model import Configuration, FunctionTable, InvokerSettings, RouteSettings
+from lambdaproxy.config.settings import SETTINGS, Setting, attribute
+from lambdaproxy.config.values import Spec
+from lambdaproxy.selection import Pattern
+from lambdaproxy.start.assembly import AWS, Assembly
+
+_SECRET = frozenset(("client-context",))
+_SECRET_KEY = re.compile(r"secret|token|passw|passphrase|credential|(^|[-_])key|external-id|authorization", re.I)
+_PLACES = frozenset(
+    (
+        "AWS_CA_BUNDLE",
+        "AWS_CONFIG_FILE",
+        "AWS_DEFAULT_PROFILE",
+        "AWS_DEFAULT_REGION",
+        "AWS_EC2_METADATA_DISABLED",
+        "AWS_PROFILE",
+        "AWS_REGION",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_USE_DUALSTACK_ENDPOINT",
+        "AWS_USE_FIPS_ENDPOINT",
+    )
+)
+"""Environment variables that may be shown; of others that matter only the name is."""
+
+_MATTERS = re.compile(
+    r"AWS_|(?:https?|all|no)_proxy\Z|SSL_CERT_(?:FILE|DIR)\Z|PYTHONPATH\Z|LISTEN_|NOTIFY_|WATCHDOG_", re.I
+)
+
+
+def lines(assembly: Assembly) -> Iterator[str]:
+    """The whole, as TOML with comments; each value with the place that it comes from."""
+    configuration = assembly.configuration
+    yield from _surroundings()
+    yield ""
+    yield "[settings]"
+    for section, settings in sections():
+        yield f"# {section}"
+        for setting in settings:
+            value = getattr(configuration.settings, attribute(setting.name))
+            yield _setting(setting, value, configuration.origins.get(setting.name, "default"))
+    for route in configuration.routes:
+        yield from _route(route)
+    yield from _invokers(assembly, configuration)
+    for table in configuration.functions.values():
+        yield from _function(table)
+
+
+def _surroundings() -> Iterator[str]:
+    packages = ("twisted", "treq", "zope.interface", "prometheus-client", "botocore", "orjson", "pyOpenSSL")
+    versions = ", ".join(f"{name} {_version(name)}" for name in packages)
+    yield f"# lambdaproxy {__version__}, {platform.python_implementation()} {platform.python_version()}, {versions}"
+    yield f"# {platform.platform()}, {os.cpu_count()} processors, open files: {open_files() or 'without limit'}"
+    for name in sorted(filter(_MATTERS.match, os.environ)):
+        yield f"# {name}{_comment('=' + os.environ[name]) if name in _PLACES else ' is set; its value is left out'}"
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "(absent)"
+
+
+def _setting(setting: Setting, value: Any, origin: str) -> str:
+    """`name = value  # where it comes from`; a comment where nothing is set or it may not be told."""
+    if value is None and setting.name != "function-header":
+        return f"# {setting.name} is not set{f': {setting.shown_default}' if setting.shown_default else ''}"
+    if setting.name in _SECRET:
+        return f"# {setting.name} is set, its value is left out  # {_comment(origin)}"
+    if value == () and setting.shown_default:
+        return f"# {setting.name} is not set: {setting.shown_default}"
+    if isinstance(value, Spec):
+        value = Spec(value.name, tuple((key, _unless_secret(key, text)) for key, text in value.options))
+    return f"{setting.name} = {_value(value)}  # {_comment(origin)}"
+
+
+def _unless_secret(key: str, value: str) -> str:
+    return "(left out)" if _SECRET_KEY.search(key) else value
+
+
+def _comment(text: str) -> str:
+    """Text that may stand in a comment."""
+    return text.encode("unicode_escape").decode() if not text.isprintable() else text
+
+
+def _value(value: Any) -> str:
+    """A value of a setting, or of a table, as TOML."""
+    if value is None:
+        return '"none"'
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_value(each) for each in value)}]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_text(key)} = {_value(each)}" for key, each in value.items()) + "}"
+    return _text(value.text if isinstance(value, Pattern) else str(value))
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _route(route: RouteSettings) -> Iterator[str]:
+    yield ""
+    yield f"[[route]]  # {_comment(route.where(None))}"
+    yield f"path = {_value(route.path)}"
+    if route.host is not None:
+        yield f"host = {_value(route.host)}"
+    if route.methods:
+        yield f"methods = {_value(route.methods)}"
+    for name, setting in SETTINGS.items():
+        if attribute(name) in route.own:
+            yield _setting(setting, getattr(route.settings, attribute(name)), route.where(name))
+
+
+def _invokers(assembly: Assembly, configuration: Configuration) -> Iterator[str]:
+    """The tables as they are written, and what else is in force as comments."""
+    for name in sorted({*configuration.invokers, *assembly.used_invokers()}):
+        invoker = assembly.invokers[name]
+        yield ""
+        written = name in configuration.invokers
+        yield f"[invoker.{name}]" if written else f"# [invoker.{name}], built in"
+        if written:
+            yield f"kind = {_value(invoker.kind)}"
+        maker, options = assembly.maker(name)
+        given = dict(_given(invoker))
+        for key, values in given.items():
+            yield f"{key} = {_value(values[0] if len(values) == 1 else values)}"
+        for option in maker.options:
+            value = options[option.name]
+            if option.name not in given and value not in (None, ()) and not _SECRET_KEY.search(option.name):
+                yield f"# {option.name} = {_value(value)}"
+        if invoker.kind == AWS and not options.get("endpoint-url"):
+            region, source = find_region(options.get("region"), options.get("profile"), os.environ)
+            yield f"# the region in force is {region}, {_comment(source)}"
+
+
+def _given(invoker: InvokerSettings) -> Iterator[tuple[str, list[str]]]:
+    keys = dict.fromkeys(key for key, _ in invoker.given)
+    for key in keys:
+        yield key, [_unless_secret(key, value) for name, value in invoker.given if name == key]
+
+
+def _function(table: FunctionTable) -> Iterator[str]:
+    yield ""
+    yield f"[function.{table.name}]  # {_comment(table.where(None))}"
+    for key, value in table.table.items():
+        if isinstance(value, Mapping):
+            value = dict.fromkeys(value, "(left out)")
+        yield f"{key} = {_value(value)}  # {_comment(table.where(key))}"

@@ -1,0 +1,147 @@
+"""What `explain` says is what the rules do."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lambdaproxy.command import explain
+from lambdaproxy.start.assembly import Assembly
+from lambdaproxy.tap import Options
+from tests.processes import ROOT, Server
+
+FILE = f"""
+allow = ["api-*"]
+timeout = "2m"
+[settings]
+function = "api-rest"
+[invoker.eu]
+kind = "aws"
+region = "eu-west-1"
+[[route]]
+path = "/users/{{id}}"
+methods = ["GET"]
+function = "users:prod"
+invoker = "eu"
+format = "apigateway-v2:stage=prod"
+max-body = "1k"
+[[route]]
+path = "/{{proxy+}}"
+host = "api.example.com"
+function = "hello"
+[[route]]
+path = "/users/{{proxy+}}"
+[[route]]
+path = "/users/{{id}}"
+function = "posts"
+[[route]]
+path = "/slow"
+function = "slow"
+format = "apigateway-v1:limits=aws"
+[function.hello]
+handler = "{ROOT}/examples/hello.py:handler"
+"""
+
+
+@pytest.fixture
+def assembly(tmp_path) -> Assembly:
+    file = tmp_path / "p.toml"
+    file.write_text(FILE)
+    return assembled("--config", str(file))
+
+
+def assembled(*words: str) -> Assembly:
+    options = Options()
+    options.parseOptions(list(words))
+    return options.assembly
+
+
+def told(assembly: Assembly, *words: str, headers: tuple[str, ...] = ()) -> str:
+    return "\n".join(explain.lines(assembly, explain.parse(words, headers)))
+
+
+@pytest.mark.parametrize(
+    ("request_", "headers", "says"),
+    [
+        ("GET https://x.org/users/7?a=1", (), r"route +GET /users/\{id\} \(.*p.toml:9\)"),
+        ("GET https://x.org/users/7", (), r"why +it is for any host, the path /users/\{id\}, the method GET"),
+        ("GET https://x.org/users/7", (), r"parameters id = '7'"),
+        ("GET https://x.org/users/7", (), r"function +users:prod on eu: the route's own \(.*p.toml:12\)\n"),
+        ("GET /users/7", ("X-Lambda-Function: api-1",), r"X-Lambda-Function does not overrule it"),
+        ("GET /users/7", (), r"invoker +aws, region eu-west-1, from the configuration; retry safe"),
+        ("GET /users/7", (), r"format +apigateway-v2:stage=prod \(.*p.toml:14\)"),
+        ("GET /users/7", (), r"limits +120 s for the invocation \(.*p.toml:3\)\n +1024 bytes of body \(.*p.toml:15\)"),
+        ("GET /users/7", (), r"not taken +ANY api.example.com/\S+ .*: its host is api.example.com, not localhost"),
+        ("GET /users/7", (), r"not taken +ANY /users/\{proxy\+\} .*: it matches, but its path is less specific"),
+        ("GET /users/7", (), r"not taken +ANY /users/\{id\} .*: it matches, but names no method"),
+        ("POST /users/7", (), r"not taken +GET /users/\{id\} .*: its method is GET"),
+        ("GET /else", (), r"route +none matches"),
+        ("GET /else", (), r"not taken +GET /users/\{id\} .*: its path does not match"),
+        (
+            "GET /else",
+            (),
+            r"function +api-rest on aws: no X-Lambda-Function was sent.*of the whole \(.*:5\)",
+        ),
+        (
+            "GET /else",
+            ("x-lambda-function: api-1:prod",),
+            r"answer +404, not-found: api-1:prod is not permitted",
+        ),
+        (
+            "GET /else",
+            ("X-LAMBDA-FUNCTION: api-1",),
+            r"function +api-1 on aws: named in X-Lambda-Function, and",
+        ),
+        ("GET https://api.example.com/users/7", (), r"route +ANY api.example.com/\{proxy\+\}"),
+        ("GET https://API.example.com:8443/users/7", (), r"route +ANY api.example.com/\{proxy\+\}"),
+        ("GET /x", ("Host: api.example.com",), r"route +ANY api.example.com/\{proxy\+\}"),
+        ("GET https://api.example.com/users/7", (), r"GET /users/\{id\} .*: it matches, but its host is less specific"),
+        ("GET https://api.example.com/x", (), r"invoker +local: runs functions"),
+        ("GET /slow", (), r"limits +29 s for the invocation \(all that apigateway-v1 gives it\)"),
+        ("GET /users%2F7", (), r"route +ANY /users/\{proxy\+\}|route +none|route +GET"),
+        ("GET /a b", (), r"answer +400, before any route is looked for: request-line"),
+        ("GET /", ("A: b\r\nX-Lambda-Function: api-1",), r"function +api-1 on aws|answer +400"),
+        ("G\u00cbT /", (), r"answer +400, before"),
+    ],
+)
+def test_what_is_said(assembly, request_, headers, says):
+    text = told(assembly, request_, headers=headers)
+    assert re.search(says, text), text
+
+
+def test_pages_of_our_own_and_hosts():
+    assembly = assembled()
+    assert "a page of our own" in told(assembly, "/metrics")
+    assert "answer     400, bad-function-header: No X-Lambda-Function header was sent" in told(assembly, "/else")
+    assert "answer     403, forbidden: Host evil.example.com is not answered to" in told(
+        assembly, "GET", "http://evil.example.com/"
+    )
+    assert "function   f on aws" in told(assembly, "GET /metrics", headers=("X-Lambda-Function: f",))
+    assert "a page of our own" not in told(assembled("--disable-metrics"), "/metrics")
+    assert "a page of our own" not in told(assembled("--metrics-listen", "0"), "/metrics")
+    assert "403, forbidden" in told(assembled("--port", "tcp:1:interface=127.0.0.1"), "http://evil.example.com/")
+    assert "forbidden" not in told(assembled("--port", "tcp:1:interface=0.0.0.0"), "http://evil.example.com/")
+
+
+def test_a_request_in_two_words_and_without_a_method(assembly):
+    assert told(assembly, "POST", "https://x.org").startswith("POST https://x.org/\n")
+    assert told(assembly, "https://x.org?a=1").startswith("GET https://x.org/?a=1\n")
+
+
+def test_a_server_does_what_was_said(tmp_path):
+    """Statuses of requests that reach no function, and of those that reach an embedded one."""
+    file = tmp_path / "p.toml"
+    file.write_text(FILE.replace('"users:prod"\ninvoker = "eu"', '"hello"').replace('"posts"', '"hello"'))
+    words = ("--config", str(file))
+    assembly = assembled(*words)
+    with Server(*words, env={"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}) as server:
+        for target, headers in (
+            ("/users/7", {}),
+            ("/else", {"X-Lambda-Function": "other"}),
+            ("/else", {"X-Lambda-Function": "a b"}),
+            ("/users/7/x", {"X-Lambda-Function": "no"}),
+        ):
+            lines = told(assembly, target, headers=tuple(f"{name}: {value}" for name, value in headers.items()))
+            expected = re.search(r"answer +(\d+)", lines)
+            assert server.request("GET", target, headers=headers)[0] == (int(expected[1]) if expected else 200)

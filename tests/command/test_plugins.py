@@ -1,0 +1,39 @@
+"""`lambdaproxy plugins`: what is there, what does not load, and the caches that it writes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.processes import CLEAN, ROOT
+
+PROGRAM = str(Path(sys.executable).parent / "lambdaproxy")
+
+
+def plugins(path: Path | str) -> subprocess.CompletedProcess[str]:
+    env = {**CLEAN, "PYTHONPATH": str(path)}
+    return subprocess.run([PROGRAM, "plugins"], capture_output=True, text=True, env=env, timeout=60, check=False)
+
+
+def test_what_is_installed():
+    done = plugins("")
+    assert (done.returncode, done.stderr) == (0, "")
+    for line in ("format   apigateway-v2 ", "invoker  local ", "twistd   lambdaproxy "):
+        assert f"\n{line}" in f"\n{done.stdout}"
+
+
+def test_a_plugin_of_somebody_else():
+    done = plugins(ROOT / "tests" / "toys" / "codec")
+    assert done.returncode == 0 and "format   toy " in done.stdout
+
+
+def test_a_plugin_that_does_not_load_is_named(tmp_path):
+    folder = tmp_path / "lambdaproxy" / "plugins"
+    folder.mkdir(parents=True)
+    (folder / "broken.py").write_text("import nothing_of_this_name\n")
+    done = plugins(tmp_path)
+    assert done.returncode == 1
+    expected = "BAD      lambdaproxy/plugins/broken.py does not load: ModuleNotFoundError: No module named 'nothing_of"
+    assert expected in done.stdout
+    assert "format   alb " in done.stdout and done.stderr == ""
