@@ -214,7 +214,7 @@ def test_mistakes_name_the_file(tmp_path):
     path.write_text("- 1\n")
     with pytest.raises(ConfigError) as caught:
         assembled(path)
-    assert str(caught.value).startswith(f"{path}: it is no template")
+    assert str(caught.value).startswith(f"{path} (--sam-template): it is no template")
 
 
 def test_values_are_checked_like_our_own(tmp_path):
