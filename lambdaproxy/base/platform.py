@@ -229,9 +229,12 @@ def raise_open_files(wanted: int) -> tuple[int, int] | None:
     return soft, most
 
 
-_M_MMAP_THRESHOLD = -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 LARGE = 256 * 1024
 """Bytes from which a block of memory is a mapping of its own, which goes back to the system when it is freed."""
+
+SPARE = 32 * 1024 * 1024
+"""Bytes that may be free at the end of the heap: giving those of each result back costs more than the result."""
 
 
 def _libc() -> Any:
@@ -249,11 +252,13 @@ def map_large_blocks() -> None:
     """Keep large blocks out of the heap.
 
     glibc raises its threshold to the largest mapped block that was ever freed, up to 32 MiB: after the first body of
-    6 MB all bodies come from the heap, where one small object behind them keeps them from the system.
+    6 MB all bodies come from the heap, where one small object behind them keeps them from the system. To set one
+    threshold ends its care for the other, too: the end of the heap went back after each result of 100 KB.
     """
     library = _libc()
     if library is not None:
         library.mallopt(_M_MMAP_THRESHOLD, LARGE)
+        library.mallopt(_M_TRIM_THRESHOLD, SPARE)
 
 
 def trim_memory() -> None:

@@ -16,6 +16,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+GATHER = 0.02
+"""Seconds from one write to the next at least."""
+
 MOST_WAITING = 1024 * 1024
 """Bytes that may wait for one destination."""
 
@@ -44,6 +47,7 @@ class Writer:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._until: float | None = None
+        self._hurry = threading.Event()
 
     def begin(self) -> None:
         """Write in a thread from now on."""
@@ -70,6 +74,7 @@ class Writer:
     def close(self, seconds: float) -> None:
         """Wait until everything is written, at most so long; lines that come later share what is left of the time."""
         self._until = time.monotonic() + seconds
+        self._hurry.set()
         with self._changed:
             self._settle()
 
@@ -90,6 +95,8 @@ class Writer:
             self._write(data)
             with self._changed:
                 self._size -= len(data)
+            # Lines that come meanwhile are written together: to wake a thread for each costs more than the line.
+            self._hurry.wait(GATHER)
 
     def _write(self, data: bytes) -> None:
         """Write all of it; of what cannot be written every line counts, and one that was cut counts too."""
