@@ -18,6 +18,7 @@ from lambdaproxy.config import cli
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.start.assembly import Assembly, assemble
 from lambdaproxy.start.exposure import check_listener
+from lambdaproxy.start.systemd import tell
 from lambdaproxy.watch.outputs import TWISTD_LOG
 
 
@@ -83,6 +84,7 @@ class Options(cli.Options):
 def refuse(reason: object) -> NoReturn:
     """End with one sentence on standard error, and 1."""
     print(f"lambdaproxy: {reason}", file=sys.stderr)
+    tell(os.environ, f"STATUS={reason}")
     raise SystemExit(1) from None
 
 
@@ -119,5 +121,6 @@ def _say_in_one_sentence(kind: type[BaseException], error: BaseException, trace:
     """A start that was refused is a sentence for the operator, not a traceback; twistd still exits with 1."""
     if isinstance(error, ConfigError):
         print(f"lambdaproxy: {error}", file=sys.__stderr__)
+        tell(os.environ, f"STATUS={error}")
     else:
         sys.__excepthook__(kind, error, trace)

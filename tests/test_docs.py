@@ -14,19 +14,21 @@ from tests.processes import ROOT
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 OPTIONS = set(SETTINGS) | {option.split()[0].removeprefix("--") for option, _ in OTHERS}
 
-#: Options of other programs that the pages mention: twistd, pip, curl, the AWS CLI, Node, our own benchmarks.
+#: Options of other programs that the pages mention: twistd, pip, useradd, curl, the AWS CLI, Node, our own benchmarks.
 FOREIGN = {
     "cli-binary-format",
     "config-settings",
     "data-binary",
     "endpoint",
     "function-name",
+    "home-dir",
     "hop-limit",
     "http-put-response-hop-limit",
     "inspect",
     "instance-id",
     "invocation-type",
     "listen",
+    "no-create-home",
     "no-deps",
     "nodaemon",
     "now",
@@ -37,9 +39,12 @@ FOREIGN = {
     "profile",
     "python-version",
     "rundir",
+    "shell",
     "stock",
+    "system",
     "target",
     "threshold",
+    "user-group",
     "wait-for-client",
     "warm-containers",
 }

@@ -3,22 +3,25 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-UNIT = Path(__file__).parent.parent / "systemd" / "lambdaproxy.service"
+FOLDER = Path(__file__).parent.parent / "systemd"
+UNIT = FOLDER / "lambdaproxy.service"
 
 pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 
 
 @pytest.fixture
 def unit(tmp_path):
-    """The unit with a program that exists here: a missing one is an error, an unknown key only a warning."""
+    """The units with a program that exists here: a missing one is an error, an unknown key only a warning."""
     text = UNIT.read_text()
-    assert "ExecStart=/opt/lambdaproxy/bin/twistd " in text
+    assert len(re.findall(r"(?m)^Exec\w+=/opt/lambdaproxy/bin/lambdaproxy ", text)) == 2
     copy = tmp_path / UNIT.name
-    copy.write_text(re.sub(r"ExecStart=\S+", f"ExecStart={shutil.which('true')}", text))
+    copy.write_text(re.sub(r"(?m)^(Exec\w+)=\S+", rf"\1={shutil.which('true')}", text))
+    shutil.copy(FOLDER / "lambdaproxy.socket", tmp_path)
     return copy
 
 
@@ -26,8 +29,9 @@ def analyze(*arguments):
     return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60)
 
 
-def test_systemd_understands_every_line(unit):
-    result = analyze("verify", "--man=no", str(unit))
+@pytest.mark.parametrize("name", ["lambdaproxy.service", "lambdaproxy.socket"])
+def test_systemd_understands_every_line(unit, name):
+    result = analyze("verify", "--man=no", str(unit.parent / name))
     assert (result.returncode, result.stderr) == (0, "")
 
 
@@ -37,5 +41,18 @@ def test_a_misspelt_key_would_be_noticed(unit):
 
 
 def test_the_exposure_stays_low(unit):
-    result = analyze("security", "--offline=true", "--threshold=15", str(unit))
+    result = analyze("security", "--offline=true", "--threshold=14", str(unit))
     assert result.returncode == 0, result.stdout[-400:]
+
+
+def test_the_commands_of_the_unit_take_its_options(tmp_path):
+    """What the unit runs, with the file that we ship, and with the socket that it names."""
+    text = UNIT.read_text()
+    default = re.search(r'(?m)^Environment="LAMBDAPROXY_OPTIONS=(.*)"$', text)
+    assert default is not None and default[1] == "--config /etc/lambdaproxy/lambdaproxy.toml"
+    options = default[1].replace("/etc/lambdaproxy", str(FOLDER)).split()
+    program = str(Path(sys.executable).parent / "lambdaproxy")
+    for more in ([], ["--port", re.findall(r'port = "(systemd:.*)"', (FOLDER / "lambdaproxy.socket").read_text())[0]]):
+        done = subprocess.run([program, "check", *options, *more], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert "FileDescriptorName=http\n" in (FOLDER / "lambdaproxy.socket").read_text()

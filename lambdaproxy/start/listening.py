@@ -54,6 +54,11 @@ class Listener(Service):
             outcome: list[Any] = []
             endpoint.listen(factory).addBoth(outcome.append)
         except Exception as error:
+            if self._description.startswith("systemd:") and isinstance(error, LookupError):
+                raise ConfigError(
+                    f"{self._option}: systemd gave us no socket for {self._description}; start the .socket unit, "
+                    "whose FileDescriptorName= is the name here"
+                ) from None
             raise ConfigError(
                 f"{self._option}: {self._description} is no endpoint that Twisted understands ({_reason(error)}); "
                 "examples are tcp:8011:interface=127.0.0.1, unix:/run/lambdaproxy.sock and systemd:domain=INET:index=0"

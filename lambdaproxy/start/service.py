@@ -31,6 +31,7 @@ from lambdaproxy.start.assembly import LOCAL, Assembly
 from lambdaproxy.start.exposure import check_invoke_api, check_listener, check_open_files, hosts_of, hosts_of_operators
 from lambdaproxy.start.hints import hint
 from lambdaproxy.start.listening import Listener
+from lambdaproxy.start.systemd import Systemd
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.logs import AccessLog
 from lambdaproxy.watch.metrics import FunctionLabels, Metrics, exposition
@@ -131,6 +132,7 @@ class ProxyService(Service):
             "lambdaproxy_requests_in_progress", "Requests being handled.", lambda: self.proxy.in_flight
         )
         self._stopping = False
+        self._systemd = Systemd(reactor, self._status)
         self._listen()
 
     def _listen(self) -> None:
@@ -182,6 +184,13 @@ class ProxyService(Service):
         """None while requests can be expected to be served, else one sentence."""
         return "stopping" if self._stopping else self.invokers.why_not_ready()
 
+    def _status(self) -> str:
+        """One sentence for who looks at us from outside."""
+        if self._stopping:
+            return f"Stopping: {self.proxy.in_flight} requests are in progress"
+        why = self.why_not_ready()
+        return f"Serving on {self.main}{f', but not ready: {why}' if why else ''}"
+
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
         if self._more_files is not None:
@@ -226,6 +235,7 @@ class ProxyService(Service):
         self._say_what_we_do()
         self._reactor.callWhenRunning(self._take_signals)
         self._reactor.callWhenRunning(keep_what_is_there)
+        self._reactor.callWhenRunning(self._systemd.ready)
 
     def _say_what_we_do(self) -> None:
         settings = self._settings
@@ -280,6 +290,7 @@ class ProxyService(Service):
         log.info("Stopping: {count} requests are in progress", count=self.proxy.in_flight)
         self._stopping = True
         timeout = self._settings.drain_timeout
+        self._systemd.stopping(timeout)
         called = self._api.drain(timeout) if self._api is not None else succeed(None)
         if self.invoke_api is not None:
             await self.invoke_api.stopService()
@@ -288,6 +299,7 @@ class ProxyService(Service):
         await self.invokers.stop()
         for listener in self._listeners:
             await listener.stopService()
+        self._systemd.stop()
         self._access.flush()
         log.info("Stopped")
 

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import twisted.plugins
+
+import lambdaproxy.plugins
 from tests.processes import CLEAN, ROOT
 
 PROGRAM = str(Path(sys.executable).parent / "lambdaproxy")
@@ -37,3 +40,13 @@ def test_a_plugin_that_does_not_load_is_named(tmp_path):
     expected = "BAD      lambdaproxy/plugins/broken.py does not load: ModuleNotFoundError: No module named 'nothing_of"
     assert expected in done.stdout
     assert "format   alb " in done.stdout and done.stderr == ""
+
+
+def test_the_caches_are_written_once():
+    """A service that may not write there finds them good, and does not complain of it."""
+    assert plugins("").returncode == 0
+    caches = [Path(path) / "dropin.cache" for each in (twisted.plugins, lambdaproxy.plugins) for path in each.__path__]
+    before = {cache: cache.stat().st_mtime_ns for cache in caches if cache.exists()}
+    assert any("lambdaproxy" in str(cache.parent.parent.name) for cache in before) and len(before) >= 2
+    assert plugins("").returncode == 0
+    assert {cache: cache.stat().st_mtime_ns for cache in before} == before
