@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from lambdaproxy.base.platform import trim_memory
 
@@ -27,6 +27,28 @@ BURST = 16 * 1024 * 1024
 
 TRIM_AFTER = (1.0, 10.0)
 """Seconds between the end of a burst and that; the second time is for what ended more slowly than what was counted."""
+
+
+PRESSED_RATE = 256 * 1024
+"""Bytes a second that a client has to read to be let alone while others find no room."""
+
+LOOK_AGAIN = 0.25
+"""Seconds after no room could be made in which it is not tried again: rates change in time, not with every request."""
+
+
+class Reader(Protocol):
+    """Somebody for whom answers are held."""
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second that it has read lately; infinite until that is known."""
+
+    @property
+    def owed(self) -> int:
+        """Bytes that are held for it."""
+
+    def shed(self) -> None:
+        """Cut it off, and give back what is held for it at once."""
 
 
 class Waiting:
@@ -151,11 +173,40 @@ class Held:
     def __init__(self, reactor: Any, bodies: int = BODIES, unwritten: int = UNWRITTEN) -> None:
         self._reactor = reactor
         self._trims = 0
+        #: Those who have not read all that is held for them, whichever listener they came by.
+        self.readers: set[Reader] = set()
+        self._no_room_until = 0.0
         #: What came in: `--max-bodies`.
         self.requests = Ledger(reactor, bodies)
         #: What goes out: `--max-unwritten`.
         self.answers = Ledger(reactor, unwritten)
         self.requests.ended = self.answers.ended = self.burst_over
+        self.answers.make_room = self._make_room
+
+    def owe(self, reader: Reader, before: int, size: int) -> None:
+        """Count what is held for this reader: `size` bytes, and no longer `before`."""
+        if size > before:
+            self.answers.add(size - before)
+            if not before:
+                self.readers.add(reader)
+        elif size < before:
+            if not size:
+                self.readers.discard(reader)
+            self.answers.give(before - size)
+
+    def _make_room(self, size: int) -> None:
+        """Cut off the slowest readers, until `size` bytes more are free; those that read well are let alone."""
+        now = self._reactor.seconds()
+        if now < self._no_room_until:
+            return
+        slow = [(rate, at, each) for at, each in enumerate(self.readers) if (rate := each.rate) < PRESSED_RATE]
+        for _, _, each in sorted(slow):
+            if size <= 0:
+                return
+            size -= each.owed
+            each.shed()
+        if size > 0:
+            self._no_room_until = now + LOOK_AGAIN
 
     def burst_over(self) -> None:
         """Much was held and is free again: give it back to the system soon, once for all that ends at about now."""

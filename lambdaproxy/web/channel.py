@@ -6,66 +6,47 @@ The grammar is that of `http1`; what becomes of a request is `exchange`'s busine
 from __future__ import annotations
 
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from twisted.internet.address import UNIXAddress
-from twisted.internet.interfaces import ISSLTransport
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from lambdaproxy.base.held import SMALL
 from lambdaproxy.base.ids import new_ids
-from lambdaproxy.base.platform import buffered, half_close, has_input, unsent, when_flushed, write_now
+from lambdaproxy.base.platform import buffered, has_input, unsent, when_flushed, write_now
 from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.http1.body import ChunkedReader, LengthReader
 from lambdaproxy.http1.head import HeadReader, Malformed, RequestHead, parse_request
 from lambdaproxy.messages import Head, Response, Tls
 from lambdaproxy.web.exchange import Exchange
-from lambdaproxy.web.forwarded import Origin, address
-from lambdaproxy.web.pace import Pace
+from lambdaproxy.web.forwarded import Origin
+from lambdaproxy.web.outgoing import BODY, BUSY, CLOSED, FLUSH, HEAD, IDLE, LINGER, Outgoing
+from lambdaproxy.web.peer import peer_of
 from lambdaproxy.web.writing import LENGTH, response_head
 
 if TYPE_CHECKING:
     from lambdaproxy.base.hosts import Hosts
-    from lambdaproxy.web.site import ProxySite
+    from lambdaproxy.web.seams import Server
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-# What a connection is doing: waiting for a request, reading its head, reading its body, answering it, waiting until its
-# client has read what was written, reading on after the last answer, nothing any more.
-IDLE, HEAD, BODY, BUSY, FLUSH, LINGER, CLOSED = range(7)
 
-
-class Channel(Protocol):
+class Channel(Outgoing):
     """The server's side of an HTTP/1.1 connection.
 
     `expire` is called by the site's sweep, about twice a second; there are no timers here.
     """
 
-    transport: Any
-
-    def __init__(self, site: ProxySite) -> None:
-        self.site = site
-        self.state = IDLE
-        #: When the present state began, by the reactor's clock.
-        self.since = 0.0
+    def __init__(self, site: Server) -> None:
+        super().__init__(site)
         self.requests = 0
-        self._exchange: Exchange | None = None
         self._heads: HeadReader | None = None
         self._body_reader: LengthReader | ChunkedReader | None = None
         self._body = bytearray()
-        self._kept = b""
-        self._paused = self._running = False
+        self._running = False
         #: The request that is being answered has not been read to its end.
         self._unread = False
         self._discarded = 0
-        #: How fast the client reads what waits for it; None while nothing does.
-        self.pace: Pace | None = None
-        #: Bytes of answers in memory that the client has not read.
-        self.owed = 0
-        #: Bytes that came after the request that is being answered.
-        self._early = 0
-        self._fate = "client_gone"
         self._direct: Origin | None = None
         self._trusted = False
         #: The Host of the last request, if it was one that we answer to.
@@ -90,81 +71,6 @@ class Channel(Protocol):
             exchange.lost(self._fate)
         self._kept, self._body, self._heads, self._body_reader = b"", bytearray(), None, None
         self._forget()
-
-    def _forget(self) -> None:
-        """Nothing is held for this client any more."""
-        if self.owed:
-            self.owe(0)
-        if self._early:
-            self.site.held.requests.give(self._early)
-            self._early = 0
-
-    def owe(self, size: int) -> None:
-        """So many bytes of answers are in memory because the client has not read them."""
-        before, self.owed = self.owed, size
-        site = self.site
-        if size > before:
-            site.held.answers.add(size - before)
-            if not before:
-                site.readers.add(self)
-        elif size < before:
-            if not size:
-                site.readers.discard(self)
-            site.held.answers.give(before - size)
-
-    @property
-    def rate(self) -> float:
-        """Bytes a second that the client has read lately; infinite until that is known."""
-        rate = self.pace.rate if self.pace is not None else None
-        return float("inf") if rate is None else rate
-
-    def shed(self) -> None:
-        """Cut off a client that reads too slowly while others wait for room."""
-        self._fate = "slow_reader"
-        self.site.refusals.count("slow-reader")
-        self.abort()
-        # The transport tells us in a later turn; the room is needed now.
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.lost(self._fate)
-        self._forget()
-
-    def cut(self, told: bool) -> None:
-        """End an answer before its end; with `told`, its framing says that something is missing.
-
-        What was written is left to the client then: a reset would take it away from those who read it late.
-        """
-        self._exchange = None
-        if told and self.state == BUSY:
-            self.owe(buffered(self.transport))
-            self._linger()
-        else:
-            self.abort()
-
-    def abort(self) -> None:
-        """End the connection so that the client can tell that something is missing."""
-        self.state = CLOSED
-        self.transport.abortConnection()
-
-    def _close(self) -> None:
-        """End the connection; what waits to be written is, for as long as the client reads."""
-        self._enter(LINGER)
-        self.transport.loseConnection()
-
-    def _enter(self, state: int) -> None:
-        self.state = state
-        self.since = self.site.seconds()
-        self.pace = None
-
-    def _pause(self) -> None:
-        if not self._paused:
-            self._paused = True
-            self.transport.pauseProducing()
-
-    def _resume(self) -> None:
-        if self._paused:
-            self._paused = False
-            self.transport.resumeProducing()
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -377,18 +283,10 @@ class Channel(Protocol):
 
     def _look_at_peer(self) -> Origin:
         """What the connection itself says, asked at its first request: PROXY protocol and TLS know it only then."""
-        transport = self.transport
-        peer, local = transport.getPeer(), transport.getHost()
-        client = str(address(getattr(peer, "host", "") or "") or "")
-        port = getattr(local, "port", 0)
-        if ISSLTransport.providedBy(transport):
-            handle: Any = transport.getHandle()  # type: ignore[attr-defined]
-            self._tls = Tls(handle.get_protocol_version_name(), handle.get_cipher_name() or "")
+        self._direct, self._tls, unix = peer_of(self.transport)
         # A peer without an address is trusted as that of a Unix socket, if it is one.
-        self._trusted = (bool(client) or isinstance(peer, UNIXAddress)) and self.site.forwarded.trusts(client)
-        name = getattr(local, "host", "localhost")
-        host = f"[{name}]:{port}" if ":" in name else f"{name}:{port}" if port else name
-        self._direct = Origin("https" if self._tls else "http", host, port or 80, client)
+        client = self._direct.client
+        self._trusted = (bool(client) or unix) and self.site.forwarded.trusts(client)
         return self._direct
 
     @property
@@ -428,13 +326,6 @@ class Channel(Protocol):
             if self.state == IDLE and not self._kept:
                 self._resume()
 
-    def _flushed(self) -> None:
-        """The kernel has taken what waited in FLUSH."""
-        if self.owed:
-            self.owe(0)
-        if self.state == FLUSH:
-            self.done(True, True)
-
     def refuse(self, status: int, reason: str, detail: str = "", head: bytes = b"") -> None:
         """Answer what is no request, or none that we wait for any longer, and close."""
         self._answer_and_linger(self.site.refusals.refuse(status, reason, self.client, detail, head))
@@ -455,13 +346,6 @@ class Channel(Protocol):
         self._heads = self._body_reader = None
         self._kept, self._body = b"", bytearray()
         self._unread, self.state = True, BUSY
-
-    def _linger(self) -> None:
-        """Everything is written. Closing now could reset the connection before the client has read it."""
-        self._kept = b""
-        self._enter(LINGER)
-        half_close(self.transport)
-        self._resume()
 
     # -- time ------------------------------------------------------------------------------------------------------
 
@@ -494,19 +378,6 @@ class Channel(Protocol):
                 self.abort()
             elif waited >= limits.linger_time:
                 self.transport.loseConnection()
-
-    def _check_progress(self, now: float) -> None:
-        """End a connection whose client has read nothing for a while, or too little."""
-        progress = (self._exchange.written if self._exchange is not None else 0) - unsent(self.transport)
-        pace = self.pace
-        if pace is None:
-            self.pace = Pace(progress, now)
-            return
-        pace.look(progress, now)
-        if pace.too_slow(self.site.limits, now):
-            self._fate = "write_timeout"
-            self.site.refusals.count("write-time")
-            self.abort()
 
     # -- draining --------------------------------------------------------------------------------------------------
 

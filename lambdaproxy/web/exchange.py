@@ -12,13 +12,10 @@ from twisted.python.failure import Failure
 from lambdaproxy.base.platform import send_now
 from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Unavailable
 from lambdaproxy.messages import Head, Response
-from lambdaproxy.web.refusals import plain
 from lambdaproxy.web.writing import CHUNKED, LENGTH, NO_BODY, PIECE, UNTIL_CLOSE, Nowhere, Pieces, Stream, response_head
 
 if TYPE_CHECKING:
-    from lambdaproxy.proxy import Admission
-    from lambdaproxy.web.channel import Channel
-    from lambdaproxy.web.site import ProxySite
+    from lambdaproxy.web.seams import Admitted, Connection, Server
 
 CLOSING = frozenset(("bad-request", "bad-function-header", "too-large"))
 """Outcomes after which the connection is closed: who cannot say what is wanted is not believed about what follows."""
@@ -37,7 +34,7 @@ class Exchange:
     _log = Logger()
 
     # Most requests need few of these, so they are made only where they are needed.
-    admission: Admission | None = None
+    admission: Admitted | None = None
     resource: Any = None
     body_limit = 0
     _body_held = 0
@@ -51,9 +48,9 @@ class Exchange:
     _fate = ""
     _ended = False
 
-    def __init__(self, channel: Channel, site: ProxySite, head: Head, keep_alive: bool, started: float) -> None:
+    def __init__(self, channel: Connection, site: Server, head: Head, keep_alive: bool, started: float) -> None:
         #: None once the connection is lost.
-        self.channel: Channel | None = channel
+        self.channel: Connection | None = channel
         self._site = site
         self.head, self.keep_alive, self.started = head, keep_alive, started
 
@@ -84,7 +81,7 @@ class Exchange:
         self.resource, self.body_limit = resource, self._site.limits.body
         size = self.head.content_length
         if size is not None and size > self.body_limit:
-            self.decided = plain(413, "body")
+            self.decided = self._site.plain(413, "body")
 
     def hold(self, size: int) -> bool:
         """Take so many bytes more of the body into memory; False if all bodies together are too much then."""
@@ -102,7 +99,7 @@ class Exchange:
     def too_large(self, detail: str) -> Response:
         """The answer to a body that turned out too long."""
         if self.admission is None:
-            return self.decided or plain(413, "body")
+            return self.decided or self._site.plain(413, "body")
         return self._site.proxy.answer(self.head, EventTooLarge(detail), self.admission)
 
     def handle(self, body: bytes) -> None:
@@ -135,7 +132,7 @@ class Exchange:
             self._cancelled()
             return
         self._log.failure("Internal error while rendering {path}", failure, path=self.head.target)
-        self.respond(plain(500, "internal"))
+        self.respond(self._site.plain(500, "internal"))
 
     def _cancelled(self) -> None:
         """Nobody waits for the answer any more: the client has gone, or we have something else to say."""
@@ -212,7 +209,7 @@ class Exchange:
         """A header of the response would break out of its line: answer something else."""
         self._log.failure("The response to request {id} cannot be written", id=self.head.id)
         _discard(body)
-        self._response = broken = plain(500, "internal")
+        self._response = broken = self._site.plain(500, "internal")
         text = b"" if self.head.method == "HEAD" else broken.body
         assert isinstance(text, bytes)
         self.keep_alive = False
@@ -326,7 +323,7 @@ class Exchange:
         self._instead = self._site.proxy.answer(self.head, error, self.admission)
         self._waiting.cancel()
 
-    def _cut_off(self, channel: Channel) -> None:
+    def _cut_off(self, channel: Connection) -> None:
         """Write no more of an answer that has begun."""
         sender = self._sender
         told = isinstance(sender, Pieces) or (isinstance(sender, Stream) and sender.chunked)

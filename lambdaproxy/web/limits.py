@@ -34,8 +34,7 @@ class Limits:
     how many of the requests in progress may need a socket besides their client's, `workers` how many descriptors
     other listeners and the
     embedded functions' processes may take; `pipelined` requests of one are answered before others are looked at.
-    `bodies` and `unwritten` are the bounds of the two ledgers of `held`, where the site has to make its own. When there
-    is no room for an answer, the slowest of the clients that read less than `pressed_rate` bytes a second are cut off.
+    `bodies` and `unwritten` are the bounds of the two ledgers of `held`, where the site has to make its own.
     """
 
     head: HeadLimits = field(default_factory=HeadLimits)
@@ -56,7 +55,6 @@ class Limits:
     workers: int = 0
     pipelined: int = 32
     unwritten: int = UNWRITTEN
-    pressed_rate: int = 256 * 1024
     bodies: int = BODIES
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger, LogLevel
@@ -24,7 +25,10 @@ class Refusals:
 
     _log = Logger()
 
-    def __init__(self, reactor: IReactorTime, metrics: Metrics) -> None:
+    def __init__(
+        self, reactor: IReactorTime, metrics: Metrics, answer: Callable[[int, str], Response] | None = None
+    ) -> None:
+        self._answer = answer or plain
         self._limited = Limited(self._log, reactor)
         # Overload is one event, however many connections it meets.
         self._overload = Limited(self._log, reactor, most=1)
@@ -49,7 +53,7 @@ class Refusals:
             detail=detail,
             asked=(b"%b %.64b" % asked.groups()).decode("ascii") if asked else "a request",
         )
-        return plain(status, reason)
+        return self._answer(status, reason)
 
     def turned_away(self, open: int) -> None:
         """Count and log a connection that is closed without a word."""

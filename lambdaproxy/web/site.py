@@ -16,18 +16,18 @@ from zope.interface import implementer
 from lambdaproxy.base.held import Held
 from lambdaproxy.base.hosts import Hosts
 from lambdaproxy.base.platform import open_files
-from lambdaproxy.messages import Head
+from lambdaproxy.messages import Head, Response
 from lambdaproxy.watch.logs import Limited
 from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.web.channel import Channel
 from lambdaproxy.web.forwarded import Forwarded
 from lambdaproxy.web.limits import Limits, more
-from lambdaproxy.web.refusals import Refusals
+from lambdaproxy.web.refusals import Refusals, plain
 
 if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
-    from lambdaproxy.proxy import Proxy
+    from lambdaproxy.web.seams import Application
 
 SWEEP = 0.5
 """Seconds between two looks at all connections."""
@@ -53,30 +53,30 @@ class ProxySite(ServerFactory):
     def __init__(
         self,
         reactor: Any,
-        proxy: Proxy,
+        proxy: Application,
         metrics: Metrics,
         limits: Limits | None = None,
         forwarded: Forwarded | None = None,
         other: Callable[[Head], IResource | None] | None = None,
         held: Held | None = None,
+        plain: Callable[[int, str], Response] = plain,
     ) -> None:
-        self.proxy, self.other = proxy, other
+        self.proxy: Application = proxy
+        self.other = other
+        #: What is answered to what is no request, or to none of the application's.
+        self.plain = plain
         self.limits = limits or Limits()
         self.forwarded = forwarded or Forwarded()
         #: The hosts that are answered to, or None where every host is.
         self.hosts: Hosts | None = None
         self.seconds: Callable[[], float] = reactor.seconds
-        self.refusals = Refusals(reactor, metrics)
+        self.refusals = Refusals(reactor, metrics, plain)
         self.log = Limited(self._log, reactor)
         self.draining = False
         #: Bytes that are held for clients, shared with whoever else holds some.
         self.held = held or Held(reactor, self.limits.bodies, self.limits.unwritten)
         #: The Date header's line, at most half a second old.
         self.date = _date()
-        self.held.answers.make_room = self._make_room
-        #: Connections whose clients have not read all that we hold for them.
-        self.readers: set[Channel] = set()
-        self._no_room_until = 0.0
         self._reactor = reactor
         self._connections: set[Channel] = set()
         self._accepted = metrics.counter("lambdaproxy_connections_total", "Connections accepted.").cell()
@@ -115,22 +115,6 @@ class ProxySite(ServerFactory):
     def later(self, call: Callable[[], None]) -> None:
         """Call in a later turn of the reactor."""
         self._reactor.callLater(0, call)
-
-    def _make_room(self, size: int) -> None:
-        """Cut off the slowest readers, until `size` bytes more are free; those that read well are let alone."""
-        now = self.seconds()
-        if now < self._no_room_until:
-            return
-        most = self.limits.pressed_rate
-        slow = [(rate, at, each) for at, each in enumerate(self.readers) if (rate := each.rate) < most]
-        for _, _, each in sorted(slow):
-            if size <= 0:
-                return
-            size -= each.owed
-            each.shed()
-        if size > 0:
-            # Rates change with every sweep, not with every request.
-            self._no_room_until = now + SWEEP / 2
 
     # -- time ------------------------------------------------------------------------------------------------------
 

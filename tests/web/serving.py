@@ -188,7 +188,7 @@ class Served:
         self.clock.advance(1_000_000)
         self.proxy = EchoProxy()
         self.metrics = Metrics()
-        self.site = ProxySite(self.clock, self.proxy, self.metrics, limits, **more)  # type: ignore[arg-type]
+        self.site = ProxySite(self.clock, self.proxy, self.metrics, limits, **more)
 
     def connect(self, transport: Transport | None = None) -> Any:
         protocol = self.site.buildProtocol(None)

@@ -311,12 +311,12 @@ def test_answers_that_nobody_reads_are_bounded():
     (answer,) = served.exchange(get())
     assert answer.status == 200, "what is small needs no room"
     readers[0].end(GONE)
-    assert (served.site.held.answers.held, served.site.readers) == (0, set())
+    assert (served.site.held.answers.held, served.site.held.readers) == (0, set())
     (again := served.connect(Pausing())).protocol.dataReceived(get(target=b"/big/1000000"))
     while again.producer is not None:
         again.drain()
     assert len(replies(again.value())[0].body) == 1_000_000
-    assert (served.site.held.answers.held, served.site.readers) == (0, set())
+    assert (served.site.held.answers.held, served.site.held.readers) == (0, set())
 
 
 def test_nobody_is_admitted_while_too_much_is_held():

@@ -287,7 +287,7 @@ class SocketTests(TestCase):
     def setUp(self):
         self.folder = Path(tempfile.mkdtemp())
         self.proxy = EchoProxy()
-        self.site = ProxySite(reactor, self.proxy, Metrics(), forwarded=Forwarded())  # type: ignore[arg-type]
+        self.site = ProxySite(reactor, self.proxy, Metrics(), forwarded=Forwarded())
 
     async def listen(self, description):
         port = await endpoints.serverFromString(reactor, description).listen(self.site)

@@ -1,0 +1,90 @@
+"""What the modules of a connection ask of each other, so that none has to know who answers.
+
+`Application` is what stands behind the engine: the proxy, or the Invoke API. The engine reads, bounds, times, writes
+and drains; an application looks at a head, takes a whole body and gives a response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from lambdaproxy.base.held import Held
+    from lambdaproxy.base.hosts import Hosts
+    from lambdaproxy.errors import LambdaProxyError
+    from lambdaproxy.messages import Head, Response
+    from lambdaproxy.watch.logs import Limited
+    from lambdaproxy.web.forwarded import Forwarded
+    from lambdaproxy.web.limits import Limits
+    from lambdaproxy.web.refusals import Refusals
+
+
+class Admitted(Protocol):
+    """What an application remembers of a request from its head on."""
+
+    @property
+    def body_limit(self) -> int:
+        """Bytes of body that are taken at most."""
+
+
+class Application(Protocol):
+    """Answers requests. For each that is admitted or refused, `account` is called exactly once, at its end."""
+
+    def admit(self, head: Head) -> Any:
+        """Whether the body is wanted, as an `Admitted`; else raises the `LambdaProxyError` that is the answer."""
+
+    def handle(self, admission: Any, body: bytes) -> Coroutine[Any, Any, Response]:
+        """The body is whole: the response, raising nothing but `CancelledError`, when the client has gone.
+
+        The engine no longer counts the body among what is held; whoever keeps it does.
+        """
+
+    def answer(self, head: Head, error: LambdaProxyError, admission: Any = None) -> Response:
+        """The response for an error; `admission` is None where the request was not admitted."""
+
+    def account(
+        self, head: Head, admission: Any, response: Response, sent: int, seconds: float, fate: str = ""
+    ) -> None:
+        """The request has ended: bytes of body sent, seconds since its head was whole, and why if it was cut."""
+
+
+class Connection(Protocol):
+    """The connection of an exchange."""
+
+    transport: Any
+
+    def owe(self, size: int) -> None:
+        """So many bytes of answers are in memory because the client has not read them."""
+
+    def done(self, keep_alive: bool, flushed: bool = False) -> None:
+        """The answer is written; `flushed` says that the kernel has all of it."""
+
+    def cut(self, told: bool) -> None:
+        """End an answer before its end; with `told`, its framing says that something is missing."""
+
+
+class Server(Protocol):
+    """What all connections of one listener share."""
+
+    proxy: Application
+    other: Callable[[Head], Any] | None
+    limits: Limits
+    forwarded: Forwarded
+    hosts: Hosts | None
+    seconds: Callable[[], float]
+    refusals: Refusals
+    log: Limited
+    draining: bool
+    held: Held
+    date: bytes
+    plain: Callable[[int, str], Response]
+
+    def opened(self, channel: Any) -> bool:
+        """A connection was accepted; False if it is one too many."""
+
+    def closed(self, channel: Any) -> None:
+        """A connection is gone."""
+
+    def later(self, call: Callable[[], None]) -> None:
+        """Call in a later turn of the reactor."""
