@@ -51,6 +51,9 @@ class Options(cli.Options):
         if self["check"]:
             print("The configuration is good. Routes:")
             print("\n".join(f"  {line}" for line in self.assembly.describe()), flush=True)
+            if self.assembly.configuration.differences:
+                print("Not done as it is written:")
+                print("\n".join(f"  {text}" for text in self.assembly.configuration.differences), flush=True)
             if self["aws"]:
                 _check_on_aws(self.assembly)
             raise SystemExit(0)

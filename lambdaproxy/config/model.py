@@ -40,12 +40,14 @@ class FunctionTable:
     """A `[function.NAME]` table as written; the embedded runtime knows its keys.
 
     `base` is the directory of the file; `where(key)` is `FILE:LINE` of a key, or of the table for None.
+    `unable` says of a function of a template why it cannot run here.
     """
 
     name: str
     table: Mapping[str, Any]
     base: Path
     where: Callable[[str | None], str]
+    unable: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +60,5 @@ class Configuration:
     functions: Mapping[str, FunctionTable] = field(default_factory=dict)
     #: Where each setting came from, by its public name: `--port`, or `proxy.toml:3`.
     origins: Mapping[str, str] = field(default_factory=dict)
+    #: What a template says and is not done, a sentence each; said at start and by `--check`.
+    differences: tuple[str, ...] = ()

@@ -30,6 +30,7 @@ class FunctionSettings:
     `executable` is what a `provided` function runs (`bootstrap` in the task root by default).
     `ric` names the runtime interface client: `builtin`, `awslambdaric` or `aws-lambda-ric`.
     `credentials` is `none` (the function gets dummies) or `inherit` (it gets the operator's own).
+    `unable` says why it cannot run here: it answers so, as one whose program is missing does.
     """
 
     name: str
@@ -55,6 +56,7 @@ class FunctionSettings:
     log_format: str = "text"
     on_success: str | None = None
     on_failure: str | None = None
+    unable: str | None = None
 
     @property
     def ours(self) -> bool:

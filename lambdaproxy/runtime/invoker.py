@@ -174,7 +174,7 @@ class LocalInvoker:
                 self._spawn,
                 most=most,
                 queue=self._queue,
-                watch=self._watch(settings) if self.site.reload else None,
+                watch=self._watch(settings) if self.site.reload and settings.unable is None else None,
                 warn=self._warnings.warn,
             )
         return pool

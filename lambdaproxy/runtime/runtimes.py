@@ -82,6 +82,8 @@ def command(settings: FunctionSettings, site: Site, address: str, log_stream: st
 
     Raises `CannotStart`.
     """
+    if settings.unable is not None:
+        raise CannotStart(settings.unable)
     family = settings.family
     if not os.path.isdir(settings.directory):
         raise CannotStart(f"there is no folder {settings.directory}")

@@ -16,18 +16,27 @@ class TemplateError(Exception):
     """A template that cannot be used; the text says what and where."""
 
 
-def load(path: str) -> dict[str, Any]:
-    """The document of a file; short tags such as `!Ref` become `{"Ref": ...}`. Raises `TemplateError`."""
+Lines = dict[tuple[str, ...], int]
+"""The line, from 1, of each key by its path."""
+_DEEP, _MANY = 9, 200_000
+
+
+def load(path: str) -> tuple[dict[str, Any], Lines]:
+    """The document of a file, and where its keys stand (in YAML); `!Ref` becomes `{"Ref": ...}`.
+
+    Raises `TemplateError`.
+    """
     try:
         text = Path(path).read_text("utf-8")
     except OSError as problem:
         raise TemplateError(str(problem.strerror)) from None
     except UnicodeDecodeError:
         raise TemplateError("it is not UTF-8 text") from None
-    document = _json(text) if path.endswith(".json") else _yaml(text)
+    lines: Lines = {}
+    document = _json(text) if path.endswith(".json") else _yaml(text, lines)
     if not isinstance(document, dict):
         raise TemplateError("it is no template, which is a map with Resources")
-    return document
+    return document, lines
 
 
 def _json(text: str) -> Any:
@@ -37,7 +46,7 @@ def _json(text: str) -> Any:
         raise TemplateError(str(problem)) from None
 
 
-def _yaml(text: str) -> Any:
+def _yaml(text: str, lines: Lines) -> Any:
     try:
         import yaml
     except ImportError:
@@ -64,13 +73,28 @@ def _yaml(text: str) -> Any:
     # Dates stay text, as CloudFormation has them.
     Loader.add_constructor("tag:yaml.org,2002:timestamp", _scalar)
     try:
-        return yaml.load(text, Loader)  # noqa: S506
+        loader = Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _note_lines(node, (), lines)
+        return loader.construct_document(node)
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark is not None else ""
         raise TemplateError(f"{where}{getattr(problem, 'problem', problem)}") from None
     except RecursionError:
         raise TemplateError("it is nested too deeply") from None
+
+
+def _note_lines(node: Any, path: tuple[str, ...], lines: Lines) -> None:
+    """Where keys stand, as deep as we read; bounded, because anchors may repeat a part many times."""
+    if node.id != "mapping" or len(path) >= _DEEP or len(lines) >= _MANY:
+        return
+    for key, value in node.value:
+        inner = (*path, str(key.value))
+        lines[inner] = key.start_mark.line + 1
+        _note_lines(value, inner, lines)
 
 
 class Resolver:
@@ -106,7 +130,7 @@ class Resolver:
             if name == "Ref":
                 return self._ref(str(argument))
             if name == "Condition" and isinstance(argument, str) and argument in self._conditions:
-                return self._condition(argument)
+                return self.condition(argument)
             if isinstance(name, str) and name.startswith("Fn::"):
                 return self._function(name[4:], argument)
         found = {key: self.resolve(one) for key, one in value.items()}
@@ -119,7 +143,7 @@ class Resolver:
         if name == "Sub":
             return self._sub(argument)
         if name == "If" and isinstance(argument, list) and len(argument) == 3:
-            return self.resolve(argument[1 if self._condition(str(argument[0])) else 2])
+            return self.resolve(argument[1 if self.condition(str(argument[0])) else 2])
         argument = self.resolve(argument)
         if name == "GetAtt":
             parts = argument.split(".", 1) if isinstance(argument, str) else [str(one) for one in argument]
@@ -142,7 +166,8 @@ class Resolver:
         except (IndexError, KeyError, TypeError, ValueError):
             raise TemplateError(f"Fn::{name} cannot be worked out from {argument!r}") from None
 
-    def _condition(self, name: str) -> bool:
+    def condition(self, name: str) -> bool:
+        """Whether a condition of the template holds; one that is not defined does not."""
         if name in self._deciding:
             raise TemplateError(f"the condition {name} depends on itself")
         self._deciding.add(name)

@@ -188,6 +188,12 @@ def _check_region(
 def _functions(configuration: Configuration) -> dict[str, FunctionSettings]:
     functions = {}
     for table in configuration.functions.values():
+        if table.unable is not None:
+            # It keeps its routes, and answers with the reason.
+            functions[table.name] = FunctionSettings(
+                table.name, "none", "provided", str(table.base), unable=table.unable
+            )
+            continue
         try:
             functions[table.name] = function_settings(table.name, table.table, str(table.base))
         except ValueError as error:

@@ -211,6 +211,9 @@ class ProxyService(Service):
         settings, loopback = self._settings, self.main.loopback
         self.proxy.error_detail = loopback and self._assembly.all_embedded
         check_listener(settings, loopback, str(self.main))
+        differences = self._assembly.configuration.differences
+        if differences:
+            log.warn("Not done as it is written:\n  {list}", list="\n  ".join(differences))
         self.site.hosts = hosts_of(settings, self._assembly.router.routes, self.main.in_browsers_reach)
         for listener in self._listeners:
             if listener.factory is self._operators:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lambdaproxy.config.model import Configuration
+from lambdaproxy.config.model import Configuration, FunctionTable
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.runtime.functions import function_settings
+from lambdaproxy.runtime.runtimes import CannotStart, Site, command
 from lambdaproxy.runtime.sam import TemplateRoute, read_template
 from lambdaproxy.runtime.sam_values import TemplateError
 from lambdaproxy.start.assembly import assemble
@@ -95,7 +98,8 @@ def folder(tmp_path):
 
 def test_functions(folder):
     template = read_template(str(folder / "template.yaml"), "eu-west-1")
-    assert dict(template.functions) == {
+    runs = {name: table for name, table in template.functions.items() if name not in template.unable}
+    assert runs == {
         "Users": {
             "runtime": "python3.12",
             "handler": "app.handler",
@@ -108,6 +112,7 @@ def test_functions(folder):
             "log-format": "json",
             "on-failure": "Dead.Arn",
             "environment": {
+                "AWS_SAM_LOCAL": "true",
                 "STAGE": "dev",
                 "SHARED": "true",
                 "TABLE": "Table",
@@ -124,29 +129,184 @@ def test_functions(folder):
             "directory": str(folder / "src/worker"),
             "timeout": 10,
             "layers": [str(folder / "layers/common")],
-            "environment": {"STAGE": "dev", "SHARED": "true"},
+            "environment": {"AWS_SAM_LOCAL": "true", "STAGE": "dev", "SHARED": "true"},
         },
     }
-    for name, table in template.functions.items():
+    assert set(template.unable) == {"Picture", "Java"}
+    for name in template.unable:
+        assert "directory" not in template.functions[name]
+    for name, table in runs.items():
         function_settings(name, table, str(folder))
 
 
 def test_routes(folder):
     assert read_template(str(folder / "template.yaml")).routes == (
         TemplateRoute("/users/{id}", ("GET",), "Users", "apigateway-v2"),
-        TemplateRoute("/old", (), "Users", "apigateway-v2:payload=1.0"),
-        TemplateRoute("/rest/{proxy+}", (), "Users", "apigateway-v1:stage=Prod"),
-        TemplateRoute("/events", ("GET",), "Users", "apigateway-v1:stage=Prod"),
+        TemplateRoute("/old", (), "Users", "apigateway-v2", options=(("payload", "1.0"),)),
+        TemplateRoute("/rest/{proxy+}", (), "Users", "apigateway-v1", options=(("stage", "Prod"),)),
+        TemplateRoute("/events", ("GET",), "Users", "apigateway-v1", options=(("stage", "Prod"),)),
         TemplateRoute("$default", (), "the-worker", "function-url", True),
     )
 
 
 def test_what_is_left_out_is_said(folder):
-    assert read_template(str(folder / "template.yaml")).notes == (
-        "Users: the event Timer of type Schedule is not served here",
-        "Picture is left out: only functions with a Runtime are run here, no images",
-        "Java is left out: java21 is not run here (python, nodejs and provided are)",
+    template = read_template(str(folder / "template.yaml"))
+    line = TEMPLATE.splitlines().index(next(one for one in TEMPLATE.splitlines() if "Timer:" in one)) + 1
+    assert template.notes == (
+        f"line {line}: Users.Events.Timer: events of type Schedule are not served here; invoke the function itself",
     )
+    assert template.unable == {
+        "Picture": "images are not run here; give it a handler in a [function.NAME] table",
+        "Java": "java21 is not run here (python, nodejs and provided are)",
+    }
+
+
+API = """\
+Globals:
+  Api: {BinaryMediaTypes: [image~1png], TracingEnabled: true}
+  HttpApi: {StageName: beta}
+Conditions: {Never: !Equals [a, b]}
+Resources:
+  Rest:
+    Type: AWS::Serverless::Api
+    Properties:
+      StageName: live
+      Variables: {colour: "a:b"}
+      Cors: "'*'"
+      Auth: {DefaultAuthorizer: AWS_IAM}
+  Lost: {Type: AWS::ApiGatewayV2::Route, Properties: {RouteKey: GET /lost}}
+  Never: {Type: AWS::ApiGatewayV2::Route, Condition: Never}
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.12
+      Handler: a.b
+      Timeout: "7"
+      Newest: {Thing: 1}
+      Environment: {Other: 1}
+      Events:
+        A: {Type: Api, Properties: {Path: /a, Method: get, RestApiId: !Ref Rest, TimeoutInMillis: 1500}}
+        B: {Type: HttpApi, Properties: {Path: /b, Method: get, Auth: {Authorizer: X}}}
+        C: {Type: HttpApi, Properties: {Path: /b, Method: get}}
+        D: {Type: HttpApi, Properties: {Path: "/x{y}", Method: get}}
+        E: {Type: Api, Properties: {Path: /e, Method: get, RestApiId: !Ref Rest, ResponseTransferMode: STREAM}}
+"""
+
+
+def test_settings_of_apis_and_whatever_else_is_listed_with_its_line(tmp_path):
+    (tmp_path / "t.yaml").write_text(API)
+    template = read_template(str(tmp_path / "t.yaml"))
+    live = (("stage", "live"), ("stage_variables", "colour=a:b"), ("binary_media_types", "image/png"))
+    assert template.routes == (
+        TemplateRoute("/a", ("GET",), "F", "apigateway-v1", options=live, timeout=1.5),
+        TemplateRoute("/b", ("GET",), "F", "apigateway-v2", options=(("stage", "beta"),)),
+        TemplateRoute("/e", ("GET",), "F", "apigateway-v1", True, options=live),
+    )
+    assert template.functions["F"]["timeout"] == 7
+    assert template.unable == {}
+    lines = API.splitlines()
+
+    def at(text: str) -> int:
+        return next(number for number, line in enumerate(lines, 1) if text in line)
+
+    said = dict(note.split(": ", 2)[1::-1] for note in template.notes)
+    assert said == {
+        "Globals.Api.TracingEnabled": f"line {at('TracingEnabled')}",
+        "Rest.Cors": f"line {at('Cors')}",
+        "Rest.Auth": f"line {at('Auth: {Def')}",
+        "Lost": f"line {at('Lost')}",
+        "F.Newest": f"line {at('Newest')}",
+        "F.Environment.Other": f"line {at('Other')}",
+        "F.Events.B.Auth": f"line {at('B: {')}",
+        "F.Events.C": f"line {at('C: {')}",
+        "F.Events.D": f"line {at('D: {')}",
+    }
+    assert len(assembled(tmp_path / "t.yaml").configuration.differences) == len(said)
+
+
+UNABLE = {
+    "folder": ("Runtime: python3.12, Handler: a.b, CodeUri: nowhere", "CodeUri nowhere is no folder"),
+    "packaged": ("Runtime: python3.12, Handler: a.b, CodeUri: 's3://b/k'", "CodeUri must name a local folder"),
+    "inline": ("Runtime: provided.al2023, InlineCode: x", "inline code for Python and Node only"),
+    "image": ("PackageType: Image, ImageUri: x", "images are not run here"),
+    "no runtime": ("Handler: a.b", "it names no Runtime"),
+    "time": ("Runtime: python3.12, Handler: a.b, Timeout: soon", "timeout: must be a number of seconds"),
+    "no bootstrap": ("Runtime: provided.al2023", "there is no"),
+    "odd handler": ('Runtime: python3.12, Handler: "a\\nb"', "handler: holds a line end"),
+    "not a number": (
+        "Runtime: python3.12, Handler: a.b, ReservedConcurrentExecutions: many",
+        "concurrency: must be a whole number",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNABLE)
+def test_a_function_that_cannot_run_refuses_nothing_and_answers_with_the_reason(tmp_path, name):
+    properties, why = UNABLE[name]
+    (tmp_path / "t.yaml").write_text(function(properties + ", FunctionUrlConfig: {AuthType: NONE}"))
+    found = assembled(tmp_path / "t.yaml")
+    assert why in found.functions["F"].unable
+    assert [route.function.name for route in found.router.routes] == ["F"]
+    assert any(f"F: {found.functions['F'].unable}; it answers" in one for one in found.configuration.differences)
+    with pytest.raises(CannotStart) as caught:
+        command(found.functions["F"], Site(), "127.0.0.1:1", "stream")
+    assert why in str(caught.value)
+
+
+def test_a_name_that_lambda_would_not_take_is_replaced(tmp_path):
+    name = "x" * 65
+    (tmp_path / "t.yaml").write_text(function(f"Runtime: python3.12, Handler: a.b, FunctionName: {name}"))
+    template = read_template(str(tmp_path / "t.yaml"))
+    assert set(template.functions) == {"F"}
+    assert "here it is called F" in template.notes[0]
+
+
+def test_inline_code_and_a_zip_are_put_into_folders(tmp_path):
+    with zipfile.ZipFile(tmp_path / "code.zip", "w") as archive:
+        program = zipfile.ZipInfo("bootstrap")
+        program.external_attr = 0o755 << 16
+        archive.writestr(program, "#!/bin/sh\n")
+    (tmp_path / "one.py").write_text("")
+    places = {
+        "Runtime: provided.al2023, CodeUri: code.zip": "bootstrap",
+        "Runtime: python3.12, Handler: index.handler, InlineCode: x = 1": "index.py",
+        "Runtime: nodejs22.x, Handler: index.handler, InlineCode: x = 1": "index.js",
+        "Runtime: python3.12, Handler: one.handler, CodeUri: one.py": "one.py",
+    }
+    for properties, file in places.items():
+        (tmp_path / "t.yaml").write_text(function(properties))
+        found = assembled(tmp_path / "t.yaml").functions["F"]
+        assert found.unable is None
+        assert (Path(found.directory) / file).is_file()
+
+
+def test_a_build_that_is_newer_runs_and_an_older_one_does_not(tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.py").write_text("")
+    (tmp_path / ".aws-sam/build/F").mkdir(parents=True)
+    (tmp_path / "t.yaml").write_text(function("Runtime: python3.12, Handler: a.b, CodeUri: src"))
+    built = tmp_path / ".aws-sam/build/template.yaml"
+    built.write_text("")
+    for seconds, place in ((100, ".aws-sam/build/F"), (-100, "src")):
+        at = (tmp_path / "src" / "a.py").stat().st_mtime + seconds
+        os.utime(built, (at, at))
+        template = read_template(str(tmp_path / "t.yaml"))
+        assert template.functions["F"]["directory"] == str(tmp_path / place)
+        assert any("needs sam build" in note for note in template.notes) == (seconds > 0)
+
+
+def test_a_table_of_the_file_is_laid_over_the_template(folder):
+    own = FunctionTable("Users", {"timeout": 3, "environment": {"STAGE": "mine"}}, folder, lambda _: "f.toml:1")
+    other = FunctionTable("Picture", {"handler": "a.b", "runtime": "python3.12"}, folder, lambda _: "f.toml:9")
+    found = assemble(
+        Configuration(Settings(sam_template=str(folder / "template.yaml")), functions={"Users": own, "Picture": other})
+    )
+    users = found.functions["Users"]
+    assert (users.timeout, users.memory, users.directory) == (3, 256, str(folder / "src/users"))
+    assert dict(users.environment)["STAGE"] == "mine"
+    assert dict(users.environment)["TABLE"] == "Table"
+    assert found.functions["Picture"].unable is None
+    assert found.functions["Java"].unable is not None
 
 
 def test_json(folder):
@@ -155,7 +315,7 @@ def test_json(folder):
             "X": {"Fn::Sub": ["${a}-${AWS::AccountId}", {"a": {"Ref": "AWS::Region"}}]}}}}}}}  # fmt: skip
     (folder / "template.json").write_text(json.dumps(document))
     table = read_template(str(folder / "template.json")).functions["F"]
-    assert table["environment"] == {"X": "us-east-1-123456789012"}
+    assert table["environment"] == {"AWS_SAM_LOCAL": "true", "X": "us-east-1-123456789012"}
 
 
 def function(properties: str) -> str:
@@ -167,12 +327,6 @@ MISTAKES = {
     "no resources": ("a: 1\n", "there are no Resources"),
     "yaml": ("a: [1\nb: 2\n", "line "),
     "no function": ("Resources:\n  T: {Type: 'AWS::SNS::Topic'}\n", "it defines no function that can be run here"),
-    "folder": (function("Runtime: python3.12, Handler: a.b, CodeUri: nowhere"), "F: CodeUri nowhere is no folder"),
-    "packaged": (
-        function("Runtime: python3.12, Handler: a.b, CodeUri: 's3://b/k'"),
-        "F: CodeUri must name a local folder",
-    ),
-    "inline": (function("Runtime: python3.12, Handler: a.b, InlineCode: x"), "F: inline code is not run here"),
     "map": (function("Runtime: !FindInMap [A, b, c], Handler: a.b"), "Fn::FindInMap cannot be worked out"),
     "condition": (
         "Conditions:\n  A: !Not [!Condition A]\n" + function("Runtime: !If [A, python3.12, nodejs20.x], Handler: a.b"),
@@ -202,7 +356,7 @@ def assembled(path: Path) -> Any:
 
 def test_it_becomes_functions_and_routes_of_the_whole(folder):
     found = assembled(folder / "template.yaml")
-    assert set(found.functions) == {"Users", "the-worker"}
+    assert set(found.functions) == {"Users", "the-worker", "Picture", "Java"}
     assert found.functions["Users"].memory_limit == 256
     lines = list(found.describe())
     assert any("/users/{id}" in line and "Users on local" in line for line in lines), lines
@@ -215,11 +369,3 @@ def test_mistakes_name_the_file(tmp_path):
     with pytest.raises(ConfigError) as caught:
         assembled(path)
     assert str(caught.value).startswith(f"{path} (--sam-template): it is no template")
-
-
-def test_values_are_checked_like_our_own(tmp_path):
-    path = tmp_path / "t.yaml"
-    path.write_text(function("Runtime: python3.12, Handler: a.b, Timeout: soon"))
-    with pytest.raises(ConfigError) as caught:
-        assembled(path)
-    assert "timeout: must be a number of seconds" in str(caught.value)

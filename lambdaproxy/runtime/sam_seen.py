@@ -1,0 +1,90 @@
+"""What a template says and is not done: every property that nobody asked for is listed, so that none is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+NO_MATTER = frozenset(
+    {
+        "Description", "Tags", "PropagateTags", "Role", "RolePath", "Policies", "PermissionsBoundary",
+        "AssumeRolePolicyDocument", "KmsKeyArn", "AutoPublishCodeSha256", "AutoPublishAliasAllProperties",
+        "DeploymentPreference", "DeletionPolicy", "RetentionPolicy", "LicenseInfo", "CompatibleArchitectures",
+        "CompatibleRuntimes", "LayerName", "Name", "ApiKeySourceType", "AlwaysDeploy", "VersionDescription",
+    }
+)  # fmt: skip
+"""Names, tags, permissions and deployment: they change neither what a function sees nor what it may answer."""
+
+
+class Differences:
+    """The list of what is not done as it is written; `lines` are those of keys, by their path in the document."""
+
+    def __init__(self, lines: Mapping[tuple[str, ...], int]) -> None:
+        self._lines = lines
+        self._found: dict[tuple[int, str], None] = {}
+
+    def add(self, path: tuple[str, ...], instead: str) -> None:
+        """`path` begins at the section, as in `("Resources", "Api", "Properties", "Auth")`."""
+        line, nearest = 0, path
+        while nearest and not line:
+            line, nearest = self._lines.get(nearest, 0), nearest[:-1]
+        said = path[1:] if path[0] == "Resources" else path
+        # `Api.Auth` is how people speak of it; the word Properties says nothing.
+        name = ".".join(str(part) for part in said if part != "Properties")
+        self._found[line, f"{name}: {instead}"] = None
+
+    def has(self, path: tuple[str, ...]) -> bool:
+        """Whether the document is known to have this key."""
+        return path in self._lines
+
+    def texts(self) -> tuple[str, ...]:
+        """In the order of the document, each once: `line 12: Api.Auth: is not done here`."""
+        return tuple(f"line {line}: {text}" if line else text for line, text in sorted(self._found))
+
+
+class Properties:
+    """A map of the template that remembers what was asked of it; `unread` lists the rest.
+
+    `paths` are where its keys may stand in the document, the nearest first: what `Globals` says stands elsewhere.
+    """
+
+    def __init__(self, values: object, *paths: tuple[str, ...]) -> None:
+        self.values: Mapping[str, Any] = values if isinstance(values, dict) else {}
+        self.paths = paths
+        self._read: set[str] = set()
+        self._inner: dict[str, Properties] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.values
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value, and that it is done."""
+        self._read.add(key)
+        return self.values.get(key, default)
+
+    def inner(self, key: str) -> Properties:
+        """A map within; what is not asked of it is listed too. A value that is no map counts as not read."""
+        if key not in self._inner:
+            value = self.values.get(key)
+            if isinstance(value, dict):
+                self._read.add(key)
+            self._inner[key] = Properties(value, *((*path, key) for path in self.paths))
+        return self._inner[key]
+
+    def unread(self) -> Iterator[str]:
+        """The keys that nobody asked for."""
+        yield from (key for key in self.values if key not in self._read and key not in NO_MATTER)
+
+    def report(self, differences: Differences, known: Mapping[str, str]) -> None:
+        """List what was not asked for; `known` says of some keys what is done instead."""
+        for key in self.unread():
+            differences.add(self.where(differences, key), known.get(key, "is not done here"))
+        for one in self._inner.values():
+            one.report(differences, known)
+
+    def where(self, differences: Differences, key: str) -> tuple[str, ...]:
+        """The path of a key, in the first of the places where it stands."""
+        for path in self.paths:
+            if differences.has((*path, key)):
+                return (*path, key)
+        return (*self.paths[0], key)
