@@ -239,6 +239,16 @@ class _Reader:
                 self._api_options(kind.rpartition("::")[2], logical)
             elif kind.startswith(_OF_INTEREST):
                 self._differences.add(("Resources", logical), f"{kind} is not done here")
+        for logical in self._document["Resources"]:
+            if logical not in self._all:  # `Fn::ForEach::Name` makes resources of a list
+                self._differences.add(("Resources", str(logical)), "is not done here: it is no resource with a Type")
+        for parameter, about in _map(self._document.get("Parameters")).items():
+            if "Default" not in _map(about):
+                self._differences.add(
+                    ("Parameters", str(parameter)), "it has no Default; its name stands for its value"
+                )
+        for name in sorted(self._values.unknown):
+            self._differences.add((name,), "is not worked out here; its name stands for its value")
         for section in self._globals:
             if section not in ("Function", "Api", "HttpApi"):
                 self._differences.add(("Globals", str(section)), "is not done here")

@@ -118,6 +118,8 @@ class Resolver:
             if isinstance(about, dict) and "Default" in about:
                 self._known[name] = about["Default"]
         self._deciding: set[str] = set()
+        #: Intrinsic functions that were met and that only AWS knows.
+        self.unknown: set[str] = set()
 
     def resolve(self, value: Any) -> Any:
         """The value with every intrinsic function worked out."""
@@ -160,6 +162,7 @@ class Resolver:
             "Or": lambda: any(arguments),
         }.get(name)
         if known is None:
+            self.unknown.add(f"Fn::{name}")
             return f"Fn::{name}"
         try:
             return known()

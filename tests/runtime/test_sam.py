@@ -369,3 +369,15 @@ def test_mistakes_name_the_file(tmp_path):
     with pytest.raises(ConfigError) as caught:
         assembled(path)
     assert str(caught.value).startswith(f"{path} (--sam-template): it is no template")
+
+
+def test_what_is_no_resource_and_what_only_aws_knows_is_listed(tmp_path):
+    text = "Parameters:\n  P: {Type: String}\n" + function(
+        "Runtime: python3.12, Handler: a.b, Environment: {Variables: {X: !ImportValue y}}"
+    )
+    (tmp_path / "t.yaml").write_text(text + "  Fn::ForEach::All: [A, [b], {}]\n")
+    assert read_template(str(tmp_path / "t.yaml")).notes == (
+        "Fn::ImportValue: is not worked out here; its name stands for its value",
+        "line 2: Parameters.P: it has no Default; its name stands for its value",
+        "line 7: Fn::ForEach::All: is not done here: it is no resource with a Type",
+    )
