@@ -166,7 +166,12 @@ class _Reader:
             raise TemplateError("there are no Resources; is this a SAM template?")
         self._path, self._folder = path, os.path.dirname(os.path.abspath(path))
         self._differences = Differences(lines)
-        self._document = document
+        for section in ("Parameters", "Mappings", "Conditions", "Globals"):
+            if not isinstance(document.get(section, {}), dict):
+                self._differences.add((section,), "is no map, and is left out")
+                document = {**document, section: {}}
+        resources = {str(name): one for name, one in resources.items()}
+        self._document = {**document, "Resources": resources}
         self._all: dict[str, Any] = {
             name: one for name, one in resources.items() if isinstance(one, dict) and isinstance(one.get("Type"), str)
         }

@@ -381,3 +381,23 @@ def test_what_is_no_resource_and_what_only_aws_knows_is_listed(tmp_path):
         "line 2: Parameters.P: it has no Default; its name stands for its value",
         "line 7: Fn::ForEach::All: is not done here: it is no resource with a Type",
     )
+
+
+ODD = """\
+Globals: 5
+Parameters: [1]
+Transform: [{Name: AWS::Include, Parameters: {Location: x}}]
+Resources:
+  1: {Type: AWS::Serverless::Function, Properties: {Events: [1], Environment: {Variables: [2]}, Layers: 3, Runtime: 5, FunctionUrlConfig: 3}}
+  G: {Type: AWS::Serverless::Function, Properties: 7, Metadata: 4, Condition: 4}
+  U: {Type: AWS::Lambda::Url, Properties: 7}
+  A: {Type: AWS::Serverless::Api, Properties: {StageName: {a: b}, Variables: 3, BinaryMediaTypes: x}}
+"""  # noqa: E501
+
+
+def test_values_of_the_wrong_kind_are_no_traceback(tmp_path):
+    (tmp_path / "t.yaml").write_text(ODD)
+    found = assembled(tmp_path / "t.yaml")
+    assert found.functions["1"].unable is not None
+    assert any("line 2: Parameters: is no map" in one for one in found.configuration.differences)
+    assert any("line 3: Transform: AWS::Include is not done" in one for one in found.configuration.differences)
