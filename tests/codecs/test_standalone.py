@@ -14,7 +14,7 @@ import sys
 
 class Nothing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("orjson", "zope", "twisted", "botocore", "prometheus_client", "treq"):
+        if name.partition(".")[0] in ("orjson", "pybase64", "zope", "twisted", "botocore", "prometheus_client", "treq"):
             raise ImportError(f"{name} is not here")
 
 sys.meta_path.insert(0, Nothing())
