@@ -306,7 +306,7 @@ class _Reader:
         }
         if "MemorySize" in properties:
             table["memory"] = _number(properties.get("MemorySize"))
-        variables = _map(properties.inner("Environment").get("Variables"))
+        variables = _map(properties.inner("Environment").get_as(dict, "Variables"))
         # Code asks for this to know that it is not on AWS: sam local sets it.
         table["environment"] = {"AWS_SAM_LOCAL": "true"} | {name: _text(value) for name, value in variables.items()}
         if "ReservedConcurrentExecutions" in properties:
@@ -419,9 +419,12 @@ class _Reader:
         if resource.get("Type") != f"AWS::Serverless::{kind}":
             resource = {}
         properties = self._properties(kind, logical, resource)
-        variables, binary = "Variables" if kind == "Api" else "StageVariables", properties.get("BinaryMediaTypes")
+        variables, binary = (
+            "Variables" if kind == "Api" else "StageVariables",
+            properties.get_as(list, "BinaryMediaTypes"),
+        )
         wanted = [("StageName", "stage", properties.get("StageName", "Prod" if kind == "Api" else "$default"))]
-        given = _map(properties.get(variables))
+        given = _map(properties.get_as(dict, variables))
         wanted += [(variables, "stage_variables", f"{name}={_text(value)}") for name, value in given.items()]
         if kind == "Api" and isinstance(binary, list):
             wanted += [("BinaryMediaTypes", "binary_media_types", _text(one).replace("~1", "/")) for one in binary]

@@ -62,6 +62,10 @@ class Properties:
         self._read.add(key)
         return self.values.get(key, default)
 
+    def get_as(self, kind: type, key: str) -> Any:
+        """The value if it is a list or a map, as `kind` says; any other is None, and counts as not read."""
+        return self.get(key) if isinstance(self.values.get(key), kind) else None
+
     def inner(self, key: str) -> Properties:
         """A map within; what is not asked of it is listed too. A value that is no map counts as not read."""
         if key not in self._inner:

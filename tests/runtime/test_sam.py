@@ -401,3 +401,5 @@ def test_values_of_the_wrong_kind_are_no_traceback(tmp_path):
     assert found.functions["1"].unable is not None
     assert any("line 2: Parameters: is no map" in one for one in found.configuration.differences)
     assert any("line 3: Transform: AWS::Include is not done" in one for one in found.configuration.differences)
+    for lost in ("1.Environment.Variables", "A.Variables", "A.BinaryMediaTypes", "1.FunctionUrlConfig", "1.Events"):
+        assert any(f": {lost}: is not done here" in one for one in found.configuration.differences), lost
