@@ -11,6 +11,7 @@ from urllib import request
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from lambdaproxy.aws.region import known_regions, nearest
+from lambdaproxy.base.addresses import without_user
 from lambdaproxy.errors import ConfigError
 
 REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2}\Z")
@@ -96,21 +97,18 @@ def endpoint(
     if fips or dual_stack:
         raise ConfigError("an endpoint URL cannot be combined with FIPS or dual-stack endpoints; remove one of them")
     parts = _split(url)
-    if (
-        parts is None
-        or parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or parts.query
-        or parts.fragment
-        or parts.username is not None
-    ):
-        raise ConfigError(f"{url!r} is no endpoint URL such as https://vpce-1.lambda.eu-west-1.vpce.amazonaws.com")
+    if parts is not None and parts.username is not None:
+        raise ConfigError(f"endpoint URL {without_user(url)}: it may have no user; AWS's keys are found elsewhere")
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ConfigError(
+            f"{without_user(url)!r} is no endpoint URL such as https://vpce-1.lambda.eu-west-1.vpce.amazonaws.com"
+        )
     host = parts.hostname
     tls = parts.scheme == "https"
     if not tls and not plain and not is_loopback(host):
         raise ConfigError(
-            f"endpoint URL {url}: http would send session tokens and payloads in the clear; use https, or permit it "
-            "with --http-endpoint (http-endpoint = true in an [invoker.NAME] table)"
+            f"endpoint URL {without_user(url)}: http would send session tokens and payloads in the clear; use https, "
+            "or permit it with --http-endpoint (http-endpoint = true in an [invoker.NAME] table)"
         )
     port = parts.port or (443 if tls else 80)
     return Endpoint(tls, host, port, region, parts.path.rstrip("/"), _proxy(host, port) if tls else None)

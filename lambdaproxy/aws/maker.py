@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
+from lambdaproxy.base.addresses import without_user
 from lambdaproxy.config import values
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvokerMaker, Option
@@ -147,7 +148,7 @@ class AwsInvokerMaker:
                 value = "true" if value else "false"
             found = Found(value, "the configuration") if value is not None else found
             if found is not None and found.value.lower() != "false":
-                notes.append(f"{what.format(found.value)} from {found.source}")
+                notes.append(f"{what.format(without_user(found.value))} from {found.source}")
             return found.value if found is not None else None
 
         url = choose("endpoint-url", profile.endpoint_url() if given["endpoint-url"] is None else None, "endpoint")
@@ -167,7 +168,10 @@ class AwsInvokerMaker:
                 f"an endpoint URL cannot be combined with FIPS or dual-stack endpoints ({', '.join(notes)}); remove "
                 "one of them (AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true ignores URLs of environment and AWS files)"
             )
-        there = endpoint(region, url, fips=fips, dual_stack=dual, plain=bool(given["http-endpoint"]))
+        try:
+            there = endpoint(region, url, fips=fips, dual_stack=dual, plain=bool(given["http-endpoint"]))
+        except ConfigError as error:
+            raise ConfigError(f"{error} ({', '.join(notes)})" if notes else str(error)) from None
         bundle = choose("ca-bundle", profile.ca_bundle(), "authorities of {}")
         if there.proxy is not None:
             notes.append(f"through the proxy {there.proxy.host}:{there.proxy.port} from HTTPS_PROXY")

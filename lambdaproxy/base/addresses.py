@@ -1,8 +1,11 @@
-"""Addresses of hosts."""
+"""Addresses of hosts, and URLs that people may read."""
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
+
+_USER = re.compile(r"(?<=//)[^/?#]*@")
 
 
 def is_loopback(host: str) -> bool:
@@ -15,3 +18,8 @@ def is_loopback(host: str) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
+
+
+def without_user(url: str) -> str:
+    """A URL for a message: a user and a password in it are left out."""
+    return _USER.sub("...@", url)

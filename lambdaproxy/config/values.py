@@ -11,6 +11,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
+from lambdaproxy.base.addresses import without_user
+
 Network = IPv4Network | IPv6Network
 
 _EVERYWHERE = "0.0.0.0"  # noqa: S104  (to be named in messages)
@@ -229,9 +231,9 @@ def endpoint_url(value: str) -> str:
     """Where the Lambda API is; `http-endpoint` decides whether http may leave this machine."""
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{value!r} is no URL such as https://lambda.eu-central-1.amazonaws.com")
-    if parts.query or parts.fragment or parts.username:
-        raise ValueError(f"{value!r} may have no query, fragment or user")
+        raise ValueError(f"{without_user(value)!r} is no URL such as https://lambda.eu-central-1.amazonaws.com")
+    if parts.query or parts.fragment or parts.username is not None:
+        raise ValueError(f"{without_user(value)!r} may have no query, fragment or user")
     try:
         number = parts.port
     except ValueError:

@@ -1,6 +1,6 @@
 import pytest
 
-from lambdaproxy.base.addresses import is_loopback
+from lambdaproxy.base.addresses import is_loopback, without_user
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,17 @@ from lambdaproxy.base.addresses import is_loopback
 )
 def test_loopback(host, loopback):
     assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://example.com/a@b", "https://example.com/a@b"),
+        ("https://u:secret@example.com:8443/x?y", "https://...@example.com:8443/x?y"),
+        ("http://u:se@cret@h/", "http://...@h/"),
+        ("https://:secret@h", "https://...@h"),
+        ("no URL", "no URL"),
+    ],
+)
+def test_no_password_is_shown(url, shown):
+    assert without_user(url) == shown
