@@ -93,6 +93,8 @@ def leaves(error: type[LambdaProxyError] = LambdaProxyError) -> list[type[Lambda
     """Every error class below `error`."""
     found = []
     for each in error.__subclasses__():
+        if each.__module__.startswith("lambdaproxy.runtime"):
+            continue  # such as those of the Invoke API, which no codec sees
         found += [each, *leaves(each)]
     return found
 

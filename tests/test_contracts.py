@@ -11,7 +11,7 @@ from lambdaproxy.config.settings import Settings
 from lambdaproxy.config.values import spec
 from lambdaproxy.errors import InvokeRejected
 from lambdaproxy.runtime.functions import parse_local
-from lambdaproxy.runtime.invoke_api import InvokeApi
+from lambdaproxy.start.invoking import invoke_site
 from lambdaproxy.start.service import Context
 from lambdaproxy.watch.metrics import Metrics
 from tests.contracts import CodecContract, InvokerContract
@@ -75,7 +75,7 @@ class AwsInvokerTests(InvokerContract, TestCase):
         local = _make("local", context)
         self.addCleanup(local.stop)
         reactor = context.reactor
-        port = reactor.listenTCP(0, InvokeApi(reactor, local, None), interface="127.0.0.1")
+        port = reactor.listenTCP(0, invoke_site(reactor, local, None)[0], interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         self.patch_environment()
         url = f"http://127.0.0.1:{port.getHost().port}"

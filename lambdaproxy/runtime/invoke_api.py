@@ -17,9 +17,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import orjson
-from twisted.internet.defer import Deferred
 
-from lambdaproxy.base.held import Held
+from lambdaproxy.base.held import SMALL, Held
 from lambdaproxy.base.hosts import Hosts
 from lambdaproxy.base.ids import new_ids
 from lambdaproxy.base.weight import surely_light
@@ -27,12 +26,12 @@ from lambdaproxy.errors import (
     EventTooLarge,
     LambdaProxyError,
     Throttled,
+    Unavailable,
     UnknownFunction,
 )
-from lambdaproxy.http1.head import RequestHead, header
-from lambdaproxy.messages import MOST_EVENT, Function, Headers, Invocation, InvocationResult, Mode
+from lambdaproxy.http1.head import header
+from lambdaproxy.messages import MOST_EVENT, Function, Head, Headers, Invocation, InvocationResult, Mode, Response
 from lambdaproxy.runtime.functions import FunctionSettings
-from lambdaproxy.runtime.invoke_server import Answer, HttpFactory
 from lambdaproxy.runtime.invoke_stream import EventStream
 from lambdaproxy.runtime.invoker import LocalInvoker
 from lambdaproxy.runtime.names import PATTERN, QUALIFIER_PATTERN, is_qualifier, split_name
@@ -41,6 +40,8 @@ from lambdaproxy.wire.eventstream import CONTENT_TYPE
 from lambdaproxy.wire.sigv4 import Keys, SignatureError, verify
 
 MOST_ASYNC = 1024 * 1024
+MOST_BODY = MOST_EVENT + 1
+"""Bytes of a body that are taken: one more than an event may have, so that both get one error."""
 MOST_CONTEXT = 3583
 PATIENCE = 1800.0
 """Seconds that an invocation may wait for a worker, beyond the function's own time-out: what the longest one takes."""
@@ -55,65 +56,75 @@ TENANT_PATTERN = r"[a-zA-Z0-9\._:\/=+\-@ ]"
 _JSON = (b"Content-Type", b"application/json")
 
 
+# One line and no more: whatever an invoker gives for a version or an error, it ends no header.
+_VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*\Z")
+
+
+class _ApiError(LambdaProxyError):
+    def __init__(
+        self, status: int, code: str, message: str, reason: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.status, self.code, self.message, self.reason = status, code, message, reason
+
+
 @dataclass(frozen=True, slots=True)
-class _ApiError(Exception):
-    status: int
-    code: str
-    message: str
-    reason: str | None = None
-    retry_after: int | None = None
+class Call:
+    """A call whose head is good: its body may come."""
+
+    head: Head
+    body_limit: int
 
 
-class InvokeApi(HttpFactory):
-    """A factory for `listen`; `keys` are the accepted ones, or None for calls without a signature (loopback only)."""
+class InvokeApi:
+    """An application for the connection engine; `keys` are the accepted ones, or None for unsigned calls (loopback)."""
 
     def __init__(
         self,
         reactor: Any,
         invoker: LocalInvoker,
         keys: Iterable[Keys] | None,
-        *,
-        held: Held | None = None,
+        held: Held,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(reactor, self)
-        self.held = held or Held(reactor)
+        self._held = held
         self._clock, self._invoker, self._wall = reactor, invoker, wall
         self._keys = None if keys is None else {one.access_key: one for one in keys}
-        self.most_body = MOST_EVENT + 1
         #: The hosts that unsigned calls may name, or None for any.
         self.hosts: Hosts | None = None
 
     # --- requests ---
 
-    def check(self, head: RequestHead) -> Answer | None:
+    def admit(self, head: Head) -> Call:
         """Whether it is worth to take the body: all that can be known of the caller and the function without it."""
-        try:
-            self._authenticate(head, None)
-            path, _, query = head.target.decode("latin-1").partition("?")
-            found = (_INVOKE.match(path) or _STREAM.match(path)) if head.method == "POST" else None
-            if found is not None:
-                self._function(found[1], query)
-            elif head.method == "POST":
-                raise _unknown_operation()
-        except _ApiError as error:
-            return _error_answer(error, new_ids(self._wall())[0])
-        return None
+        self._authenticate(head, None)
+        path, _, query = head.target.decode("latin-1").partition("?")
+        found = (_INVOKE.match(path) or _STREAM.match(path)) if head.method == "POST" else None
+        if found is not None:
+            self._function(found[1], query)
+        elif head.method == "POST":
+            raise _unknown_operation()
+        if head.content_length is not None and head.content_length > MOST_BODY:
+            raise self._too_large(MOST_EVENT)
+        return Call(head, MOST_BODY)
 
-    def handle(self, head: RequestHead, body: bytes) -> Deferred[Answer]:
-        return Deferred.fromCoroutine(self._handle(head, body))
-
-    async def _handle(self, head: RequestHead, body: bytes) -> Answer:
-        request_id, trace_id = new_ids(self._wall())
+    async def handle(self, call: Call, body: bytes) -> Response:
+        """Every error is an answer."""
+        head, held = call.head, len(body) if len(body) > SMALL else 0
+        self._held.requests.add(held)
         try:
             self._authenticate(head, body)
-            return await self._route(head, body, request_id, trace_id)
-        except _ApiError as error:
-            return _error_answer(error, request_id)
+            return await self._route(head, body, head.id, head.trace_id)
         except LambdaProxyError as error:
-            return _error_answer(self._translated(error), request_id)
+            return self.answer(head, error)
+        finally:
+            del body
+            self._held.requests.give(held)
 
-    def _authenticate(self, head: RequestHead, body: bytes | None) -> None:
+    def account(self, head: Head, call: Any, response: Response, sent: int, seconds: float, fate: str = "") -> None:
+        """Calls of this API are told of by their functions' own log."""
+
+    def _authenticate(self, head: Head, body: bytes | None) -> None:
         if self._keys is None:
             self._check_origin(head)
             return
@@ -122,7 +133,7 @@ class InvokeApi(HttpFactory):
         except SignatureError as problem:
             raise _ApiError(problem.status, problem.code, problem.message) from None
 
-    def _check_origin(self, head: RequestHead) -> None:
+    def _check_origin(self, head: Head) -> None:
         """Without signatures any page in the developer's browser could invoke his functions, and read their answers."""
         site = header(head.headers, b"sec-fetch-site") or b"none"
         if header(head.headers, b"origin") is not None or site.lower() != b"none":
@@ -134,7 +145,7 @@ class InvokeApi(HttpFactory):
                 "Unsigned calls must name localhost as their host, or one that --allow-host permits.",
             )
 
-    async def _route(self, head: RequestHead, body: bytes, request_id: str, trace_id: str) -> Answer:
+    async def _route(self, head: Head, body: bytes, request_id: str, trace_id: str) -> Response:
         path, _, query = head.target.decode("latin-1").partition("?")
         if head.method == "POST":
             found = _INVOKE.match(path)
@@ -152,7 +163,7 @@ class InvokeApi(HttpFactory):
                 return self._get(found[1], query, bool(found[2]), request_id)
         raise _unknown_operation()
 
-    def _get(self, name: str, query: str, configuration_only: bool, request_id: str) -> Answer:
+    def _get(self, name: str, query: str, configuration_only: bool, request_id: str) -> Response:
         function, settings = self._function(name, query)
         configuration = self._configuration(settings, function.qualifier)
         if configuration_only:
@@ -184,14 +195,14 @@ class InvokeApi(HttpFactory):
 
     async def _invoke(
         self,
-        head: RequestHead,
+        head: Head,
         body: bytes,
         name: str,
         query: str,
         request_id: str,
         trace_id: str,
         streamed: bool,
-    ) -> Answer:
+    ) -> Response:
         function, settings = self._function(name, query)
         mode = self._mode(head.headers, streamed)
         if len(body) > (MOST_ASYNC if mode == "event" else MOST_EVENT):
@@ -213,12 +224,12 @@ class InvokeApi(HttpFactory):
         result = await self._invoker.invoke(invocation)
         shared: Headers = (
             (b"x-amzn-RequestId", request_id.encode()),
-            (b"X-Amz-Executed-Version", result.executed_version.encode()),
+            *_safe(b"X-Amz-Executed-Version", result.executed_version.encode()),
             (b"X-Amzn-Trace-Id", f"root={invocation.trace_id};sampled=0".encode()),
         )
         if streamed:
             stream = EventStream(result, wants_log)
-            return Answer(200, (*shared, (b"Content-Type", CONTENT_TYPE)), stream)
+            return Response(200, (*shared, (b"Content-Type", CONTENT_TYPE)), stream)
         return _invoke_answer(mode, result, shared, wants_log)
 
     def _mode(self, headers: Headers, streamed: bool) -> Mode:
@@ -257,16 +268,21 @@ class InvokeApi(HttpFactory):
 
     # --- errors ---
 
-    def refuse(self, status: int, reason: str) -> Answer:
+    def answer(self, head: Head, error: LambdaProxyError, call: Any = None) -> Response:
+        """The error document for an error, in the API's own words."""
+        return _error_answer(error if isinstance(error, _ApiError) else self._translated(error), head.id)
+
+    def refuse(self, status: int, reason: str) -> Response:
+        """The answer to what is no request, or none that we wait for any longer."""
         request_id, _ = new_ids(self._wall())
         if status == 413:
             return _error_answer(self._too_large(MOST_EVENT), request_id)
         if status == 503:
-            message = "Too much is held in memory; try again."
-            return _error_answer(_ApiError(503, "ServiceUnavailableException", message, retry_after=1), request_id)
-        return _error_answer(
-            _ApiError(status, "BadRequestException", f"The request is malformed: {reason}"), request_id
-        )
+            return _error_answer(_busy(), request_id)
+        if status == 500:
+            return _error_answer(self._translated(LambdaProxyError()), request_id)
+        message = f"The request is malformed: {reason}"
+        return _error_answer(_ApiError(status, "BadRequestException", message), request_id)
 
     @staticmethod
     def _too_large(most: int) -> _ApiError:
@@ -278,7 +294,14 @@ class InvokeApi(HttpFactory):
             return _ApiError(429, "TooManyRequestsException", "Rate Exceeded.", error.reason, error.retry_after or 1)
         if isinstance(error, EventTooLarge):
             return self._too_large(MOST_EVENT)
+        if isinstance(error, Unavailable) and error.label in ("overload", "draining"):
+            return _busy()
         return _ApiError(500, "ServiceException", "The service encountered an internal error.", None, error.retry_after)
+
+
+def _busy() -> _ApiError:
+    message = "Too much is held in memory, or the embedded Lambda is stopping; try again."
+    return _ApiError(503, "ServiceUnavailableException", message, retry_after=1)
 
 
 def _unknown_operation() -> _ApiError:
@@ -332,24 +355,28 @@ def _client_context(headers: Headers) -> str | None:
     return text
 
 
-def _invoke_answer(mode: Mode, result: InvocationResult, shared: Headers, wants_log: bool) -> Answer:
+def _safe(name: bytes, value: bytes) -> Headers:
+    return ((name, value),) if _VALUE.match(value) else ()
+
+
+def _invoke_answer(mode: Mode, result: InvocationResult, shared: Headers, wants_log: bool) -> Response:
     if mode == "event":
-        return Answer(202, shared)
+        return Response(202, shared)
     if mode == "dry-run":
-        return Answer(204, shared)
-    headers = [*shared, (b"Content-Type", result.content_type) if result.content_type else _JSON]
+        return Response(204, shared)
+    headers = [*shared, *(_safe(b"Content-Type", result.content_type) if result.content_type else (_JSON,))]
     if result.function_error:
-        headers.append((b"X-Amz-Function-Error", result.function_error.encode()))
+        headers += _safe(b"X-Amz-Function-Error", result.function_error.encode())
     if wants_log and result.log_tail is not None:
         headers.append((b"X-Amz-Log-Result", base64.b64encode(result.log_tail)))
-    return Answer(200, tuple(headers), result.payload)
+    return Response(200, tuple(headers), result.payload)
 
 
-def _json_answer(document: dict[str, Any], request_id: str) -> Answer:
-    return Answer(200, ((b"x-amzn-RequestId", request_id.encode()), _JSON), orjson.dumps(document))
+def _json_answer(document: dict[str, Any], request_id: str) -> Response:
+    return Response(200, ((b"x-amzn-RequestId", request_id.encode()), _JSON), orjson.dumps(document))
 
 
-def _error_answer(error: _ApiError, request_id: str) -> Answer:
+def _error_answer(error: _ApiError, request_id: str) -> Response:
     document = {"Type": "Service" if error.status >= 500 else "User", "message": error.message}
     if error.reason is not None:
         document["Reason"] = error.reason
@@ -358,4 +385,4 @@ def _error_answer(error: _ApiError, request_id: str) -> Answer:
     headers = [(b"x-amzn-RequestId", request_id.encode()), (b"x-amzn-ErrorType", error.code.encode()), _JSON]
     if error.retry_after is not None:
         headers.append((b"Retry-After", b"%d" % error.retry_after))
-    return Answer(error.status, tuple(headers), orjson.dumps(document))
+    return Response(error.status, tuple(headers), orjson.dumps(document))

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from lambdaproxy import __version__
 from lambdaproxy.base.held import Held
-from lambdaproxy.base.platform import map_large_blocks, open_files, raise_open_files, share_of_files
+from lambdaproxy.base.platform import map_large_blocks, open_files, raise_open_files
 from lambdaproxy.base.weight import keep_what_is_there
 from lambdaproxy.config import values
 from lambdaproxy.config.settings import Settings
@@ -25,8 +25,8 @@ from lambdaproxy.proxy import Proxy
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.invoke_api import InvokeApi
 from lambdaproxy.runtime.invoke_keys import load_or_make_keys
-from lambdaproxy.runtime.invoke_server import MOST_CONNECTIONS
 from lambdaproxy.runtime.invoker import LocalInvoker
+from lambdaproxy.start import invoking
 from lambdaproxy.start.assembly import LOCAL, Assembly
 from lambdaproxy.start.exposure import check_invoke_api, check_listener, check_open_files, hosts_of, hosts_of_operators
 from lambdaproxy.start.hints import hint
@@ -155,6 +155,7 @@ class ProxyService(Service):
                 Listener(self._reactor, settings.metrics_listen, self._operators, "--metrics-listen")
             )
         self._api: InvokeApi | None = None
+        self._calls: ProxySite | None = None
         self.invoke_api: Listener | None = None
         if settings.invoke_api:
             self.invoke_api = self._invoke_api(settings.invoke_api)
@@ -165,10 +166,12 @@ class ProxyService(Service):
         settings = self._settings
         upstream, workers = self._assembly.descriptors()
         limits = replace(Limits.configured(settings), upstream=upstream)
-        others = (CONNECTIONS if settings.metrics_listen else 0) + (MOST_CONNECTIONS if settings.invoke_api else 0)
+        others = (CONNECTIONS if settings.metrics_listen else 0) + (
+            invoking.MOST_CONNECTIONS if settings.invoke_api else 0
+        )
         self._more_files = raise_open_files(replace(limits, workers=workers + others).files())
         workers += most_connections() if settings.metrics_listen else 0
-        workers += share_of_files(8, MOST_CONNECTIONS) if settings.invoke_api else 0
+        workers += invoking.descriptors() if settings.invoke_api else 0
         return replace(limits, workers=workers)
 
     def _invoke_api(self, endpoint: str) -> Listener:
@@ -177,8 +180,8 @@ class ProxyService(Service):
         assert isinstance(invoker, LocalInvoker)
         self._keys_file = values.file(settings.invoke_api_keys)
         keys = None if settings.invoke_api_unsigned else load_or_make_keys(self._keys_file)
-        self._api = InvokeApi(self._reactor, invoker, keys, held=self.held)
-        return Listener(self._reactor, endpoint, self._api, "--invoke-api")
+        self._calls, self._api = invoking.invoke_site(self._reactor, invoker, keys, held=self.held)
+        return Listener(self._reactor, endpoint, self._calls, "--invoke-api")
 
     def why_not_ready(self) -> str | None:
         """None while requests can be expected to be served, else one sentence."""
@@ -282,8 +285,8 @@ class ProxyService(Service):
 
     def _hurry(self) -> None:
         self.site.drain(0)
-        if self._api is not None:
-            self._api.abort()
+        if self._calls is not None:
+            self._calls.drain(0)
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
@@ -294,7 +297,7 @@ class ProxyService(Service):
         self._stopping = True
         timeout = self._settings.drain_timeout
         self._systemd.stopping(timeout)
-        called = self._api.drain(timeout) if self._api is not None else succeed(None)
+        called = self._calls.drain(timeout) if self._calls is not None else succeed(None)
         if self.invoke_api is not None:
             await self.invoke_api.stopService()
         await self.main.stopService()

@@ -61,7 +61,7 @@ class Channel(Outgoing):
         if set_no_delay is not None:
             set_no_delay(True)
         if not self.site.opened(self):
-            self.refuse(503, "connections", "too many connections are open (--max-connections)")
+            self.refuse(503, "connections", f"too many connections are open ({self.site.limits.bound})")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.state = CLOSED

@@ -56,6 +56,8 @@ class Limits:
     pipelined: int = 32
     unwritten: int = UNWRITTEN
     bodies: int = BODIES
+    #: What bounds `connections`, in the operator's words.
+    bound: str = "--max-connections"
 
     @classmethod
     def configured(cls, settings: Settings) -> Limits:

@@ -55,10 +55,10 @@ class Refusals:
         )
         return self._answer(status, reason)
 
-    def turned_away(self, open: int) -> None:
+    def turned_away(self, open: int, bound: str) -> None:
         """Count and log a connection that is closed without a word."""
         self.count("connections")
-        self._overload.warn("Closed connections at once: {count} are open (--max-connections)", count=open)
+        self._overload.warn("Closed connections at once: {count} are open ({bound})", count=open, bound=bound)
 
     def count(self, reason: str) -> None:
         self._rejected.cell(reason).inc()

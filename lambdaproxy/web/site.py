@@ -93,9 +93,13 @@ class ProxySite(ServerFactory):
     def buildProtocol(self, addr: IAddress | None) -> Channel | None:
         # A few connections too many are told so; more are closed as they come.
         if len(self._connections) >= self._most + more(self._most):
-            self.refusals.turned_away(len(self._connections))
+            self.refusals.turned_away(len(self._connections), self.limits.bound)
             return None
         return Channel(self)
+
+    def stopFactory(self) -> None:
+        if not self._connections:
+            self._end_drain()
 
     # -- for channels ----------------------------------------------------------------------------------------------
 
@@ -109,7 +113,7 @@ class ProxySite(ServerFactory):
 
     def closed(self, channel: Channel) -> None:
         self._connections.discard(channel)
-        if self._drained is not None and not self._connections:
+        if not self._connections and (self._drained is not None or not self.numPorts):
             self._end_drain()
 
     def later(self, call: Callable[[], None]) -> None:

@@ -107,7 +107,7 @@ class SameAnswers(TestCase):
         from lambdaproxy import registry
         from lambdaproxy.config.settings import Settings
         from lambdaproxy.runtime.functions import function_settings
-        from lambdaproxy.runtime.invoke_api import InvokeApi
+        from lambdaproxy.start.invoking import invoke_site
         from lambdaproxy.start.service import Context
         from lambdaproxy.wire.sigv4 import Keys
 
@@ -121,7 +121,7 @@ class SameAnswers(TestCase):
         local: Any = maker.make("local", options, context)
         self.addCleanup(local.stop)
         listening: Any = reactor
-        port = listening.listenTCP(0, InvokeApi(reactor, local, [Keys("AKID", "secret")]), interface="127.0.0.1")
+        port = listening.listenTCP(0, invoke_site(reactor, local, [Keys("AKID", "secret")])[0], interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         url = f"http://127.0.0.1:{port.getHost().port}"
         for payload in (b'{"a": 1}', b"[]", b'"\xc3\xa4"', b"null"):

@@ -12,7 +12,7 @@ import orjson
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SkipTest
 
-from lambdaproxy.runtime.invoke_api import InvokeApi
+from lambdaproxy.start.invoking import invoke_site
 from lambdaproxy.wire.sigv4 import Keys
 from tests.processes import WAIT
 from tests.runtime.real import RealProcesses
@@ -49,7 +49,7 @@ class Clients(RealProcesses):
     async def setUp(self) -> None:
         await super().setUp()
         local = self.local(function("echo", "hello.py:echo"), function("raises", "hello.py:raises"))
-        api = InvokeApi(reactor, local.invoker, [Keys("AKIATEST", "secret")])
+        api = invoke_site(reactor, local.invoker, [Keys("AKIATEST", "secret")])[0]
         self.port = reactor.listenTCP(0, api, interface="127.0.0.1")
         self.url = f"http://127.0.0.1:{self.port.getHost().port}"
 
