@@ -61,10 +61,14 @@ def quick(made: type[_T]) -> type[_T]:
 @quick
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """What the client's TLS handshake agreed on, in the words of AWS's headers (`TLSv1.3`, an OpenSSL cipher name)."""
+    """What the client's TLS handshake agreed on, in the words of AWS's headers (`TLSv1.3`, an OpenSSL cipher name).
+
+    `group` is OpenSSL's name of the key exchange; empty where OpenSSL is too old to say it (before 3.2).
+    """
 
     version: str
     cipher: str
+    group: str = ""
 
 
 @quick

@@ -15,6 +15,7 @@ from lambdaproxy.codecs._names import LOWER, LOWER_CONNECTION, Keys
 TRACE = "x-amzn-trace-id"
 FORWARDED_FOR = "x-forwarded-for"
 TLS = ("x-amzn-tls-version", "x-amzn-tls-cipher-suite")
+TLS_KX = "x-amzn-tls-kx"
 
 #: What every front door writes itself, in lower case.
 OWN = ("host", TRACE, "x-forwarded-port", "x-forwarded-proto")
@@ -75,15 +76,15 @@ def layouts(table: Keys, own: Sequence[str], length: str | None = None) -> Layou
 
 
 @cache
-def lower_layouts(xff: str, tls: bool = False, connection: bool = False, length: bool = False) -> Layouts:
+def lower_layouts(xff: str, tls: tuple[str, ...] = (), connection: bool = False, length: bool = False) -> Layouts:
     """The layouts of the dialects that write names in lower case: ALB, HTTP API 2.0 and function URL.
 
-    `xff` is their option of that name; `tls` says whether the front door writes TLS headers, `connection` whether it
-    hands on Connection, `length` whether it says that there is no body.
+    `xff` is their option of that name; `tls` are the TLS headers that the front door writes, `connection` says whether
+    it hands on Connection, `length` whether it says that there is no body.
     """
     own = OWN if xff in ("preserve", "remove") else (*OWN, FORWARDED_FOR)
     table = LOWER_CONNECTION if connection else LOWER
-    return layouts(table, (*own, *TLS) if tls else own, "content-length" if length else None)
+    return layouts(table, (*own, *tls), "content-length" if length else None)
 
 
 def decoded(layout: Layout, values: tuple[bytes, ...]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from lambdaproxy.codecs._body import IS_TEXT, check_escapes, event_base64
 from lambdaproxy.codecs._codec import OCTETS, Codec, check_result_size, own_words
 from lambdaproxy.codecs._fields import FRAMING, MOST_PAIRS, TOO_MUCH, Fields, Naming, refuse_other
 from lambdaproxy.codecs._forwarded import NOWHERE, appended
-from lambdaproxy.codecs._layout import TRACE, Layout, lower_layouts
+from lambdaproxy.codecs._layout import TLS, TLS_KX, TRACE, Layout, lower_layouts
 from lambdaproxy.codecs._refusals import BadTarget, HeadersTooLarge, NotText, TooManyForwarded, UriTooLong
 from lambdaproxy.codecs._result import (
     NO_BODY,
@@ -149,6 +149,8 @@ class AlbCodec(Codec):
     :param xff: the load balancer's attribute `routing.http.xff_header_processing.mode`: append, preserve or remove;
         `replace` names the client only.
     :param tls_headers: the attribute `routing.http.x_amzn_tls_version_and_cipher_suite.enabled`.
+    :param tls_kx: the load balancer's attribute for the key exchange; its value on AWS is not recorded, here it is
+        OpenSSL's name of the group, such as `X25519MLKEM768`.
     :param empty_headers: hand on fields with an empty value, which ALB drops (one source).
     :param server: the attribute `routing.http.response.server.enabled`: responses say `Server: awselb/2.0`.
     """
@@ -165,6 +167,7 @@ class AlbCodec(Codec):
         target_group_arn: str = TARGET_GROUP_ARN,
         xff: str = "append",
         tls_headers: bool = False,
+        tls_kx: bool = False,
         empty_headers: bool = False,
         server: bool = True,
         errors: str = "aws",
@@ -175,9 +178,9 @@ class AlbCodec(Codec):
         self._multi_value = multi_value
         self._context = {"elb": {"targetGroupArn": target_group_arn}}
         self._xff = xff
-        self._tls_headers = tls_headers
+        self._tls_headers = (*(TLS if tls_headers else ()), *((TLS_KX,) if tls_kx else ()))
         self._layouts = lower_layouts(xff, connection=True)
-        self._tls_layouts = lower_layouts(xff, True, connection=True)
+        self._tls_layouts = lower_layouts(xff, self._tls_headers, connection=True)
         self._drops_empty = not empty_headers
         self._server = server
         self._text_types = tuple(text_types)
@@ -232,8 +235,11 @@ class AlbCodec(Codec):
         elif self._xff == "remove":
             headers.pop("x-forwarded-for", None)
         if tls is not None:
-            headers["x-amzn-tls-version"] = tls.version
-            headers["x-amzn-tls-cipher-suite"] = tls.cipher
+            for name, value in zip((*TLS, TLS_KX), (tls.version, tls.cipher, tls.group), strict=True):
+                if name in self._tls_headers:
+                    headers[name] = value
+            if not tls.group:
+                headers.pop(TLS_KX, None)
 
         text, encoded = _body(request.body, headers) if request.body else ("", False)
         if self._multi_value:

@@ -11,7 +11,7 @@ from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED_LOWER, Fields, Naming, refuse_other
 from lambdaproxy.codecs._forwarded import NOWHERE
-from lambdaproxy.codecs._layout import lower_layouts
+from lambdaproxy.codecs._layout import TLS, lower_layouts
 from lambdaproxy.codecs._paths import ALL_METHODS, DOMAINS, split
 from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, request_from, result_of
 from lambdaproxy.codecs._result import (
@@ -93,7 +93,7 @@ class FunctionUrlCodec(Codec):
         self._domain = None if domain is None else (domain, domain.partition(".")[0])
         self._tls = (tls_version, tls_cipher)
         self._xff = xff
-        self._layouts, self._tls_layouts = lower_layouts(xff), lower_layouts(xff, True)
+        self._layouts, self._tls_layouts = lower_layouts(xff), lower_layouts(xff, TLS)
         self._text_types = tuple(text_types)
 
     # -- request -> event ----------------------------------------------------------------------------------------

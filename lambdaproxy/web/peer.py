@@ -19,7 +19,14 @@ def peer_of(transport: Any) -> tuple[Origin, Tls | None, bool]:
     tls = None
     if ISSLTransport.providedBy(transport):
         handle: Any = transport.getHandle()  # type: ignore[attr-defined]
-        tls = Tls(handle.get_protocol_version_name(), handle.get_cipher_name() or "")
+        tls = Tls(handle.get_protocol_version_name(), handle.get_cipher_name() or "", _group(handle))
     name = getattr(local, "host", "localhost")
     host = f"[{name}]:{port}" if ":" in name else f"{name}:{port}" if port else name
     return Origin("https" if tls else "http", host, port or 80, client), tls, isinstance(peer, UNIXAddress)
+
+
+def _group(handle: Any) -> str:
+    try:
+        return str(handle.get_group_name() or "")
+    except (AttributeError, NotImplementedError):
+        return ""

@@ -18,6 +18,7 @@ from tests.codecs.dialects import event
 SPECS = [
     "alb",
     "alb:multi_value=yes:xff=preserve:tls_headers=yes:server=no",
+    "alb:tls_kx=yes",
     r"alb:target_group_arn=arn\:aws\:elasticloadbalancing\:eu-west-1\:123456789012\:targetgroup/a/b",
     "apigateway-v1",
     "apigateway-v1:account=111111111111:api_id=abc:stage=dev:stage_in_path=yes:domain=example.com",
