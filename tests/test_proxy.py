@@ -24,14 +24,8 @@ from lambdaproxy.selection import FunctionHeader, parse_allow, permitted_by
 from lambdaproxy.streaming import HTTP_STREAM
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.metrics import FunctionLabels, Metrics
+from tests.contracts import leaves
 from tests.memory import HEAD, MemoryCodec, MemoryInvoker, head
-
-
-def leaves(error=errors.LambdaProxyError):
-    """Every error class that can be raised."""
-    for each in error.__subclasses__():
-        yield each
-        yield from leaves(each)
 
 
 def test_every_error_has_a_row_in_the_table():

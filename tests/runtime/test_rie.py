@@ -30,6 +30,15 @@ from tests.runtime.support import FUNCTIONS
 RIE = os.environ.get("LAMBDAPROXY_RIE") or shutil.which("aws-lambda-rie")
 RIC = importlib.util.find_spec("awslambdaric") is not None
 
+# Our bootstrap is born with its connection; the emulator gives an address.
+DIALS = (
+    sys.executable,
+    "-c",
+    "import os, socket, sys; host, port = os.environ['AWS_LAMBDA_RUNTIME_API'].split(':');"
+    "os.dup2(socket.create_connection((host, int(port))).detach(), 3);"
+    "os.set_inheritable(3, True); os.execv(sys.argv[1], sys.argv[1:])",
+)
+
 CASES = (
     ("hello.raises", b"{}"),
     ("hello.leaves", b'{"status":5}'),
@@ -117,5 +126,5 @@ class Emulator(RealProcesses):
 
     async def test_the_emulator_runs_our_bootstrap(self) -> None:
         for handler, event in CASES:
-            theirs = await deferToThread(emulate, (sys.executable, "-u", BOOTSTRAP_PYTHON, "0"), handler, event)
+            theirs = await deferToThread(emulate, (*DIALS, sys.executable, "-u", BOOTSTRAP_PYTHON, "0"), handler, event)
             self.assertEqual(plain(theirs), await self.ours(handler, event), handler)
