@@ -8,7 +8,7 @@ from typing import Any
 
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import from_base64
-from lambdaproxy.codecs._fields import Fields, Naming
+from lambdaproxy.codecs._fields import MOST_PAIRS, TOO_MUCH, Fields, Naming
 from lambdaproxy.codecs._refusals import BadBase64
 from lambdaproxy.errors import MalformedResult
 
@@ -29,7 +29,7 @@ def loads(document: bytes) -> Any:
 def _shown(value: Any) -> str:
     """A value for a message: a word or a number as it is, of others what they are."""
     if type(value) is str:
-        return repr(value) if value.isascii() and value.isalnum() and len(value) <= 16 else "a text"
+        return repr(value) if len(value) <= 16 and value.isascii() and value.isalnum() else "a text"
     return "no number" if isinstance(value, (list, dict)) else str(value)
 
 
@@ -141,6 +141,8 @@ def cookies_and_headers(
 
 def add_many(fields: Fields, headers: Any) -> None:
     """Add `multiValueHeaders`, an object of lists of scalars or null."""
+    if sum(map(len, multi_values(headers).values())) > MOST_PAIRS:
+        raise MalformedResult(TOO_MUCH)
     fields.add_pairs([(name, value) for name, values in multi_values(headers).items() for value in values], scalar_text)
 
 
@@ -150,6 +152,8 @@ def add_cookies(fields: Fields, cookies: Any) -> None:
         return
     if type(cookies) is not list:
         raise MalformedResult("cookies is no list")
+    if len(cookies) > MOST_PAIRS:  # before a pair is made of each
+        raise MalformedResult(TOO_MUCH)
     fields.add_pairs([("Set-Cookie", cookie) for cookie in cookies], _refuse_cookie)
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from lambdaproxy import registry
 from lambdaproxy.codecs import _json
+from lambdaproxy.codecs._fields import Fields, Naming
+from lambdaproxy.codecs._result import add_cookies, add_many
 from lambdaproxy.config import values
 from lambdaproxy.errors import EventTooLarge, MalformedResult
 from lambdaproxy.messages import NO_ROUTE, InvocationResult, Request
@@ -112,3 +114,14 @@ def test_what_is_wrong_with_a_result_names_what_it_is(format, document, says):
 )
 def test_a_document_without_the_space_between_its_tokens(document, compact):
     assert _json.compact(document) == compact
+
+
+@pytest.mark.parametrize("add", [add_cookies, add_many], ids=["cookies", "multiValueHeaders"])
+def test_no_pair_is_made_of_fields_that_are_far_too_many(monkeypatch, add):
+    def never(*arguments):
+        raise AssertionError("a pair was made of each")
+
+    monkeypatch.setattr(Fields, "add_pairs", never)
+    many = ["a=1"] * 5000
+    with pytest.raises(MalformedResult, match="more than 100 header fields"):
+        add(Fields(Naming(dropped=frozenset())), many if add is add_cookies else {"a": many})
