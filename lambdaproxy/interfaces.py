@@ -9,25 +9,13 @@ from typing import TYPE_CHECKING, Any
 from twisted.plugin import IPlugin
 from zope.interface import Attribute, Interface
 
+from lambdaproxy.bodies import IBody as IBody
+
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IConsumer
 
     from lambdaproxy.errors import LambdaProxyError
     from lambdaproxy.messages import Invocation, InvocationResult, Match, Request, Response
-
-
-class IBody(Interface):
-    """A body that comes in pieces: a streamed result on its way to a client."""
-
-    def start(consumer: IConsumer) -> Deferred[None]:
-        """Write the body to `consumer`, once; called at most once.
-
-        The body registers itself with `consumer.registerProducer(producer, True)`, honours pause and resume, and
-        unregisters before the Deferred fires. The Deferred fires with None after the last byte, or fails with a
-        `LambdaProxyError`: then the consumer must abort its connection, so that the client can tell the body is
-        cut. Cancelling it means that the reader is gone: nothing more is written.
-        """
 
 
 class IEventCodec(Interface):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final, final
 
 import orjson
 from twisted.internet.defer import CancelledError
@@ -28,6 +28,7 @@ from lambdaproxy.errors import (
     Unavailable,
     UnknownFunction,
 )
+from lambdaproxy.frozen import freeze, seal
 from lambdaproxy.interfaces import IBody, IEventCodec, IInvoker
 from lambdaproxy.messages import (
     MOST_ASYNC,
@@ -41,7 +42,6 @@ from lambdaproxy.messages import (
     Mode,
     Request,
     Response,
-    quick,
 )
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, FunctionName
@@ -61,21 +61,43 @@ UNANSWERED: dict[Mode, int] = {"event": 202, "dry-run": 204}
 """Modes in which the function gives no result, and the status of success (API reference of Invoke)."""
 
 
-@quick
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Admission:
     """What was decided about a request at the end of its headers.
 
     `headers` lack the one that named the function. `body_limit` is in bytes, `timeout` in seconds.
     """
 
-    route: Route
-    match: Match
-    function: Function
-    headers: Headers
-    head: Head
-    body_limit: int
-    timeout: float
+    route: Final[Route]
+    match: Final[Match]
+    function: Final[Function]
+    headers: Final[Headers]
+    head: Final[Head]
+    body_limit: Final[int]
+    timeout: Final[float]
+
+    def __init__(
+        self,
+        route: Route,
+        match: Match,
+        function: Function,
+        headers: Headers,
+        head: Head,
+        body_limit: int,
+        timeout: float,
+    ) -> None:
+        self.route = route
+        self.match = match
+        self.function = function
+        self.headers = headers
+        self.head = head
+        self.body_limit = body_limit
+        self.timeout = timeout
+        freeze(self)
+
+
+seal(Admission)
 
 
 class Proxy:
