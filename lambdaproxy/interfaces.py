@@ -82,6 +82,22 @@ class IPathReader(Interface):
         """
 
 
+class ICorsCodec(Interface):
+    """What a codec says besides if its service tells browsers about pages of other origins by itself (CORS).
+
+    Where the setting `cors` is given and a codec does not provide this, preflights are answered 204, and the headers of
+    CORS replace those of the function.
+    """
+
+    cors_manner = Attribute(
+        "`http-api`: the function's own headers of CORS are replaced, and preflights that a route takes reach the "
+        "function; `function-url`: ours are added to the function's, and every preflight is answered."
+    )
+
+    def preflight_response(request: Request) -> Response:
+        """The answer to a preflight as the service gives it, without the headers of CORS. Raises nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One `key=value` that a maker understands.

@@ -29,6 +29,8 @@ from lambdaproxy.errors import (
     UnknownFunction,
 )
 from lambdaproxy.frozen import freeze, seal
+from lambdaproxy.gate.decided import Decided
+from lambdaproxy.gate.keeper import Gate
 from lambdaproxy.interfaces import IBody, IEventCodec, IInvoker
 from lambdaproxy.messages import (
     MOST_ASYNC,
@@ -124,6 +126,7 @@ class Proxy:
     ) -> None:
         self._reactor, self._seconds = reactor, reactor.seconds
         self._router = router
+        self._gate = Gate(router)
         self._header = header
         self._resolve = resolve
         self._invokers = invokers
@@ -137,7 +140,8 @@ class Proxy:
         self.error_detail = False
 
     def admit(self, head: Head) -> Admission:
-        """Decide by the head alone; raises the `LambdaProxyError` that `answer` turns into a response.
+        """Decide by the head alone; raises the `LambdaProxyError` that `answer` turns into a response, `Decided` among
+        them.
 
         What was admitted counts as in progress until `account` hears of its end.
         """
@@ -147,6 +151,8 @@ class Proxy:
         route, match = self._router.match(head.method, head.host, head.target)
         if head.method == "POST" and not route.methods and hasattr(route.codec, "overriding_method"):
             route, match = self._router.overridden(head, route, match)
+        if head.method == "OPTIONS" and self._gate.has_cors:
+            self._gate.pass_options(head, headers, route, value is not None)
         if route.function is not None:
             value = None  # the operator's word; whatever the header says does not matter
         function, timeout = self._chosen.get((id(route), value)) or self._choose(route, value)
@@ -230,6 +236,8 @@ class Proxy:
             else:
                 response = await self._stream(result, result.payload, request, admission, started)
             response = _with_request_id(response, request.id, codec)
+            if admission.route.cors is not None:
+                response = admission.route.cors.added(response, admission.headers, True)
             outcome = "ok" if isinstance(response.body, bytes) else ""
         except CancelledError:
             raise
@@ -341,6 +349,8 @@ class Proxy:
 
     def answer(self, head: Head, error: LambdaProxyError, admission: Admission | None = None) -> Response:
         """The response for an error, in the words of the route's codec; the log and the metrics learn of it."""
+        if isinstance(error, Decided):
+            return error.response
         route = admission.route if admission else self._route_of(head)
         self._accounts.failed(head, admission.function if admission else None, error)
         try:
@@ -352,7 +362,12 @@ class Proxy:
             return Response(500, ((b"Content-Type", b"text/plain"),), b"Internal server error\n", "internal")
         if self.error_detail if route.error_detail is None else route.error_detail:
             response = _explained(response, error, admission)
-        return _with_request_id(response, head.id, route.codec)
+        response = _with_request_id(response, head.id, route.codec)
+        return response if route.cors is None else route.cors.added(response, head.headers, admission is not None)
+
+    def welcomes(self, head: Head) -> bool:
+        """Whether the web page of another site that sent this may do so (`cors`)."""
+        return self._gate.welcomes(head)
 
     def account(
         self, head: Head, admission: Admission | None, response: Response, sent: int, seconds: float, fate: str = ""

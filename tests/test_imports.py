@@ -15,7 +15,7 @@ LAYERS = [
     {"adapters"},
     {"plugins"},
     {"registry", "config", "watch"},
-    {"routing", "aws", "runtime", "streaming"},
+    {"routing", "gate", "aws", "runtime", "streaming"},
     {"proxy"},
     {"web"},
     {"start"},
