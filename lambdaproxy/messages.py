@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 from lambdaproxy.frozen import freeze, seal
 
@@ -117,13 +118,33 @@ class Head:
 seal(Head)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Grant:
+    """What an authorizer found out about who asks.
+
+    `kind` is `jwt`, `lambda`, `api-key` or a plugin's word. `claims` are a token's, as JSON values, else None; `scopes`
+    those of the token where the route asks for some, else None. `principal` and `context` are a Lambda authorizer's
+    words, `latency` the milliseconds that it took. `key` is an API key as it was sent, and `key_id` its name.
+    """
+
+    kind: str
+    claims: Mapping[str, Any] | None = None
+    scopes: tuple[str, ...] | None = None
+    principal: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    latency: int = 0
+    key: str | None = None
+    key_id: str | None = None
+
+
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Request:
     """A whole HTTP request: a `Head` and its body, without the function header and without framing headers' meaning.
 
     The fields are those of `Head`; `headers` lacks the header that named the function. `body` is decoded from its
-    transfer coding but not from its content coding.
+    transfer coding but not from its content coding. `grant` is what the route's authorizer found out about the caller,
+    or None.
     """
 
     method: Final[str]
@@ -140,6 +161,7 @@ class Request:
     id: Final[str]
     trace_id: Final[str]
     received: Final[float]
+    grant: Final[Grant | None]
 
     def __init__(
         self,
@@ -157,6 +179,7 @@ class Request:
         id: str,
         trace_id: str,
         received: float,
+        grant: Grant | None = None,
     ) -> None:
         self.method = method
         self.target = target
@@ -172,6 +195,7 @@ class Request:
         self.id = id
         self.trace_id = trace_id
         self.received = received
+        self.grant = grant
         freeze(self)
 
 

@@ -19,6 +19,7 @@ JSON_TYPE = (b"Content-Type", b"application/json")
 
 _TEXTS = {
     400: b'{"message":"Bad Request"}',
+    401: b'{"message":"Unauthorized"}',
     403: b'{"message":"Forbidden"}',
     404: b'{"message":"Not Found"}',
     405: b'{"message":"Method Not Allowed"}',
@@ -44,6 +45,7 @@ class HttpApi(Codec):
     column = "apigateway_v2"
     own_request_id = True
     cors_manner = "http-api"
+    challenges = True
     aws_body_limit = 10485760
     aws_timeout = 30.0
     naming = Naming(dropped=FRAMING | {"apigw-requestid"}, canonical_names=True)

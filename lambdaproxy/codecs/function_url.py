@@ -11,6 +11,7 @@ from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED_LOWER, Fields, Naming, refuse_other
 from lambdaproxy.codecs._forwarded import NOWHERE
+from lambdaproxy.codecs._grants import of_payload2
 from lambdaproxy.codecs._layout import TLS, lower_layouts
 from lambdaproxy.codecs._paths import ALL_METHODS, DOMAINS, split
 from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, request_from, result_of
@@ -36,12 +37,14 @@ _FORBIDDEN = (
 )
 _ERRORS: dict[str, tuple[bytes | None, bytes]] = {
     "bad-request": (b"BadRequestException", b'{"Message":"Bad Request"}'),
+    "unauthorized": (b"UnauthorizedException", b'{"Message":"Unauthorized"}'),
     "forbidden": (b"AccessDeniedException", _FORBIDDEN),
     "not-found": (b"AccessDeniedException", _FORBIDDEN),
     "too-large": (
         b"RequestEntityTooLargeException",
         b'{"Message":"Request must be smaller than 6291456 bytes for the InvokeFunction operation"}',
     ),
+    "rate": (b"TooManyRequestsException", b'{"message":"Rate Exceeded."}'),
     "throttled": (b"TooManyRequestsException", b'{"message":"Rate Exceeded."}'),
     "unavailable": (b"ServiceUnavailableException", b'{"Message":"Service Unavailable"}'),
 }
@@ -70,6 +73,7 @@ class FunctionUrlCodec(Codec):
     column = "function_url"
     own_request_id = True
     cors_manner = "function-url"
+    challenges = True
     streams_verbatim = True
     aws_timeout = 1800.0  # the function's own time-out is its only one
     read_path = staticmethod(function_url)
@@ -146,6 +150,8 @@ class FunctionUrlCodec(Codec):
             "time": clock_text(request.received),
             "timeEpoch": milliseconds(request.received),
         }
+        if request.grant is not None and (authorizer := of_payload2(request.grant)) is not None:
+            event["requestContext"]["authorizer"] = authorizer
         encoded = False
         if request.body:
             event["body"], encoded = event_body(
