@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, final
+from typing import Any
 
 import orjson
 from twisted.internet.defer import CancelledError
@@ -28,9 +28,6 @@ from lambdaproxy.errors import (
     Unavailable,
     UnknownFunction,
 )
-from lambdaproxy.frozen import freeze, seal
-from lambdaproxy.gate.decided import Decided
-from lambdaproxy.gate.keeper import Gate
 from lambdaproxy.interfaces import IBody, IEventCodec, IInvoker
 from lambdaproxy.messages import (
     MOST_ASYNC,
@@ -44,6 +41,7 @@ from lambdaproxy.messages import (
     Mode,
     Request,
     Response,
+    quick,
 )
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, FunctionName
@@ -63,43 +61,21 @@ UNANSWERED: dict[Mode, int] = {"event": 202, "dry-run": 204}
 """Modes in which the function gives no result, and the status of success (API reference of Invoke)."""
 
 
-@final
-@dataclass(init=False, slots=True, unsafe_hash=True)
+@quick
+@dataclass(frozen=True, slots=True)
 class Admission:
     """What was decided about a request at the end of its headers.
 
     `headers` lack the one that named the function. `body_limit` is in bytes, `timeout` in seconds.
     """
 
-    route: Final[Route]
-    match: Final[Match]
-    function: Final[Function]
-    headers: Final[Headers]
-    head: Final[Head]
-    body_limit: Final[int]
-    timeout: Final[float]
-
-    def __init__(
-        self,
-        route: Route,
-        match: Match,
-        function: Function,
-        headers: Headers,
-        head: Head,
-        body_limit: int,
-        timeout: float,
-    ) -> None:
-        self.route = route
-        self.match = match
-        self.function = function
-        self.headers = headers
-        self.head = head
-        self.body_limit = body_limit
-        self.timeout = timeout
-        freeze(self)
-
-
-seal(Admission)
+    route: Route
+    match: Match
+    function: Function
+    headers: Headers
+    head: Head
+    body_limit: int
+    timeout: float
 
 
 class Proxy:
@@ -126,7 +102,6 @@ class Proxy:
     ) -> None:
         self._reactor, self._seconds = reactor, reactor.seconds
         self._router = router
-        self._gate = Gate(router)
         self._header = header
         self._resolve = resolve
         self._invokers = invokers
@@ -140,8 +115,7 @@ class Proxy:
         self.error_detail = False
 
     def admit(self, head: Head) -> Admission:
-        """Decide by the head alone; raises the `LambdaProxyError` that `answer` turns into a response, `Decided` among
-        them.
+        """Decide by the head alone; raises the `LambdaProxyError` that `answer` turns into a response.
 
         What was admitted counts as in progress until `account` hears of its end.
         """
@@ -151,8 +125,6 @@ class Proxy:
         route, match = self._router.match(head.method, head.host, head.target)
         if head.method == "POST" and not route.methods and hasattr(route.codec, "overriding_method"):
             route, match = self._router.overridden(head, route, match)
-        if head.method == "OPTIONS" and self._gate.has_cors:
-            self._gate.pass_options(head, headers, route, value is not None)
         if route.function is not None:
             value = None  # the operator's word; whatever the header says does not matter
         function, timeout = self._chosen.get((id(route), value)) or self._choose(route, value)
@@ -236,8 +208,6 @@ class Proxy:
             else:
                 response = await self._stream(result, result.payload, request, admission, started)
             response = _with_request_id(response, request.id, codec)
-            if admission.route.cors is not None:
-                response = admission.route.cors.added(response, admission.headers, True)
             outcome = "ok" if isinstance(response.body, bytes) else ""
         except CancelledError:
             raise
@@ -349,8 +319,6 @@ class Proxy:
 
     def answer(self, head: Head, error: LambdaProxyError, admission: Admission | None = None) -> Response:
         """The response for an error, in the words of the route's codec; the log and the metrics learn of it."""
-        if isinstance(error, Decided):
-            return error.response
         route = admission.route if admission else self._route_of(head)
         self._accounts.failed(head, admission.function if admission else None, error)
         try:
@@ -362,12 +330,7 @@ class Proxy:
             return Response(500, ((b"Content-Type", b"text/plain"),), b"Internal server error\n", "internal")
         if self.error_detail if route.error_detail is None else route.error_detail:
             response = _explained(response, error, admission)
-        response = _with_request_id(response, head.id, route.codec)
-        return response if route.cors is None else route.cors.added(response, head.headers, admission is not None)
-
-    def welcomes(self, head: Head) -> bool:
-        """Whether the web page of another site that sent this may do so (`cors`)."""
-        return self._gate.welcomes(head)
+        return _with_request_id(response, head.id, route.codec)
 
     def account(
         self, head: Head, admission: Admission | None, response: Response, sent: int, seconds: float, fate: str = ""

@@ -61,8 +61,6 @@ class Codec:
     #: The same for routes that stream, where that differs.
     aws_stream_timeout: float | None = None
     method_status = 405
-    #: Whether refusals say what they want in WWW-Authenticate.
-    challenges = False
     naming: Naming
     read_path: PathReader = staticmethod(as_sent)
 
@@ -121,8 +119,6 @@ class Codec:
         """The answer that this front door gives for `error`."""
         status = self._status(error)
         headers, body = self._refusal(error, status, request)
-        if self.challenges and (challenge := getattr(error, "challenge", "")):
-            headers += ((b"WWW-Authenticate", challenge.encode("latin-1", "replace")),)
         if error.retry_after is not None:
             headers += ((b"Retry-After", b"%d" % max(0, error.retry_after)),)
         return Response(status, headers, body, error.outcome)

@@ -12,14 +12,13 @@ from lambdaproxy.codecs._refusals import HeadersTooLarge
 from lambdaproxy.codecs._reverse import TEXT_TYPES
 from lambdaproxy.codecs._stamps import gateway_id
 from lambdaproxy.errors import LambdaProxyError, MethodNotAllowed
-from lambdaproxy.messages import Headers, Request, Response
+from lambdaproxy.messages import Headers, Request
 
 TEXT_PLAIN = (b"Content-Type", b"text/plain; charset=utf-8")
 JSON_TYPE = (b"Content-Type", b"application/json")
 
 _TEXTS = {
     400: b'{"message":"Bad Request"}',
-    401: b'{"message":"Unauthorized"}',
     403: b'{"message":"Forbidden"}',
     404: b'{"message":"Not Found"}',
     405: b'{"message":"Method Not Allowed"}',
@@ -44,8 +43,6 @@ class HttpApi(Codec):
     name = "apigateway-v2"
     column = "apigateway_v2"
     own_request_id = True
-    cors_manner = "http-api"
-    challenges = True
     aws_body_limit = 10485760
     aws_timeout = 30.0
     naming = Naming(dropped=FRAMING | {"apigw-requestid"}, canonical_names=True)
@@ -94,10 +91,6 @@ class HttpApi(Codec):
         size = len(request.target) + sum([len(name) + len(value) for name, value in request.headers])
         if size > 10240:
             raise HeadersTooLarge(f"{size} bytes of request line and headers")
-
-    def preflight_response(self, request: Request) -> Response:
-        """204, without a type and a body (recorded on AWS in 2026)."""
-        return Response(204, ((b"Apigw-Requestid", gateway_id(request.id).encode("ascii")),))
 
     def _refusal(self, error: LambdaProxyError, status: int, request: Request) -> tuple[Headers, bytes]:
         """The HTTP API's JSON, without a space (recorded on AWS in 2025)."""

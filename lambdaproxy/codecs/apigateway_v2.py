@@ -12,7 +12,6 @@ from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._fields import Fields
 from lambdaproxy.codecs._forwarded import NOWHERE
-from lambdaproxy.codecs._grants import of_payload2
 from lambdaproxy.codecs._http_api import JSON_TYPE, TEXT_PLAIN, HttpApi
 from lambdaproxy.codecs._layout import lower_layouts
 from lambdaproxy.codecs._paths import DOMAINS, client_path, decoded_parameters_of, route_key, split, without_stage
@@ -100,8 +99,6 @@ class HttpApiCodec(HttpApi):
             "time": clock_text(request.received),
             "timeEpoch": milliseconds(request.received),
         }
-        if request.grant is not None and (authorizer := of_payload2(request.grant)) is not None:
-            event["requestContext"]["authorizer"] = authorizer
         encoded = False
         if request.body:
             event["body"], encoded = event_body(

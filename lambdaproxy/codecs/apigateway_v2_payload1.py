@@ -16,7 +16,6 @@ from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._fields import Fields
 from lambdaproxy.codecs._forwarded import NOWHERE
-from lambdaproxy.codecs._grants import of_payload1
 from lambdaproxy.codecs._http_api import TEXT_PLAIN, HttpApi
 from lambdaproxy.codecs._layout import Layouts
 from lambdaproxy.codecs._names import is_hop_by_hop, shown
@@ -45,7 +44,7 @@ from lambdaproxy.codecs._result import (
 from lambdaproxy.codecs._reverse import text_of
 from lambdaproxy.codecs._stamps import clock_text, gateway_id, milliseconds
 from lambdaproxy.errors import MalformedResult
-from lambdaproxy.messages import Grant, InvocationResult, Match, Request, Response
+from lambdaproxy.messages import InvocationResult, Match, Request, Response
 
 _SHOWN = shown(
     is_hop_by_hop,
@@ -106,48 +105,39 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
         identity = _IDENTITY.copy()
         identity["sourceIp"] = request.client or NOWHERE
         identity["userAgent"] = headers.get("User-Agent", "")
-        event: dict[str, Any] = {
-            "version": "1.0",
-            "resource": resource,
-            "path": path if path == "*" else self._prefix + path,
-            "httpMethod": request.method,
-            "headers": headers,
-            "multiValueHeaders": many,
-            "queryStringParameters": parameters,
-            "multiValueQueryStringParameters": many_parameters,
-            "requestContext": {
-                "accountId": self._account,
-                "apiId": self._api_id,
-                "domainName": host,
-                "domainPrefix": prefix,
-                "extendedRequestId": identifier,
+        return _json.dumps(
+            {
+                "version": "1.0",
+                "resource": resource,
+                "path": path if path == "*" else self._prefix + path,
                 "httpMethod": request.method,
-                "identity": identity,
-                "path": path if path == "*" else self._prefix + shown,
-                "protocol": "HTTP/1.1",
-                "requestId": identifier,
-                "requestTime": clock_text(request.received),
-                "requestTimeEpoch": milliseconds(request.received),
-                "resourceId": route_key(match, stage, request.method),
-                "resourcePath": resource,
-                "stage": self._stage,
-            },
-            "pathParameters": path_parameters,
-            "stageVariables": self._stage_variables,
-            "body": body,
-            "isBase64Encoded": encoded,
-        }
-        if request.grant is not None:
-            self._show(request.grant, event["requestContext"])
-        return _json.dumps(event)
-
-    def _show(self, grant: Grant, context: dict[str, Any]) -> None:
-        """Add what is known of the caller to the context of an event."""
-        authorizer = of_payload1(grant)
-        if authorizer is not None:
-            context["authorizer"] = authorizer
-        if grant.key is not None:
-            context["identity"]["apiKey"], context["identity"]["apiKeyId"] = grant.key, grant.key_id
+                "headers": headers,
+                "multiValueHeaders": many,
+                "queryStringParameters": parameters,
+                "multiValueQueryStringParameters": many_parameters,
+                "requestContext": {
+                    "accountId": self._account,
+                    "apiId": self._api_id,
+                    "domainName": host,
+                    "domainPrefix": prefix,
+                    "extendedRequestId": identifier,
+                    "httpMethod": request.method,
+                    "identity": identity,
+                    "path": path if path == "*" else self._prefix + shown,
+                    "protocol": "HTTP/1.1",
+                    "requestId": identifier,
+                    "requestTime": clock_text(request.received),
+                    "requestTimeEpoch": milliseconds(request.received),
+                    "resourceId": route_key(match, stage, request.method),
+                    "resourcePath": resource,
+                    "stage": self._stage,
+                },
+                "pathParameters": path_parameters,
+                "stageVariables": self._stage_variables,
+                "body": body,
+                "isBase64Encoded": encoded,
+            }
+        )
 
     def _event_path(self, event: Mapping[str, Any]) -> str:
         path = text_of(event, "path", "/")

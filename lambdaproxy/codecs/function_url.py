@@ -11,7 +11,6 @@ from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED_LOWER, Fields, Naming, refuse_other
 from lambdaproxy.codecs._forwarded import NOWHERE
-from lambdaproxy.codecs._grants import of_payload2
 from lambdaproxy.codecs._layout import TLS, lower_layouts
 from lambdaproxy.codecs._paths import ALL_METHODS, DOMAINS, split
 from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, request_from, result_of
@@ -37,14 +36,12 @@ _FORBIDDEN = (
 )
 _ERRORS: dict[str, tuple[bytes | None, bytes]] = {
     "bad-request": (b"BadRequestException", b'{"Message":"Bad Request"}'),
-    "unauthorized": (b"UnauthorizedException", b'{"Message":"Unauthorized"}'),
     "forbidden": (b"AccessDeniedException", _FORBIDDEN),
     "not-found": (b"AccessDeniedException", _FORBIDDEN),
     "too-large": (
         b"RequestEntityTooLargeException",
         b'{"Message":"Request must be smaller than 6291456 bytes for the InvokeFunction operation"}',
     ),
-    "rate": (b"TooManyRequestsException", b'{"message":"Rate Exceeded."}'),
     "throttled": (b"TooManyRequestsException", b'{"message":"Rate Exceeded."}'),
     "unavailable": (b"ServiceUnavailableException", b'{"Message":"Service Unavailable"}'),
 }
@@ -72,8 +69,6 @@ class FunctionUrlCodec(Codec):
     name = "function-url"
     column = "function_url"
     own_request_id = True
-    cors_manner = "function-url"
-    challenges = True
     streams_verbatim = True
     aws_timeout = 1800.0  # the function's own time-out is its only one
     read_path = staticmethod(function_url)
@@ -150,8 +145,6 @@ class FunctionUrlCodec(Codec):
             "time": clock_text(request.received),
             "timeEpoch": milliseconds(request.received),
         }
-        if request.grant is not None and (authorizer := of_payload2(request.grant)) is not None:
-            event["requestContext"]["authorizer"] = authorizer
         encoded = False
         if request.body:
             event["body"], encoded = event_body(
@@ -213,10 +206,6 @@ class FunctionUrlCodec(Codec):
         fields.items += _own_fields(request)
 
     # -- errors --------------------------------------------------------------------------------------------------
-
-    def preflight_response(self, request: Request) -> Response:
-        """200 with a type, and without a body and a trace (recorded on AWS in 2024)."""
-        return Response(200, (_JSON_TYPE, (b"x-amzn-RequestId", request.id.encode())))
 
     def _refusal(self, error: LambdaProxyError, status: int, request: Request) -> tuple[Headers, bytes]:
         """JSON with `Message` and its kind in `x-amzn-ErrorType`; for whatever the function did wrong a bare text."""

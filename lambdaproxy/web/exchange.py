@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lambdaproxy.base.platform import send_now
-from lambdaproxy.errors import EventTooLarge, ForeignPage, LambdaProxyError, Unavailable
+from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Unavailable
 from lambdaproxy.messages import Head, Response
 from lambdaproxy.web.writing import CHUNKED, LENGTH, NO_BODY, PIECE, UNTIL_CLOSE, Nowhere, Pieces, Stream, response_head
 
@@ -58,7 +58,7 @@ class Exchange:
         """Ask whether this request is wanted, unless it is known not to be: sets `body_limit`, or `decided`."""
         site, head = self._site, self.head
         try:
-            if barred is not None and not (isinstance(barred, ForeignPage) and site.proxy.welcomes(head)):
+            if barred is not None:
                 raise barred
             if site.other is not None and (resource := site.other(head)) is not None:
                 self._serve(resource)

@@ -10,17 +10,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final, NamedTuple, final
+from typing import NamedTuple
 
 from twisted.logger import Logger
 
 from lambdaproxy.base.addresses import is_loopback
 from lambdaproxy.base.known import Known
 from lambdaproxy.base.shapes import Shapes
-from lambdaproxy.frozen import freeze, seal
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.grammar import host as parse_host
-from lambdaproxy.messages import Headers
+from lambdaproxy.messages import Headers, quick
 
 Network = IPv4Network | IPv6Network
 
@@ -48,27 +47,16 @@ def address(text: str) -> IPv4Address | IPv6Address | None:
     return parsed
 
 
-@final
-@dataclass(init=False, slots=True, unsafe_hash=True)
+@quick
+@dataclass(frozen=True, slots=True)
 class Origin:
     """The effective scheme, host, port and client of a request; the words are those of `messages.Head`."""
 
-    scheme: Final[str]
-    host: Final[str]
-    port: Final[int]
-    client: Final[str]
-    forwarded_for: Final[str]
-
-    def __init__(self, scheme: str, host: str, port: int, client: str, forwarded_for: str = "") -> None:
-        self.scheme = scheme
-        self.host = host
-        self.port = port
-        self.client = client
-        self.forwarded_for = forwarded_for
-        freeze(self)
-
-
-seal(Origin)
+    scheme: str
+    host: str
+    port: int
+    client: str
+    forwarded_for: str = ""
 
 
 class _Places(NamedTuple):
