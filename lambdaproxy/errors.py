@@ -22,10 +22,13 @@ class Statuses:
 
 STATUSES: dict[str, Statuses] = {
     "bad-request": Statuses(400, 400, 400, 400, 400),
+    "unauthorized": Statuses(401, 401, 401, 401, 401),
     "bad-function-header": Statuses(400, 400, 400, 400, 400),
     "forbidden": Statuses(403, 403, 403, 403, 403),
     "not-found": Statuses(404, 403, 404, 403, 404),
     "too-large": Statuses(413, 413, 413, 413, 413),
+    "rate": Statuses(429, 429, 429, 429, 429),
+    "authorizer": Statuses(500, 500, 500, 500, 500),
     "function": Statuses(502, 502, 500, 502, 502),
     "rejected": Statuses(502, 500, 500, 502, 502),
     "throttled": Statuses(502, 500, 503, 429, 503),
@@ -90,6 +93,64 @@ class ForeignPage(LambdaProxyError):
     outcome = "forbidden"
     label = "foreign_page"
     public = "This listener takes no requests of other sites' pages; let --allow-host name hosts whose pages may ask"
+
+
+class Unauthorized(LambdaProxyError):
+    """The route's authorizer found nobody who may ask: no token, or one that is not good.
+
+    `challenge` is the value of WWW-Authenticate, for front doors that send one.
+    """
+
+    outcome = "unauthorized"
+    label = "unauthorized"
+    public = "Unauthorized"
+
+    def __init__(self, detail: str = "", challenge: str = "") -> None:
+        super().__init__(detail)
+        self.challenge = challenge
+
+
+class Denied(LambdaProxyError):
+    """Who asks is known, or need not be, and may not.
+
+    `explicit`: a policy says so, rather than nothing that permits it. `challenge` as in `Unauthorized`.
+    """
+
+    outcome = "forbidden"
+    label = "denied"
+    public = "Forbidden"
+
+    def __init__(self, detail: str = "", challenge: str = "", explicit: bool = False) -> None:
+        super().__init__(detail)
+        self.challenge, self.explicit = challenge, explicit
+
+
+class DeniedByPolicy(Denied):
+    """A Lambda authorizer's policy does not permit it."""
+
+    label = "denied_by_policy"
+
+
+class AuthorizerFailed(LambdaProxyError):
+    """The authorizer gave no answer, or none that can be understood: nobody is let in."""
+
+    outcome = "authorizer"
+    label = "authorizer"
+
+
+class RateExceeded(LambdaProxyError):
+    """More requests than the route, the client or the key may send; the function was not invoked."""
+
+    outcome = "rate"
+    label = "rate"
+    public = "Too many requests"
+
+
+class QuotaExceeded(RateExceeded):
+    """A key has used up what it may send in its period."""
+
+    label = "quota"
+    public = "Limit exceeded"
 
 
 class NotFound(LambdaProxyError):

@@ -9,25 +9,13 @@ from typing import TYPE_CHECKING, Any
 from twisted.plugin import IPlugin
 from zope.interface import Attribute, Interface
 
+from lambdaproxy.bodies import IBody as IBody
+
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IConsumer
 
     from lambdaproxy.errors import LambdaProxyError
     from lambdaproxy.messages import Invocation, InvocationResult, Match, Request, Response
-
-
-class IBody(Interface):
-    """A body that comes in pieces: a streamed result on its way to a client."""
-
-    def start(consumer: IConsumer) -> Deferred[None]:
-        """Write the body to `consumer`, once; called at most once.
-
-        The body registers itself with `consumer.registerProducer(producer, True)`, honours pause and resume, and
-        unregisters before the Deferred fires. The Deferred fires with None after the last byte, or fails with a
-        `LambdaProxyError`: then the consumer must abort its connection, so that the client can tell the body is
-        cut. Cancelling it means that the reader is gone: nothing more is written.
-        """
 
 
 class IEventCodec(Interface):
@@ -92,6 +80,22 @@ class IPathReader(Interface):
         and as path parameters show them. Templates are read by it, too. Total and pure; the same function for codecs
         that read alike (`lambdaproxy.base.paths` has those of the built-in formats), so that paths are read once.
         """
+
+
+class ICorsCodec(Interface):
+    """What a codec says besides if its service tells browsers about pages of other origins by itself (CORS).
+
+    Where the setting `cors` is given and a codec does not provide this, preflights are answered 204, and the headers of
+    CORS replace those of the function.
+    """
+
+    cors_manner = Attribute(
+        "`http-api`: the function's own headers of CORS are replaced, and preflights that a route takes reach the "
+        "function; `function-url`: ours are added to the function's, and every preflight is answered."
+    )
+
+    def preflight_response(request: Request) -> Response:
+        """The answer to a preflight as the service gives it, without the headers of CORS. Raises nothing."""
 
 
 @dataclass(frozen=True, slots=True)

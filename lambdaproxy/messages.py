@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, final
+
+from lambdaproxy.frozen import freeze, seal
 
 if TYPE_CHECKING:
-    from lambdaproxy.interfaces import IBody
+    from lambdaproxy.bodies import IBody
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Header fields in wire order; names in the case they were sent, repeats kept."""
@@ -23,56 +26,30 @@ MOST_RESULT = MOST_EVENT + 100
 """Bytes of a buffered result that Lambda gives; its own error message for a larger one names this number."""
 
 
-_T = TypeVar("_T")
-
-
-def quick(made: type[_T]) -> type[_T]:
-    """Give a frozen dataclass a faster `__init__`, for what every request makes; values are as frozen as before.
-
-    A frozen dataclass sets each of its fields through a call. This one is, while it is being made, of a class with the
-    same slots that is not frozen, so that setting a field is what it is anywhere else. Subclasses, whose slots may be
-    others, go on using the `__init__` that `dataclass` made.
-    """
-    names = [each.name for each in fields(made)]  # type: ignore[arg-type]
-    unfinished = type(made.__name__, (), {"__slots__": names})
-    known: dict[str, Any] = {"become": object.__dict__["__class__"].__set__, "unfinished": unfinished, "made": made}
-    known["thorough"] = vars(made)["__init__"]
-    parameters = []
-    for each in fields(made):  # type: ignore[arg-type]
-        if each.default is MISSING:
-            parameters.append(each.name)
-        else:
-            known[f"default_{each.name}"] = each.default
-            parameters.append(f"{each.name}=default_{each.name}")
-    lines = [
-        f"if self.__class__ is not made: return thorough(self, {', '.join(names)})",
-        "become(self, unfinished)",
-        *(f"self.{name} = {name}" for name in names),
-        "self.__class__ = made",
-    ]
-    exec(f"def __init__(self, {', '.join(parameters)}):\n    " + "\n    ".join(lines), known)  # noqa: S102  (what dataclass does, too)
-    init = known["__init__"]
-    init.__qualname__ = f"{made.__qualname__}.__init__"
-    init.__annotations__ = vars(made)["__init__"].__annotations__
-    made.__init__ = init  # type: ignore[method-assign]
-    return made
-
-
-@quick
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Tls:
     """What the client's TLS handshake agreed on, in the words of AWS's headers (`TLSv1.3`, an OpenSSL cipher name).
 
     `group` is OpenSSL's name of the key exchange; empty where OpenSSL is too old to say it (before 3.2).
     """
 
-    version: str
-    cipher: str
-    group: str = ""
+    version: Final[str]
+    cipher: Final[str]
+    group: Final[str]
+
+    def __init__(self, version: str, cipher: str, group: str = "") -> None:
+        self.version = version
+        self.cipher = cipher
+        self.group = group
+        freeze(self)
 
 
-@quick
-@dataclass(frozen=True, slots=True)
+seal(Tls)
+
+
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Head:
     """A request whose header section is complete and whose body is still to come.
 
@@ -86,50 +63,147 @@ class Head:
     `traced` is False where the client certainly sent no X-Amzn-Trace-Id.
     """
 
-    method: str
-    target: bytes
-    version: str
-    headers: Headers
-    content_length: int | None
-    scheme: str
-    host: str
-    port: int
-    client: str
-    forwarded_for: str
-    tls: Tls | None
-    id: str
-    trace_id: str
-    received: float
-    traced: bool = True
+    method: Final[str]
+    target: Final[bytes]
+    version: Final[str]
+    headers: Final[Headers]
+    content_length: Final[int | None]
+    scheme: Final[str]
+    host: Final[str]
+    port: Final[int]
+    client: Final[str]
+    forwarded_for: Final[str]
+    tls: Final[Tls | None]
+    id: Final[str]
+    trace_id: Final[str]
+    received: Final[float]
+    traced: Final[bool]
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        version: str,
+        headers: Headers,
+        content_length: int | None,
+        scheme: str,
+        host: str,
+        port: int,
+        client: str,
+        forwarded_for: str,
+        tls: Tls | None,
+        id: str,
+        trace_id: str,
+        received: float,
+        traced: bool = True,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.version = version
+        self.headers = headers
+        self.content_length = content_length
+        self.scheme = scheme
+        self.host = host
+        self.port = port
+        self.client = client
+        self.forwarded_for = forwarded_for
+        self.tls = tls
+        self.id = id
+        self.trace_id = trace_id
+        self.received = received
+        self.traced = traced
+        freeze(self)
 
 
-@quick
-@dataclass(frozen=True, slots=True)
+seal(Head)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grant:
+    """What an authorizer found out about who asks.
+
+    `kind` is `jwt`, `lambda`, `api-key` or a plugin's word. `claims` are a token's, as JSON values, else None; `scopes`
+    those of the token where the route asks for some, else None. `principal` and `context` are a Lambda authorizer's
+    words, `latency` the milliseconds that it took. `key` is an API key as it was sent, and `key_id` its name.
+    """
+
+    kind: str
+    claims: Mapping[str, Any] | None = None
+    scopes: tuple[str, ...] | None = None
+    principal: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    latency: int = 0
+    key: str | None = None
+    key_id: str | None = None
+
+
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Request:
     """A whole HTTP request: a `Head` and its body, without the function header and without framing headers' meaning.
 
     The fields are those of `Head`; `headers` lacks the header that named the function. `body` is decoded from its
-    transfer coding but not from its content coding.
+    transfer coding but not from its content coding. `grant` is what the route's authorizer found out about the caller,
+    or None.
     """
 
-    method: str
-    target: bytes
-    version: str
-    headers: Headers
-    body: bytes
-    scheme: str
-    host: str
-    port: int
-    client: str
-    forwarded_for: str
-    tls: Tls | None
-    id: str
-    trace_id: str
-    received: float
+    method: Final[str]
+    target: Final[bytes]
+    version: Final[str]
+    headers: Final[Headers]
+    body: Final[bytes]
+    scheme: Final[str]
+    host: Final[str]
+    port: Final[int]
+    client: Final[str]
+    forwarded_for: Final[str]
+    tls: Final[Tls | None]
+    id: Final[str]
+    trace_id: Final[str]
+    received: Final[float]
+    grant: Final[Grant | None]
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        version: str,
+        headers: Headers,
+        body: bytes,
+        scheme: str,
+        host: str,
+        port: int,
+        client: str,
+        forwarded_for: str,
+        tls: Tls | None,
+        id: str,
+        trace_id: str,
+        received: float,
+        grant: Grant | None = None,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.version = version
+        self.headers = headers
+        self.body = body
+        self.scheme = scheme
+        self.host = host
+        self.port = port
+        self.client = client
+        self.forwarded_for = forwarded_for
+        self.tls = tls
+        self.id = id
+        self.trace_id = trace_id
+        self.received = received
+        self.grant = grant
+        freeze(self)
 
 
-@quick
-@dataclass(frozen=True, slots=True)
+seal(Request)
+
+
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Response:
     """An HTTP response: status 200..599, valid header fields, and a body in bytes or in pieces.
 
@@ -138,20 +212,36 @@ class Response:
     `outcome` is the row of `errors.STATUSES` that this answers, or `ok`.
     """
 
-    status: int
-    headers: Headers = ()
-    body: bytes | IBody = b""
-    outcome: str = "ok"
+    status: Final[int]
+    headers: Final[Headers]
+    body: Final[bytes | IBody]
+    outcome: Final[str]
+
+    def __init__(self, status: int, headers: Headers = (), body: bytes | IBody = b"", outcome: str = "ok") -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.outcome = outcome
+        freeze(self)
 
 
-@quick
-@dataclass(frozen=True, slots=True)
+seal(Response)
+
+
+@final
+@dataclass(init=False, slots=True)
 class Function:
     """Which function to invoke: an invoker's name, a function name or ARN, and a version or alias."""
 
-    invoker: str
-    name: str
-    qualifier: str | None = None
+    invoker: Final[str]
+    name: Final[str]
+    qualifier: Final[str | None]
+
+    def __init__(self, invoker: str, name: str, qualifier: str | None = None) -> None:
+        self.invoker = invoker
+        self.name = name
+        self.qualifier = qualifier
+        freeze(self)
 
     def __hash__(self) -> int:
         # Tables by function are asked several times for each request. Invokers are few, but clients may invent
@@ -162,8 +252,11 @@ class Function:
         return f"{self.name}:{self.qualifier}" if self.qualifier else self.name
 
 
-@quick
-@dataclass(frozen=True, slots=True)
+seal(Function)
+
+
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Match:
     """Where a request fits: the template and methods of its route, and the path parameters as sent.
 
@@ -172,16 +265,30 @@ class Match:
     reads paths otherwise (`IPathReader`); a greedy parameter `{proxy+}` is named `proxy`.
     """
 
-    template: str | None = None
-    methods: tuple[str, ...] = ()
-    path_parameters: tuple[tuple[str, str], ...] = ()
+    template: Final[str | None]
+    methods: Final[tuple[str, ...]]
+    path_parameters: Final[tuple[tuple[str, str], ...]]
+
+    def __init__(
+        self,
+        template: str | None = None,
+        methods: tuple[str, ...] = (),
+        path_parameters: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self.template = template
+        self.methods = methods
+        self.path_parameters = path_parameters
+        freeze(self)
+
+
+seal(Match)
 
 
 NO_ROUTE = Match()
 
 
-@quick
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Invocation:
     """One call of a function, as every invoker understands it.
 
@@ -191,22 +298,54 @@ class Invocation:
     request's method is idempotent, or its route says that the function may run twice.
     """
 
-    function: Function
-    payload: bytes
-    deadline: float
-    request_id: str
-    trace_id: str
-    mode: Mode = "buffered"
-    client_context: str | None = None
-    tenant_id: str | None = None
-    log_tail: bool = False
-    repeatable: bool = False
-    durable_name: str | None = None
-    trace_parent: str = ""
+    function: Final[Function]
+    payload: Final[bytes]
+    deadline: Final[float]
+    request_id: Final[str]
+    trace_id: Final[str]
+    mode: Final[Mode]
+    client_context: Final[str | None]
+    tenant_id: Final[str | None]
+    log_tail: Final[bool]
+    repeatable: Final[bool]
+    durable_name: Final[str | None]
+    trace_parent: Final[str]
+
+    def __init__(
+        self,
+        function: Function,
+        payload: bytes,
+        deadline: float,
+        request_id: str,
+        trace_id: str,
+        mode: Mode = "buffered",
+        client_context: str | None = None,
+        tenant_id: str | None = None,
+        log_tail: bool = False,
+        repeatable: bool = False,
+        durable_name: str | None = None,
+        trace_parent: str = "",
+    ) -> None:
+        self.function = function
+        self.payload = payload
+        self.deadline = deadline
+        self.request_id = request_id
+        self.trace_id = trace_id
+        self.mode = mode
+        self.client_context = client_context
+        self.tenant_id = tenant_id
+        self.log_tail = log_tail
+        self.repeatable = repeatable
+        self.durable_name = durable_name
+        self.trace_parent = trace_parent
+        freeze(self)
 
 
-@quick
-@dataclass(frozen=True, slots=True)
+seal(Invocation)
+
+
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class InvocationResult:
     """What an invocation gave: the payload of the function, or of its error when `function_error` is set.
 
@@ -215,11 +354,35 @@ class InvocationResult:
     names the durable execution, where there is one.
     """
 
-    payload: bytes | IBody
-    function_error: str | None = None
-    executed_version: str = "$LATEST"
-    request_id: str = ""
-    log_tail: bytes | None = None
-    content_type: bytes | None = None
-    attempts: int = 1
-    durable_arn: str = ""
+    payload: Final[bytes | IBody]
+    function_error: Final[str | None]
+    executed_version: Final[str]
+    request_id: Final[str]
+    log_tail: Final[bytes | None]
+    content_type: Final[bytes | None]
+    attempts: Final[int]
+    durable_arn: Final[str]
+
+    def __init__(
+        self,
+        payload: bytes | IBody,
+        function_error: str | None = None,
+        executed_version: str = "$LATEST",
+        request_id: str = "",
+        log_tail: bytes | None = None,
+        content_type: bytes | None = None,
+        attempts: int = 1,
+        durable_arn: str = "",
+    ) -> None:
+        self.payload = payload
+        self.function_error = function_error
+        self.executed_version = executed_version
+        self.request_id = request_id
+        self.log_tail = log_tail
+        self.content_type = content_type
+        self.attempts = attempts
+        self.durable_arn = durable_arn
+        freeze(self)
+
+
+seal(InvocationResult)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final, final
 
 import orjson
 from twisted.internet.defer import CancelledError
@@ -28,6 +28,9 @@ from lambdaproxy.errors import (
     Unavailable,
     UnknownFunction,
 )
+from lambdaproxy.frozen import freeze, seal
+from lambdaproxy.gate.decided import Decided
+from lambdaproxy.gate.keeper import Gate
 from lambdaproxy.interfaces import IBody, IEventCodec, IInvoker
 from lambdaproxy.messages import (
     MOST_ASYNC,
@@ -41,12 +44,13 @@ from lambdaproxy.messages import (
     Mode,
     Request,
     Response,
-    quick,
 )
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, FunctionName
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.wire.failures import error_type, printable
+
+_log = Logger(__name__)
 
 MOST_REMEMBERED = 1024
 IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -61,21 +65,43 @@ UNANSWERED: dict[Mode, int] = {"event": 202, "dry-run": 204}
 """Modes in which the function gives no result, and the status of success (API reference of Invoke)."""
 
 
-@quick
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Admission:
     """What was decided about a request at the end of its headers.
 
     `headers` lack the one that named the function. `body_limit` is in bytes, `timeout` in seconds.
     """
 
-    route: Route
-    match: Match
-    function: Function
-    headers: Headers
-    head: Head
-    body_limit: int
-    timeout: float
+    route: Final[Route]
+    match: Final[Match]
+    function: Final[Function]
+    headers: Final[Headers]
+    head: Final[Head]
+    body_limit: Final[int]
+    timeout: Final[float]
+
+    def __init__(
+        self,
+        route: Route,
+        match: Match,
+        function: Function,
+        headers: Headers,
+        head: Head,
+        body_limit: int,
+        timeout: float,
+    ) -> None:
+        self.route = route
+        self.match = match
+        self.function = function
+        self.headers = headers
+        self.head = head
+        self.body_limit = body_limit
+        self.timeout = timeout
+        freeze(self)
+
+
+seal(Admission)
 
 
 class Proxy:
@@ -85,8 +111,6 @@ class Proxy:
     when first needed, and `timeouts` a function's default time-out in seconds. `held` is where events are counted
     while they may still have to be sent.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -102,6 +126,7 @@ class Proxy:
     ) -> None:
         self._reactor, self._seconds = reactor, reactor.seconds
         self._router = router
+        self._gate = Gate(router)
         self._header = header
         self._resolve = resolve
         self._invokers = invokers
@@ -115,7 +140,8 @@ class Proxy:
         self.error_detail = False
 
     def admit(self, head: Head) -> Admission:
-        """Decide by the head alone; raises the `LambdaProxyError` that `answer` turns into a response.
+        """Decide by the head alone; raises the `LambdaProxyError` that `answer` turns into a response, `Decided` among
+        them.
 
         What was admitted counts as in progress until `account` hears of its end.
         """
@@ -125,6 +151,8 @@ class Proxy:
         route, match = self._router.match(head.method, head.host, head.target)
         if head.method == "POST" and not route.methods and hasattr(route.codec, "overriding_method"):
             route, match = self._router.overridden(head, route, match)
+        if head.method == "OPTIONS" and self._gate.has_cors:
+            self._gate.pass_options(head, headers, route, value is not None)
         if route.function is not None:
             value = None  # the operator's word; whatever the header says does not matter
         function, timeout = self._chosen.get((id(route), value)) or self._choose(route, value)
@@ -208,6 +236,8 @@ class Proxy:
             else:
                 response = await self._stream(result, result.payload, request, admission, started)
             response = _with_request_id(response, request.id, codec)
+            if admission.route.cors is not None:
+                response = admission.route.cors.added(response, admission.headers, True)
             outcome = "ok" if isinstance(response.body, bytes) else ""
         except CancelledError:
             raise
@@ -217,7 +247,7 @@ class Proxy:
             response = self.answer(admission.head, error, admission)
         except Exception:
             outcome = "internal"
-            self._log.failure("Internal error while handling request {id}", id=admission.head.id)
+            _log.failure("Internal error while handling request {id}", id=admission.head.id)
             response = self.answer(admission.head, LambdaProxyError(), admission)
         finally:
             if held:
@@ -319,6 +349,8 @@ class Proxy:
 
     def answer(self, head: Head, error: LambdaProxyError, admission: Admission | None = None) -> Response:
         """The response for an error, in the words of the route's codec; the log and the metrics learn of it."""
+        if isinstance(error, Decided):
+            return error.response
         route = admission.route if admission else self._route_of(head)
         self._accounts.failed(head, admission.function if admission else None, error)
         try:
@@ -326,11 +358,16 @@ class Proxy:
                 error, _request(head, admission.headers if admission else head.headers, b"")
             )
         except Exception:
-            self._log.failure("The codec {codec} has no answer for an error", codec=route.codec.name)
+            _log.failure("The codec {codec} has no answer for an error", codec=route.codec.name)
             return Response(500, ((b"Content-Type", b"text/plain"),), b"Internal server error\n", "internal")
         if self.error_detail if route.error_detail is None else route.error_detail:
             response = _explained(response, error, admission)
-        return _with_request_id(response, head.id, route.codec)
+        response = _with_request_id(response, head.id, route.codec)
+        return response if route.cors is None else route.cors.added(response, head.headers, admission is not None)
+
+    def welcomes(self, head: Head) -> bool:
+        """Whether the web page of another site that sent this may do so (`cors`)."""
+        return self._gate.welcomes(head)
 
     def account(
         self, head: Head, admission: Admission | None, response: Response, sent: int, seconds: float, fate: str = ""

@@ -21,6 +21,7 @@ from lambdaproxy.base.paths import SHOWN_AS_SENT, PathReader, Segments, as_sent,
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import BadRequest, MethodNotAllowed
+from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.interfaces import IEventCodec, IPathReader
 from lambdaproxy.messages import NO_ROUTE, Function, Head, Match, Mode
 
@@ -32,7 +33,7 @@ class Route:
     `path` is a template or None, which matches anything. `function` is the route's own, which no header overrules;
     `fallback` is `--function`, for requests that neither a route nor a header gives one. `invoker` is the route's own,
     or None. `timeout` is in seconds, or None for the invoker's default; `error_detail` is None where it depends on the
-    listener.
+    listener. `cors` are the rules about pages of other origins, or None where the function sees to that.
     """
 
     path: str | None
@@ -46,6 +47,7 @@ class Route:
     timeout: float | None
     error_detail: bool | None
     mode: Mode = "buffered"
+    cors: CorsRules | None = None
 
     def __str__(self) -> str:
         where = f"{self.host or ''}{self.path or DEFAULT}"

@@ -44,6 +44,9 @@ def test_labels_tell_errors_apart():
 OUTCOMES = {
     # outcome: (alb, apigateway-v1, apigateway-v2 and payload 1.0, function-url, plain)
     "bad-request": (400, 400, 400, 400, 400),
+    "unauthorized": (401, 401, 401, 401, 401),
+    "rate": (429, 429, 429, 429, 429),
+    "authorizer": (500, 500, 500, 500, 500),
     "bad-function-header": (400, 400, 400, 400, 400),
     "forbidden": (403, 403, 403, 403, 403),
     "not-found": (404, 403, 404, 403, 404),

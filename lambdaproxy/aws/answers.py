@@ -10,8 +10,10 @@ from lambdaproxy.aws.retry import NOT_STARTED, THROTTLES
 from lambdaproxy.base.shapes import Shapes
 from lambdaproxy.base.weight import text_of
 from lambdaproxy.errors import (
+    ConnectionLost,
     EventTooLarge,
     InvokeRejected,
+    InvokeTimeout,
     LambdaProxyError,
     Throttled,
     Unavailable,
@@ -171,3 +173,18 @@ def _date(value: bytes | None) -> float | None:
         return parsedate_to_datetime(value.decode("latin-1")).timestamp() if value is not None else None
     except (TypeError, ValueError):
         return None
+
+
+def with_earlier(error: LambdaProxyError, earlier: LambdaProxyError | None) -> LambdaProxyError:
+    """An error that is true of all attempts: one that says that nothing ran may be true of the last only.
+
+    `earlier` is that of an attempt of which nobody knows whether the function ran.
+    """
+    if earlier is None or earlier is error or isinstance(error, ConnectionLost | InvokeTimeout):
+        return error
+    if isinstance(error, Unavailable) and error.label == "stopped":
+        return error
+    detail = f"{earlier.detail}; sent again: {error.detail}"
+    if isinstance(earlier, InvokeRejected):
+        return InvokeRejected(detail, earlier.status, earlier.code)
+    return ConnectionLost(detail)

@@ -8,27 +8,24 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import CancelledError, Deferred
 
 from lambdaproxy.aws import answers, retry
-from lambdaproxy.aws.answers import Refusal
+from lambdaproxy.aws.answers import Refusal, with_earlier
 from lambdaproxy.aws.connection import Connection
 from lambdaproxy.aws.exchange import Lost
 from lambdaproxy.aws.retry import CAPACITY, MOST_ATTEMPTS
-from lambdaproxy.aws.stream import StreamBody
 from lambdaproxy.base.held import SMALL
 from lambdaproxy.errors import (
     ConnectionFailed,
     ConnectionLost,
-    InvokeRejected,
     InvokeTimeout,
     LambdaProxyError,
     Unavailable,
 )
 from lambdaproxy.messages import InvocationResult
-from lambdaproxy.wire.eventstream import EventStreamError
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-    from lambdaproxy.aws.invoker import AwsInvoker, FunctionState
+    from lambdaproxy.aws.calling import Calling, FunctionState
     from lambdaproxy.http1.head import ResponseHead
     from lambdaproxy.messages import Invocation
     from lambdaproxy.wire.sigv4 import Keys
@@ -40,16 +37,16 @@ BARREN_SECONDS = 0.1
 """A deadline, or a client that leaves, after so long without a connection counts as a failure to connect."""
 
 
-# Where a call is; only in `_SENT` and `_STREAMING` may the function be running. (Plain numbers: an Enum costs a
+# Where a call is; only in `_SENT` and `STREAMING` may the function be running. (Plain numbers: an Enum costs a
 # tenth of a microsecond each time a member is named.)
-_QUEUED, _KEYS, _CONNECTING, _SENT, _STREAMING, _PAUSED, _ENDED = range(7)
+_QUEUED, _KEYS, _CONNECTING, _SENT, STREAMING, _PAUSED, _ENDED = range(7)
 
 
 class Call:
     """An exchange over a connection, a waiter for the pool and for the limiter."""
 
+    streaming = False
     # What most calls never change stays in the class.
-    body: StreamBody | None = None
     _connection: Connection | None = None
     _keys: Keys | None = None
     _timer: Any = None
@@ -58,14 +55,12 @@ class Call:
     _state = _QUEUED
     _attempts = _repeats = _signed = 0
     _waited = _cost = 0.0
-    _version = "$LATEST"
     #: What the last attempt met, and the last one of which nobody knows whether the function ran.
     _met: LambdaProxyError | None = None
     _unknown: LambdaProxyError | None = None
 
-    def __init__(self, invoker: AwsInvoker, function: FunctionState, invocation: Invocation) -> None:
+    def __init__(self, invoker: Calling, function: FunctionState, invocation: Invocation) -> None:
         self._invoker, self._function, self.invocation = invoker, function, invocation
-        self.streaming = invocation.mode == "stream"
         self.deferred: Deferred[InvocationResult] | None = Deferred(self._cancelled)
 
     # -- towards the wire ------------------------------------------------------------------------------------------
@@ -195,7 +190,7 @@ class Call:
         connection, self._connection = self._connection, None
         invoker = self._invoker
         invoker.attempted("lost" if lost.handed else "unsent")
-        if self._state == _STREAMING:
+        if self._state == STREAMING:
             self._end_stream(ConnectionLost(f"the connection {lost.reason} in the middle of the stream"))
             return
         self._function.breaker.failed()
@@ -251,74 +246,27 @@ class Call:
         if placed:
             self.admitted()
 
-    # -- streams ---------------------------------------------------------------------------------------------------
-
     def streamed(self, head: ResponseHead) -> None:
-        assert self._connection is not None
-        self._state = _STREAMING
-        self._let_go()
-        self.body = StreamBody(self._connection, self._drop)
-        if self._dropped:
-            self.body.drop()
-        self._got_through()
-        fields = answers.by_name(head)
-        self._version = fields.get(b"x-amz-executed-version", b"$LATEST").decode("latin-1")
+        """This and the next three are for `StreamCall`; others are not `streaming`."""
+        raise NotImplementedError
 
     def piece(self, data: bytes) -> None:
-        body = self.body
-        assert body is not None
-        try:
-            body.feed(data)
-        except EventStreamError as problem:
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.abandon()
-            self._invoker.attempted("lost")
-            self._end_stream(ConnectionLost(f"the event stream is broken: {problem}"))
-            return
-        if body.begun and self.deferred is not None and not self._dropped:
-            # At the first byte, not at the head: a function that fails before it can still be answered properly.
-            deferred, self.deferred = self.deferred, None
-            deferred.callback(self._stream_result(body))
+        raise NotImplementedError
 
     def ended(self) -> None:
-        self._connection = None
-        self._invoker.answered.value += 1
-        self._end_stream(None)
+        raise NotImplementedError
 
     def _end_stream(self, error: LambdaProxyError | None) -> None:
-        body = self.body
-        assert body is not None
-        if body.outcome is not None and (log := body.outcome.get("LogResult")):
-            tail = answers.decode_log(str(log).encode("ascii", "replace"))
-            if tail:
-                self._invoker.log_tail(self.invocation, tail)
-        waiting = self._close()
-        # It holds on to us, as the Deferred does.
-        self.body = None
-        body.end(error)
-        if waiting is None:
-            return
-        if body.function_error is not None:
-            waiting.callback(
-                InvocationResult(body.error_document(), "Unhandled", self._version, attempts=self._attempts)
-            )
-        elif body.outcome is not None:
-            waiting.callback(self._stream_result(body))
-        else:
-            waiting.errback(error or ConnectionLost("the stream ended before its end was announced"))
-
-    def _stream_result(self, body: StreamBody) -> InvocationResult:
-        return InvocationResult(body, None, self._version, attempts=self._attempts)
+        raise NotImplementedError
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def expired(self) -> None:
         """The deadline has passed."""
-        if self._state in (_SENT, _STREAMING):
+        if self._state in (_SENT, STREAMING):
             if self._hang_up("timeout"):
                 error = InvokeTimeout("no whole answer by the deadline; whether the function runs on is unknown")
-                if self._state == _STREAMING:
+                if self._state == STREAMING:
                     self._end_stream(error)
                     return
                 self._fail(error)
@@ -334,10 +282,10 @@ class Call:
     def shut(self) -> None:
         """The invoker stops."""
         error = Unavailable("stopping; the function did not run")
-        if self._state in (_SENT, _STREAMING):
+        if self._state in (_SENT, STREAMING):
             if self._hang_up("abandoned"):
                 error = Unavailable("stopping; whether the function ran is unknown", label="stopped")
-            if self._state == _STREAMING:
+            if self._state == STREAMING:
                 self._end_stream(error)
                 return
         else:
@@ -375,7 +323,7 @@ class Call:
     def _cancelled(self, deferred: Deferred[InvocationResult]) -> None:
         """The client has gone; `Deferred.cancel` then fails the Deferred with `CancelledError`."""
         self._dropped = True
-        if self._state in (_SENT, _STREAMING):
+        if self._state in (_SENT, STREAMING):
             connection = self._connection
             if connection is not None and self._state == _SENT and not connection.handed():
                 self._connection = None
@@ -398,10 +346,12 @@ class Call:
             if connection is not None:
                 connection.abandon()
             self._close()
-            self.body = None
-        elif self.body is not None:
-            self.body.drop()
-        elif self._connection is not None:
+        else:
+            self._ignore()
+
+    def _ignore(self) -> None:
+        """Let the result come, and keep nothing of it."""
+        if self._connection is not None:
             self._connection.drop()
 
     def _let_go(self) -> None:
@@ -434,16 +384,4 @@ class Call:
     def _fail(self, error: LambdaProxyError) -> None:
         deferred = self._close()
         if deferred is not None:
-            deferred.errback(self._with_earlier(error))
-
-    def _with_earlier(self, error: LambdaProxyError) -> LambdaProxyError:
-        """An error that is true of all attempts: one that says that nothing ran may be true of the last only."""
-        earlier = self._unknown
-        if earlier is None or earlier is error or isinstance(error, ConnectionLost | InvokeTimeout):
-            return error
-        if isinstance(error, Unavailable) and error.label == "stopped":
-            return error
-        detail = f"{earlier.detail}; sent again: {error.detail}"
-        if isinstance(earlier, InvokeRejected):
-            return InvokeRejected(detail, earlier.status, earlier.code)
-        return ConnectionLost(detail)
+            deferred.errback(with_earlier(error, self._unknown))

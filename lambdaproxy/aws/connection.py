@@ -1,33 +1,30 @@
-"""One connection to the Lambda API: opened by the pool, one exchange at a time, and what is known of each attempt."""
+"""One connection to the Lambda API once it is open: one exchange at a time, and what is known of each attempt."""
 
 from __future__ import annotations
 
-import select
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import error
-from twisted.internet.protocol import Protocol
 
-from lambdaproxy.aws.exchange import Exchange, Lost
+from lambdaproxy.aws.exchange import Exchange, Keeper, Lost
+from lambdaproxy.aws.opening import LIMITS, Opening
 from lambdaproxy.base.held import SMALL
 from lambdaproxy.base.platform import send_now
 from lambdaproxy.http1.body import ChunkedReader, CloseReader, LengthReader
-from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, ResponseHead, parse_response
+from lambdaproxy.http1.head import HeadReader, Malformed, ResponseHead, parse_response
 from lambdaproxy.messages import MOST_RESULT
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-    from lambdaproxy.aws.pool import Pool
     from lambdaproxy.aws.tls import Session
     from lambdaproxy.base.held import Waiting
 
 SLACK = 64 * 1024
 """Bytes that a result may be larger than Lambda's limit before it is taken for something else."""
 
-LIMITS = HeadLimits(section=32 * 1024, fields=100, line=16 * 1024)
 _BOUNDARY = b"\r\n\r\n"
 
 
@@ -42,22 +39,15 @@ def unsent(transport: Any) -> int:
         return 0
 
 
-class Connection(Protocol):
-    """Connects through an HTTP proxy and TLS where told to, then carries exchanges."""
+class Connection(Opening):
+    """Carries one exchange at a time once it is open, and is the keeper's between them."""
 
-    def __init__(self, pool: Pool, address: str, session: Session | None, connect: bytes | None, now: float) -> None:
-        self._pool, self._session, self._connect = pool, session, connect
-        self.address = address
-        self.dialled = self.began = self.since = now
-        self.connector: Any = None
-        self.ready = False
-        self.closed = False
+    def __init__(
+        self, keeper: Keeper, address: str, session: Session | None, connect: bytes | None, now: float
+    ) -> None:
+        super().__init__(keeper, address, session, connect, now)
         self._served = False
-        self.expires = 0.0
-        self._socket: socket.socket | None = None
-        self._poll: select.poll | None = None
         self._exchange: Exchange | None = None
-        self._head: HeadReader | None = None
         self._response: ResponseHead | None = None
         self._reader: LengthReader | ChunkedReader | CloseReader | None = None
         # One growing block: pieces of 64 KB would leave holes in the heap that no system gets back soon.
@@ -70,103 +60,6 @@ class Connection(Protocol):
         self._held = 0
         self._waiting: Waiting | None = None
         self._dropped = False
-
-    # -- opening ---------------------------------------------------------------------------------------------------
-
-    def connectionMade(self) -> None:
-        transport: Any = self.transport
-        try:
-            transport.setTcpNoDelay(True)
-            handle = transport.getHandle()
-            _keep_alive(handle)
-            self._watch(handle)
-        except (AttributeError, OSError):
-            pass  # no TCP, as in tests
-        self.began = self._pool.now()
-        if self.closed:
-            transport.abortConnection()
-        elif self._connect is not None:
-            self._head = HeadReader(LIMITS, response=True)
-            transport.write(self._connect)
-        else:
-            self._begin()
-
-    def _watch(self, handle: socket.socket) -> None:
-        self._socket = handle
-        if hasattr(select, "poll"):
-            self._poll = select.poll()
-            self._poll.register(handle, select.POLLIN | getattr(select, "POLLRDHUP", 0))
-
-    def _begin(self) -> None:
-        if self._session is None:
-            self._opened()
-        else:
-            self._shake(b"")
-
-    def _tunnel(self, data: bytes) -> None:
-        """The proxy's answer to CONNECT; RFC 9110, 9.3.6."""
-        assert self._head is not None
-        try:
-            block = self._head.feed(data)
-            if block is None:
-                return
-            status, rest = parse_response(block, LIMITS).status, self._head.rest
-        except Malformed as problem:
-            self._fail(f"the proxy's answer to CONNECT is malformed ({problem})")
-            return
-        if not 200 <= status < 300 or rest:
-            hint = ": it wants other credentials (HTTPS_PROXY)" if status == 407 else ""
-            self._fail(f"the proxy answered CONNECT with {status}{hint}")
-            return
-        self._head, self._connect = None, None
-        self._begin()
-
-    def _shake(self, data: bytes) -> None:
-        session, transport = self._session, self.transport
-        assert session is not None and transport is not None
-        try:
-            out = session.handshake(data)
-        except ssl.SSLCertVerificationError as problem:
-            transport.write(session.alert())
-            self._fail(f"the certificate does not hold: {problem.verify_message}", verify=True)
-            return
-        except ssl.SSLError as problem:
-            transport.write(session.alert())
-            self._fail(f"TLS: {problem.reason or problem}")
-            return
-        if out:
-            transport.write(out)
-        if session.done:
-            self._opened()
-
-    def _opened(self) -> None:
-        self.ready = True
-        self._pool.opened(self)
-
-    def _fail(self, reason: str, *, verify: bool = False) -> None:
-        if not self.closed:
-            self.closed = True
-            if self.transport is not None:
-                self.transport.loseConnection()
-            self._pool.dial_failed(self, reason, verify=verify)
-
-    def refused(self, reason: str) -> None:
-        """The transport could not be opened."""
-        self._fail(reason)
-
-    def too_late(self, reason: str) -> None:
-        """Give up opening: the pool's deadline for this step has passed."""
-        self._fail(reason)
-        if self.transport is None and self.connector is not None:
-            self.connector.stopConnecting()
-        self._abort()
-
-    def give_up(self) -> None:
-        """End an opening that nobody waits for; the pool has forgotten it."""
-        self.closed = True
-        if self.transport is None and self.connector is not None:
-            self.connector.stopConnecting()
-        self._abort()
 
     # -- exchanging ------------------------------------------------------------------------------------------------
 
@@ -301,7 +194,7 @@ class Connection(Protocol):
 
     def _hold(self, size: int) -> None:
         """Read a large result only when there is room for it; what is not read waits in the kernel, and at AWS."""
-        ledger = self._pool.answers
+        ledger = self._keeper.answers
         if ledger is not None:
             self._held = size
             self._waiting = ledger.when_room(size, self._room)
@@ -325,8 +218,8 @@ class Connection(Protocol):
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.cancel()
-        elif self._pool.answers is not None:
-            self._pool.answers.give(size)
+        elif self._keeper.answers is not None:
+            self._keeper.answers.give(size)
 
     def _start(self, head: ResponseHead, rest: bytes) -> None:
         exchange = self._exchange
@@ -379,7 +272,7 @@ class Connection(Protocol):
             self._result, self._size = bytearray(), 0
             self.resume()
         if head.keep_alive and not more and not self.closed and (self._handed or self.handed()):
-            self._pool.release(self)
+            self._keeper.release(self)
         else:
             self._abort()
 
@@ -420,7 +313,7 @@ class Connection(Protocol):
             self._ended("closed by AWS" if clean else f"broke: {_text(reason)}", clean=clean and self._session is None)
         self.closed = True
         self._socket = self._poll = None
-        self._pool.gone(self)
+        self._keeper.gone(self)
 
     def _ended(self, reason: str, *, clean: bool) -> None:
         if clean and isinstance(self._reader, CloseReader) and self._exchange is not None:
@@ -447,10 +340,8 @@ class Connection(Protocol):
         self._result = bytearray()
         if not self.closed:
             self.closed = True
-            self._pool.closing(self)
-        transport: Any = self.transport
-        if transport is not None:
-            transport.abortConnection()
+            self._keeper.closing(self)
+        super()._abort()
 
 
 def _is_lambdas(head: ResponseHead) -> bool:
@@ -462,14 +353,6 @@ def _reader(head: ResponseHead, most: int | None) -> LengthReader | ChunkedReade
     if head.chunked:
         return ChunkedReader(LIMITS, most)
     return CloseReader() if head.content_length is None else LengthReader(head.content_length)
-
-
-def _keep_alive(handle: Any) -> None:
-    """Find dead paths in two minutes: NAT gateways and VPC endpoints drop silent connections after 350 seconds."""
-    handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
-        if hasattr(socket, name):
-            handle.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _text(reason: Failure | None) -> str:

@@ -1,11 +1,14 @@
-"""What a connection and whoever sends a request over it say to each other."""
+"""What a connection says to whoever sends a request over it, and to whoever keeps it between requests."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lambdaproxy.base.held import Ledger
     from lambdaproxy.http1.head import ResponseHead
 
 
@@ -42,3 +45,25 @@ class Exchange(Protocol):
 
     def lost(self, lost: Lost) -> None:
         """There will be no (more) answer."""
+
+
+class Keeper(Protocol):
+    """Whoever opened a connection and gives it out."""
+
+    now: Callable[[], float]
+    answers: Ledger | None
+
+    def opened(self, connection: Any) -> None:
+        """A connection is ready."""
+
+    def dial_failed(self, connection: Any, reason: str, *, verify: bool = False) -> None:
+        """A connection could not be opened; with `verify`, because its peer cannot be trusted."""
+
+    def release(self, connection: Any) -> None:
+        """A connection is free again."""
+
+    def closing(self, connection: Any) -> None:
+        """A connection is no longer open; its place is free."""
+
+    def gone(self, connection: Any) -> None:
+        """The transport of a connection has ended."""

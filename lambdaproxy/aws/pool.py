@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from lambdaproxy.base.held import Ledger
     from lambdaproxy.watch.metrics import Metrics
 
+_log = Logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
@@ -84,7 +86,6 @@ class Pool:
     when another has won. `sweep` must be called about ten times a second while `busy`.
     """
 
-    _log = Logger()
     #: Where results are counted while they come; those for which there is no room wait in the kernel.
     answers: Ledger | None = None
 
@@ -104,7 +105,7 @@ class Pool:
         self._uniform = uniform
         self.now: Callable[[], float] = reactor.seconds
         self._choice = Choice(self.now, self._settings.slow)
-        self._limited = Limited(self._log, reactor, most=1)
+        self._limited = Limited(_log, reactor, most=1)
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._opening: set[Connection] = set()

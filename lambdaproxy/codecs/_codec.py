@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
+from lambdaproxy.base.native import mypyc_attr
 from lambdaproxy.base.paths import PathReader, as_sent
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._fields import Fields, Naming
@@ -44,6 +45,7 @@ _OWN_WORDS = (
 OCTETS = (b"Content-Type", b"application/octet-stream")
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Codec:
     """The common part of every codec; `errors` is `aws` or `plain`, `limits` is `none` or `aws`.
 
@@ -52,19 +54,21 @@ class Codec:
     waits.
     """
 
-    name = ""
-    column = ""
-    own_request_id = False
-    streams_verbatim = False
-    aws_body_limit: int | None = None
-    aws_timeout: float | None = None
+    name: ClassVar[str] = ""
+    column: ClassVar[str] = ""
+    own_request_id: ClassVar[bool] = False
+    streams_verbatim: ClassVar[bool] = False
+    aws_body_limit: ClassVar[int | None] = None
+    aws_timeout: ClassVar[float | None] = None
     #: The same for routes that stream, where that differs.
-    aws_stream_timeout: float | None = None
-    method_status = 405
-    naming: Naming
-    read_path: PathReader = staticmethod(as_sent)
+    aws_stream_timeout: ClassVar[float | None] = None
+    method_status: ClassVar[int] = 405
+    #: Whether refusals say what they want in WWW-Authenticate.
+    challenges: ClassVar[bool] = False
+    naming: ClassVar[Naming]
 
     def __init__(self, *, errors: str = "aws", limits: str = "none") -> None:
+        self.read_path: PathReader = as_sent
         self._column = "plain" if errors == "plain" else self.column
         self._limited = limits == "aws"
         self.body_limit = self.aws_body_limit if self._limited else None
@@ -119,6 +123,8 @@ class Codec:
         """The answer that this front door gives for `error`."""
         status = self._status(error)
         headers, body = self._refusal(error, status, request)
+        if self.challenges and (challenge := getattr(error, "challenge", "")):
+            headers += ((b"WWW-Authenticate", challenge.encode("latin-1", "replace")),)
         if error.retry_after is not None:
             headers += ((b"Retry-After", b"%d" % max(0, error.retry_after)),)
         return Response(status, headers, body, error.outcome)

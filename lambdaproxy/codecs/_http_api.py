@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
+from lambdaproxy.base.native import mypyc_attr
 from lambdaproxy.base.paths import http_api
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
 from lambdaproxy.codecs._fields import FRAMING, Fields, Naming
@@ -12,13 +14,14 @@ from lambdaproxy.codecs._refusals import HeadersTooLarge
 from lambdaproxy.codecs._reverse import TEXT_TYPES
 from lambdaproxy.codecs._stamps import gateway_id
 from lambdaproxy.errors import LambdaProxyError, MethodNotAllowed
-from lambdaproxy.messages import Headers, Request
+from lambdaproxy.messages import Headers, Request, Response
 
 TEXT_PLAIN = (b"Content-Type", b"text/plain; charset=utf-8")
 JSON_TYPE = (b"Content-Type", b"application/json")
 
 _TEXTS = {
     400: b'{"message":"Bad Request"}',
+    401: b'{"message":"Unauthorized"}',
     403: b'{"message":"Forbidden"}',
     404: b'{"message":"Not Found"}',
     405: b'{"message":"Method Not Allowed"}',
@@ -30,6 +33,7 @@ _TEXTS = {
 _INTERNAL = b'{"message":"Internal Server Error"}'
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class HttpApi(Codec):
     """The parts of both payload formats that are the same.
 
@@ -40,18 +44,17 @@ class HttpApi(Codec):
     :param domain: what the event calls the domain; the request's host if None.
     """
 
-    name = "apigateway-v2"
-    column = "apigateway_v2"
-    own_request_id = True
-    aws_body_limit = 10485760
-    aws_timeout = 30.0
-    naming = Naming(dropped=FRAMING | {"apigw-requestid"}, canonical_names=True)
+    name: ClassVar[str] = "apigateway-v2"
+    column: ClassVar[str] = "apigateway_v2"
+    own_request_id: ClassVar[bool] = True
+    cors_manner: ClassVar[str] = "http-api"
+    challenges: ClassVar[bool] = True
+    aws_body_limit: ClassVar[int | None] = 10485760
+    aws_timeout: ClassVar[float | None] = 30.0
+    naming: ClassVar[Naming] = Naming(dropped=FRAMING | {"apigw-requestid"}, canonical_names=True)
 
     #: Whether the event's path is decoded twice.
-    _decodes_twice = False
-
-    #: What becomes of header fields with an option `xff`.
-    _layouts_of: Callable[[str], Layouts]
+    _decodes_twice: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -82,6 +85,10 @@ class HttpApi(Codec):
         self._layouts = self._layouts_of(xff)
         self._text_types = tuple(text_types)
 
+    def _layouts_of(self, xff: str) -> Layouts:
+        """What becomes of header fields with an option `xff`."""
+        raise NotImplementedError
+
     def _own_headers(self, request: Request, fields: Fields) -> None:
         fields.items.append((b"Apigw-Requestid", gateway_id(request.id).encode("ascii")))
 
@@ -91,6 +98,10 @@ class HttpApi(Codec):
         size = len(request.target) + sum([len(name) + len(value) for name, value in request.headers])
         if size > 10240:
             raise HeadersTooLarge(f"{size} bytes of request line and headers")
+
+    def preflight_response(self, request: Request) -> Response:
+        """204, without a type and a body (recorded on AWS in 2026)."""
+        return Response(204, ((b"Apigw-Requestid", gateway_id(request.id).encode("ascii")),))
 
     def _refusal(self, error: LambdaProxyError, status: int, request: Request) -> tuple[Headers, bytes]:
         """The HTTP API's JSON, without a space (recorded on AWS in 2025)."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from lambdaproxy.base.shapes import NOTHING
-from lambdaproxy.codecs._codec import Codec
 from lambdaproxy.codecs._forwarded import NOWHERE, appended, keep_forwarded
 from lambdaproxy.codecs._layout import Layouts, decoded, layouts
 from lambdaproxy.codecs._names import Keys
@@ -17,7 +16,6 @@ from lambdaproxy.codecs._reverse import (
     header_pairs,
     mapping_of,
     request_of,
-    result_body,
     result_headers,
     seconds_of,
     text_of,
@@ -95,60 +93,41 @@ def query_maps(query: str) -> tuple[dict[str, str] | None, dict[str, list[str]] 
     return last, grouped_pairs(pairs)
 
 
-class Payload1(Codec):
-    """The parts of both codecs that are the same, and the way back."""
+def request_of_event(event: Mapping[str, Any], path: str) -> Request:
+    """The request of the event, whose path clients send as `path`. Lost on the way: how the query was encoded, and the
+    order of query parameters with different names that are repeated."""
+    pairs: list[tuple[str, str]] = []
+    many = mapping_of(event, "multiValueQueryStringParameters")
+    if many:
+        for name, values in many.items():
+            if isinstance(values, str) or not isinstance(values, Iterable):
+                raise ValueError("a value of multiValueQueryStringParameters of the event is no list")
+            pairs.extend([(name, value) for value in values])
+    else:
+        pairs = list(mapping_of(event, "queryStringParameters").items())
+    context = mapping_of(event, "requestContext")
+    return request_of(
+        method=text_of(event, "httpMethod"),
+        target=f"{path}?{encode_pairs(pairs)}" if pairs else path,
+        headers=header_pairs(event),
+        body=event_bytes(event),
+        client=text_of(mapping_of(context, "identity"), "sourceIp", "") or None,
+        request_id=text_of(context, "requestId", ""),
+        received=seconds_of(context.get("requestTimeEpoch")),
+    )
 
-    def __init__(self, *, errors: str, limits: str, text_types: Iterable[str] = ()) -> None:
-        super().__init__(errors=errors, limits=limits)
-        self._text_types = tuple(text_types)
 
-    def _event_path(self, event: Mapping[str, Any]) -> str:
-        """The path as clients send it."""
-        return text_of(event, "path", "/")
+def result_of(response: Response, event: Mapping[str, Any], body: str, encoded: bool) -> dict[str, Any]:
+    """The result: keys that a REST API allows, and every header in `multiValueHeaders`.
 
-    def decode_event(self, event: Mapping[str, Any]) -> Request:
-        """The request of the event. Lost on the way: how the query was encoded, and the order of query parameters
-        with different names that are repeated."""
-        pairs: list[tuple[str, str]] = []
-        many = mapping_of(event, "multiValueQueryStringParameters")
-        if many:
-            for name, values in many.items():
-                if isinstance(values, str) or not isinstance(values, Iterable):
-                    raise ValueError("a value of multiValueQueryStringParameters of the event is no list")
-                pairs.extend([(name, value) for value in values])
-        else:
-            pairs = list(mapping_of(event, "queryStringParameters").items())
-        path = self._event_path(event)
-        context = mapping_of(event, "requestContext")
-        return request_of(
-            method=text_of(event, "httpMethod"),
-            target=f"{path}?{encode_pairs(pairs)}" if pairs else path,
-            headers=header_pairs(event),
-            body=event_bytes(event),
-            client=text_of(mapping_of(context, "identity"), "sourceIp", "") or None,
-            request_id=text_of(context, "requestId", ""),
-            received=seconds_of(context.get("requestTimeEpoch")),
-        )
-
-    def _body_of(self, response: Response) -> tuple[str, bool]:
-        return result_body(response, self._text_types)
-
-    def encode_response(self, response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The result: keys that a REST API allows, and every header in `multiValueHeaders`.
-
-        An event that has single headers only was made by something older, which gets single headers if they suffice.
-        """
-        body, encoded = self._body_of(response)
-        many = grouped(result_headers(response.headers))
-        result: dict[str, Any] = {"statusCode": response.status}
-        if (
-            event.get("headers")
-            and "multiValueHeaders" not in event
-            and all(len(values) == 1 for values in many.values())
-        ):
-            result["headers"] = {name: values[0] for name, values in many.items()}
-        else:
-            result["multiValueHeaders"] = many
-        result["body"] = body
-        result["isBase64Encoded"] = encoded
-        return result
+    An event that has single headers only was made by something older, which gets single headers if they suffice.
+    """
+    many = grouped(result_headers(response.headers))
+    result: dict[str, Any] = {"statusCode": response.status}
+    if event.get("headers") and "multiValueHeaders" not in event and all(len(values) == 1 for values in many.values()):
+        result["headers"] = {name: values[0] for name, values in many.items()}
+    else:
+        result["multiValueHeaders"] = many
+    result["body"] = body
+    result["isBase64Encoded"] = encoded
+    return result

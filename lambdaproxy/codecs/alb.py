@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urljoin
 
+from lambdaproxy.base.native import mypyc_attr
 from lambdaproxy.base.shapes import NOTHING
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import IS_TEXT, check_escapes, event_base64
@@ -141,6 +142,7 @@ def _pairs(headers: Any) -> list[tuple[str, str]]:
     return pairs
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class AlbCodec(Codec):
     """The dialect `alb`.
 
@@ -155,10 +157,10 @@ class AlbCodec(Codec):
     :param server: the attribute `routing.http.response.server.enabled`: responses say `Server: awselb/2.0`.
     """
 
-    name = "alb"
-    column = "alb"
-    aws_body_limit = _MEGABYTE
-    naming = Naming(dropped=FRAMING | {"server"})
+    name: ClassVar[str] = "alb"
+    column: ClassVar[str] = "alb"
+    aws_body_limit: ClassVar[int | None] = _MEGABYTE
+    naming: ClassVar[Naming] = Naming(dropped=FRAMING | {"server"})
 
     def __init__(
         self,

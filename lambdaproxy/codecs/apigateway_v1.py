@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
+from lambdaproxy.base.native import mypyc_attr
 from lambdaproxy.base.paths import one_slash, rest_api
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import check_escapes, event_base64, media_type, replaced
-from lambdaproxy.codecs._codec import json_body, own_words
+from lambdaproxy.codecs._codec import Codec, json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED, Fields, Naming
 from lambdaproxy.codecs._forwarded import NOWHERE
+from lambdaproxy.codecs._grants import of_rest
 from lambdaproxy.codecs._layout import Layouts
 from lambdaproxy.codecs._names import shown
 from lambdaproxy.codecs._paths import (
@@ -23,7 +25,7 @@ from lambdaproxy.codecs._paths import (
     split,
     without_stage,
 )
-from lambdaproxy.codecs._payload1 import NOBODY, Payload1, header_maps, layouts_of, query_maps
+from lambdaproxy.codecs._payload1 import NOBODY, header_maps, layouts_of, query_maps, request_of_event, result_of
 from lambdaproxy.codecs._refusals import BadBase64, HeadersTooLarge, UnknownStage
 from lambdaproxy.codecs._result import (
     NO_BODY,
@@ -38,7 +40,7 @@ from lambdaproxy.codecs._result import (
     multi_values,
     scalar_text,
 )
-from lambdaproxy.codecs._reverse import TEXT_TYPES, result_body
+from lambdaproxy.codecs._reverse import TEXT_TYPES, result_body, text_of
 from lambdaproxy.codecs._stamps import (
     clock_text,
     event_trace,
@@ -48,8 +50,15 @@ from lambdaproxy.codecs._stamps import (
     response_trace,
     self_trace,
 )
-from lambdaproxy.errors import EventTooLarge, LambdaProxyError, MalformedResult, MethodNotAllowed
-from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
+from lambdaproxy.errors import (
+    DeniedByPolicy,
+    EventTooLarge,
+    LambdaProxyError,
+    MalformedResult,
+    MethodNotAllowed,
+    QuotaExceeded,
+)
+from lambdaproxy.messages import Grant, Headers, InvocationResult, Match, Request, Response
 
 # What API Gateway takes out of a request (recorded on a regional REST API, AWS_PROXY), and what else is not meant for
 # a function: Keep-Alive, Proxy-Authorization, Proxy-Connection.
@@ -104,12 +113,19 @@ _JSON_TYPE = (b"Content-Type", b"application/json")
 _INTERNAL = (b"InternalServerErrorException", b'{"message": "Internal server error"}')
 _ERRORS: dict[str, tuple[bytes, bytes]] = {
     "bad-request": (b"BadRequestException", b'{"message":"Bad Request"}'),
+    "unauthorized": (b"UnauthorizedException", b'{"message":"Unauthorized"}'),
+    "rate": (b"TooManyRequestsException", b'{"message":"Too Many Requests"}'),
+    "authorizer": (b"AuthorizerConfigurationException", b'{"message":null}'),
     "forbidden": (b"ForbiddenException", b'{"message":"Forbidden"}'),
     "not-found": (b"MissingAuthenticationTokenException", b'{"message":"Missing Authentication Token"}'),
     "too-large": (b"RequestTooLargeException", b'{"message":"Request Too Long"}'),
     "timeout": (b"InternalServerErrorException", b'{"message": "Endpoint request timed out"}'),
     "unavailable": (b"ServiceUnavailableException", b'{"message":"Service Unavailable"}'),
 }
+
+#: Lambda authorizers (recorded on AWS in 2026): the capital letter is AWS's.
+_NOT_PERMITTED = b'{"Message":"User is not authorized to access this resource"}'
+_EXPLICIT = _NOT_PERMITTED[:-2] + b' with an explicit deny in an identity-based policy"}'
 
 
 def matches_type(kind: str, patterns: Iterable[str]) -> bool:
@@ -144,7 +160,12 @@ def _own_fields(request: Request) -> Headers:
     )
 
 
-class RestApiCodec(Payload1):
+MOST_BODY = 10485760
+"""Bytes of a body that a REST API takes (API Gateway guide, quotas)."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class RestApiCodec(Codec):
     """The dialect `apigateway-v1`.
 
     :param account: the account's number, in the event.
@@ -154,17 +175,19 @@ class RestApiCodec(Payload1):
     :param domain: what the event calls the domain; the request's host if None. With a custom domain (one that is not
         of `execute-api`) `requestContext.path` has no stage.
     :param binary_media_types: the API's `binaryMediaTypes`; without them no body is ever base64.
+    :param claims: of a JWT in the event: `typed` as they are, or `strings` as those of Cognito.
+    :param context: values of a Lambda authorizer's context: `strings` as AWS documents them, or `typed`.
     :param trace_self: a client's trace header gets `Self=` in front.
     """
 
-    name = "apigateway-v1"
-    column = "apigateway_v1"
-    own_request_id = True
-    aws_body_limit: int = 10485760
-    aws_timeout = 29.0
-    aws_stream_timeout = 900.0
-    method_status = 403
-    naming = Naming(
+    name: ClassVar[str] = "apigateway-v1"
+    column: ClassVar[str] = "apigateway_v1"
+    own_request_id: ClassVar[bool] = True
+    aws_body_limit: ClassVar[int | None] = MOST_BODY
+    aws_timeout: ClassVar[float | None] = 29.0
+    aws_stream_timeout: ClassVar[float | None] = 900.0
+    method_status: ClassVar[int] = 403
+    naming: ClassVar[Naming] = Naming(
         dropped=NOT_REMAPPED | {"x-amzn-requestid", "x-amz-apigw-id", "x-amzn-trace-id"},
         remapped=REMAPPED,
     )
@@ -183,11 +206,13 @@ class RestApiCodec(Payload1):
         stage_variables: Mapping[str, str] | None = None,
         xff: str = "append",
         trace_self: bool = True,
+        claims: str = "typed",
+        context: str = "strings",
         errors: str = "aws",
         limits: str = "none",
         text_types: Iterable[str] = TEXT_TYPES,
     ) -> None:
-        super().__init__(errors=errors, limits=limits, text_types=text_types)
+        super().__init__(errors=errors, limits=limits)
         self._account = account
         self._api_id = api_id
         self._stage = stage
@@ -202,6 +227,7 @@ class RestApiCodec(Payload1):
         self._resource_ids: dict[str, str] = {}
         self._stage_variables = dict(stage_variables) if stage_variables else None
         self._xff = xff
+        self._typed_claims, self._typed_context = claims == "typed", context == "typed"
         self._trace_of = self_trace if trace_self else event_trace
         self._layouts = _layouts(xff)
 
@@ -236,39 +262,40 @@ class RestApiCodec(Payload1):
         identity = _IDENTITY.copy()
         identity["sourceIp"] = request.client or NOWHERE
         identity["userAgent"] = headers.get("User-Agent")
-        return _json.dumps(
-            {
-                "resource": resource,
-                "path": one_slash(path),
+        event: dict[str, Any] = {
+            "resource": resource,
+            "path": one_slash(path),
+            "httpMethod": method,
+            "headers": headers,
+            "multiValueHeaders": many,
+            "queryStringParameters": parameters,
+            "multiValueQueryStringParameters": many_parameters,
+            "pathParameters": rest_parameters_of(match, path),
+            "stageVariables": self._stage_variables,
+            "requestContext": {
+                "accountId": self._account,
+                "apiId": self._api_id,
+                "deploymentId": self._deployment_id,
+                "domainName": host,
+                "domainPrefix": prefix,
+                "extendedRequestId": gateway_id(request.id),
                 "httpMethod": method,
-                "headers": headers,
-                "multiValueHeaders": many,
-                "queryStringParameters": parameters,
-                "multiValueQueryStringParameters": many_parameters,
-                "pathParameters": rest_parameters_of(match, path),
-                "stageVariables": self._stage_variables,
-                "requestContext": {
-                    "accountId": self._account,
-                    "apiId": self._api_id,
-                    "deploymentId": self._deployment_id,
-                    "domainName": host,
-                    "domainPrefix": prefix,
-                    "extendedRequestId": gateway_id(request.id),
-                    "httpMethod": method,
-                    "identity": identity,
-                    "path": context_path,
-                    "protocol": "HTTP/1.1",
-                    "requestId": request.id,
-                    "requestTime": clock_text(request.received),
-                    "requestTimeEpoch": milliseconds(request.received),
-                    "resourceId": self._resource(resource),
-                    "resourcePath": resource,
-                    "stage": self._stage,
-                },
-                "body": body,
-                "isBase64Encoded": encoded,
-            }
-        )
+                "identity": identity,
+                "path": context_path,
+                "protocol": "HTTP/1.1",
+                "requestId": request.id,
+                "requestTime": clock_text(request.received),
+                "requestTimeEpoch": milliseconds(request.received),
+                "resourceId": self._resource(resource),
+                "resourcePath": resource,
+                "stage": self._stage,
+            },
+            "body": body,
+            "isBase64Encoded": encoded,
+        }
+        if request.grant is not None:
+            self._show(request.grant, event["requestContext"])
+        return _json.dumps(event)
 
     def overriding_method(self, headers: Headers) -> str | None:
         """The method that the event of a POST with these headers shows, if it is another: routes decide on that."""
@@ -298,13 +325,21 @@ class RestApiCodec(Payload1):
         if size > 10240:
             raise HeadersTooLarge(f"{size} bytes of headers")
 
-    def _body_of(self, response: Response) -> tuple[str, bool]:
+    def encode_response(self, response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
         """Text wherever it is UTF-8, whatever its type: only an API with binary types decodes base64."""
-        return result_body(response, None)
+        return result_of(response, event, *result_body(response, None))
 
-    def _event_path(self, event: Mapping[str, Any]) -> str:
-        path = super()._event_path(event)
-        return f"/{self._stage}{path}" if self._stage_in_path else path
+    def _show(self, grant: Grant, context: dict[str, Any]) -> None:
+        """Add what is known of the caller to the context of an event."""
+        authorizer = of_rest(grant, self._typed_claims, self._typed_context)
+        if authorizer is not None:
+            context["authorizer"] = authorizer
+        if grant.key is not None:
+            context["identity"]["apiKey"], context["identity"]["apiKeyId"] = grant.key, grant.key_id
+
+    def decode_event(self, event: Mapping[str, Any]) -> Request:
+        path = text_of(event, "path", "/")
+        return request_of_event(event, f"/{self._stage}{path}" if self._stage_in_path else path)
 
     # -- result -> response --------------------------------------------------------------------------------------
 
@@ -407,11 +442,15 @@ class RestApiCodec(Payload1):
         if words is not None:
             kind = kind if error.outcome == "forbidden" else b"BadRequestException"
             body = json_body("message", words)
+        elif isinstance(error, DeniedByPolicy):
+            kind, body = b"AccessDeniedException", _EXPLICIT if error.explicit else _NOT_PERMITTED
+        elif isinstance(error, QuotaExceeded):
+            kind, body = b"LimitExceededException", b'{"message":"Limit Exceeded"}'
         elif isinstance(error, UnknownStage):
             kind, body = b"ForbiddenException", b'{"message":"Forbidden"}'
         elif isinstance(error, MethodNotAllowed):
             kind, body = _ERRORS["not-found"]
-        elif isinstance(error, EventTooLarge) and self._limited and _length(request) > self.aws_body_limit:
+        elif isinstance(error, EventTooLarge) and self._limited and _length(request) > MOST_BODY:
             content_type, body = b"text/*", b"HTTP content length exceeded 10485760 bytes."
         return (
             (b"x-amzn-RequestId", request.id.encode()),

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
+from lambdaproxy.base.native import mypyc_attr
 from lambdaproxy.base.paths import decoded_twice
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._fields import Fields
 from lambdaproxy.codecs._forwarded import NOWHERE
+from lambdaproxy.codecs._grants import of_payload2
 from lambdaproxy.codecs._http_api import JSON_TYPE, TEXT_PLAIN, HttpApi
-from lambdaproxy.codecs._layout import lower_layouts
+from lambdaproxy.codecs._layout import Layouts, lower_layouts
 from lambdaproxy.codecs._paths import DOMAINS, client_path, decoded_parameters_of, route_key, split, without_stage
 from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, request_from, result_of
 from lambdaproxy.codecs._refusals import BadTarget
@@ -37,11 +38,14 @@ from lambdaproxy.messages import InvocationResult, Match, Request, Response
 _SAFE_IN_PATH = "/:@!$&'()*+,;=~-._"
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class HttpApiCodec(HttpApi):
     """The dialect `apigateway-v2`."""
 
-    _decodes_twice = True
-    _layouts_of = staticmethod(partial(lower_layouts, length=True))
+    _decodes_twice: ClassVar[bool] = True
+
+    def _layouts_of(self, xff: str) -> Layouts:
+        return lower_layouts(xff, length=True)
 
     # -- request -> event ----------------------------------------------------------------------------------------
 
@@ -99,6 +103,8 @@ class HttpApiCodec(HttpApi):
             "time": clock_text(request.received),
             "timeEpoch": milliseconds(request.received),
         }
+        if request.grant is not None and (authorizer := of_payload2(request.grant)) is not None:
+            event["requestContext"]["authorizer"] = authorizer
         encoded = False
         if request.body:
             event["body"], encoded = event_body(

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from lambdaproxy.base.native import mypyc_attr
 from lambdaproxy.base.paths import decoded
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._fields import Fields
 from lambdaproxy.codecs._forwarded import NOWHERE
+from lambdaproxy.codecs._grants import of_payload1
 from lambdaproxy.codecs._http_api import TEXT_PLAIN, HttpApi
 from lambdaproxy.codecs._layout import Layouts
 from lambdaproxy.codecs._names import is_hop_by_hop, shown
@@ -28,7 +30,7 @@ from lambdaproxy.codecs._paths import (
     split,
     without_stage,
 )
-from lambdaproxy.codecs._payload1 import NOBODY, Payload1, header_maps, layouts_of, query_maps
+from lambdaproxy.codecs._payload1 import NOBODY, header_maps, layouts_of, query_maps, request_of_event, result_of
 from lambdaproxy.codecs._result import (
     NO_BODY,
     add_cookies,
@@ -41,10 +43,10 @@ from lambdaproxy.codecs._result import (
     lenient_status,
     scalar_text,
 )
-from lambdaproxy.codecs._reverse import text_of
+from lambdaproxy.codecs._reverse import result_body, text_of
 from lambdaproxy.codecs._stamps import clock_text, gateway_id, milliseconds
 from lambdaproxy.errors import MalformedResult
-from lambdaproxy.messages import InvocationResult, Match, Request, Response
+from lambdaproxy.messages import Grant, InvocationResult, Match, Request, Response
 
 _SHOWN = shown(
     is_hop_by_hop,
@@ -77,10 +79,12 @@ def _layouts(xff: str) -> Layouts:
     return layouts_of(_SHOWN, xff, "Content-Length")
 
 
-class HttpApiPayload1Codec(HttpApi, Payload1):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class HttpApiPayload1Codec(HttpApi):
     """The dialect `apigateway-v2:payload=1.0`."""
 
-    _layouts_of = staticmethod(_layouts)
+    def _layouts_of(self, xff: str) -> Layouts:
+        return _layouts(xff)
 
     def encode_request(self, request: Request, match: Match) -> bytes:
         """The event; every key is there, null where there is nothing to say."""
@@ -105,43 +109,55 @@ class HttpApiPayload1Codec(HttpApi, Payload1):
         identity = _IDENTITY.copy()
         identity["sourceIp"] = request.client or NOWHERE
         identity["userAgent"] = headers.get("User-Agent", "")
-        return _json.dumps(
-            {
-                "version": "1.0",
-                "resource": resource,
-                "path": path if path == "*" else self._prefix + path,
+        event: dict[str, Any] = {
+            "version": "1.0",
+            "resource": resource,
+            "path": path if path == "*" else self._prefix + path,
+            "httpMethod": request.method,
+            "headers": headers,
+            "multiValueHeaders": many,
+            "queryStringParameters": parameters,
+            "multiValueQueryStringParameters": many_parameters,
+            "requestContext": {
+                "accountId": self._account,
+                "apiId": self._api_id,
+                "domainName": host,
+                "domainPrefix": prefix,
+                "extendedRequestId": identifier,
                 "httpMethod": request.method,
-                "headers": headers,
-                "multiValueHeaders": many,
-                "queryStringParameters": parameters,
-                "multiValueQueryStringParameters": many_parameters,
-                "requestContext": {
-                    "accountId": self._account,
-                    "apiId": self._api_id,
-                    "domainName": host,
-                    "domainPrefix": prefix,
-                    "extendedRequestId": identifier,
-                    "httpMethod": request.method,
-                    "identity": identity,
-                    "path": path if path == "*" else self._prefix + shown,
-                    "protocol": "HTTP/1.1",
-                    "requestId": identifier,
-                    "requestTime": clock_text(request.received),
-                    "requestTimeEpoch": milliseconds(request.received),
-                    "resourceId": route_key(match, stage, request.method),
-                    "resourcePath": resource,
-                    "stage": self._stage,
-                },
-                "pathParameters": path_parameters,
-                "stageVariables": self._stage_variables,
-                "body": body,
-                "isBase64Encoded": encoded,
-            }
-        )
+                "identity": identity,
+                "path": path if path == "*" else self._prefix + shown,
+                "protocol": "HTTP/1.1",
+                "requestId": identifier,
+                "requestTime": clock_text(request.received),
+                "requestTimeEpoch": milliseconds(request.received),
+                "resourceId": route_key(match, stage, request.method),
+                "resourcePath": resource,
+                "stage": self._stage,
+            },
+            "pathParameters": path_parameters,
+            "stageVariables": self._stage_variables,
+            "body": body,
+            "isBase64Encoded": encoded,
+        }
+        if request.grant is not None:
+            self._show(request.grant, event["requestContext"])
+        return _json.dumps(event)
 
-    def _event_path(self, event: Mapping[str, Any]) -> str:
+    def _show(self, grant: Grant, context: dict[str, Any]) -> None:
+        """Add what is known of the caller to the context of an event."""
+        authorizer = of_payload1(grant)
+        if authorizer is not None:
+            context["authorizer"] = authorizer
+        if grant.key is not None:
+            context["identity"]["apiKey"], context["identity"]["apiKeyId"] = grant.key, grant.key_id
+
+    def decode_event(self, event: Mapping[str, Any]) -> Request:
         path = text_of(event, "path", "/")
-        return path if self._stage_in_path else client_path(path, self._prefix)
+        return request_of_event(event, path if self._stage_in_path else client_path(path, self._prefix))
+
+    def encode_response(self, response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
+        return result_of(response, event, *result_body(response, self._text_types))
 
     def decode_result(self, result: InvocationResult, request: Request, match: Match) -> Response:
         """The response; `statusCode` is required, unknown keys are ignored, base64 is always decoded."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
+from lambdaproxy.base.native import mypyc_attr
 from lambdaproxy.base.paths import decoded, function_url, one_slash
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED_LOWER, Fields, Naming, refuse_other
 from lambdaproxy.codecs._forwarded import NOWHERE
+from lambdaproxy.codecs._grants import of_payload2
 from lambdaproxy.codecs._layout import TLS, lower_layouts
 from lambdaproxy.codecs._paths import ALL_METHODS, DOMAINS, split
 from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, request_from, result_of
@@ -36,12 +38,14 @@ _FORBIDDEN = (
 )
 _ERRORS: dict[str, tuple[bytes | None, bytes]] = {
     "bad-request": (b"BadRequestException", b'{"Message":"Bad Request"}'),
+    "unauthorized": (b"UnauthorizedException", b'{"Message":"Unauthorized"}'),
     "forbidden": (b"AccessDeniedException", _FORBIDDEN),
     "not-found": (b"AccessDeniedException", _FORBIDDEN),
     "too-large": (
         b"RequestEntityTooLargeException",
         b'{"Message":"Request must be smaller than 6291456 bytes for the InvokeFunction operation"}',
     ),
+    "rate": (b"TooManyRequestsException", b'{"message":"Rate Exceeded."}'),
     "throttled": (b"TooManyRequestsException", b'{"message":"Rate Exceeded."}'),
     "unavailable": (b"ServiceUnavailableException", b'{"Message":"Service Unavailable"}'),
 }
@@ -53,6 +57,7 @@ def _own_fields(request: Request) -> Headers:
     return ((b"x-amzn-RequestId", request.id.encode()), (b"X-Amzn-Trace-Id", response_trace(request)))
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class FunctionUrlCodec(Codec):
     """The dialect `function-url`.
 
@@ -66,13 +71,16 @@ class FunctionUrlCodec(Codec):
         only; `append`, `preserve` and `remove` as elsewhere.
     """
 
-    name = "function-url"
-    column = "function_url"
-    own_request_id = True
-    streams_verbatim = True
-    aws_timeout = 1800.0  # the function's own time-out is its only one
-    read_path = staticmethod(function_url)
-    naming = Naming(dropped=NOT_REMAPPED | {"x-amzn-requestid", "x-amzn-trace-id"}, remapped=REMAPPED_LOWER)
+    name: ClassVar[str] = "function-url"
+    column: ClassVar[str] = "function_url"
+    own_request_id: ClassVar[bool] = True
+    cors_manner: ClassVar[str] = "function-url"
+    challenges: ClassVar[bool] = True
+    streams_verbatim: ClassVar[bool] = True
+    aws_timeout: ClassVar[float | None] = 1800.0  # the function's own time-out is its only one
+    naming: ClassVar[Naming] = Naming(
+        dropped=NOT_REMAPPED | {"x-amzn-requestid", "x-amzn-trace-id"}, remapped=REMAPPED_LOWER
+    )
 
     def __init__(
         self,
@@ -88,6 +96,7 @@ class FunctionUrlCodec(Codec):
         text_types: Iterable[str] = TEXT_TYPES,
     ) -> None:
         super().__init__(errors=errors, limits=limits)
+        self.read_path = function_url
         self._account = account
         self._url_id = url_id
         self._domain = None if domain is None else (domain, domain.partition(".")[0])
@@ -145,6 +154,8 @@ class FunctionUrlCodec(Codec):
             "time": clock_text(request.received),
             "timeEpoch": milliseconds(request.received),
         }
+        if request.grant is not None and (authorizer := of_payload2(request.grant)) is not None:
+            event["requestContext"]["authorizer"] = authorizer
         encoded = False
         if request.body:
             event["body"], encoded = event_body(
@@ -206,6 +217,10 @@ class FunctionUrlCodec(Codec):
         fields.items += _own_fields(request)
 
     # -- errors --------------------------------------------------------------------------------------------------
+
+    def preflight_response(self, request: Request) -> Response:
+        """200 with a type, and without a body and a trace (recorded on AWS in 2024)."""
+        return Response(200, (_JSON_TYPE, (b"x-amzn-RequestId", request.id.encode())))
 
     def _refusal(self, error: LambdaProxyError, status: int, request: Request) -> tuple[Headers, bytes]:
         """JSON with `Message` and its kind in `x-amzn-ErrorType`; for whatever the function did wrong a bare text."""

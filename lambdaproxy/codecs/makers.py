@@ -132,6 +132,8 @@ class RestApiMaker:
         Option("binary_media_types", _media_type, (), "media types whose bodies are binary, repeatable", multiple=True),
         Option("deployment_id", _identifier, None, "deployment identifier in the event (default: made up)"),
         Option("trace_self", _yes_no, True, "put Self= in front of a client's X-Amzn-Trace-Id"),
+        Option("claims", _choice("typed", "strings"), "typed", "claims of a JWT: typed, or strings as Cognito's"),
+        Option("context", _choice("strings", "typed"), "strings", "values of a Lambda authorizer's context"),
         Option("resource_id", _identifier, None, "resource identifier in the event (default: made up, one per route)"),
     )
 

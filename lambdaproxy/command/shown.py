@@ -17,6 +17,7 @@ from typing import Any
 from lambdaproxy import __version__
 from lambdaproxy.aws.region import find_region
 from lambdaproxy.base.platform import open_files
+from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.help import sections
 from lambdaproxy.config.model import Configuration, FunctionTable, InvokerSettings, RouteSettings
 from lambdaproxy.config.settings import SETTINGS, Setting, attribute
@@ -113,6 +114,8 @@ def _value(value: Any) -> str:
         return repr(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(_value(each) for each in value)}]"
+    if isinstance(value, Cors):
+        value = value.table()
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_text(key)} = {_value(each)}" for key, each in value.items()) + "}"
     return _text(value.text if isinstance(value, Pattern) else str(value))

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from lambdaproxy.config import values
+from lambdaproxy.config import cors, values
+from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.values import Network, Spec
 from lambdaproxy.messages import MOST_EVENT
 from lambdaproxy.selection import parse_allow, parse_function
@@ -38,6 +39,8 @@ class Setting:
     flag: bool
     section: str
     shown_default: str
+    #: What a TOML table gives, where one may stand instead of a text.
+    table: Callable[[Mapping[str, Any]], Any] | None = None
 
 
 def setting(
@@ -52,9 +55,10 @@ def setting(
     multiple: bool = False,
     flag: bool = False,
     shown_default: str = "",
+    table: Callable[[Mapping[str, Any]], Any] | None = None,
 ) -> Any:
     """A dataclass field that carries its `Setting`; `shown_default` explains a default that is decided later."""
-    about = (parse, default, help, unit, metavar, where, multiple, flag, section, shown_default)
+    about = (parse, default, help, unit, metavar, where, multiple, flag, section, shown_default, table)
     return field(default=default, metadata={"setting": about})
 
 
@@ -129,6 +133,17 @@ class Settings:
         shown_default="on loopback any name, elsewhere the start is refused",
     )
     insecure: bool = _flag("Permit --allow '*' on an address that other machines reach.", section="Functions")
+    cors: Cors | None = setting(
+        cors.cors,
+        None,
+        "Web pages that may call, told to browsers as the format's service tells it: * or origins with commas between "
+        "them; more can be said in a [cors] table.",
+        section="Functions",
+        metavar="ORIGINS",
+        where=EVERYWHERE,
+        table=cors.cors_of_table,
+        shown_default="the function says it",
+    )
     timeout: float | None = setting(
         values.seconds,
         None,
@@ -386,8 +401,8 @@ class Settings:
     on_disconnect: str | None = setting(
         values.one_of("finish", "abort"),
         None,
-        "When a client has gone while its function runs: finish drops the result when it comes; abort closes the "
-        "connection to AWS, or ends the process of an embedded function.",
+        "When a client has gone while its function runs on AWS: finish reads the result and drops it; abort closes the "
+        "connection.",
         section="Invoking",
         metavar="finish|abort",
         shown_default="finish; for streams abort",
@@ -486,8 +501,7 @@ def _collect() -> Mapping[str, Setting]:
     found = {}
     for each in fields(Settings):
         name = each.name.replace("_", "-")
-        parse, default, help, unit, metavar, where, multiple, flag, section, shown = each.metadata["setting"]
-        found[name] = Setting(name, parse, default, help, unit, metavar, where, multiple, flag, section, shown)
+        found[name] = Setting(name, *each.metadata["setting"])
     return found
 
 

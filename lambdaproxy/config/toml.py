@@ -166,6 +166,8 @@ class _Reader:
                 given = values.spec_of_table(value) if isinstance(value, dict) else values.spec(values.scalar(value))
                 registry.make_codec(given)
                 return given
+            if setting.table is not None and isinstance(value, dict):
+                return setting.table(value)
             return setting.parse(values.scalar(value))
         except ValueError as error:
             raise self._error(at, f"{setting.name}: {error}") from None

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final, final
 
 from lambdaproxy.base.shapes import NOTHING, Shapes
+from lambdaproxy.frozen import freeze, seal
 from lambdaproxy.http1.grammar import (
     FIELDS,
     TCHAR,
@@ -23,7 +25,7 @@ from lambdaproxy.http1.grammar import (
     tokens,
 )
 from lambdaproxy.http1.lines import BOUNDARY, Lines
-from lambdaproxy.messages import Headers, quick
+from lambdaproxy.messages import Headers
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -51,8 +53,8 @@ _FORWARDED = frozenset((b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-p
 _BROWSERS = frozenset((b"origin", b"sec-fetch-site"))
 
 
-@quick
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class RequestHead:
     """A request head; `target` in origin form or `*`, `host` empty where HTTP/1.0 sent none.
 
@@ -60,33 +62,83 @@ class RequestHead:
     field about where the request comes from: `X-Forwarded-*`, `Origin` or `Sec-Fetch-Site`.
     """
 
-    method: str
-    target: bytes
-    version: str
-    headers: Headers
-    host: str
-    content_length: int | None
-    keep_alive: bool
-    expect_continue: bool
-    forwarded: bool = False
-    traced: bool = False
+    method: Final[str]
+    target: Final[bytes]
+    version: Final[str]
+    headers: Final[Headers]
+    host: Final[str]
+    content_length: Final[int | None]
+    keep_alive: Final[bool]
+    expect_continue: Final[bool]
+    forwarded: Final[bool]
+    traced: Final[bool]
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        version: str,
+        headers: Headers,
+        host: str,
+        content_length: int | None,
+        keep_alive: bool,
+        expect_continue: bool,
+        forwarded: bool = False,
+        traced: bool = False,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.version = version
+        self.headers = headers
+        self.host = host
+        self.content_length = content_length
+        self.keep_alive = keep_alive
+        self.expect_continue = expect_continue
+        self.forwarded = forwarded
+        self.traced = traced
+        freeze(self)
 
 
-@quick
-@dataclass(frozen=True, slots=True)
+seal(RequestHead)
+
+
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class ResponseHead:
     """A response head; `content_length` None and not `chunked` means a body that ends with the connection.
 
     For an answer to HEAD the caller knows that no body follows, whatever this says. `names` are those of `headers`.
     """
 
-    status: int
-    version: str
-    headers: Headers
-    content_length: int | None
-    chunked: bool
-    keep_alive: bool
-    names: tuple[bytes, ...]
+    status: Final[int]
+    version: Final[str]
+    headers: Final[Headers]
+    content_length: Final[int | None]
+    chunked: Final[bool]
+    keep_alive: Final[bool]
+    names: Final[tuple[bytes, ...]]
+
+    def __init__(
+        self,
+        status: int,
+        version: str,
+        headers: Headers,
+        content_length: int | None,
+        chunked: bool,
+        keep_alive: bool,
+        names: tuple[bytes, ...],
+    ) -> None:
+        self.status = status
+        self.version = version
+        self.headers = headers
+        self.content_length = content_length
+        self.chunked = chunked
+        self.keep_alive = keep_alive
+        self.names = names
+        freeze(self)
+
+
+seal(ResponseHead)
 
 
 def parse_request(block: bytes, limits: HeadLimits = DEFAULT_LIMITS) -> RequestHead:

@@ -95,6 +95,10 @@ class InvokeApi:
 
     # --- requests ---
 
+    def welcomes(self, head: Head) -> bool:
+        """No web page of another site has anything to ask here."""
+        return False
+
     def admit(self, head: Head) -> Call:
         """Whether it is worth to take the body: all that can be known of the caller and the function without it."""
         self._authenticate(head, None)

@@ -11,6 +11,7 @@ from lambdaproxy.config.model import Configuration, InvokerSettings, RouteSettin
 from lambdaproxy.config.settings import SETTINGS, Settings, attribute
 from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.interfaces import IInvokerMaker
 from lambdaproxy.messages import Function, Mode
 from lambdaproxy.routing import Route, RouteConflict, Router
@@ -226,18 +227,24 @@ def _route(
             f"{route.where('durable-name')}: a stream has no durable execution; give durable-name to routes with "
             f"another invoke-mode only"
         )
+    codec = registry.make_codec(settings.format)
+    try:
+        cors = None if settings.cors is None else CorsRules(settings.cors, codec)
+    except ValueError as error:
+        raise ConfigError(f"{route.where('cors')}: cors: {error}") from None
     return Route(
         None if route.path == DEFAULT else route.path,
         route.host,
         route.methods,
         settings,
-        registry.make_codec(settings.format),
+        codec,
         function,
         fallback,
         invoker,
         settings.timeout,
         settings.error_detail,
         mode,
+        cors,
     )
 
 

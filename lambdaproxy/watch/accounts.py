@@ -15,6 +15,8 @@ from lambdaproxy.messages import Function, Head, Response
 from lambdaproxy.watch.logs import Limited
 from lambdaproxy.watch.metrics import OTHER, Cell, FunctionLabels, HistogramCell, Metrics
 
+_log = Logger(__name__)
+
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 NO_FUNCTION = "none"
 MOST_TALLIES = 2048
@@ -51,8 +53,6 @@ class Accounts:
     hold secrets.
     """
 
-    _log = Logger()
-
     def __init__(
         self,
         reactor: IReactorTime,
@@ -62,7 +62,7 @@ class Accounts:
     ) -> None:
         self._labels = labels
         self._line = line
-        self._limited = Limited(self._log, reactor)
+        self._limited = Limited(_log, reactor)
         self._requests = metrics.counter(
             "lambdaproxy_requests_total", "Requests answered.", ("function", "method", "code")
         )

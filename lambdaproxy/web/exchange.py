@@ -10,12 +10,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lambdaproxy.base.platform import send_now
-from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Unavailable
+from lambdaproxy.errors import EventTooLarge, ForeignPage, LambdaProxyError, Unavailable
 from lambdaproxy.messages import Head, Response
 from lambdaproxy.web.writing import CHUNKED, LENGTH, NO_BODY, PIECE, UNTIL_CLOSE, Nowhere, Pieces, Stream, response_head
 
 if TYPE_CHECKING:
     from lambdaproxy.web.seams import Admitted, Connection, Server
+
+_log = Logger(__name__)
 
 CLOSING = frozenset(("bad-request", "bad-function-header", "too-large"))
 """Outcomes after which the connection is closed: who cannot say what is wanted is not believed about what follows."""
@@ -30,8 +32,6 @@ class Exchange:
     The channel calls `admit`, then `handle` with the body or `respond` with something else; and `lost` when the
     connection ends first. The exchange calls the channel's `done` when the next request may come.
     """
-
-    _log = Logger()
 
     # Most requests need few of these, so they are made only where they are needed.
     admission: Admitted | None = None
@@ -58,7 +58,7 @@ class Exchange:
         """Ask whether this request is wanted, unless it is known not to be: sets `body_limit`, or `decided`."""
         site, head = self._site, self.head
         try:
-            if barred is not None:
+            if barred is not None and not (isinstance(barred, ForeignPage) and site.proxy.welcomes(head)):
                 raise barred
             if site.other is not None and (resource := site.other(head)) is not None:
                 self._serve(resource)
@@ -73,7 +73,7 @@ class Exchange:
         except LambdaProxyError as error:
             self.decided = site.proxy.answer(head, error)
         except Exception:
-            self._log.failure("Internal error while admitting request {id}", id=head.id)
+            _log.failure("Internal error while admitting request {id}", id=head.id)
             self.decided = site.proxy.answer(head, LambdaProxyError())
 
     def _serve(self, resource: Any) -> None:
@@ -131,7 +131,7 @@ class Exchange:
         if failure.check(CancelledError) is not None:
             self._cancelled()
             return
-        self._log.failure("Internal error while rendering {path}", failure, path=self.head.target)
+        _log.failure("Internal error while rendering {path}", failure, path=self.head.target)
         self.respond(self._site.plain(500, "internal"))
 
     def _cancelled(self) -> None:
@@ -158,7 +158,7 @@ class Exchange:
             self._cancelled()
             return
         except Exception:
-            self._log.failure("Internal error while handling request {id}", id=self.head.id)
+            _log.failure("Internal error while handling request {id}", id=self.head.id)
             response = self._site.proxy.answer(self.head, LambdaProxyError(), self.admission)
         else:
             self._waiting = waiting
@@ -207,7 +207,7 @@ class Exchange:
 
     def _unwritable(self, body: Any) -> None:
         """A header of the response would break out of its line: answer something else."""
-        self._log.failure("The response to request {id} cannot be written", id=self.head.id)
+        _log.failure("The response to request {id} cannot be written", id=self.head.id)
         _discard(body)
         self._response = broken = self._site.plain(500, "internal")
         text = b"" if self.head.method == "HEAD" else broken.body
@@ -359,7 +359,7 @@ class Exchange:
         try:
             site.proxy.account(self.head, self.admission, response, sent, site.seconds() - self.started, self._fate)
         except Exception:
-            self._log.failure("Could not account for request {id}", id=self.head.id)
+            _log.failure("Could not account for request {id}", id=self.head.id)
 
 
 def _discard(body: Any) -> None:

@@ -10,16 +10,19 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import NamedTuple
+from typing import Final, NamedTuple, final
 
 from twisted.logger import Logger
 
 from lambdaproxy.base.addresses import is_loopback
 from lambdaproxy.base.known import Known
 from lambdaproxy.base.shapes import Shapes
+from lambdaproxy.frozen import freeze, seal
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.grammar import host as parse_host
-from lambdaproxy.messages import Headers, quick
+from lambdaproxy.messages import Headers
+
+_log = Logger(__name__)
 
 Network = IPv4Network | IPv6Network
 
@@ -47,16 +50,27 @@ def address(text: str) -> IPv4Address | IPv6Address | None:
     return parsed
 
 
-@quick
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Origin:
     """The effective scheme, host, port and client of a request; the words are those of `messages.Head`."""
 
-    scheme: str
-    host: str
-    port: int
-    client: str
-    forwarded_for: str = ""
+    scheme: Final[str]
+    host: Final[str]
+    port: Final[int]
+    client: Final[str]
+    forwarded_for: Final[str]
+
+    def __init__(self, scheme: str, host: str, port: int, client: str, forwarded_for: str = "") -> None:
+        self.scheme = scheme
+        self.host = host
+        self.port = port
+        self.client = client
+        self.forwarded_for = forwarded_for
+        freeze(self)
+
+
+seal(Origin)
 
 
 class _Places(NamedTuple):
@@ -85,8 +99,6 @@ class Forwarded:
 
     With `host` the `X-Forwarded-Host` of a trusted peer is the host that was asked for.
     """
-
-    _log = Logger()
 
     def __init__(self, trusted: Iterable[Network] = LOOPBACK, *, unix: bool = True, host: bool = False) -> None:
         self._networks = tuple(trusted)
@@ -150,7 +162,7 @@ class Forwarded:
     def _hint(self, host: str, said: str) -> None:
         """Say, once, why events show a name of ours: a proxy sends its `proxy_pass` as Host unless it is told."""
         self._hinted = True
-        self._log.warn(
+        _log.warn(
             "The proxy in front sends Host: {host} and X-Forwarded-Host: {said}; events and routes see {host}. Let it "
             "send the real Host (nginx: proxy_set_header Host $host), or, if it replaces whatever clients send as "
             "X-Forwarded-Host, add --forwarded-host.",

@@ -17,6 +17,8 @@ from lambdaproxy.web.site import ProxySite
 if TYPE_CHECKING:
     from lambdaproxy.web.admin import AdminResource
 
+_log = Logger(__name__)
+
 CONNECTIONS = 64
 """Open at once; scrapers and probes are few."""
 
@@ -35,10 +37,8 @@ def most_connections() -> int:
 class _NoFunctions:
     """Stands where the proxy does, and answers in plain text."""
 
-    _log = Logger()
-
     def __init__(self, reactor: Any) -> None:
-        self._limited = Limited(self._log, reactor)
+        self._limited = Limited(_log, reactor)
 
     def admit(self, head: Head) -> NoReturn:
         raise NotFound("there is no such page")

@@ -16,6 +16,8 @@ from lambdaproxy.watch.metrics import Metrics
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
+_log = Logger(__name__)
+
 _ASKED = re.compile(rb"([A-Za-z]{1,16}) (/[\x21-\x3e\x40-\x7e]{0,255}+)(?:\?[\x21-\x7e]*+)? HTTP/1\.[01]\r\n")
 _ORDINARY = frozenset((408, 413, 414, 431))
 
@@ -23,15 +25,13 @@ _ORDINARY = frozenset((408, 413, 414, 431))
 class Refusals:
     """Turns a reason into a response; `reason` is a word of a closed set, such as `host` or `head-time`."""
 
-    _log = Logger()
-
     def __init__(
         self, reactor: IReactorTime, metrics: Metrics, answer: Callable[[int, str], Response] | None = None
     ) -> None:
         self._answer = answer or plain
-        self._limited = Limited(self._log, reactor)
+        self._limited = Limited(_log, reactor)
         # Overload is one event, however many connections it meets.
-        self._overload = Limited(self._log, reactor, most=1)
+        self._overload = Limited(_log, reactor, most=1)
         self._rejected = metrics.counter(
             "lambdaproxy_rejected_total", "Requests refused by the listener, by reason.", ("reason",)
         )

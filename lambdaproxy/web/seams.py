@@ -34,6 +34,9 @@ class Application(Protocol):
     def admit(self, head: Head) -> Any:
         """Whether the body is wanted, as an `Admitted`; else raises the `LambdaProxyError` that is the answer."""
 
+    def welcomes(self, head: Head) -> bool:
+        """Whether a web page of another site may send this, though the listener is on loopback."""
+
     def handle(self, admission: Any, body: bytes) -> Coroutine[Any, Any, Response]:
         """The body is whole: the response, raising nothing but `CancelledError`, when the client has gone.
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from lambdaproxy.web.seams import Application
 
+_log = Logger(__name__)
+
 SWEEP = 0.5
 """Seconds between two looks at all connections."""
 
@@ -48,7 +50,6 @@ class ProxySite(ServerFactory):
     """
 
     noisy = False
-    _log = Logger()
 
     def __init__(
         self,
@@ -71,7 +72,7 @@ class ProxySite(ServerFactory):
         self.hosts: Hosts | None = None
         self.seconds: Callable[[], float] = reactor.seconds
         self.refusals = Refusals(reactor, metrics, plain)
-        self.log = Limited(self._log, reactor)
+        self.log = Limited(_log, reactor)
         self.draining = False
         #: Bytes that are held for clients, shared with whoever else holds some.
         self.held = held or Held(reactor, self.limits.bodies, self.limits.unwritten)

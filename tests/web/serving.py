@@ -36,6 +36,9 @@ class EchoProxy:
         self.limit = 1000
         self.streams: list[MemoryBody] = []
 
+    def welcomes(self, head):
+        return False
+
     def admit(self, head: Head) -> Any:
         self.heads.append(head)
         if head.target == b"/missing":

@@ -1,0 +1,147 @@
+"""What all calls of one invoker on AWS share: connections, keys and limits, and what is counted and said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.logger import Logger
+
+from lambdaproxy.aws.limits import Gate, Limiter, Limits
+from lambdaproxy.aws.request import Clock, Requests
+from lambdaproxy.aws.retry import Budget, Policy
+from lambdaproxy.watch.logs import Limited
+
+if TYPE_CHECKING:
+    from lambdaproxy.aws.breaker import Breaker
+    from lambdaproxy.aws.credentials import Credentials
+    from lambdaproxy.aws.endpoint import Endpoint
+    from lambdaproxy.aws.pool import Pool
+    from lambdaproxy.messages import Invocation
+    from lambdaproxy.watch.metrics import Cell, Metrics
+
+_log = Logger(__name__)
+
+_REASONS = frozenset(
+    (
+        "CallerRateLimitExceeded",
+        "ConcurrentInvocationLimitExceeded",
+        "ConcurrentSnapshotCreateLimitExceeded",
+        "FunctionInvocationRateLimitExceeded",
+        "ReservedFunctionConcurrentInvocationLimitExceeded",
+        "ReservedFunctionInvocationRateLimitExceeded",
+    )
+)
+
+
+class FunctionState:
+    """What is kept of one function and qualifier at this endpoint."""
+
+    __slots__ = ("breaker", "budget", "gate", "requests")
+
+    def __init__(self, requests: Requests, gate: Gate, breaker: Breaker) -> None:
+        self.requests, self.gate, self.breaker = requests, gate, breaker
+        self.budget = Budget()
+
+
+class Calling:
+    """One endpoint as its calls see it; `calls` are those in progress.
+
+    `abort` says whether a call whose client has gone closes its connection: a buffered one, and a stream.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        pool: Pool,
+        metrics: Metrics,
+        name: str,
+        *,
+        policy: Policy,
+        abort: tuple[bool, bool],
+        limits: Limits,
+        time: Callable[[], float],
+    ) -> None:
+        self.reactor, self.credentials, self.pool = reactor, credentials, pool
+        self.seconds: Callable[[], float] = reactor.seconds
+        self.policy: Policy = policy
+        self.abort_on_disconnect, self.abort_streams = abort
+        self.limiter = Limiter(limits, self.seconds, reactor.callLater)
+        self.calls: set[Any] = set()
+        self.clock = Clock(time)
+        self.endpoint, self._time, self._name = endpoint, time, name
+        self._limited = Limited(_log, reactor, most=1)
+        self._logs = Limited(_log, reactor, most=100)
+        self._attempts = metrics.counter(
+            "lambdaproxy_aws_attempts_total", "Requests to the Lambda API by what came of them.", ("invoker", "outcome")
+        )
+        self.answered: Cell = self._attempts.cell(name, "ok")
+        self._retries = metrics.counter("lambdaproxy_retries_total", "Requests sent again.", ("invoker", "reason"))
+        self._throttles = metrics.counter(
+            "lambdaproxy_throttles_total", "Answers that said too many requests.", ("invoker", "reason")
+        )
+        self._offset: Cell = metrics.gauge(
+            "lambdaproxy_clock_offset_seconds", "How far AWS's clock is ahead of ours.", ("invoker",)
+        ).cell(name)
+        gauges = metrics.gauge("lambdaproxy_aws_invocations", "Invocations by where they are.", ("invoker", "state"))
+        self._in_flight, self._queued = gauges.cell(name, "in_flight"), gauges.cell(name, "queued")
+        self._breakers = metrics.gauge(
+            "lambdaproxy_breakers_open",
+            "Functions that are not called for now, because most calls failed.",
+            ("invoker",),
+        ).cell(name)
+
+    def attempted(self, outcome: str) -> None:
+        """Count an attempt that gave no result; `answered` counts the others."""
+        self._attempts.cell(self._name, outcome).inc()
+
+    def retried(self, reason: str) -> None:
+        """Count a repeat."""
+        self._retries.cell(self._name, reason).inc()
+
+    def throttled(self, reason: str) -> None:
+        """Count and mention a throttle."""
+        self._throttles.cell(self._name, reason if reason in _REASONS else "other").inc()
+        self._limited.warn(
+            "Lambda throttles invoker {name}: {reason}", name=self._name, reason=reason or "no reason given"
+        )
+
+    def correct_clock(self, date: float) -> None:
+        """Sign with AWS's idea of the time from now on; `date` is the server's, in epoch seconds."""
+        if abs(date - self.clock.now()) < 2:
+            return
+        self.clock.offset = date - self._time()
+        self._offset.set(self.clock.offset)
+        self._limited.warn(
+            "This machine's clock differs from AWS's by {offset:.0f} s; signatures are corrected, please set the clock",
+            offset=self.clock.offset,
+        )
+
+    def log_tail(self, invocation: Invocation, tail: bytes) -> None:
+        """Write the function's log to ours."""
+        for line in tail.decode("utf-8", "replace").splitlines():
+            self._logs.info(
+                "[{function} {id}] {line}",
+                function=str(invocation.function),
+                id=invocation.request_id,
+                line=line.encode("unicode_escape").decode() if not line.isprintable() else line,
+            )
+
+    def durable(self, invocation: Invocation, arn: str) -> None:
+        """Say which durable execution an invocation began, or found."""
+        _log.info(
+            "[{function} {id}] durable execution {arn}",
+            function=str(invocation.function),
+            id=invocation.request_id,
+            arn=arn,
+        )
+
+    def explain_too_large(self, invocation: Invocation) -> None:
+        """Say what to do about a result above Lambda's limit."""
+        self._limited.error(
+            "The result of {function} is larger than 6 MB, which Lambda does not give in one piece; stream it "
+            "(invoke-mode = response-stream, and a function that streams) or hand out a URL of an object store",
+            function=str(invocation.function),
+        )

@@ -1,0 +1,92 @@
+"""A call whose result is a stream: it answers at the first byte, and goes on to the last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lambdaproxy.aws import answers
+from lambdaproxy.aws.call import STREAMING, Call
+from lambdaproxy.aws.stream import StreamBody
+from lambdaproxy.errors import ConnectionLost, LambdaProxyError
+from lambdaproxy.messages import InvocationResult
+from lambdaproxy.wire.eventstream import EventStreamError
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from lambdaproxy.http1.head import ResponseHead
+
+
+class StreamCall(Call):
+    """An invocation in mode `stream`."""
+
+    streaming = True
+    body: StreamBody | None = None
+    _version = "$LATEST"
+
+    def streamed(self, head: ResponseHead) -> None:
+        assert self._connection is not None
+        self._state = STREAMING
+        self._let_go()
+        self.body = StreamBody(self._connection, self._drop)
+        if self._dropped:
+            self.body.drop()
+        self._got_through()
+        fields = answers.by_name(head)
+        self._version = fields.get(b"x-amz-executed-version", b"$LATEST").decode("latin-1")
+
+    def piece(self, data: bytes) -> None:
+        body = self.body
+        assert body is not None
+        try:
+            body.feed(data)
+        except EventStreamError as problem:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.abandon()
+            self._invoker.attempted("lost")
+            self._end_stream(ConnectionLost(f"the event stream is broken: {problem}"))
+            return
+        if body.begun and self.deferred is not None and not self._dropped:
+            # At the first byte, not at the head: a function that fails before it can still be answered properly.
+            deferred, self.deferred = self.deferred, None
+            deferred.callback(self._stream_result(body))
+
+    def ended(self) -> None:
+        self._connection = None
+        self._invoker.answered.value += 1
+        self._end_stream(None)
+
+    def _end_stream(self, error: LambdaProxyError | None) -> None:
+        body = self.body
+        assert body is not None
+        if body.outcome is not None and (log := body.outcome.get("LogResult")):
+            tail = answers.decode_log(str(log).encode("ascii", "replace"))
+            if tail:
+                self._invoker.log_tail(self.invocation, tail)
+        waiting = self._close()
+        body.end(error)
+        if waiting is None:
+            return
+        if body.function_error is not None:
+            waiting.callback(
+                InvocationResult(body.error_document(), "Unhandled", self._version, attempts=self._attempts)
+            )
+        elif body.outcome is not None:
+            waiting.callback(self._stream_result(body))
+        else:
+            waiting.errback(error or ConnectionLost("the stream ended before its end was announced"))
+
+    def _stream_result(self, body: StreamBody) -> InvocationResult:
+        return InvocationResult(body, None, self._version, attempts=self._attempts)
+
+    def _ignore(self) -> None:
+        if self.body is not None:
+            self.body.drop()
+        else:
+            super()._ignore()
+
+    def _close(self) -> Deferred[InvocationResult] | None:
+        # It holds on to us, as the Deferred does.
+        self.body = None
+        return super()._close()

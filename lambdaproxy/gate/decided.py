@@ -1,0 +1,18 @@
+"""An answer that needs no function."""
+
+from __future__ import annotations
+
+from lambdaproxy.errors import LambdaProxyError
+from lambdaproxy.messages import Response
+
+
+class Decided(LambdaProxyError):
+    """No fault: what a request is answered with, found at its head. No codec sees it; `response` is what is sent."""
+
+    outcome = "ok"
+    label = "decided"
+
+    def __init__(self, response: Response, detail: str) -> None:
+        super().__init__(detail)
+        self.response = response
+        self.status = response.status

@@ -1,0 +1,55 @@
+"""What is decided at the gate: preflights that are answered here, and which other sites' pages may ask."""
+
+from __future__ import annotations
+
+from lambdaproxy.errors import LambdaProxyError
+from lambdaproxy.gate.cors import CorsRules, is_preflight, origin_of
+from lambdaproxy.gate.decided import Decided
+from lambdaproxy.messages import Head, Headers, Request
+from lambdaproxy.routing import Route, Router
+
+
+class Gate:
+    """Looks at the routes of one router."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        #: Whether any route has rules about other origins; nothing needs to be asked where none has.
+        self.has_cors = any(route.cors is not None for route in (*router.routes, router.default))
+
+    def pass_options(self, head: Head, headers: Headers, route: Route, named: bool) -> None:
+        """Let an OPTIONS on to its function, or raise the answer as `Decided`.
+
+        `route` is that of the method OPTIONS, and `named` says whether the header names a function. The rules are those
+        of the route that the page wants to reach, where none takes OPTIONS.
+        """
+        wanted = is_preflight(headers)
+        takes = route is not self._router.default or named or (route.function or route.fallback) is not None
+        rules = route.cors if takes or wanted is None else self._rules(head, wanted.decode("latin-1"))
+        if rules is None:
+            return
+        if wanted is None:
+            if takes or not rules.answers_all_options:
+                return
+        elif not rules.answers(takes, "OPTIONS" in route.methods):
+            return
+        request = Request(
+            head.method, head.target, head.version, headers, b"", head.scheme, head.host, head.port, head.client,
+            head.forwarded_for, head.tls, head.id, head.trace_id, head.received,
+        )  # fmt: skip
+        raise Decided(rules.answer(request), "a preflight, or OPTIONS that no route takes (cors)")
+
+    def welcomes(self, head: Head) -> bool:
+        """Whether the page that sent this is one whose origin the request's route permits."""
+        if not self.has_cors:
+            return False
+        wanted = is_preflight(head.headers) if head.method == "OPTIONS" else None
+        rules = self._rules(head, head.method if wanted is None else wanted.decode("latin-1"))
+        origin = origin_of(head.headers)
+        return rules is not None and origin is not None and rules.allows(origin)
+
+    def _rules(self, head: Head, method: str) -> CorsRules | None:
+        try:
+            return self._router.match(method, head.host, head.target)[0].cors
+        except LambdaProxyError:
+            return None
