@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from lambdaproxy.errors import LambdaProxyError
-    from lambdaproxy.messages import Invocation, InvocationResult, Match, Request, Response
+    from lambdaproxy.messages import Grant, Invocation, InvocationResult, Match, Request, Response
 
 
 class IEventCodec(Interface):
@@ -148,6 +148,38 @@ class IInvoker(Interface):
 
     def stop() -> Deferred[None]:
         """Let go of processes, connections and timers; fires when nothing is left. No invocation follows."""
+
+
+class IAuthorizer(Interface):
+    """Decides who may have a function invoked."""
+
+    def start() -> None:
+        """The reactor runs; what can be fetched before the first request may be."""
+
+    def authorize(request: Request, match: Match, scopes: Sequence[str]) -> Grant | Deferred[Grant]:
+        """What is known of who asks, if he may; `request.body` is empty. `scopes` are those that the route wants.
+
+        Raises, or fails with, `Unauthorized`, `Denied`, `RateExceeded`, `AuthorizerFailed` or `Unavailable`; with
+        anything else nobody is let in either, as with `AuthorizerFailed`. Cancelling says that the client has gone.
+        The details of errors go into our log: no tokens, no keys.
+        """
+
+    def stop() -> Deferred[None]:
+        """Let go of connections and timers. No request follows."""
+
+
+class IAuthorizerMaker(IPlugin):
+    """A plugin that makes authorizers, for the `kind` of an `[authorizer.NAME]` table."""
+
+    name = Attribute("The `kind`: lower-case letters, digits and hyphens.")
+    help = Attribute("One line for the operator.")
+    options = Attribute("A tuple of `Option`: the keys of the table.")
+
+    def check(options: Mapping[str, Any]) -> None:
+        """Find what would keep `make` from working, as far as options and files tell; raises `ConfigError`."""
+
+    def make(name: str, options: Mapping[str, Any], context: Any) -> IAuthorizer:
+        """Make the authorizer called `name`. `context` is an `authorizing.Context`: reactor, settings, metrics."""
 
 
 class IInvokerMaker(IPlugin):

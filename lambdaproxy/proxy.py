@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final, final
 
 import orjson
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -19,6 +19,7 @@ from lambdaproxy.base import weight
 from lambdaproxy.base.held import BODIES, SMALL, Ledger
 from lambdaproxy.base.ids import trace_parts
 from lambdaproxy.errors import (
+    AuthorizerFailed,
     EventTooLarge,
     FunctionError,
     FunctionTimeout,
@@ -31,11 +32,12 @@ from lambdaproxy.errors import (
 from lambdaproxy.frozen import freeze, seal
 from lambdaproxy.gate.decided import Decided
 from lambdaproxy.gate.keeper import Gate
-from lambdaproxy.interfaces import IBody, IEventCodec, IInvoker
+from lambdaproxy.interfaces import IAuthorizer, IBody, IEventCodec, IInvoker
 from lambdaproxy.messages import (
     MOST_ASYNC,
     MOST_EVENT,
     Function,
+    Grant,
     Head,
     Headers,
     Invocation,
@@ -123,6 +125,7 @@ class Proxy:
         accounts: Accounts,
         max_requests: int = 2048,
         held: Ledger | None = None,
+        authorizers: Callable[[str], IAuthorizer] | None = None,
     ) -> None:
         self._reactor, self._seconds = reactor, reactor.seconds
         self._router = router
@@ -130,6 +133,7 @@ class Proxy:
         self._header = header
         self._resolve = resolve
         self._invokers = invokers
+        self._authorizers = authorizers
         self._timeouts = timeouts
         self._accounts = accounts
         self._max_requests = max_requests
@@ -213,9 +217,15 @@ class Proxy:
     async def handle(self, admission: Admission, body: bytes) -> Response:
         """Encode, invoke, decode. Every error is an answer; only `CancelledError` (the client has gone) is raised."""
         function, codec = admission.function, admission.route.codec
+        grant = None
+        if admission.route.authorizer is not None:
+            try:
+                grant = await self._authorize(admission, admission.route.authorizer)
+            except LambdaProxyError as error:
+                return self.answer(admission.head, error, admission)
         started, outcome, held = self._seconds(), "abandoned", 0
         try:
-            request = _request(admission.head, admission.headers, body)
+            request = _request(admission.head, admission.headers, body, grant)
             invocation = self._invocation(admission, request, codec.encode_request(request, admission.match), started)
             if len(invocation.payload) > SMALL:
                 held = self._hold(len(invocation.payload))
@@ -256,6 +266,19 @@ class Proxy:
             if outcome:
                 self._accounts.invoked(function, outcome, self._seconds() - started)
         return response
+
+    async def _authorize(self, admission: Admission, name: str) -> Grant:
+        """What the route's authorizer found out about who asks; raises what keeps him out."""
+        assert self._authorizers is not None
+        request = _request(admission.head, admission.headers, b"")
+        try:
+            found = self._authorizers(name).authorize(request, admission.match, admission.route.scopes)
+            return await found if isinstance(found, Deferred) else found
+        except (LambdaProxyError, CancelledError):
+            raise
+        except Exception:
+            _log.failure("Internal error in the authorizer {name}, request {id}", name=name, id=request.id)
+            raise AuthorizerFailed("internal error") from None
 
     def _hold(self, size: int) -> int:
         """Count an event until its invocation has a result; `Unavailable` if there is no room for it."""
@@ -381,7 +404,7 @@ class Proxy:
         self._accounts.finished(head, admission.function if admission else None, response, sent, seconds, fate)
 
 
-def _request(head: Head, headers: Headers, body: bytes) -> Request:
+def _request(head: Head, headers: Headers, body: bytes, grant: Grant | None = None) -> Request:
     return Request(
         head.method,
         head.target,
@@ -397,6 +420,7 @@ def _request(head: Head, headers: Headers, body: bytes) -> Request:
         head.id,
         head.trace_id,
         head.received,
+        grant,
     )
 
 

@@ -12,7 +12,7 @@ from zope.interface import Interface
 
 import lambdaproxy.plugins
 from lambdaproxy.config.values import Spec
-from lambdaproxy.interfaces import IEventCodec, IEventCodecMaker, IInvokerMaker, Option
+from lambdaproxy.interfaces import IAuthorizerMaker, IEventCodec, IEventCodecMaker, IInvokerMaker, Option
 
 
 @cache
@@ -37,6 +37,11 @@ def invoker_makers() -> Mapping[str, IInvokerMaker]:
     return _makers(IInvokerMaker)
 
 
+def authorizer_makers() -> Mapping[str, IAuthorizerMaker]:
+    """All authorizer makers that are installed, by name."""
+    return _makers(IAuthorizerMaker)
+
+
 def make_codec(spec: Spec) -> IEventCodec:
     """The codec that `--format` names; `ValueError` lists the known names or options."""
     maker = _find("format", spec.name, codec_makers())
@@ -53,6 +58,12 @@ def make_codec(spec: Spec) -> IEventCodec:
 def invoker_maker(kind: str) -> IInvokerMaker:
     """The invoker maker of this kind; `ValueError` lists the known ones."""
     maker: IInvokerMaker = _find("kind of invoker", kind, invoker_makers())
+    return maker
+
+
+def authorizer_maker(kind: str) -> IAuthorizerMaker:
+    """The authorizer maker of this kind; `ValueError` lists the known ones."""
+    maker: IAuthorizerMaker = _find("kind of authorizer", kind, authorizer_makers())
     return maker
 
 

@@ -34,6 +34,7 @@ class Route:
     `fallback` is `--function`, for requests that neither a route nor a header gives one. `invoker` is the route's own,
     or None. `timeout` is in seconds, or None for the invoker's default; `error_detail` is None where it depends on the
     listener. `cors` are the rules about pages of other origins, or None where the function sees to that.
+    `authorizer` names who says who may come in, None for anybody; `scopes` are what a token must have one of.
     """
 
     path: str | None
@@ -48,6 +49,8 @@ class Route:
     error_detail: bool | None
     mode: Mode = "buffered"
     cors: CorsRules | None = None
+    authorizer: str | None = None
+    scopes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         where = f"{self.host or ''}{self.path or DEFAULT}"

@@ -15,7 +15,7 @@ LAYERS = [
     {"adapters"},
     {"plugins"},
     {"registry", "config", "watch"},
-    {"routing", "gate", "aws", "runtime", "streaming"},
+    {"routing", "gate", "authorizers", "aws", "runtime", "streaming"},
     {"proxy"},
     {"web"},
     {"start"},

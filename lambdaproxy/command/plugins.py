@@ -6,7 +6,7 @@ Looking writes the caches in which Twisted keeps what it found; who may write th
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
@@ -24,23 +24,27 @@ def lines() -> Iterator[tuple[str, bool]]:
     # Or Twisted would print what it hears as long as nobody listens, with tracebacks.
     globalLogBeginner.beginLoggingTo([cast(ILogObserver, heard.append)], redirectStandardIO=False)
     try:
-        kinds = (("format", registry.codec_makers()), ("invoker", registry.invoker_makers()))
+        kinds: tuple[tuple[str, Mapping[str, Any]], ...] = (
+            ("format", registry.codec_makers()),
+            ("invoker", registry.invoker_makers()),
+            ("authorizer", registry.authorizer_makers()),
+        )
         known = any(maker.tapname == "lambdaproxy" for maker in getPlugins(IServiceMaker))
     except ValueError as error:  # two of one name
-        yield f"BAD      {error}", False
+        yield f"BAD        {error}", False
         return
     for kind, makers in kinds:
         for name, maker in makers.items():
-            yield f"{kind:8} {name:24} {maker.help} ({_origin(maker)})", True
+            yield f"{kind:10} {name:24} {maker.help} ({_origin(maker)})", True
     yield (
-        f"twistd   {'lambdaproxy':24} {'known to twistd' if known else 'NOT known to twistd: is it installed?'}",
+        f"twistd     {'lambdaproxy':24} {'known to twistd' if known else 'NOT known to twistd: is it installed?'}",
         known,
     )
     for event in heard:
         if event.get("log_failure") is not None or event.get("isError"):
-            yield f"BAD      {_failure(event)}", False
+            yield f"BAD        {_failure(event)}", False
         elif "plugin cache" in (text := formatEvent(event)):
-            yield f"note     {text}; whoever may write there can run this command once", True
+            yield f"note       {text}; whoever may write there can run this command once", True
 
 
 def _origin(maker: Any) -> str:

@@ -109,7 +109,7 @@ def configure(given: dict[str, list[str]], flags: dict[str, bool], config: str |
         )
         for each in file.routes
     )
-    return Configuration(settings, routes, file.invokers, file.functions, origins)
+    return Configuration(settings, routes, file.invokers, file.functions, file.authorizers, origins)
 
 
 def _parse(setting: Setting, texts: list[str]) -> Any:

@@ -36,6 +36,16 @@ class InvokerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthorizerSettings:
+    """An `[authorizer.NAME]` table: a maker's name, the options as text, and `FILE:LINE` of a key, or of the table."""
+
+    name: str
+    kind: str
+    given: tuple[tuple[str, str], ...]
+    where: Callable[[str | None], str]
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionTable:
     """A `[function.NAME]` table as written; the embedded runtime knows its keys.
 
@@ -58,6 +68,7 @@ class Configuration:
     routes: tuple[RouteSettings, ...] = ()
     invokers: Mapping[str, InvokerSettings] = field(default_factory=dict)
     functions: Mapping[str, FunctionTable] = field(default_factory=dict)
+    authorizers: Mapping[str, AuthorizerSettings] = field(default_factory=dict)
     #: Where each setting came from, by its public name: `--port`, or `proxy.toml:3`.
     origins: Mapping[str, str] = field(default_factory=dict)
     #: What a template says and is not done, a sentence each; said at start and by `--check`.

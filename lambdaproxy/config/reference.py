@@ -109,6 +109,12 @@ def _lines() -> Iterator[str]:
         yield f'### `kind = "{invoker.name}"`\n'
         yield f"{invoker.help}\n"
         yield from _options(invoker.options)
+    yield "## Authorizers\n"
+    yield "Keys of an `[authorizer.NAME]` table ([who may come in](access.md)).\n"
+    for authorizer in registry.authorizer_makers().values():
+        yield f'### `kind = "{authorizer.name}"`\n'
+        yield f"{authorizer.help}\n"
+        yield from _options(authorizer.options)
 
 
 def _options(options: Iterable[Option]) -> Iterator[str]:

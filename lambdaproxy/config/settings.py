@@ -144,6 +144,24 @@ class Settings:
         table=cors.cors_of_table,
         shown_default="the function says it",
     )
+    authorizer: str | None = setting(
+        values.plugin_name,
+        None,
+        "Who may have the function invoked: the name of an [authorizer.NAME] table, or none for anybody.",
+        section="Functions",
+        metavar="NAME",
+        where=frozenset((FILE, ROUTE)),
+        shown_default="anybody",
+    )
+    scopes: tuple[str, ...] = setting(
+        values.scope,
+        (),
+        "Scope that a token must have, if there are several one of them; for an authorizer of kind jwt.",
+        section="Functions",
+        metavar="SCOPE",
+        where=frozenset((FILE, ROUTE)),
+        multiple=True,
+    )
     timeout: float | None = setting(
         values.seconds,
         None,

@@ -14,12 +14,12 @@ from lambdaproxy import registry
 from lambdaproxy.config import values
 from lambdaproxy.config.locate import Path as KeyPath
 from lambdaproxy.config.locate import line_of, locate
-from lambdaproxy.config.model import FunctionTable, InvokerSettings
+from lambdaproxy.config.model import AuthorizerSettings, FunctionTable, InvokerSettings
 from lambdaproxy.config.settings import FILE, ROUTE, SETTINGS, Setting, attribute
 from lambdaproxy.config.templates import check_host, check_template
 from lambdaproxy.errors import ConfigError
 
-_TABLES = ("route", "invoker", "function")
+_TABLES = ("route", "invoker", "authorizer", "function")
 _SETTINGS = "settings"
 _ROUTE_KEYS = ("path", "host", "methods")
 LOCAL = "local"
@@ -46,6 +46,7 @@ class File:
     routes: tuple[RouteTable, ...] = ()
     invokers: Mapping[str, InvokerSettings] = field(default_factory=dict)
     functions: Mapping[str, FunctionTable] = field(default_factory=dict)
+    authorizers: Mapping[str, AuthorizerSettings] = field(default_factory=dict)
 
 
 def read(path: str) -> File:
@@ -70,7 +71,7 @@ def read(path: str) -> File:
 
 def _what_to_write(text: str, error: str) -> str:
     """What mostly is the matter; most of all where a setting and tables have the same name, which TOML forbids."""
-    for name in ("invoker", "function"):
+    for name in ("invoker", "authorizer", "function"):
         if re.search(rf"(?m)^{name}\s*=", text) and re.search(rf"(?m)^\[{name}\.", text):
             return f". The setting {name} cannot stand beside [{name}.NAME] tables; put it into a [settings] table"
     if error.startswith("Cannot overwrite a value"):
@@ -83,7 +84,7 @@ def _what_to_write(text: str, error: str) -> str:
 def _unknown_table(name: str) -> str:
     """What to write for a table that there is not: `[functions.a]`, `[[routes]]`, `[lambdaproxy]`."""
     tables = {"route": "[[route]]", "settings": "[settings]"}
-    tables |= {each: f"[{each}.NAME]" for each in ("invoker", "function")}
+    tables |= {each: f"[{each}.NAME]" for each in ("invoker", "authorizer", "function")}
     near = get_close_matches(name, tables, 1)
     if near:
         return f"there is no table {name}; did you mean {tables[near[0]]}?"
@@ -124,6 +125,7 @@ class _Reader:
                 name: FunctionTable(name, table, Path(self._path).resolve().parent, self._where_in(("function", name)))
                 for name, table in self._tables("function", dict).items()
             },
+            {name: self._authorizer(name, table) for name, table in self._tables("authorizer", dict).items()},
         )
 
     def _tables(self, name: str, kind: type) -> Any:
@@ -194,6 +196,35 @@ class _Reader:
         named = tuple(method for method in methods if method != "ANY")
         return RouteTable(path, host, named, found, self._where_in(at))
 
+    def _authorizer(self, name: str, table: Mapping[str, Any]) -> AuthorizerSettings:
+        at: KeyPath = ("authorizer", name)
+        makers = registry.authorizer_makers()
+        kind = table.get("kind", name if name in makers else None)
+        if not isinstance(kind, str):
+            raise self._error(at, f'[authorizer.{name}] needs a kind, such as kind = "jwt"')
+        try:
+            values.plugin_name(name)
+            if name == "none":
+                raise ValueError("[authorizer.none]: this name means that there is none; give it another")
+            maker = registry.authorizer_maker(kind)
+        except ValueError as error:
+            raise self._error((*at, "kind"), error) from None
+        given = self._given(at, table, maker)
+        return AuthorizerSettings(name, kind, given, self._where_in(at))
+
+    def _given(self, at: KeyPath, table: Mapping[str, Any], maker: Any) -> tuple[tuple[str, str], ...]:
+        """The options of a table as text, each of them checked; its kind aside."""
+        given: list[tuple[str, str]] = []
+        for key, value in table.items():
+            if key != "kind":
+                try:
+                    for item in value if isinstance(value, list) else [value]:
+                        given.append((key.replace("_", "-"), values.scalar(item)))
+                    registry.parse_options(f"[{at[0]}.{at[1]}]", maker.options, given)
+                except ValueError as error:
+                    raise self._error((*at, key), error) from None
+        return tuple(given)
+
     def _invoker(self, name: str, table: Mapping[str, Any]) -> InvokerSettings:
         at: KeyPath = ("invoker", name)
         kind = table.get("kind", name if name in registry.invoker_makers() else None)
@@ -206,13 +237,4 @@ class _Reader:
             maker = registry.invoker_maker(kind)
         except ValueError as error:
             raise self._error((*at, "kind"), error) from None
-        given: list[tuple[str, str]] = []
-        for key, value in table.items():
-            if key != "kind":
-                try:
-                    for item in value if isinstance(value, list) else [value]:
-                        given.append((key.replace("_", "-"), values.scalar(item)))
-                    registry.parse_options(f"[invoker.{name}]", maker.options, given)
-                except ValueError as error:
-                    raise self._error((*at, key), error) from None
-        return InvokerSettings(name, kind, tuple(given))
+        return InvokerSettings(name, kind, self._given(at, table, maker))

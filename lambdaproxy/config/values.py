@@ -75,6 +75,16 @@ def header_value(value: str) -> str:
     return value
 
 
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}")
+
+
+def scope(value: str) -> str:
+    """A scope of a token (RFC 6749, 3.3)."""
+    if not _SCOPE.fullmatch(value):
+        raise ValueError(f"{value!r} is no scope: printable characters without blanks, quotes and backslashes")
+    return value
+
+
 _TENANT = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}\Z")
 _DURABLE = re.compile(r"[a-zA-Z0-9_-]{1,28}\Z")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdaproxy import registry
-from lambdaproxy.config.model import Configuration, InvokerSettings, RouteSettings
+from lambdaproxy.config.model import AuthorizerSettings, Configuration, InvokerSettings, RouteSettings
 from lambdaproxy.config.settings import SETTINGS, Settings, attribute
 from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import ConfigError
@@ -18,6 +18,8 @@ from lambdaproxy.routing import Route, RouteConflict, Router
 from lambdaproxy.runtime.functions import FunctionSettings, function_settings, parse_local
 from lambdaproxy.runtime.sam import add_template
 from lambdaproxy.selection import FunctionHeader, FunctionName, permitted_by
+from lambdaproxy.start.authorizing import authorizer_of
+from lambdaproxy.start.authorizing import check as check_authorizers
 
 AWS, LOCAL = "aws", "local"
 _MODES: dict[str, Mode] = {
@@ -134,9 +136,11 @@ def assemble(configuration: Configuration) -> Assembly:
         DEFAULT, None, (), settings, frozenset(), lambda key: where.get(key or "function", f"--{key or 'function'}")
     )
     fallback = _function(whole, None, functions, default)
-    routes = [_route(each, fallback, functions, default) for each in configuration.routes]
+    authorizers = configuration.authorizers
+    check_authorizers(authorizers.values())
+    routes = [_route(each, fallback, functions, default, authorizers) for each in configuration.routes]
     try:
-        router = Router(routes, _route(whole, fallback, functions, default))
+        router = Router(routes, _route(whole, fallback, functions, default, authorizers))
     except RouteConflict as error:
         place = configuration.routes[next(at for at, each in enumerate(routes) if each is error.route)]
         raise ConfigError(f"{place.where(None)}: {error}") from None
@@ -214,7 +218,11 @@ def _functions(configuration: Configuration) -> dict[str, FunctionSettings]:
 
 
 def _route(
-    route: RouteSettings, fallback: Function | None, functions: Mapping[str, FunctionSettings], default: str
+    route: RouteSettings,
+    fallback: Function | None,
+    functions: Mapping[str, FunctionSettings],
+    default: str,
+    authorizers: Mapping[str, AuthorizerSettings],
 ) -> Route:
     settings = route.settings
     invoker = settings.invoker if "invoker" in route.own else None
@@ -245,6 +253,8 @@ def _route(
         settings.error_detail,
         mode,
         cors,
+        authorizer_of(route, authorizers),
+        settings.scopes,
     )
 
 

@@ -28,6 +28,8 @@ from lambdaproxy.runtime.invoke_keys import load_or_make_keys
 from lambdaproxy.runtime.invoker import LocalInvoker
 from lambdaproxy.start import invoking
 from lambdaproxy.start.assembly import LOCAL, Assembly
+from lambdaproxy.start.authorizing import Authorizers
+from lambdaproxy.start.authorizing import Context as AuthorizerContext
 from lambdaproxy.start.exposure import check_invoke_api, check_listener, check_open_files, hosts_of, hosts_of_operators
 from lambdaproxy.start.hints import hint
 from lambdaproxy.start.listening import Listener
@@ -117,6 +119,9 @@ class ProxyService(Service):
             )
         context = Context(reactor, settings, self.metrics, assembly.functions, self.held)
         self.invokers = Invokers(assembly, context)
+        self.authorizers = Authorizers(
+            assembly.configuration.authorizers, AuthorizerContext(reactor, settings, self.metrics)
+        )
         self.proxy = Proxy(
             reactor,
             assembly.router,
@@ -127,6 +132,7 @@ class ProxyService(Service):
             accounts,
             settings.max_requests,
             self.held.requests,
+            self.authorizers.get,
         )
         self.metrics.read_gauge(
             "lambdaproxy_requests_in_progress", "Requests being handled.", lambda: self.proxy.in_flight
@@ -237,6 +243,7 @@ class ProxyService(Service):
             listener.startService()
         for name in sorted(self._assembly.used_invokers()):
             self.invokers.get(name)
+        self.authorizers.start()
         signal.signal(signal.SIGHUP, lambda *_: None)
         self._say_what_we_do()
         self._reactor.callWhenRunning(self._take_signals)
@@ -302,6 +309,7 @@ class ProxyService(Service):
             await self.invoke_api.stopService()
         await self.main.stopService()
         await DeferredList([self.site.drain(timeout), called])
+        await self.authorizers.stop()
         await self.invokers.stop()
         for listener in self._listeners:
             await listener.stopService()

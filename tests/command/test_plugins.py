@@ -22,13 +22,13 @@ def plugins(path: Path | str) -> subprocess.CompletedProcess[str]:
 def test_what_is_installed():
     done = plugins("")
     assert (done.returncode, done.stderr) == (0, "")
-    for line in ("format   apigateway-v2 ", "invoker  local ", "twistd   lambdaproxy "):
+    for line in ("format     apigateway-v2 ", "invoker    local ", "twistd     lambdaproxy "):
         assert f"\n{line}" in f"\n{done.stdout}"
 
 
 def test_a_plugin_of_somebody_else():
     done = plugins(ROOT / "tests" / "toys" / "codec")
-    assert done.returncode == 0 and "format   toy " in done.stdout
+    assert done.returncode == 0 and "format     toy " in done.stdout
 
 
 def test_a_plugin_that_does_not_load_is_named(tmp_path):
@@ -37,9 +37,11 @@ def test_a_plugin_that_does_not_load_is_named(tmp_path):
     (folder / "broken.py").write_text("import nothing_of_this_name\n")
     done = plugins(tmp_path)
     assert done.returncode == 1
-    expected = "BAD      lambdaproxy/plugins/broken.py does not load: ModuleNotFoundError: No module named 'nothing_of"
+    expected = (
+        "BAD        lambdaproxy/plugins/broken.py does not load: ModuleNotFoundError: No module named 'nothing_of"
+    )
     assert expected in done.stdout
-    assert "format   alb " in done.stdout and done.stderr == ""
+    assert "format     alb " in done.stdout and done.stderr == ""
 
 
 def test_the_caches_are_written_once():

@@ -1,0 +1,105 @@
+"""Lets in who has one of our keys: what a REST API does with `ApiKeyRequired`.
+
+The file of keys has a line for each: a name, and the SHA-256 of the key in hexadecimal. So it holds no secret, and a
+key cannot be found by trying: keys are long and random.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from lambdaproxy.authorizers.sources import Source
+from lambdaproxy.errors import Denied
+from lambdaproxy.interfaces import IAuthorizer
+from lambdaproxy.messages import Grant, Match, Request
+
+_log = Logger(__name__)
+
+SHORTEST, LONGEST = 20, 128
+"""Characters of a key (API Gateway guide, "API keys")."""
+
+_LINE = re.compile(r"([A-Za-z0-9._@-]{1,128})\s+([0-9a-f]{64})")
+
+
+def read_keys(path: str) -> Mapping[bytes, str]:
+    """Digest -> name; `ValueError` with the line that is wrong, `OSError` if the file cannot be read."""
+    found: dict[bytes, str] = {}
+    names: set[str] = set()
+    with open(path, encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            text = line.strip()
+            if not text or text.startswith("#"):
+                continue
+            match = _LINE.fullmatch(text)
+            if match is None:
+                raise ValueError(
+                    f"{path}:{number}: this is no name and SHA-256 in hexadecimal; printf %s KEY | sha256sum gives it"
+                )
+            name, digest = match[1], bytes.fromhex(match[2])
+            if digest in found or name in names:
+                raise ValueError(f"{path}:{number}: this name or this key stands in the file already")
+            found[digest] = name
+            names.add(name)
+    return found
+
+
+@implementer(IAuthorizer)
+class ApiKeyAuthorizer:
+    """Knows keys by their digests; notices when the file changes, at most once in a second."""
+
+    def __init__(self, path: str, source: Source, seconds: Callable[[], float]) -> None:
+        self._path, self._source = path, source
+        self._seconds = seconds
+        self._keys = read_keys(path)
+        self._stamp = _stamp(path)
+        self._looked = float("-inf")
+
+    def start(self) -> None:
+        """Nothing has to be fetched."""
+
+    def authorize(self, request: Request, match: Match, scopes: Sequence[str]) -> Grant:
+        """The digest is looked up, so how long that takes says nothing of the keys."""
+        sent = self._source.read(request)
+        if sent is None:
+            raise Denied(f"there is no key in {self._source.text}")
+        self._refresh()
+        name = None
+        if SHORTEST <= len(sent) <= LONGEST:
+            name = self._keys.get(hashlib.sha256(sent.encode("utf-8", "surrogatepass")).digest())
+        if name is None:
+            raise Denied(f"the key in {self._source.text} is none of ours")
+        return Grant("api-key", key=sent, key_id=name)
+
+    def _refresh(self) -> None:
+        now = self._seconds()
+        if now - self._looked < 1.0:
+            return
+        self._looked = now
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._keys = read_keys(self._path)
+        except (OSError, ValueError) as error:
+            _log.error("The keys that were there go on serving: {why}", why=str(error))
+        else:
+            _log.info("{path} has {count} keys now", path=self._path, count=len(self._keys))
+
+    def stop(self) -> Deferred[None]:
+        return succeed(None)
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,88 @@
+"""Checks the authorizers that routes name, and makes, starts and stops them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.logger import Logger
+
+from lambdaproxy import registry
+from lambdaproxy.config.model import AuthorizerSettings, RouteSettings
+from lambdaproxy.config.settings import Settings
+from lambdaproxy.errors import ConfigError
+from lambdaproxy.interfaces import IAuthorizer, IAuthorizerMaker
+from lambdaproxy.watch.metrics import Metrics
+
+log = Logger(__name__)
+
+NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an authorizer's maker may use."""
+
+    reactor: Any
+    settings: Settings
+    metrics: Metrics
+
+
+def authorizer_of(route: RouteSettings, authorizers: Mapping[str, AuthorizerSettings]) -> str | None:
+    """The authorizer of a route, or None for anybody; `ConfigError` for one that there is not, or scopes for none."""
+    name = route.settings.authorizer
+    if name is None or name == NONE:
+        if route.settings.scopes and (name is None or "scopes" in route.own):
+            raise ConfigError(f"{route.where('scopes')}: scopes are for an authorizer; name one, as authorizer = NAME")
+        return None
+    if name not in authorizers:
+        known = registry.unknown("authorizer", name, authorizers)
+        raise ConfigError(f"{route.where('authorizer')}: {known} (add an [authorizer.{name}] table)")
+    if route.settings.scopes and authorizers[name].kind == "api-key":
+        raise ConfigError(
+            f"{route.where('scopes')}: an API key has no scopes; the authorizer {name} cannot ask for any"
+        )
+    return name
+
+
+def maker_of(settings: AuthorizerSettings) -> tuple[IAuthorizerMaker, dict[str, Any]]:
+    """The maker of an authorizer, and its options."""
+    maker = registry.authorizer_maker(settings.kind)
+    return maker, registry.parse_options(f"[authorizer.{settings.name}]", maker.options, settings.given)
+
+
+def check(authorizers: Iterable[AuthorizerSettings]) -> None:
+    """`ConfigError`, with the place, for what would keep one from working."""
+    for each in authorizers:
+        maker, options = maker_of(each)
+        try:
+            maker.check(options)
+        except ConfigError as error:
+            key = str(error).partition(":")[0]
+            place = each.where(key if any(key == name for name, _ in each.given) else None)
+            raise ConfigError(f"{place}: [authorizer.{each.name}]: {error}") from None
+
+
+class Authorizers:
+    """The authorizers of the configuration by name, made at start."""
+
+    def __init__(self, authorizers: Mapping[str, AuthorizerSettings], context: Context) -> None:
+        self._made: dict[str, IAuthorizer] = {}
+        for name, settings in authorizers.items():
+            maker, options = maker_of(settings)
+            self._made[name] = maker.make(name, options, context)
+
+    def get(self, name: str) -> IAuthorizer:
+        return self._made[name]
+
+    def start(self) -> None:
+        for each in self._made.values():
+            each.start()
+
+    def stop(self) -> Deferred[None]:
+        stopping = [maybeDeferred(each.stop) for each in self._made.values()]
+        for each in stopping:
+            each.addErrback(lambda failure: log.failure("An authorizer did not stop well", failure))
+        return DeferredList(stopping).addCallback(lambda _: None)
