@@ -12,8 +12,9 @@ from twisted.internet.task import Clock
 
 from lambdaproxy.aws.region import find_region
 from lambdaproxy.base.addresses import is_loopback
+from lambdaproxy.base.hosts import Hosts
 from lambdaproxy.config.settings import attribute
-from lambdaproxy.errors import STATUSES, LambdaProxyError
+from lambdaproxy.errors import STATUSES, ForeignPage, LambdaProxyError
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.head import parse_request
 from lambdaproxy.messages import Head, Match
@@ -88,7 +89,7 @@ def lines(assembly: Assembly, asked: Asked) -> Iterator[str]:
     )
     try:
         if hosts is not None:
-            hosts.check(head.host, _CLIENT, head.method, head.headers)
+            _check_host(hosts, proxy, head)
         if head.target.partition(b"?")[0][1:] in _pages(assembly) and not proxy.would_answer(head):
             yield _line("answer", "a page of our own: no route, no header and no --function is for this request")
             return
@@ -109,6 +110,15 @@ def lines(assembly: Assembly, asked: Asked) -> Iterator[str]:
             "not invoked",
         )
     yield from _losers(assembly, head, admission.route)
+
+
+def _check_host(hosts: Hosts, proxy: Proxy, head: Head) -> None:
+    """What a connection does with the first of its requests to a host."""
+    try:
+        hosts.check(head.host, _CLIENT, head.method, head.headers)
+    except ForeignPage:
+        if not proxy.welcomes(head):
+            raise
 
 
 def _head(assembly: Assembly, asked: Asked) -> Head:
@@ -189,6 +199,8 @@ def _of_route(assembly: Assembly, route: Route, match: Match | None) -> Iterator
         yield _line(
             "why", f"it is for {', '.join(what)}{', and no route that matches is more specific' * (others > 0)}"
         )
+    if route.cors is not None:
+        yield _line("cors", f"pages of {','.join(route.cors.origins)} ({_where(assembly, route, 'cors')})")
     if match is not None and match.path_parameters:
         yield _line("parameters", ", ".join(f"{name} = {value!r}" for name, value in match.path_parameters))
 
@@ -215,6 +227,10 @@ def _admitted(assembly: Assembly, admission: Admission, head: Head) -> Iterator[
         yield _line("invoker", f"{invoker.kind}, {place}; retry {options['retry']}")
     else:
         yield _line("invoker", f"{maker.name}: {maker.help}")
+    if route.authorizer is not None:
+        scopes = f", one of the scopes {' '.join(route.scopes)}" if route.scopes else ""
+        kind = assembly.configuration.authorizers[route.authorizer].kind
+        yield _line("authorizer", f"{route.authorizer}, {kind}{scopes} ({_where(assembly, route, 'authorizer')})")
     yield _line("format", f"{settings.format} ({_where(assembly, route, 'format')})")
     yield _line("mode", f"{settings.invoke_mode if route.mode != 'stream' else 'response-stream'}")
     yield _line("limits", f"{admission.timeout:g} s for the invocation {_why_timeout(assembly, admission)}")

@@ -19,7 +19,7 @@ from lambdaproxy.aws.region import find_region
 from lambdaproxy.base.platform import open_files
 from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.help import sections
-from lambdaproxy.config.model import Configuration, FunctionTable, InvokerSettings, RouteSettings
+from lambdaproxy.config.model import AuthorizerSettings, Configuration, FunctionTable, InvokerSettings, RouteSettings
 from lambdaproxy.config.settings import SETTINGS, Setting, attribute
 from lambdaproxy.config.values import Spec
 from lambdaproxy.selection import Pattern
@@ -62,6 +62,7 @@ def lines(assembly: Assembly) -> Iterator[str]:
     for route in configuration.routes:
         yield from _route(route)
     yield from _invokers(assembly, configuration)
+    yield from _authorizers(configuration)
     for table in configuration.functions.values():
         yield from _function(table)
 
@@ -160,7 +161,16 @@ def _invokers(assembly: Assembly, configuration: Configuration) -> Iterator[str]
             yield f"# the region in force is {region}, {_comment(source)}"
 
 
-def _given(invoker: InvokerSettings) -> Iterator[tuple[str, list[str]]]:
+def _authorizers(configuration: Configuration) -> Iterator[str]:
+    for name, authorizer in configuration.authorizers.items():
+        yield ""
+        yield f"[authorizer.{name}]  # {_comment(authorizer.where(None))}"
+        yield f"kind = {_value(authorizer.kind)}"
+        for key, values in _given(authorizer):
+            yield f"{key} = {_value(values[0] if len(values) == 1 else values)}  # {_comment(authorizer.where(None))}"
+
+
+def _given(invoker: InvokerSettings | AuthorizerSettings) -> Iterator[tuple[str, list[str]]]:
     keys = dict.fromkeys(key for key, _ in invoker.given)
     for key in keys:
         yield key, [_unless_secret(key, value) for name, value in invoker.given if name == key]

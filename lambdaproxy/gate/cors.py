@@ -53,6 +53,7 @@ class CorsRules:
         #: Which preflights are answered here.
         self.preflight = cors.preflight or manner.preflight
         self._cors = cors
+        self.origins = cors.allow_origins
         #: Whether pages of an origin may ask.
         self.allows = _origins(cors.allow_origins)
         self._any = ANY in cors.allow_origins

@@ -19,12 +19,16 @@ _PATHS = ("/", "/hello", "/a/b")
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """A request that may reach the function; `host` is a route's own, `named` whether the header names the function."""
+    """A request that may reach the function; `host` is a route's own, `named` whether the header names the function.
+
+    `authorizer` asks for something that only the operator knows.
+    """
 
     method: str = "GET"
     path: str = "/"
     host: str = ""
     named: bool = False
+    authorizer: str | None = None
 
 
 def hint(name: str, header: str | None, router: Router, proxy: Proxy, url: str, options: str = "") -> str | None:
@@ -32,7 +36,8 @@ def hint(name: str, header: str | None, router: Router, proxy: Proxy, url: str, 
 
     A route of its own comes first, because there it gets the events that it is written for; then what needs no header.
     """
-    for each in _tries(name, header, router):
+    # What anybody may ask comes first.
+    for each in sorted(_tries(name, header, router), key=lambda each: each.authorizer is not None):
         if _reaches(each, name, header, proxy, url):
             return _curl(each, name, header, url, options)
     return None
@@ -56,7 +61,7 @@ def _of_route(route: Route) -> Iterator[_Try]:
     paths = [_PARAMETER.sub("1", template), _PARAMETER.sub("example", template)] if template else _PATHS
     for method in route.methods or ("GET",):
         for path in paths:
-            yield _Try(method, path, host)
+            yield _Try(method, path, host, authorizer=route.authorizer)
 
 
 def _reaches(each: _Try, name: str, header: str | None, proxy: Proxy, url: str) -> bool:
@@ -100,4 +105,6 @@ def _curl(each: _Try, name: str, header: str | None, url: str, options: str) -> 
     if each.named:
         words.append(f"-H {quote(f'{header}: {name}')}")
     words.append(quote(url.rstrip("/") + each.path))
+    if each.authorizer is not None:
+        words.append(f" # with what the authorizer {each.authorizer} asks for")
     return " ".join(words)

@@ -145,3 +145,28 @@ def test_a_server_does_what_was_said(tmp_path):
             lines = told(assembly, target, headers=tuple(f"{name}: {value}" for name, value in headers.items()))
             expected = re.search(r"answer +(\d+)", lines)
             assert server.request("GET", target, headers=headers)[0] == (int(expected[1]) if expected else 200)
+
+
+def test_who_may_come_in(tmp_path):
+    keys, file = tmp_path / "keys", tmp_path / "p.toml"
+    keys.write_text(f"partner {'0' * 64}\n")
+    file.write_text(
+        f"""
+        format = "apigateway-v2"
+        cors = "https://a.example"
+        [authorizer.partners]
+        kind = "api-key"
+        file = "{keys}"
+        [[route]]
+        path = "/x"
+        methods = ["GET"]
+        function = "f"
+        authorizer = "partners"
+        """
+    )
+    found = assembled("--config", str(file))
+    text = told(found, "GET", "/x")
+    assert re.search(r"authorizer  ?partners, api-key \(.*p.toml:11\)", text)
+    assert re.search(r"cors +pages of https://a.example \(.*p.toml:3\)", text)
+    text = told(found, "OPTIONS", "/x", headers=("Origin: https://a.example", "Access-Control-Request-Method: GET"))
+    assert re.search(r"answer +204, ok: a preflight", text)

@@ -100,6 +100,7 @@ def test_it_is_a_file_that_says_the_same(text, tmp_path):
         (),
         ("--function-header", "none"),
         ("--trusted-proxy", "none"),
+        ("--cors", "https://a.example, *"),
         ("--format", "apigateway-v1:binary_media_types=*/*:binary_media_types=image/png"),
         ("--access-log", "off", "--error-detail", "no", "--disable-metrics"),
         ("--host", "::1", "--allow-host", "*.example.com", "--allow-host", "*", "--header-timeout", "250ms"),
@@ -114,3 +115,30 @@ def test_values_of_every_kind_come_back(words, tmp_path):
     keys = values.file(first.settings.invoke_api_keys)
     assert assembled("--config", str(file)).settings == replace(first.settings, invoke_api_keys=keys)
     assert first.settings != Settings() or not words
+
+
+def test_who_may_come_in_comes_back(tmp_path):
+    keys, first, again = tmp_path / "keys", tmp_path / "p.toml", tmp_path / "again.toml"
+    keys.write_text(f"partner {'0' * 64}\n")
+    first.write_text(
+        f"""
+        [cors]
+        allow-origins = ["https://*.example.com"]
+        wildcards = "any"
+        max-age = 5
+        [authorizer.partners]
+        kind = "api-key"
+        file = "{keys}"
+        [[route]]
+        path = "/x"
+        authorizer = "partners"
+        cors = {{allow-origins = ["*"], expose-headers = ["X-A"], vary = false}}
+        """
+    )
+    before = assembled("--config", str(first))
+    again.write_text("\n".join(shown.lines(before)))
+    after = assembled("--config", str(again))
+    assert after.settings.cors == before.settings.cors
+    assert after.router.routes[0].settings.cors == before.router.routes[0].settings.cors
+    assert after.router.routes[0].authorizer == "partners"
+    assert after.configuration.authorizers["partners"].given == before.configuration.authorizers["partners"].given
