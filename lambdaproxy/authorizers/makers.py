@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +11,13 @@ from urllib.parse import urlsplit
 
 from zope.interface import implementer
 
-from lambdaproxy.authorizers.sources import parse
+from lambdaproxy.authorizers.events import CODECS, PAYLOADS
+from lambdaproxy.authorizers.sources import parse, parse_any
 from lambdaproxy.base.addresses import is_loopback
 from lambdaproxy.config import values
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IAuthorizer, IAuthorizerMaker, Option
+from lambdaproxy.selection import parse_function
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512")
 
@@ -124,5 +127,101 @@ class ApiKeyMaker:
         return ApiKeyAuthorizer(options["file"], options["identity-source"], context.reactor.seconds)
 
 
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is no regular expression: {error}") from None
+
+
+def _ttl(text: str) -> float:
+    return 0.0 if text.strip() == "0" else values.seconds(text)
+
+
+@implementer(IAuthorizerMaker)
+class LambdaMaker:
+    """Makes authorizers that ask a function."""
+
+    name = "lambda"
+    help = "A function that decides, as the Lambda authorizers of REST and HTTP APIs"
+    options = (
+        Option("function", parse_function, None, "The function to ask, as in a route."),
+        Option("invoker", values.plugin_name, None, "Its invoker; default: local for embedded functions, else aws."),
+        Option(
+            "payload",
+            values.one_of(*PAYLOADS),
+            "2.0",
+            "What it is told: 2.0 or 1.0 as by an HTTP API, rest (REQUEST) or token (TOKEN) as by a REST API.",
+        ),
+        Option("simple", values.yes_no, False, "It answers isAuthorized instead of a policy; for 2.0."),
+        Option(
+            "identity-source",
+            parse_any,
+            (),
+            "What must be there for it to be asked, repeatable; default: for token the Authorization header.",
+            multiple=True,
+        ),
+        Option("validation", _pattern, None, "Regular expression that a token must match as a whole; for token."),
+        Option("result-ttl", _ttl, None, "How long its answers are kept; default: 300 for rest and token, else 0."),
+        Option(
+            "principal-id",
+            values.one_of("required", "optional"),
+            "required",
+            "Whether rest and token need a principalId.",
+        ),
+        Option("format", values.spec, None, "The format that its events are made by, with options."),
+    )
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """What goes together."""
+        payload, sources = options["payload"], options["identity-source"]
+        if options["function"] is None:
+            raise ConfigError('it needs a function, such as function = "who-may"')
+        if options["simple"] and payload != "2.0":
+            raise ConfigError('simple: simple answers are for payload = "2.0"')
+        if options["validation"] is not None and payload != "token":
+            raise ConfigError('validation: it is for payload = "token"')
+        if payload == "token" and (len(sources) > 1 or (sources and sources[0].kind != "header")):
+            raise ConfigError("identity-source: a token stands in one header, as $request.header.Authorization")
+        if not sources and payload != "token" and (options["result-ttl"] or (payload == "rest" and _kept(options))):
+            raise ConfigError(
+                "result-ttl: answers are kept under identity sources; name some in identity-source, or set it to 0"
+            )
+        if (options["result-ttl"] or 0) > 3600:
+            raise ConfigError("result-ttl: answers are kept for 3600 seconds at most")
+        if options["format"] is not None and options["format"].name != CODECS[payload].partition(":")[0]:
+            raise ConfigError(f"format: events of payload {payload} are made by {CODECS[payload]}")
+
+    def make(self, name: str, options: Mapping[str, Any], context: Any) -> IAuthorizer:
+        """A `LambdaAuthorizer`."""
+        from lambdaproxy import registry
+        from lambdaproxy.authorizers.lambdas import LambdaAuthorizer
+
+        payload = options["payload"]
+        sources = options["identity-source"]
+        if payload == "token" and not sources:
+            sources = (parse("$request.header.Authorization"),)
+        return LambdaAuthorizer(
+            context.asker(options["function"], options["invoker"]),
+            context.reactor.seconds,
+            registry.make_codec(options["format"] or values.spec(CODECS[payload])),
+            payload,
+            sources,
+            region=context.settings.aws_region or "us-east-1",
+            ttl=_kept(options),
+            simple=options["simple"],
+            validation=options["validation"],
+            principal_required=options["principal-id"] == "required",
+        )
+
+
+def _kept(options: Mapping[str, Any]) -> float:
+    """Seconds that answers are kept: as the services do where nothing is said."""
+    if options["result-ttl"] is not None:
+        return float(options["result-ttl"])
+    return 300.0 if options["payload"] in ("rest", "token") else 0.0
+
+
 jwt = JwtMaker()
+lambda_ = LambdaMaker()
 api_key = ApiKeyMaker()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote_plus
 
 from lambdaproxy.messages import Request
@@ -12,16 +13,28 @@ from lambdaproxy.messages import Request
 _SOURCE = re.compile(
     r"(?:\$request|method\.request)\.(?P<kind>header|querystring)\.(?P<name>[!#$%&'*+\-.^_`|~0-9A-Za-z]+)"
 )
+_OF_EVENT = re.compile(r"\$?(?P<kind>context|stageVariables)\.(?P<name>[A-Za-z0-9_.]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One identity source, and how to read it; `read` gives None where a request has nothing there."""
+    """One identity source, and how to read it; None where there is nothing.
+
+    `read` is for what stands in the request itself. What only an event says (`of_event`), `look` finds there.
+    """
 
     text: str
     kind: str
     name: str
     read: Callable[[Request], str | None]
+    of_event: bool = False
+
+    def look(self, event: Mapping[str, Any]) -> str | None:
+        """The value of a stage variable, or of a member of the context."""
+        found: Any = event.get("stageVariables") if self.kind == "stageVariables" else event.get("requestContext")
+        for name in [self.name] if self.kind == "stageVariables" else self.name.split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        return str(found) if isinstance(found, str | int) and found != "" else None
 
     def __str__(self) -> str:
         return self.text
@@ -38,13 +51,23 @@ def parse(text: str) -> Source:
     return Source(text.strip(), kind, name, _header(name) if kind == "header" else _query(name))
 
 
+def parse_any(text: str) -> Source:
+    """The same, and `$context.NAME` and `$stageVariables.NAME` besides: what Lambda authorizers may be asked by."""
+    found = _OF_EVENT.fullmatch(text.strip())
+    return Source(text.strip(), found["kind"], found["name"], _nowhere, True) if found is not None else parse(text)
+
+
+def _nowhere(request: Request) -> str | None:
+    return None
+
+
 def _header(name: str) -> Callable[[Request], str | None]:
     wanted = name.lower().encode("ascii")
 
     def read(request: Request) -> str | None:
         found = [value for key, value in request.headers if len(key) == len(wanted) and key.lower() == wanted]
         # What was sent twice could be read as either by the function, so it is neither.
-        return found[0].decode("latin-1").strip() or None if len(found) == 1 else None
+        return found[0].decode("latin-1").strip(" \t") or None if len(found) == 1 else None
 
     return read
 

@@ -1,10 +1,10 @@
 """The makers that come with lambdaproxy."""
 
-from lambdaproxy.authorizers.makers import api_key, jwt
+from lambdaproxy.authorizers.makers import api_key, jwt, lambda_
 from lambdaproxy.aws.maker import AwsInvokerMaker
 from lambdaproxy.codecs.makers import alb, apigateway_v1, apigateway_v2, function_url
 from lambdaproxy.runtime.maker import local
 
-__all__ = ["alb", "api_key", "apigateway_v1", "apigateway_v2", "aws", "function_url", "jwt", "local"]
+__all__ = ["alb", "api_key", "apigateway_v1", "apigateway_v2", "aws", "function_url", "jwt", "lambda_", "local"]
 
 aws = AwsInvokerMaker()

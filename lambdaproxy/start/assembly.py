@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from lambdaproxy.routing import Route, RouteConflict, Router
 from lambdaproxy.runtime.functions import FunctionSettings, function_settings, parse_local
 from lambdaproxy.runtime.sam import add_template
 from lambdaproxy.selection import FunctionHeader, FunctionName, permitted_by
-from lambdaproxy.start.authorizing import authorizer_of
+from lambdaproxy.start.authorizing import authorizer_of, functions_of
 from lambdaproxy.start.authorizing import check as check_authorizers
 
 AWS, LOCAL = "aws", "local"
@@ -81,7 +81,12 @@ class Assembly:
         used |= {route.invoker for route in routes if route.invoker is not None}
         if self.header.header is not None:
             used.add(self.default_invoker)
-        return used
+        return used | {function.invoker for function in self.asked_functions()}
+
+    def asked_functions(self) -> Iterator[Function]:
+        """The functions that authorizers ask."""
+        for name, invoker in functions_of(self.configuration.authorizers.values()):
+            yield self.resolve(name, invoker)
 
     def names(self) -> frozenset[str]:
         """The functions that the configuration names: these may be values of metric labels."""
@@ -146,6 +151,7 @@ def assemble(configuration: Configuration) -> Assembly:
         raise ConfigError(f"{place.where(None)}: {error}") from None
     for each, route in zip((*configuration.routes, whole), (*routes, router.default), strict=True):
         _check_region(each, route.function or route.fallback, invokers, settings)
+    _check_asked(configuration, functions, invokers, default)
     header = FunctionHeader(settings.function_header, permitted_by(settings.allow))
     return Assembly(settings, functions, invokers, default, router, header, configuration)
 
@@ -166,6 +172,23 @@ def _check_contradictions(configuration: Configuration) -> None:
         raise ConfigError(
             f"{where['forwarded-host']}: it believes trusted proxies, and --trusted-proxy none trusts none"
         )
+
+
+def _check_asked(
+    configuration: Configuration,
+    functions: Mapping[str, FunctionSettings],
+    invokers: Mapping[str, InvokerSettings],
+    default: str,
+) -> None:
+    """`ConfigError` for a function or an invoker of an authorizer that there is not."""
+    for each in configuration.authorizers.values():
+        for name, invoker in functions_of((each,)):
+            if invoker is not None and invoker not in invokers:
+                raise ConfigError(f"{each.where('invoker')}: {registry.unknown('invoker', invoker, invokers)}")
+            function = _resolve(name, invoker, functions, default)
+            if function.invoker == LOCAL and function.name not in functions:
+                known = registry.unknown("embedded function", function.name, functions)
+                raise ConfigError(f"{each.where('function')}: {known}")
 
 
 def _check_debug(configuration: Configuration, functions: Mapping[str, FunctionSettings]) -> None:

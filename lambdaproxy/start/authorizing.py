@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,21 +13,53 @@ from lambdaproxy import registry
 from lambdaproxy.config.model import AuthorizerSettings, RouteSettings
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
-from lambdaproxy.interfaces import IAuthorizer, IAuthorizerMaker
+from lambdaproxy.interfaces import IAuthorizer, IAuthorizerMaker, IInvoker
+from lambdaproxy.messages import Function, Invocation, InvocationResult, Request
+from lambdaproxy.selection import FunctionName
 from lambdaproxy.watch.metrics import Metrics
 
 log = Logger(__name__)
 
 NONE = "none"
 
+Ask = Callable[[bytes, Request], Deferred[InvocationResult]]
+Asker = Callable[[FunctionName, str | None], Ask]
+
+MOST_SECONDS = 10.0
+"""For one call of an authorizer's function (API Gateway guide, quotas)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an authorizer's maker may use."""
+    """What an authorizer's maker may use.
+
+    `asker` gives for a function and an invoker (None: as for routes) what invokes it with a document, for a request;
+    the result is there within `MOST_SECONDS`.
+    """
 
     reactor: Any
     settings: Settings
     metrics: Metrics
+    asker: Asker
+
+
+def asker(
+    reactor: Any, resolve: Callable[[FunctionName, str | None], Function], invokers: Callable[[str], IInvoker]
+) -> Asker:
+    """What authorizers ask functions by: invocations like those of requests, buffered and repeatable."""
+
+    def of(name: FunctionName, invoker: str | None) -> Ask:
+        function = resolve(name, invoker)
+
+        def ask(payload: bytes, request: Request) -> Deferred[InvocationResult]:
+            deadline = reactor.seconds() + MOST_SECONDS
+            return invokers(function.invoker).invoke(
+                Invocation(function, payload, deadline, request.id, request.trace_id, repeatable=True)
+            )
+
+        return ask
+
+    return of
 
 
 def authorizer_of(route: RouteSettings, authorizers: Mapping[str, AuthorizerSettings]) -> str | None:
@@ -40,10 +72,9 @@ def authorizer_of(route: RouteSettings, authorizers: Mapping[str, AuthorizerSett
     if name not in authorizers:
         known = registry.unknown("authorizer", name, authorizers)
         raise ConfigError(f"{route.where('authorizer')}: {known} (add an [authorizer.{name}] table)")
-    if route.settings.scopes and authorizers[name].kind == "api-key":
-        raise ConfigError(
-            f"{route.where('scopes')}: an API key has no scopes; the authorizer {name} cannot ask for any"
-        )
+    kind = authorizers[name].kind
+    if route.settings.scopes and kind in ("api-key", "lambda"):
+        raise ConfigError(f"{route.where('scopes')}: the authorizer {name}, of kind {kind}, knows no scopes")
     return name
 
 
@@ -51,6 +82,14 @@ def maker_of(settings: AuthorizerSettings) -> tuple[IAuthorizerMaker, dict[str, 
     """The maker of an authorizer, and its options."""
     maker = registry.authorizer_maker(settings.kind)
     return maker, registry.parse_options(f"[authorizer.{settings.name}]", maker.options, settings.given)
+
+
+def functions_of(authorizers: Iterable[AuthorizerSettings]) -> Iterator[tuple[FunctionName, str | None]]:
+    """The functions that authorizers ask, and their invokers: options called `function` and `invoker`."""
+    for each in authorizers:
+        options = maker_of(each)[1]
+        if isinstance(options.get("function"), FunctionName):
+            yield options["function"], options.get("invoker")
 
 
 def check(authorizers: Iterable[AuthorizerSettings]) -> None:

@@ -28,7 +28,7 @@ from lambdaproxy.runtime.invoke_keys import load_or_make_keys
 from lambdaproxy.runtime.invoker import LocalInvoker
 from lambdaproxy.start import invoking
 from lambdaproxy.start.assembly import LOCAL, Assembly
-from lambdaproxy.start.authorizing import Authorizers
+from lambdaproxy.start.authorizing import Authorizers, asker
 from lambdaproxy.start.authorizing import Context as AuthorizerContext
 from lambdaproxy.start.exposure import check_invoke_api, check_listener, check_open_files, hosts_of, hosts_of_operators
 from lambdaproxy.start.hints import hint
@@ -120,7 +120,8 @@ class ProxyService(Service):
         context = Context(reactor, settings, self.metrics, assembly.functions, self.held)
         self.invokers = Invokers(assembly, context)
         self.authorizers = Authorizers(
-            assembly.configuration.authorizers, AuthorizerContext(reactor, settings, self.metrics)
+            assembly.configuration.authorizers,
+            AuthorizerContext(reactor, settings, self.metrics, asker(reactor, assembly.resolve, self.invokers.get)),
         )
         self.proxy = Proxy(
             reactor,

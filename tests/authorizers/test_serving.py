@@ -137,7 +137,7 @@ MISTAKES = [
     ("issuer =", "isuer =", "did you mean 'issuer'"),
     ('authorizer = "login"', 'authorizer = "logon"', "did you mean 'login'"),
     ('issuer = "http://127.0.0.1:1"', 'issuer = "http://login.example.com"', "is no issuer such as https://"),
-    ('authorizer = "partners"', 'authorizer = "partners"\nscopes = ["a"]', "an API key has no scopes"),
+    ('authorizer = "partners"', 'authorizer = "partners"\nscopes = ["a"]', "of kind api-key, knows no scopes"),
     ('path = "/open"', 'path = "/open"\nscopes = ["a"]', "scopes are for an authorizer"),
     ('scopes = ["read", "admin/other"]', 'scopes = ["read write"]', "is no scope"),
     ("/keys", "/no-keys", "No such file or directory"),
@@ -162,3 +162,57 @@ def test_mistakes_name_file_and_line(tmp_path, written_as, instead, words):
         options.parseOptions(["--config", config])
         assemble(options.configuration())
     assert words in str(caught.value)
+
+
+ASKING = """
+local = ["show=tests/functions/show.py:handler", "who=tests/functions/who.py:handler"]
+format = "apigateway-v2"
+error-detail = false
+[authorizer.simple]
+kind = "lambda"
+function = "who"
+simple = true
+identity-source = "$request.header.Authorization"
+[authorizer.policy]
+kind = "lambda"
+function = "who"
+payload = "token"
+result-ttl = 0
+[[route]]
+path = "/http"
+function = "show"
+authorizer = "simple"
+[[route]]
+path = "/rest"
+function = "show"
+format = "apigateway-v1"
+authorizer = "policy"
+"""
+
+
+def test_a_function_decides(tmp_path):
+    config = tmp_path / "proxy.toml"
+    config.write_text(ASKING)
+    with Server("--config", str(config)) as server:
+
+        def ask(path, token=None):
+            status, headers, body = server.request(
+                "GET", path, headers={} if token is None else {"Authorization": token}
+            )
+            return status, headers.get("x-amzn-errortype"), json.loads(body)
+
+        assert ask("/http") == (401, None, {"message": "Unauthorized"})
+        assert ask("/http", "bad") == (403, None, {"message": "Forbidden"})
+        assert ask("/http", "fail") == (500, None, {"message": "Internal Server Error"})
+        status, _, event = ask("/http", "good")
+        assert (status, event["requestContext"]["authorizer"]) == (200, {"lambda": {"who": "me", "list": [1]}})
+        assert ask("/rest")[:2] == (401, "UnauthorizedException")
+        assert ask("/rest", "unauthorized")[:2] == (401, "UnauthorizedException")
+        assert ask("/rest", "fail") == (500, "AuthorizerConfigurationException", {"message": None})
+        status, kind, body = ask("/rest", "bad")
+        assert (status, kind) == (403, "AccessDeniedException")
+        assert body["Message"].endswith("with an explicit deny in an identity-based policy")
+        status, _, event = ask("/rest", "good")
+        authorizer = event["requestContext"]["authorizer"]
+        assert authorizer.pop("integrationLatency") >= 0
+        assert (status, authorizer) == (200, {"principalId": "me", "who": "me", "n": "5"})
