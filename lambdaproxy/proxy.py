@@ -143,11 +143,12 @@ class Proxy:
         #: Whether routes that do not say so themselves explain errors to clients.
         self.error_detail = False
 
-    def admit(self, head: Head) -> Admission:
+    def admit(self, head: Head, counts: bool = True) -> Admission:
         """Decide by the head alone; raises the `LambdaProxyError` that `answer` turns into a response, `Decided` among
         them.
 
-        What was admitted counts as in progress until `account` hears of its end.
+        What `counts` is charged to the route's rate. What was admitted counts as in progress until `account` hears of
+        its end.
         """
         if self.in_flight >= self._max_requests:
             raise Unavailable(f"{self.in_flight} requests are in progress (--max-requests)", label="overload")
@@ -157,6 +158,8 @@ class Proxy:
             route, match = self._router.overridden(head, route, match)
         if head.method == "OPTIONS" and self._gate.has_cors:
             self._gate.pass_options(head, headers, route, value is not None)
+        if route.door is not None:
+            route.door.enter(head, self._seconds() if counts else None)
         if route.function is not None:
             value = None  # the operator's word; whatever the header says does not matter
         function, timeout = self._chosen.get((id(route), value)) or self._choose(route, value)
@@ -189,7 +192,7 @@ class Proxy:
 
         Raises the `LambdaProxyError` that such a request would get as its answer. Nothing runs, nothing is counted.
         """
-        admission = self.admit(head)
+        admission = self.admit(head, False)
         self.in_flight -= 1
         admission.route.codec.encode_request(_request(head, admission.headers, b""), admission.match)
         return admission.function
@@ -221,6 +224,8 @@ class Proxy:
         if admission.route.authorizer is not None:
             try:
                 grant = await self._authorize(admission, admission.route.authorizer)
+                if admission.route.door is not None:
+                    admission.route.door.charge(grant, admission.head, self._seconds())
             except LambdaProxyError as error:
                 return self.answer(admission.head, error, admission)
         started, outcome, held = self._seconds(), "abandoned", 0
@@ -248,6 +253,8 @@ class Proxy:
             response = _with_request_id(response, request.id, codec)
             if admission.route.cors is not None:
                 response = admission.route.cors.added(response, admission.headers, True)
+            if admission.route.door is not None:
+                response = admission.route.door.finished(response)
             outcome = "ok" if isinstance(response.body, bytes) else ""
         except CancelledError:
             raise
@@ -372,9 +379,11 @@ class Proxy:
 
     def answer(self, head: Head, error: LambdaProxyError, admission: Admission | None = None) -> Response:
         """The response for an error, in the words of the route's codec; the log and the metrics learn of it."""
-        if isinstance(error, Decided):
-            return error.response
         route = admission.route if admission else self._route_of(head)
+        if isinstance(error, Decided):
+            if error.preflight or route.cors is None:
+                return error.response
+            return route.cors.added(error.response, head.headers, True)
         self._accounts.failed(head, admission.function if admission else None, error)
         try:
             response = route.codec.error_response(
@@ -386,7 +395,9 @@ class Proxy:
         if self.error_detail if route.error_detail is None else route.error_detail:
             response = _explained(response, error, admission)
         response = _with_request_id(response, head.id, route.codec)
-        return response if route.cors is None else route.cors.added(response, head.headers, admission is not None)
+        if route.cors is not None:
+            response = route.cors.added(response, head.headers, admission is not None)
+        return response if route.door is None else route.door.finished(response)
 
     def welcomes(self, head: Head) -> bool:
         """Whether the web page of another site that sent this may do so (`cors`)."""

@@ -22,6 +22,7 @@ from lambdaproxy.config.settings import Settings
 from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import BadRequest, MethodNotAllowed
 from lambdaproxy.gate.cors import CorsRules
+from lambdaproxy.gate.door import Door
 from lambdaproxy.interfaces import IEventCodec, IPathReader
 from lambdaproxy.messages import NO_ROUTE, Function, Head, Match, Mode
 
@@ -35,6 +36,7 @@ class Route:
     or None. `timeout` is in seconds, or None for the invoker's default; `error_detail` is None where it depends on the
     listener. `cors` are the rules about pages of other origins, or None where the function sees to that.
     `authorizer` names who says who may come in, None for anybody; `scopes` are what a token must have one of.
+    `door` decides what needs no function, or is None.
     """
 
     path: str | None
@@ -51,6 +53,7 @@ class Route:
     cors: CorsRules | None = None
     authorizer: str | None = None
     scopes: tuple[str, ...] = ()
+    door: Door | None = None
 
     def __str__(self) -> str:
         where = f"{self.host or ''}{self.path or DEFAULT}"

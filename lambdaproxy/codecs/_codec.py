@@ -125,7 +125,7 @@ class Codec:
         headers, body = self._refusal(error, status, request)
         if self.challenges and (challenge := getattr(error, "challenge", "")):
             headers += ((b"WWW-Authenticate", challenge.encode("latin-1", "replace")),)
-        if error.retry_after is not None:
+        if error.retry_after is not None and not (self._limited and error.outcome == "rate"):
             headers += ((b"Retry-After", b"%d" % max(0, error.retry_after)),)
         return Response(status, headers, body, error.outcome)
 

@@ -46,6 +46,8 @@ from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Resp
 
 TARGET_GROUP_ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/lambdaproxy/0123456789abcdef"
 
+_MOVED = {301: "Moved Permanently", 302: "Found"}
+
 _REASONS = {
     400: "Bad Request",
     401: "Authorization Required",
@@ -351,6 +353,16 @@ class AlbCodec(Codec):
         )
         headers = ((b"Content-Type", b"text/html"),)
         return ((_SERVER, *headers) if self._server else headers), page.encode("utf-8")
+
+    def moved(self, status: int) -> Response:
+        """ALB's page for a redirect, without the place where it leads (seen on AWS in 2026)."""
+        title = f"{status} {_MOVED.get(status, 'Redirect')}"
+        page = (
+            f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
+            "</body>\r\n</html>\r\n"
+        )
+        headers = ((b"Content-Type", b"text/html"),)
+        return Response(status, (_SERVER, *headers) if self._server else headers, page.encode())
 
     # -- event -> request, response -> result --------------------------------------------------------------------
 

@@ -93,7 +93,7 @@ def lines(assembly: Assembly, asked: Asked) -> Iterator[str]:
         if head.target.partition(b"?")[0][1:] in _pages(assembly) and not proxy.would_answer(head):
             yield _line("answer", "a page of our own: no route, no header and no --function is for this request")
             return
-        admission = proxy.admit(head)
+        admission = proxy.admit(head, False)
     except LambdaProxyError as error:
         route = _route(assembly.router, head)
         yield from _of_route(assembly, route, None)

@@ -18,6 +18,7 @@ from lambdaproxy import __version__
 from lambdaproxy.aws.region import find_region
 from lambdaproxy.base.platform import open_files
 from lambdaproxy.config.cors import Cors
+from lambdaproxy.config.doors import FixedResponse, Redirect, as_table
 from lambdaproxy.config.help import sections
 from lambdaproxy.config.model import AuthorizerSettings, Configuration, FunctionTable, InvokerSettings, RouteSettings
 from lambdaproxy.config.settings import SETTINGS, Setting, attribute
@@ -89,6 +90,8 @@ def _setting(setting: Setting, value: Any, origin: str) -> str:
         return f"# {setting.name} is not set{f': {setting.shown_default}' if setting.shown_default else ''}"
     if setting.name in _SECRET:
         return f"# {setting.name} is set, its value is left out  # {_comment(origin)}"
+    if setting.name == "response-headers":
+        value = dict(value)
     if value == () and setting.shown_default:
         return f"# {setting.name} is not set: {setting.shown_default}"
     if isinstance(value, Spec):
@@ -117,6 +120,8 @@ def _value(value: Any) -> str:
         return f"[{', '.join(_value(each) for each in value)}]"
     if isinstance(value, Cors):
         value = value.table()
+    if isinstance(value, Redirect | FixedResponse):
+        value = as_table(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_text(key)} = {_value(each)}" for key, each in value.items()) + "}"
     return _text(value.text if isinstance(value, Pattern) else str(value))

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from lambdaproxy.config import cors, values
+from lambdaproxy.config import cors, doors, values
 from lambdaproxy.config.cors import Cors
+from lambdaproxy.config.doors import FixedResponse, Rate, Redirect
 from lambdaproxy.config.values import Network, Spec
 from lambdaproxy.messages import MOST_EVENT
 from lambdaproxy.selection import parse_allow, parse_function
@@ -161,6 +162,79 @@ class Settings:
         metavar="SCOPE",
         where=frozenset((FILE, ROUTE)),
         multiple=True,
+    )
+    allow_from: tuple[Network, ...] = setting(
+        values.source,
+        (),
+        "Address or network of clients that may ask; others get 403.",
+        section="Functions",
+        metavar="CIDR",
+        where=EVERYWHERE,
+        multiple=True,
+        shown_default="any",
+    )
+    deny_from: tuple[Network, ...] = setting(
+        values.source,
+        (),
+        "Address or network of clients that may not ask; they get 403.",
+        section="Functions",
+        metavar="CIDR",
+        where=EVERYWHERE,
+        multiple=True,
+    )
+    rate: Rate | None = setting(
+        doors.rate,
+        None,
+        "Requests that may come on average, as in 100/s, 60/m or 1000/h; others get 429.",
+        section="Functions",
+        metavar="N/UNIT",
+        where=EVERYWHERE,
+        shown_default="any",
+    )
+    burst: int | None = setting(
+        values.whole(0),
+        None,
+        "Requests that may come at once after a pause, with a rate.",
+        section="Functions",
+        metavar="N",
+        where=EVERYWHERE,
+        shown_default="a second's worth, at least 1",
+    )
+    rate_by: str = setting(
+        doors.rate_by,
+        "route",
+        "Who has a rate of his own: route is all together, client an address; key, principal and claim.NAME are what "
+        "the authorizer found out.",
+        section="Functions",
+        metavar="WHO",
+        where=EVERYWHERE,
+    )
+    redirect: Redirect | None = setting(
+        doors.redirect,
+        None,
+        "Where clients are sent instead of to a function, as in https://#{host}/#{path}; more can be said in a table.",
+        section="Functions",
+        metavar="URL",
+        where=frozenset((FILE, ROUTE)),
+        table=doors.redirect_of_table,
+    )
+    fixed_response: FixedResponse | None = setting(
+        doors.fixed,
+        None,
+        "What is answered instead of by a function: a status, or a table with status-code, content-type, message-body.",
+        section="Functions",
+        metavar="STATUS",
+        where=frozenset((FILE, ROUTE)),
+        table=doors.fixed_of_table,
+    )
+    response_headers: tuple[tuple[str, str], ...] = setting(
+        doors.headers,
+        (),
+        "A table of header fields that every answer gets; they replace the function's of the same name.",
+        section="Functions",
+        metavar="TABLE",
+        where=frozenset((FILE, ROUTE)),
+        table=doors.headers_of_table,
     )
     timeout: float | None = setting(
         values.seconds,

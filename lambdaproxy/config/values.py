@@ -230,6 +230,14 @@ def network(value: str) -> Network | None:
         raise ValueError(f"{value!r} is neither an address nor a network such as 10.0.0.0/8, nor none") from None
 
 
+def source(value: str) -> Network:
+    """An address or a network of clients."""
+    found = network(value)
+    if found is None:
+        raise ValueError(f"{value!r} is neither an address nor a network such as 10.0.0.0/8")
+    return found
+
+
 def host_pattern(value: str) -> str:
     """A host name or an address without a port; `*.` in front for all names below it, `*` for any host."""
     if value != "*" and not _HOST.fullmatch(value):

@@ -12,7 +12,9 @@ class Decided(LambdaProxyError):
     outcome = "ok"
     label = "decided"
 
-    def __init__(self, response: Response, detail: str) -> None:
+    def __init__(self, response: Response, detail: str, preflight: bool = False) -> None:
         super().__init__(detail)
         self.response = response
+        #: Whether it says already what pages of other origins may do.
+        self.preflight = preflight
         self.status = response.status

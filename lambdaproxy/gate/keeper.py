@@ -37,7 +37,7 @@ class Gate:
             head.method, head.target, head.version, headers, b"", head.scheme, head.host, head.port, head.client,
             head.forwarded_for, head.tls, head.id, head.trace_id, head.received,
         )  # fmt: skip
-        raise Decided(rules.answer(request), "a preflight, or OPTIONS that no route takes (cors)")
+        raise Decided(rules.answer(request), "a preflight, or OPTIONS that no route takes (cors)", True)
 
     def welcomes(self, head: Head) -> bool:
         """Whether the page that sent this is one whose origin the request's route permits."""

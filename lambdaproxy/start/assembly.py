@@ -12,6 +12,7 @@ from lambdaproxy.config.settings import SETTINGS, Settings, attribute
 from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.gate.cors import CorsRules
+from lambdaproxy.gate.door import door_of
 from lambdaproxy.interfaces import IInvokerMaker
 from lambdaproxy.messages import Function, Mode
 from lambdaproxy.routing import Route, RouteConflict, Router
@@ -112,6 +113,9 @@ class Assembly:
         for route in (*self.router.routes, *(() if everything else (self.router.default,))):
             function = route.function or (route.fallback if self.header.header is None else None)
             to = f"{function} on {function.invoker}" if function else "nothing"
+            if route.door is not None and route.door.instead is not None:
+                yield f"{route!s:40} -> {route.door.instead}"
+                continue
             if function is None and self.header.header is not None:
                 to = f"the function that {self.header.header} names"
                 to += f", else {route.fallback} on {route.fallback.invoker}" if route.fallback else ""
@@ -259,10 +263,15 @@ def _route(
             f"another invoke-mode only"
         )
     codec = registry.make_codec(settings.format)
+    authorizer = authorizer_of(route, authorizers)
     try:
         cors = None if settings.cors is None else CorsRules(settings.cors, codec)
     except ValueError as error:
         raise ConfigError(f"{route.where('cors')}: cors: {error}") from None
+    try:
+        door = door_of(settings, codec, authorizer)
+    except ValueError as error:
+        raise ConfigError(f"{route.where(str(error).partition(':')[0])}: {error}") from None
     return Route(
         None if route.path == DEFAULT else route.path,
         route.host,
@@ -276,8 +285,9 @@ def _route(
         settings.error_detail,
         mode,
         cors,
-        authorizer_of(route, authorizers),
+        authorizer,
         settings.scopes,
+        door,
     )
 
 

@@ -48,17 +48,21 @@ class Door:
         options.parseOptions(["--config", str(file)])
         assembly = assemble(options.configuration())
         self.invoker = Answering({"statusCode": 200, "body": "hi"} if result is None else result)
-        metrics = Metrics()
-        accounts = Accounts(Clock(), metrics, FunctionLabels(frozenset()), None)
+        metrics, self.clock = Metrics(), Clock()
+        accounts = Accounts(self.clock, metrics, FunctionLabels(frozenset()), None)
         self.proxy = Proxy(
-            Clock(), assembly.router, assembly.header, assembly.resolve, lambda name: self.invoker, assembly.timeout,
+            self.clock, assembly.router, assembly.header, assembly.resolve, lambda name: self.invoker, assembly.timeout,
             accounts,
         )  # fmt: skip
 
-    def ask(self, method, target="/x", **headers):
+    def would(self):
+        """Look at a request as the hints at start do."""
+        return self.proxy.would_invoke(head(method="GET", target=b"/x", headers=(), content_length=0))
+
+    def ask(self, method, target="/x", client="192.0.2.1", host="example.com", **headers):
         """Status, the headers as a list of pairs with lower-case names, and the body."""
         fields = tuple((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items())
-        asked = head(method=method, target=target.encode(), headers=fields, content_length=0)
+        asked = head(method=method, target=target.encode(), headers=fields, content_length=0, client=client, host=host)
         admission = None
         try:
             admission = self.proxy.admit(asked)
