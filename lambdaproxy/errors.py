@@ -46,6 +46,9 @@ class LambdaProxyError(Exception):
     label = "internal"
     public = "Internal server error"
 
+    #: What the Lambda API calls the call that failed, if it said so.
+    aws_request_id = ""
+
     def __init__(self, detail: str = "", *, retry_after: int | None = None) -> None:
         super().__init__(detail or self.public)
         self.detail = detail

@@ -50,6 +50,7 @@ from lambdaproxy.messages import (
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, FunctionName
 from lambdaproxy.watch.accounts import Accounts
+from lambdaproxy.watch.trail import Trails
 from lambdaproxy.wire.failures import error_type, printable
 
 _log = Logger(__name__)
@@ -130,6 +131,8 @@ class Proxy:
         self._reactor, self._seconds = reactor, reactor.seconds
         self._router = router
         self._gate = Gate(router)
+        self._names = {id(route): str(route) for route in (*router.routes, router.default)}
+        self._trails = Trails()
         self._header = header
         self._resolve = resolve
         self._invokers = invokers
@@ -229,6 +232,8 @@ class Proxy:
             except LambdaProxyError as error:
                 return self.answer(admission.head, error, admission)
         started, outcome, held = self._seconds(), "abandoned", 0
+        if body:
+            self._trails.of(admission.head.id).received = len(body)
         try:
             request = _request(admission.head, admission.headers, body, grant)
             invocation = self._invocation(admission, request, codec.encode_request(request, admission.match), started)
@@ -239,6 +244,7 @@ class Proxy:
             # The event is the invoker's now: it lets go of it when it cannot be sent again.
             del body, invocation
             result = await waiting
+            self._trails.of(admission.head.id).answered(result, self._seconds() - started)
             if held:
                 self._held.give(held)
                 held = 0
@@ -374,6 +380,7 @@ class Proxy:
                 error = failure.value if known else LambdaProxyError(str(failure.type))
                 assert isinstance(error, LambdaProxyError)
                 self._accounts.failed(admission.head, admission.function, error)
+                self._trails.broke(admission.head.id, error)
                 outcome = error.label
         self._accounts.invoked(admission.function, outcome, self._seconds() - started)
 
@@ -385,6 +392,7 @@ class Proxy:
                 return error.response
             return route.cors.added(error.response, head.headers, True)
         self._accounts.failed(head, admission.function if admission else None, error)
+        self._trails.of(head.id).failed(error)
         try:
             response = route.codec.error_response(
                 error, _request(head, admission.headers if admission else head.headers, b"")
@@ -412,7 +420,16 @@ class Proxy:
         """
         if admission is not None:
             self.in_flight -= 1
-        self._accounts.finished(head, admission.function if admission else None, response, sent, seconds, fate)
+        self._accounts.finished(
+            head,
+            admission.function if admission else None,
+            response,
+            sent,
+            seconds,
+            fate,
+            self._trails.ended(head.id),
+            self._names[id(admission.route)] if admission else None,
+        )
 
 
 def _request(head: Head, headers: Headers, body: bytes, grant: Grant | None = None) -> Request:
@@ -454,8 +471,11 @@ def _function_error(result: InvocationResult) -> FunctionError:
     """The error type goes to our log; the message may hold anything, so it does not."""
     payload = result.payload if isinstance(result.payload, bytes) else b""
     kind = error_type(payload)
-    error = FunctionTimeout if kind == "Sandbox.Timedout" else FunctionError
-    return error(kind or printable(str(result.function_error)), payload)
+    error = (FunctionTimeout if kind == "Sandbox.Timedout" else FunctionError)(
+        kind or printable(str(result.function_error)), payload
+    )
+    error.aws_request_id = result.request_id
+    return error
 
 
 def _explained(response: Response, error: LambdaProxyError, admission: Admission | None) -> Response:

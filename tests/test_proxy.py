@@ -9,7 +9,7 @@ import orjson
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -388,17 +388,64 @@ class ProxyTests(SynchronousTestCase):
                 "method": "POST",
                 "host": "example.com",
                 "path": "/add",
+                "route": "ANY $default",
                 "function": "hello",
                 "status": 200,
                 "outcome": "ok",
+                "error": None,
+                "code": None,
+                "received": 0,
                 "bytes": 4,
                 "ms": 1.5,
+                "invoke_ms": None,
+                "attempts": None,
+                "version": None,
+                "aws_request_id": None,
+                "trace": HEAD.trace_id,
             },
         )
         self.assertEqual((second["function"], second["outcome"]), (None, "client_gone"))
         requests = self.metrics.counter("lambdaproxy_requests_total", "")
         self.assertEqual(requests.cell("hello", "POST", "2xx").value, 2)
         self.assertEqual(requests.cell("none", "POST", "4xx").value, 1)
+
+    def told(self, result, handed=b"12345"):
+        """The access line of a request whose invocation ends so."""
+        admission = self.proxy.admit(HEAD)
+        waiting = Deferred.fromCoroutine(self.proxy.handle(admission, handed))
+        self.clock.advance(0.25)
+        waiting_for = self.invoker.pending.pop()
+        waiting_for.errback(result) if isinstance(result, Exception) else waiting_for.callback(result)
+        response = self.successResultOf(waiting)
+        self.proxy.account(HEAD, admission, response, 0, 0.3)
+        return orjson.loads(self.lines.pop())
+
+    def test_an_access_line_says_what_the_invocation_was(self):
+        line = self.told(InvocationResult(b"fine", executed_version="7", request_id="aws-1", attempts=2))
+        self.assertEqual(
+            (line["received"], line["invoke_ms"], line["attempts"], line["version"], line["aws_request_id"]),
+            (5, 250.0, 2, "7", "aws-1"),
+        )
+        self.assertEqual((line["error"], line["code"]), (None, None))
+
+    def test_an_access_line_says_what_went_wrong(self):
+        failed = InvocationResult(b'{"errorType": "KeyError"}', "Unhandled", request_id="aws-2")
+        refused = errors.InvokeRejected("403 ExpiredTokenException: x", 403, "ExpiredTokenException")
+        refused.aws_request_id = "aws-3"
+        for result, error, code, aws in (
+            (failed, "function_error", "KeyError", "aws-2"),
+            (InvocationResult(b"bad", request_id="aws-4"), "malformed_result", "it begins with bad", "aws-4"),
+            (refused, "rejected", "ExpiredTokenException", "aws-3"),
+            (errors.InvokeTimeout("3 s"), "timeout", None, None),
+        ):
+            line = self.told(result)
+            self.assertEqual((line["error"], line["code"], line["aws_request_id"]), (error, code, aws))
+        self.assertEqual(len(self.proxy._trails), 0)
+
+    def test_the_log_names_what_to_look_for_at_aws(self):
+        with capturedLogs() as logs:
+            self.told(InvocationResult(b'{"errorType": "KeyError"}', "Unhandled", request_id="aws-2"))
+        self.assertIn("AWS request aws-2", formatEvent(logs[-1]))
 
     def test_admitted_requests_count_before_their_body_is_there(self):
         self.proxy = self.make(max_requests=2)

@@ -141,6 +141,11 @@ class Refusal:
 
     def error(self) -> LambdaProxyError:
         """The error for the way back to the client."""
+        error = self._error()
+        error.aws_request_id = self.request_id
+        return error
+
+    def _error(self) -> LambdaProxyError:
         what = f"{self.status} {self.code or 'without a code'}: {self.message or 'no message'}"
         if self.request_id:
             what += f" (AWS request {self.request_id})"
@@ -186,5 +191,8 @@ def with_earlier(error: LambdaProxyError, earlier: LambdaProxyError | None) -> L
         return error
     detail = f"{earlier.detail}; sent again: {error.detail}"
     if isinstance(earlier, InvokeRejected):
-        return InvokeRejected(detail, earlier.status, earlier.code)
-    return ConnectionLost(detail)
+        both: LambdaProxyError = InvokeRejected(detail, earlier.status, earlier.code)
+    else:
+        both = ConnectionLost(detail)
+    both.aws_request_id = earlier.aws_request_id or error.aws_request_id
+    return both

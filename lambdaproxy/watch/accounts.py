@@ -14,6 +14,7 @@ from lambdaproxy.errors import LambdaProxyError, NotPermitted
 from lambdaproxy.messages import Function, Head, Response
 from lambdaproxy.watch.logs import Limited
 from lambdaproxy.watch.metrics import OTHER, Cell, FunctionLabels, HistogramCell, Metrics
+from lambdaproxy.watch.trail import NOTHING, Trail
 
 _log = Logger(__name__)
 
@@ -106,12 +107,13 @@ class Accounts:
         level = LogLevel.warn if isinstance(error, NotPermitted) else _LEVELS.get(error.outcome, LogLevel.warn)
         self._limited.emit(
             level,
-            f"{error.label}: {{detail}} (request {{id}}, function {{function}}, client {{client}})",
+            f"{error.label}: {{detail}} (request {{id}}, function {{function}}, client {{client}}{{aws}})",
             detail=error.detail or error.public,
             id=head.id,
             function=str(function) if function else "-",
             client=head.client or "-",
             outcome=error.outcome,
+            aws=_aws_request(error),
         )
 
     def _answers(self, tally: _Tally, method: str, status: int) -> tuple[Cell, HistogramCell]:
@@ -122,9 +124,17 @@ class Accounts:
         return cells
 
     def finished(
-        self, head: Head, function: Function | None, response: Response, sent: int, seconds: float, fate: str
+        self,
+        head: Head,
+        function: Function | None,
+        response: Response,
+        sent: int,
+        seconds: float,
+        fate: str,
+        trail: Trail = NOTHING,
+        route: str | None = None,
     ) -> None:
-        """A request ended: answered, or its client gone."""
+        """A request ended: answered, or its client gone. `route` is the one that took it, as the start shows it."""
         tally = self._nobody if function is None else self._tallies.get(function) or self._tally(function)
         cells = tally.answers.get((head.method, response.status)) or self._answers(tally, head.method, response.status)
         cells[0].value += 1
@@ -132,14 +142,29 @@ class Accounts:
         if fate:
             self._gone.cell(fate).inc()
         if self._line is not None:
-            self._line(access_line(head, tally.function, response, sent, seconds, fate))
+            self._line(access_line(head, tally.function, response, sent, seconds, fate, trail, route))
+
+
+def _aws_request(error: LambdaProxyError) -> str:
+    """What to look for in CloudWatch, where the reason does not name it."""
+    name = error.aws_request_id
+    return f", AWS request {name}" if name and name not in error.detail else ""
 
 
 _second = 0
 _stamp = ""
 
 
-def access_line(head: Head, function: str | None, response: Response, sent: int, seconds: float, fate: str) -> str:
+def access_line(
+    head: Head,
+    function: str | None,
+    response: Response,
+    sent: int,
+    seconds: float,
+    fate: str,
+    trail: Trail = NOTHING,
+    route: str | None = None,
+) -> str:
     """One JSON object: when the head was complete, who asked for what, what came of it, in how many milliseconds."""
     global _second, _stamp
     whole = int(head.received)
@@ -152,10 +177,19 @@ def access_line(head: Head, function: str | None, response: Response, sent: int,
         "method": head.method,
         "host": head.host,
         "path": head.target.partition(b"?")[0].decode("latin-1"),
+        "route": route,
         "function": function,
         "status": response.status,
         "outcome": fate or response.outcome,
+        "error": trail.error,
+        "code": trail.code,
+        "received": trail.received,
         "bytes": sent,
         "ms": round(seconds * 1000, 3),
+        "invoke_ms": None if trail.invoked is None else round(trail.invoked * 1000, 3),
+        "attempts": trail.attempts,
+        "version": trail.version,
+        "aws_request_id": trail.aws_request_id,
+        "trace": head.trace_id,
     }
     return orjson.dumps(line).decode()
