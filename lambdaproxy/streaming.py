@@ -7,6 +7,7 @@ Lambda functions"). The Invoke API does not tell whether it did, so the bytes de
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
@@ -25,7 +26,9 @@ HTTP_STREAM = b"application/vnd.awslambda.http-integration-response"
 """The content type by which a runtime says that its stream has a prelude."""
 
 _NULS = bytes(8)
-_MOST_LOOKS = 64
+_STRUCTURE = re.compile(rb'["{}\[\]]')
+_TEXT = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+_FEW_LOOKS = 8
 _UNFINISHED = ("Unterminated", "Invalid \\")
 _LONGEST_WORD = len("-Infinity")
 _SCANNER = json.JSONDecoder()
@@ -75,6 +78,40 @@ def _hopeless(data: bytes) -> bool:
     return end < len(text) and text[end] != "\0"
 
 
+class _Depth:
+    """Follows the structure of a JSON value that comes in pieces, each byte once."""
+
+    def __init__(self) -> None:
+        self._at = self._depth = 0
+        self._in_text = False
+
+    def ended(self, data: bytes) -> bool:
+        """Whether the value that `data`, which only grows, begins with has ended, and something else follows."""
+        while self._at < len(data):
+            if self._in_text:
+                text = _TEXT.match(data, self._at)
+                assert text is not None
+                self._at = text.end()
+                if data[self._at : self._at + 1] != b'"':
+                    return False
+                self._in_text = False
+                self._at += 1
+                continue
+            found = _STRUCTURE.search(data, self._at)
+            if found is None:
+                self._at = len(data)
+                return False
+            mark, after = data[found.start()], found.end()
+            if mark in b"}]" and self._depth <= 1:
+                # What follows tells; until it is there, this is looked at again.
+                self._at = found.start()
+                return after < len(data) and data[after] != 0
+            self._in_text = mark == 34
+            self._depth += (mark in b"{[") - (mark in b"}]")
+            self._at = after
+        return False
+
+
 def split(body: IBody, content_type: bytes | None = None) -> Deferred[tuple[bytes | None, IBody]]:
     """Begin to read `body`: gives its prelude, or None, and an `IBody` with all that follows.
 
@@ -103,7 +140,7 @@ class _Rest:
     def __init__(self, source: IBody, *, looking: bool) -> None:
         self._source = source
         self._looking = looking
-        self._looks = 0
+        self._looks, self._depth = 0, _Depth()
         self._kept = b""
         self._producer: Any = None
         self._reader: Any = None
@@ -141,9 +178,10 @@ class _Rest:
         if self._found is None:
             return
         found = find_prelude(self._kept, ended=ended)
-        if found is Look.MORE and self._looks < _MOST_LOOKS and b"}" in self._kept:
+        if found is Look.MORE and b"}" in self._kept:
+            # What is no JSON is found out at once, or not; the end of a value whenever it comes.
             self._looks += 1
-            if _hopeless(self._kept):
+            if self._depth.ended(self._kept) or (self._looks <= _FEW_LOOKS and _hopeless(self._kept)):
                 found = Look.NONE
         if isinstance(found, tuple):
             self._kept = self._kept[found[1] :]

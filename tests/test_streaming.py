@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from zope.interface import implementer
 
 from lambdaproxy.errors import ConnectionLost, ResultTooLarge
 from lambdaproxy.interfaces import IBody
-from lambdaproxy.streaming import HTTP_STREAM, Look, collect, discard, find_prelude, split
+from lambdaproxy.streaming import HTTP_STREAM, Look, _Depth, collect, discard, find_prelude, split
 
 NULS = bytes(8)
 HEAD = b'{"statusCode":201,"headers":{"a":"b"}}'
@@ -240,3 +241,41 @@ def test_find_prelude_waits_for_more() -> None:
     assert find_prelude(b"") is Look.MORE
     assert find_prelude(HEAD + NULS[1:]) is Look.MORE
     assert find_prelude(HEAD + NULS[1:], ended=True) is Look.NONE
+
+
+LINE = b'{"id":{"n":[1,{}]},"text":"a \\"}\\" quoted { and \\\\","more":"' + b"x" * 500 + b'"}'
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000])
+def test_the_first_of_many_lines_is_not_held_however_it_is_cut(size: int) -> None:
+    source = Source()
+    found = _result(split(source))
+    line = LINE + b"\n"
+    for at in range(0, len(line), size):
+        source.consumer.write(line[at : at + size])
+    assert found[0][0] is None
+    assert Reader().read(found[0][1]).data == line
+
+
+@given(
+    st.dictionaries(st.text(max_size=5), st.recursive(st.text(max_size=5), lambda of: st.lists(of, max_size=3))),
+    st.integers(1, 9),
+)
+def test_a_prelude_is_found_however_it_is_cut(head: Any, size: int) -> None:
+    document = json.dumps(head).encode()
+    source = Source()
+    found = _result(split(source))
+    data = document + NULS + b"body"
+    for at in range(0, len(data), size):
+        source.consumer.write(data[at : at + size])
+    source.end()
+    assert found[0][0] == document
+    assert Reader().read(found[0][1]).data == b"body"
+
+
+def test_much_in_small_pieces_is_looked_at_once() -> None:
+    depth = _Depth()
+    data = b'{"a":"' + b"\\" * 2000 + b'","b":[' + b"[],{}," * 2000
+    for end in range(1, len(data), 50):
+        assert not depth.ended(data[:end])
+        assert end - depth._at <= 1, "nothing is looked at again but what is not clear yet"

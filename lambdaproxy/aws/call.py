@@ -189,7 +189,7 @@ class Call:
     def lost(self, lost: Lost) -> None:
         connection, self._connection = self._connection, None
         invoker = self._invoker
-        invoker.attempted("lost" if lost.handed else "unsent")
+        invoker.attempted("lost" if lost.handed or self._state == STREAMING else "unsent")
         if self._state == STREAMING:
             self._end_stream(ConnectionLost(f"the connection {lost.reason} in the middle of the stream"))
             return
@@ -295,9 +295,9 @@ class Call:
         self._fail(error)
 
     def _hang_up(self, outcome: str) -> bool:
-        """Close the connection; whether the whole request had gone out over it."""
+        """Close the connection; whether the function may run: one that streams does, whatever it took."""
         connection, self._connection = self._connection, None
-        handed = connection is None or connection.handed()
+        handed = connection is None or self._state == STREAMING or connection.handed()
         self._invoker.attempted(outcome if handed else "unsent")
         if connection is not None:
             connection.abandon()

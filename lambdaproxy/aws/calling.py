@@ -34,6 +34,11 @@ _REASONS = frozenset(
 )
 
 
+KEYS_SECONDS, CONNECTIONS_SECONDS = 3.0, 0.024
+"""How long a burst is held back until there are keys, at most (but not for longer than most of `queue-wait`), and until
+there are connections: 32 are opened at a time."""
+
+
 class FunctionState:
     """What is kept of one function and qualifier at this endpoint."""
 
@@ -68,7 +73,7 @@ class Calling:
         self.seconds: Callable[[], float] = reactor.seconds
         self.policy: Policy = policy
         self.abort_on_disconnect, self.abort_streams = abort
-        self.limiter = Limiter(limits, self.seconds, reactor.callLater)
+        self.limiter = Limiter(limits, self.seconds, reactor.callLater, self._unsent)
         self.calls: set[Any] = set()
         self.clock = Clock(time)
         self.endpoint, self._time, self._name = endpoint, time, name
@@ -92,6 +97,12 @@ class Calling:
             "Functions that are not called for now, because most calls failed.",
             ("invoker",),
         ).cell(name)
+
+    def _unsent(self) -> float:
+        """How long, in seconds, to wait for what was admitted to be sent."""
+        if self.credentials.keys is None:
+            return KEYS_SECONDS
+        return CONNECTIONS_SECONDS if self.pool.awaited else 0.0
 
     def attempted(self, outcome: str) -> None:
         """Count an attempt that gave no result; `answered` counts the others."""

@@ -15,9 +15,9 @@ PROBE_SECONDS = 30.0
 two hundred is refused for it), or after so long where few come."""
 
 FIRST_BURST = 16
-BURST_SECONDS = 0.005
-"""A function of which no throttle is known yet is called so many times at once; half as many again, and at least so
-many, follow after so long. A burst is hardly later, and the first throttles are back before all of it is refused."""
+BURST_SECONDS = 0.012
+"""A function of which no throttle is known yet is called so many times at once; as many more as are out follow after so
+long. A burst is hardly later, and the first throttles are back before all of it is refused."""
 
 FIRST_CLOSED, LAST_CLOSED = 0.05, 0.5
 """Seconds for which a function is not called after Lambda refused its only call."""
@@ -52,7 +52,8 @@ class Waiting(NamedTuple):
 class Gate:
     """The places of one function. `limit` is what runs at once; throttles find it, and it is probed again.
 
-    * A burst goes out in steps of 5 ms, as long as no throttle came: the first throttles then tell the rest to wait.
+    * A burst goes out in steps that double, 12 ms each from when the last was sent, as long as no throttle came: the
+      first throttles then tell the rest to wait.
     * A throttle with n invocations in flight says that n - 1 run: that is the new limit.
     * From there it grows with k squared, where k is the seconds since, and not more than one for every 200 invocations
       that got through since (or every 30 s): one more after the first step, and soon all where no throttle comes.
@@ -117,7 +118,7 @@ class Gate:
 
     def step(self) -> None:
         """Let the next part of a burst out."""
-        self.limit = min(self.most, self.limit + max(FIRST_BURST, self.limit / 2))
+        self.limit = min(self.most, 2 * self.limit)
         self.fresh = self.limit < self.most
 
     def probing(self) -> bool:
@@ -142,17 +143,22 @@ class Gate:
 
 
 class Limiter:
-    """The places of all functions of one invoker; without `later`, bursts go out at once."""
+    """The places of all functions of one invoker; without `later`, bursts go out at once.
+
+    `unsent` gives the seconds that the next part of a burst may be put off, because the last one was not sent yet.
+    """
 
     def __init__(
         self,
         limits: Limits,
         seconds: Callable[[], float],
         later: Callable[[float, Callable[[], None]], Any] | None = None,
+        unsent: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._limits, self._seconds, self._most = limits, seconds, limits.in_flight
         self._later = later if limits.queue > 0 and limits.wait > 0 else None
         self._timer: Any = None
+        self._unsent, self._stepped = unsent, 0.0
         self.in_flight = 0
         self.queued = 0
         self._admitting = False
@@ -208,7 +214,8 @@ class Limiter:
         else:
             gate.waiting.append(waiting)
         if gate.fresh and self._timer is None and self._later is not None:
-            self._timer = self._later(BURST_SECONDS, self._step)
+            self._stepped = self._seconds()
+            self._timer = self._later(BURST_SECONDS, self._due)
         self._waiting[gate] = None
         self.queued += 1
         return False
@@ -245,6 +252,16 @@ class Limiter:
             gate.grow(now)
         self._admit()
 
+    def _due(self) -> None:
+        """The next part of a burst is due, once the last one was sent and what has come back since was heard."""
+        assert self._later is not None
+        # Whoever is put off may not wait for too long because of that.
+        most = min(self._unsent(), 0.8 * self._limits.wait)
+        if self._seconds() < self._stepped + BURST_SECONDS + most:
+            self._timer = self._later(BURST_SECONDS, self._due)
+        else:
+            self._timer = self._later(0, self._step)
+
     def _step(self) -> None:
         self._timer = None
         fresh = [gate for gate in self._waiting if gate.fresh]
@@ -252,7 +269,8 @@ class Limiter:
             gate.step()
         self._admit()
         if self._later is not None and self._timer is None and any(gate.fresh for gate in self._waiting):
-            self._timer = self._later(BURST_SECONDS, self._step)
+            self._stepped = self._seconds()
+            self._timer = self._later(BURST_SECONDS, self._due)
 
     def _admit(self) -> None:
         # Whoever is admitted may fail and leave at once; the loop below goes on then, instead of one inside the other.

@@ -164,6 +164,11 @@ class Pool:
         return bool(self._waiters or self._opening or self._resolving)
 
     @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for a connection."""
+        return bool(self._waiters)
+
+    @property
     def open(self) -> int:
         """Connections that are open, idle ones included."""
         return len(self._open)

@@ -22,9 +22,10 @@ def find_region(given: str | None, profile: str | None, environment: Mapping[str
         if environment.get(variable):
             return environment[variable], f"from {variable}"
     profile = profile or environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE") or "default"
+    # Where both files know the profile, botocore takes what the credentials file says.
     for variable, name, sections in (
-        ("AWS_CONFIG_FILE", "~/.aws/config", (f"profile {profile}", profile)),
         ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials", (profile,)),
+        ("AWS_CONFIG_FILE", "~/.aws/config", (f"profile {profile}", profile)),
     ):
         parser = ConfigParser(interpolation=None, strict=False)
         try:

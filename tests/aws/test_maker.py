@@ -221,6 +221,9 @@ def test_where_the_region_comes_from(tmp_path: Path) -> None:
     (tmp_path / "c").write_text(
         "[default]\nregion=eu-central-1\n[profile blue]\nregion=%(x)s\n[profile red]\nregion=eu-north-1"
     )
+    # As with botocore: what the credentials file says of a profile outdoes the other file.
+    assert find_region(None, None, files)[0] == "eu-west-3"
+    (tmp_path / "s").write_text("[blue]\nregion = eu-west-2\n")
     assert find_region(None, None, files)[0] == "eu-central-1"
     assert find_region(None, "red", files) == ("eu-north-1", "of the profile red")
     assert find_region(None, None, files | {"AWS_PROFILE": "red"})[0] == "eu-north-1"
@@ -229,6 +232,7 @@ def test_where_the_region_comes_from(tmp_path: Path) -> None:
     assert find_region(None, "red", both) == ("eu-south-2", "from AWS_REGION")
     assert find_region("eu-west-1", "red", both)[0] == "eu-west-1"
     (tmp_path / "c").write_text("no ini file at all [")
+    (tmp_path / "s").write_text("[default]\nregion=eu-west-3\n")
     assert find_region(None, None, files)[0] == "eu-west-3"
 
 

@@ -315,3 +315,21 @@ def test_a_stream_leaves_no_work_for_the_garbage_collector(abort: bool) -> None:
         assert body() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("end", ["deadline", "stop"])
+def test_a_stream_that_begins_before_its_request_is_out_ends_like_any_other(end: str) -> None:
+    world = World()
+    world.reactor.on_open = lambda wire: setattr(wire, "stuck", 5)
+    outcome = world.invoke(mode="stream", seconds=5)
+    wire = world.wires[0]
+    wire.reply(HEAD + chunk(payload_chunk(b"one")))
+    reader = Reader().read(outcome.result.payload)
+    if end == "deadline":
+        world.reactor.advance(6)
+        assert isinstance(reader.outcome.error, errors.InvokeTimeout)
+    else:
+        world.invoker.stop()
+        assert isinstance(reader.outcome.error, errors.Unavailable)
+    assert "unknown" in reader.outcome.error.detail
+    world.clean()

@@ -64,10 +64,11 @@ class Tls(TestCase):
             monkeypatch.delenv(name, raising=False)
         self.tmp_path = tmp_path
 
-    def _invoker(self, url: str, bundle: Path | None) -> AwsInvoker:
+    def _invoker(self, url: str, bundle: Path | None, seconds: float = 20.0) -> AwsInvoker:
+        """`seconds` are what is waited where no connection can be had; a bad certificate ends the wait at once."""
         options = {"region": "eu-west-1", "endpoint-url": url, "ca-bundle": str(bundle) if bundle else None}
         invoker = AwsInvokerMaker().make("aws", options, SimpleNamespace(reactor=reactor, metrics=Metrics()))
-        invoker.pool._settings = PoolSettings(wait=0.6, handshake=0.4)
+        invoker.pool._settings = PoolSettings(wait=seconds, handshake=seconds / 2)
         return invoker
 
     async def _invoke(self, invoker: AwsInvoker, payload: bytes = b"{}", seconds: float = 20.0) -> Any:
@@ -134,20 +135,20 @@ class Tls(TestCase):
         cert, key = certificate(self.tmp_path)
         log = self.tmp_path / "log"
         with lambda_stub("--cert", str(cert), "--key", str(key), "--old-tls", "--log", str(log)) as stub:
-            error = await self.assertFailure_(self._invoke(self._invoker(stub.url, cert)))
+            error = await self.assertFailure_(self._invoke(self._invoker(stub.url, cert, 2)))
         self.assertIs(type(error), ConnectionFailed)
         self.assertIn("TLS", error.detail)
         self.assertEqual(log.read_text(), "")
 
     async def test_a_server_that_says_nothing(self) -> None:
         with silent() as port:
-            error = await self.assertFailure_(self._invoke(self._invoker(f"https://localhost:{port}", None)))
+            error = await self.assertFailure_(self._invoke(self._invoker(f"https://localhost:{port}", None, 0.4)))
         self.assertIs(type(error), ConnectionFailed)
 
     async def test_a_server_that_speaks_no_tls(self) -> None:
         with lambda_stub() as stub:
             url = stub.url.replace("http://", "https://")
-            error = await self.assertFailure_(self._invoke(self._invoker(url, None)))
+            error = await self.assertFailure_(self._invoke(self._invoker(url, None, 0.4)))
             self.assertIs(type(error), ConnectionFailed)
             self.assertEqual(stub.seen().get("requests", 0), 0)
 

@@ -144,7 +144,7 @@ class Streaming(NodeProcesses):
             self.assertEqual((error.detail, orjson.loads(error.payload)["errorType"]), (type, type))
 
     async def test_timeout_in_the_middle(self) -> None:
-        body, error = await read(await self.node("stream_sleeps", timeout=0.5).invoke("f", mode="stream"))
+        body, error = await read(await self.node("stream_sleeps", timeout=3.0).invoke("f", mode="stream"))
         self.assertEqual(body, b"some")
         self.assertIsInstance(error, FunctionTimeout)
 
