@@ -56,6 +56,12 @@ class LambdaProxyError(Exception):
         self.retry_after = retry_after
 
 
+def let_go(error: BaseException) -> None:
+    """Let an error that was caught forget the way it came: for one out of a Deferred that way leads in a circle through
+    Twisted's `Failure`, and through frames that hold whole bodies, which only the garbage collector would find."""
+    error.__traceback__ = None
+
+
 class BadRequest(LambdaProxyError):
     """The request is valid HTTP, but this front door has no event for it (ALB: a text body that is not UTF-8)."""
 

@@ -28,6 +28,7 @@ from lambdaproxy.errors import (
     NotPermitted,
     Unavailable,
     UnknownFunction,
+    let_go,
 )
 from lambdaproxy.frozen import freeze, seal
 from lambdaproxy.gate.decided import Decided
@@ -225,12 +226,18 @@ class Proxy:
         function, codec = admission.function, admission.route.codec
         grant = None
         if admission.route.authorizer is not None:
+            waits = 0
             try:
+                # It may have to ask somebody, and meanwhile the body is here.
+                waits = self._hold(len(body)) if len(body) > SMALL else 0
                 grant = await self._authorize(admission, admission.route.authorizer)
                 if admission.route.door is not None:
                     admission.route.door.charge(grant, admission.head, self._seconds())
             except LambdaProxyError as error:
+                let_go(error)
                 return self.answer(admission.head, error, admission)
+            finally:
+                self._held.give(waits)
         started, outcome, held = self._seconds(), "abandoned", 0
         if body:
             self._trails.of(admission.head.id).received = len(body)
@@ -265,6 +272,7 @@ class Proxy:
         except CancelledError:
             raise
         except LambdaProxyError as error:
+            let_go(error)
             error = _for_whoever_named_it(error, admission)
             outcome = error.label
             response = self.answer(admission.head, error, admission)

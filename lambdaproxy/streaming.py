@@ -74,6 +74,8 @@ def _hopeless(data: bytes) -> bool:
         return not problem.msg.startswith(_UNFINISHED) and problem.pos + _LONGEST_WORD < len(text)
     except RecursionError:
         return False
+    except ValueError:  # a number of more digits than Python reads
+        return True
     # Runtimes write the NULs right after the object; a line that ends is the first of many.
     return end < len(text) and text[end] != "\0"
 

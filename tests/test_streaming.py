@@ -138,7 +138,15 @@ def test_the_source_is_paused_until_somebody_reads_and_obeys_afterwards() -> Non
 
 
 @pytest.mark.parametrize(
-    "first", [b'{"a":1}\n', b'{"a":1}\r\n', b'{"a":1},', b"{color: red}  /* a style sheet */\n", b"{}\n"]
+    "first",
+    [
+        b'{"a":1}\n',
+        b'{"a":1}\r\n',
+        b'{"a":1},',
+        b"{color: red}  /* a style sheet */\n",
+        b"{}\n",
+        b'{"a":' + b"1" * 5000 + b"}\n",
+    ],
 )
 def test_what_cannot_become_a_prelude_is_passed_on_at_once(first: bytes) -> None:
     source = Source()

@@ -329,11 +329,13 @@ class Call:
                 self._connection = None
                 self._invoker.attempted("abandoned")
                 connection.abandon()
+                self._let_go()
                 self._close()
             else:
                 self._drop()
         else:
             self._step_back()
+            self._let_go()
             self._close()
 
     def _drop(self) -> None:
@@ -382,6 +384,7 @@ class Call:
             deferred.callback(result)
 
     def _fail(self, error: LambdaProxyError) -> None:
+        self._let_go()
         deferred = self._close()
         if deferred is not None:
             deferred.errback(with_earlier(error, self._unknown))

@@ -39,6 +39,15 @@ def unsent(transport: Any) -> int:
         return 0
 
 
+def forget_unsent(transport: Any) -> None:
+    """Let go of what a transport that is gone has not sent, up to a whole event of 6 MB.
+
+    Twisted's client transports and their connectors hold each other, so the garbage collector finds them some day.
+    """
+    if unsent(transport):
+        transport.dataBuffer, transport.offset, transport._tempDataBuffer, transport._tempDataLen = b"", 0, [], 0
+
+
 class Connection(Opening):
     """Carries one exchange at a time once it is open, and is the keeper's between them."""
 
@@ -313,6 +322,7 @@ class Connection(Opening):
             self._ended("closed by AWS" if clean else f"broke: {_text(reason)}", clean=clean and self._session is None)
         self.closed = True
         self._socket = self._poll = None
+        forget_unsent(self.transport)
         self._keeper.gone(self)
 
     def _ended(self, reason: str, *, clean: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import islice
 from typing import Any, ClassVar
 
 from lambdaproxy.base.native import mypyc_attr
@@ -109,6 +110,8 @@ _OVERRIDE = "x-http-method-override"
 
 _RESULT_KEYS = dict.fromkeys(("statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded")).keys()
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+#: Keys that are looked at for one that can be named: a result may have a hundred thousand.
+_MOST_LOOKED_AT = 16
 _JSON_TYPE = (b"Content-Type", b"application/json")
 _INTERNAL = (b"InternalServerErrorException", b'{"message": "Internal server error"}')
 _ERRORS: dict[str, tuple[bytes, bytes]] = {
@@ -139,7 +142,7 @@ def matches_type(kind: str, patterns: Iterable[str]) -> bool:
 def _unknown_key(document: Mapping[str, Any]) -> str:
     """The sentence for the keys of a result that no REST API knows; a name that is no plain word is not repeated."""
     unknown = (key for key in document if key not in _RESULT_KEYS)
-    named = next((f" {key}" for key in unknown if _WORD.fullmatch(key)), "")
+    named = next((f" {key}" for key in islice(unknown, _MOST_LOOKED_AT) if _WORD.fullmatch(key)), "")
     return f"the result has a key{named} that a REST API refuses; it takes {', '.join(_RESULT_KEYS)} only"
 
 

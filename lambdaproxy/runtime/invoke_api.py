@@ -28,6 +28,7 @@ from lambdaproxy.errors import (
     Throttled,
     Unavailable,
     UnknownFunction,
+    let_go,
 )
 from lambdaproxy.http1.head import header
 from lambdaproxy.messages import MOST_EVENT, Function, Head, Headers, Invocation, InvocationResult, Mode, Response
@@ -120,6 +121,7 @@ class InvokeApi:
             self._authenticate(head, body)
             return await self._route(head, body, head.id, head.trace_id)
         except LambdaProxyError as error:
+            let_go(error)
             return self.answer(head, error)
         finally:
             del body

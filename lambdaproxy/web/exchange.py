@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lambdaproxy.base.platform import send_now
-from lambdaproxy.errors import EventTooLarge, ForeignPage, LambdaProxyError, Unavailable
+from lambdaproxy.errors import EventTooLarge, ForeignPage, LambdaProxyError, Unavailable, let_go
 from lambdaproxy.messages import Head, Response
 from lambdaproxy.web.writing import CHUNKED, LENGTH, NO_BODY, PIECE, UNTIL_CLOSE, Nowhere, Pieces, Stream, response_head
 
@@ -153,7 +153,8 @@ class Exchange:
                 waiting = coroutine.send(result)
         except StopIteration as done:
             response: Response = done.value
-        except CancelledError:
+        except CancelledError as gone:
+            let_go(gone)
             self._waiting = None
             self._cancelled()
             return

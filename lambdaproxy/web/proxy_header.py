@@ -36,7 +36,10 @@ class BadHeader(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Who connected to what, None where the connection itself says it, and how many bytes the header had."""
+    """Who connected to what, None where the connection itself says it, and how many bytes the header has.
+
+    Those behind the addresses of version 2, up to 64 KiB, need not have come yet.
+    """
 
     source: IAddress | None
     destination: IAddress | None
@@ -44,7 +47,7 @@ class Header:
 
 
 def parse(data: bytes) -> Header | None:
-    """The header that `data` begins with, None as long as it is not whole; or raise `BadHeader`."""
+    """The header that `data` begins with, None as long as its addresses are not whole; or raise `BadHeader`."""
     if data[:12] == SIGNATURE[: len(data)]:
         return _binary(data)
     if data[:6] == b"PROXY "[: len(data)]:
@@ -80,14 +83,14 @@ def _binary(data: bytes) -> Header | None:
         raise BadHeader("neither LOCAL nor PROXY of version 2")
     if family >> 4 > 3 or family & 15 > 2:
         raise BadHeader("an unknown address family or transport")
-    if len(data) < 16 + size:
-        return None
     known = _FAMILIES.get(family >> 4)
     if command & 15 == 0 or known is None or family & 15 == 0:
         return Header(None, None, 16 + size)
     kind, length = known
     if size < 2 * length + 4:
         raise BadHeader("addresses that are cut off")
+    if len(data) < 16 + 2 * length + 4:
+        return None
     source, destination = data[16 : 16 + length], data[16 + length : 16 + 2 * length]
     ports = struct.unpack_from("!HH", data, 16 + 2 * length)
     made = [
@@ -119,27 +122,29 @@ class ProxiedConnection(ProtocolWrapper):
         super().__init__(factory, wrapped)
         self._header: Header | None = None
         self._data = bytearray()
-        #: Fewer bytes than these are no whole header.
-        self._least = 0
+        #: Bytes of the header that are still to come, and that nobody keeps.
+        self._skip = 0
         self._bad = False
 
     def dataReceived(self, data: bytes) -> None:
+        if self._skip:
+            skipped = min(self._skip, len(data))
+            self._skip -= skipped
+            data = data[skipped:]
+            if not data:
+                return
         if self._header is not None or self._bad:
             self.wrappedProtocol.dataReceived(data)
             return
         self._data += data
-        if len(self._data) < self._least:
-            return
         try:
             self._header = header = parse(bytes(self._data))
         except BadHeader as error:
             self._refuse(str(error))
             return
-        if header is None:
-            if len(self._data) >= 16 and self._data.startswith(SIGNATURE):
-                self._least = 16 + int.from_bytes(self._data[14:16], "big")
-        else:
-            rest, self._data = bytes(self._data[header.size :]), bytearray()
+        if header is not None:
+            rest, self._skip = bytes(self._data[header.size :]), max(0, header.size - len(self._data))
+            self._data = bytearray()
             if rest:
                 self.wrappedProtocol.dataReceived(rest)
 

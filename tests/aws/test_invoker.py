@@ -488,6 +488,29 @@ def test_on_disconnect_abort() -> None:
 LARGE = b'"' + b"x" * 1_000_000 + b'"'
 
 
+def test_nothing_of_an_event_is_left_in_a_connection_that_is_gone() -> None:
+    # Twisted's transports of clients are found by the garbage collector only, some day.
+    for end in ("client gone", "late", "closed"):
+        world = World()
+        world.invoke()
+        wire = world.wires[0]
+        wire.reply(OK)
+        wire.stuck = 900_000
+        outcome = world.invoke(payload=LARGE, seconds=1)
+        (call,) = world.invoker.calls
+        assert len(wire.dataBuffer) == 900_000
+        if end == "client gone":
+            outcome.deferred.cancel()
+        elif end == "late":
+            world.reactor.turn(1.2)
+        else:
+            wire.end()
+        world.reactor.turn(5)
+        assert outcome.done
+        assert (wire.dataBuffer, wire.offset, wire._tempDataLen) == (b"", 0, 0), end
+        assert end == "closed" or call.invocation.payload == b""
+
+
 @pytest.mark.parametrize("streaming", [False, True])
 def test_an_event_is_let_go_of_when_it_cannot_be_sent_again(streaming: bool) -> None:
     world = World(InvokeSettings(abort_on_disconnect=False))
