@@ -69,6 +69,10 @@ UNANSWERED: dict[Mode, int] = {"event": 202, "dry-run": 204}
 """Modes in which the function gives no result, and the status of success (API reference of Invoke)."""
 
 
+_HANDED_ON = Invocation(Function("", ""), b"", 0.0, "", "")
+"""What stands where an invocation was that is no longer ours: nothing may hold on to its event."""
+
+
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Admission:
@@ -249,7 +253,7 @@ class Proxy:
                 request = _request(admission.head, admission.headers, b"")
             waiting = self._invokers(function.invoker).invoke(invocation)
             # The event is the invoker's now: it lets go of it when it cannot be sent again.
-            del body, invocation
+            body, invocation = b"", _HANDED_ON
             result = await waiting
             self._trails.of(admission.head.id).answered(result, self._seconds() - started)
             if held:

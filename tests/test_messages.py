@@ -25,6 +25,7 @@ VALUES: list[Any] = [
     parse_request(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
     parse_response(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"),
 ]
+OTHER: dict[type, Any] = {str: "other", bytes: b"other", int: 599}
 KINDS: dict[str, type] = {
     each.__name__: each
     for each in (
@@ -61,7 +62,7 @@ def test_what_is_made_of_a_value_is_one_like_it(value):
     assert again is not value and (type(again), repr(again)) == (type(value), repr(value))
     assert isinstance(again, KINDS[type(value).__name__])
     field = fields(value)[0].name
-    other = replace(value, **{field: None})
+    other = replace(value, **{field: OTHER.get(type(getattr(value, field)), Function("x", "y"))})
     assert other != value and type(other) is type(value)
     with pytest.raises(AttributeError):
         setattr(other, field, "x")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from lambdaproxy.base.native import form
 from tests.processes import ROOT, Process, Server, children, request, reserved_port, twistd, until
 
 ECHO = "tests/functions/echo.py"
@@ -101,7 +102,8 @@ def test_metrics_and_health_answer_what_nothing_else_would(server):
     status, headers, text = server.request("GET", "/metrics")
     assert status == 200 and headers["content-type"].startswith("text/plain")
     assert b'lambdaproxy_requests_total{code="2xx",function="hello",method="GET"}' in text
-    assert b"lambdaproxy_build_info" in text and b"process_resident_memory_bytes" in text
+    assert f'lambdaproxy_build_info{{form="{form()}",version="'.encode() in text
+    assert b"process_resident_memory_bytes" in text
     assert b"invented" not in text
     answer = server.request("GET", "/metrics", headers={"X-Lambda-Function": "hello"})
     assert json.loads(answer[2])["path"] == "/metrics"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 
@@ -39,29 +39,33 @@ BARREN_SECONDS = 0.1
 
 # Where a call is; only in `_SENT` and `STREAMING` may the function be running. (Plain numbers: an Enum costs a
 # tenth of a microsecond each time a member is named.)
-_QUEUED, _KEYS, _CONNECTING, _SENT, STREAMING, _PAUSED, _ENDED = range(7)
+_QUEUED: Final = 0
+_KEYS: Final = 1
+_CONNECTING: Final = 2
+_SENT: Final = 3
+STREAMING: Final = 4
+_PAUSED: Final = 5
+_ENDED: Final = 6
 
 
 class Call:
     """An exchange over a connection, a waiter for the pool and for the limiter."""
 
-    streaming = False
-    # What most calls never change stays in the class.
-    _connection: Connection | None = None
-    _keys: Keys | None = None
-    _timer: Any = None
-    _waiting: Deferred[Keys] | None = None
-    _placed = _dropped = _rekeyed = _reclocked = False
-    _state = _QUEUED
-    _attempts = _repeats = _signed = 0
-    _waited = _cost = 0.0
-    #: What the last attempt met, and the last one of which nobody knows whether the function ran.
-    _met: LambdaProxyError | None = None
-    _unknown: LambdaProxyError | None = None
-
     def __init__(self, invoker: Calling, function: FunctionState, invocation: Invocation) -> None:
         self._invoker, self._function, self.invocation = invoker, function, invocation
+        self.streaming = invocation.mode == "stream"
         self.deferred: Deferred[InvocationResult] | None = Deferred(self._cancelled)
+        self._connection: Connection | None = None
+        self._keys: Keys | None = None
+        self._timer: Any = None
+        self._waiting: Deferred[Keys] | None = None
+        self._placed = self._dropped = self._rekeyed = self._reclocked = False
+        self._state = _QUEUED
+        self._attempts = self._repeats = self._signed_at = 0
+        self._waited = self._cost = 0.0
+        #: What the last attempt met, and the last one of which nobody knows whether the function ran.
+        self._met: LambdaProxyError | None = None
+        self._unknown: LambdaProxyError | None = None
 
     # -- towards the wire ------------------------------------------------------------------------------------------
 
@@ -104,7 +108,7 @@ class Call:
         assert keys is not None
         attempts = self._attempts = self._attempts + 1
         try:
-            head, self._signed = self._function.requests.head(invocation, keys, attempts, MOST_ATTEMPTS)
+            head, self._signed_at = self._function.requests.head(invocation, keys, attempts, MOST_ATTEMPTS)
         except LambdaProxyError as error:
             # In a turn of its own: the next waiter may fail in the same way, and the one after that.
             self._invoker.reactor.callLater(0, self._invoker.pool.release, connection)
@@ -180,7 +184,7 @@ class Call:
 
     def _correct_clock(self, refusal: Refusal) -> bool:
         """Whether the signature's date was the trouble, and is now corrected; once for each call."""
-        if self._reclocked or refusal.date is None or abs(refusal.date - self._signed) < SKEW_SECONDS:
+        if self._reclocked or refusal.date is None or abs(refusal.date - self._signed_at) < SKEW_SECONDS:
             return False
         self._reclocked = True
         self._invoker.correct_clock(refusal.date)

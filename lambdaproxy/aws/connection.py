@@ -7,6 +7,8 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import error
+from twisted.internet.interfaces import IProtocol
+from zope.interface import classImplements
 
 from lambdaproxy.aws.exchange import Exchange, Keeper, Lost
 from lambdaproxy.aws.opening import LIMITS, Opening
@@ -352,6 +354,9 @@ class Connection(Opening):
             self.closed = True
             self._keeper.closing(self)
         super()._abort()
+
+
+classImplements(Connection, IProtocol)
 
 
 def _is_lambdas(head: ResponseHead) -> bool:

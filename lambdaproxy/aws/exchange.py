@@ -1,4 +1,4 @@
-"""What a connection says to whoever sends a request over it, and to whoever keeps it between requests."""
+"""What those who send, keep connections and wait for something say to each other: the seams between the modules."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lambdaproxy.base.held import Ledger
+    from lambdaproxy.errors import ConnectionFailed, Unavailable
     from lambdaproxy.http1.head import ResponseHead
 
 
@@ -67,3 +68,19 @@ class Keeper(Protocol):
 
     def gone(self, connection: Any) -> None:
         """The transport of a connection has ended."""
+
+
+class PoolWaiter(Protocol):
+    """Whoever waits for a connection; one of the two is called, unless the pool is told to `forget` it."""
+
+    def connected(self, connection: Any) -> None: ...
+
+    def unconnected(self, error: ConnectionFailed) -> None: ...
+
+
+class PlaceWaiter(Protocol):
+    """Whoever waits for a place; one of the two is called, unless the limiter is told to `forget` it."""
+
+    def admitted(self) -> None: ...
+
+    def refused(self, error: Unavailable) -> None: ...

@@ -8,7 +8,7 @@ from time import time as epoch_seconds
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, fail
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from lambdaproxy.aws.breaker import Breaker
 from lambdaproxy.aws.call import Call
@@ -46,7 +46,6 @@ class InvokeSettings:
     limits: Limits = field(default_factory=Limits)
 
 
-@implementer(IInvoker)
 class AwsInvoker(Calling):
     """Runs functions through the Lambda API of one account and region.
 
@@ -183,3 +182,6 @@ class AwsInvoker(Calling):
             Requests(self.endpoint, function, self.clock), self.limiter.gate(), Breaker(self.seconds)
         )
         return state
+
+
+classImplements(AwsInvoker, IInvoker)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from lambdaproxy.aws.exchange import PlaceWaiter
 from lambdaproxy.errors import Unavailable
 
 PROBE_SUCCESSES = 200
@@ -33,19 +34,11 @@ class Limits:
     wait: float = 1.0
 
 
-class Waiter(Protocol):
-    """Whoever waits for a place; one of the two is called, unless the limiter is told to `forget` it."""
-
-    def admitted(self) -> None: ...
-
-    def refused(self, error: Unavailable) -> None: ...
-
-
 class Waiting(NamedTuple):
     """A waiter, until when it waits, and whether it was sent before."""
 
     until: float
-    waiter: Waiter
+    waiter: PlaceWaiter
     again: bool
 
 
@@ -176,7 +169,7 @@ class Limiter:
             self._timer.cancel()
             self._timer = None
 
-    def enter(self, gate: Gate, waiter: Waiter) -> bool:
+    def enter(self, gate: Gate, waiter: PlaceWaiter) -> bool:
         """Take a place now, or queue (False); raises `Unavailable` where the queue is full."""
         if not gate.waiting and gate.in_flight + 1 <= gate.limit and self.in_flight < self._most:
             gate.in_flight += 1
@@ -184,11 +177,11 @@ class Limiter:
             return True
         return self._queue(gate, waiter, again=False)
 
-    def enter_again(self, gate: Gate, waiter: Waiter) -> bool:
+    def enter_again(self, gate: Gate, waiter: PlaceWaiter) -> bool:
         """The same for an invocation that goes on after a pause: it is the next of its function."""
         return self._queue(gate, waiter, again=True)
 
-    def _queue(self, gate: Gate, waiter: Waiter, *, again: bool) -> bool:
+    def _queue(self, gate: Gate, waiter: PlaceWaiter, *, again: bool) -> bool:
         if gate.adapting:
             gate.grow(self._seconds())
         elif gate.fresh and self.queued >= self._limits.queue:
@@ -227,7 +220,7 @@ class Limiter:
         if self.queued:
             self._admit()
 
-    def forget(self, gate: Gate, waiter: Waiter) -> None:
+    def forget(self, gate: Gate, waiter: PlaceWaiter) -> None:
         """The waiter does not wait any longer."""
         kept = deque(each for each in gate.waiting if each.waiter is not waiter)
         self.queued -= len(gate.waiting) - len(kept)
@@ -291,13 +284,13 @@ class Limiter:
         finally:
             self._admitting = False
 
-    def _next(self, gate: Gate) -> Waiter:
+    def _next(self, gate: Gate) -> PlaceWaiter:
         first = gate.waiting[0]
         if first.again and gate.probing():
             first = next((each for each in gate.waiting if not each.again), first)
         return self._take(gate, first)
 
-    def _take(self, gate: Gate, waiting: Waiting) -> Waiter:
+    def _take(self, gate: Gate, waiting: Waiting) -> PlaceWaiter:
         if waiting is gate.waiting[0]:
             gate.waiting.popleft()
         else:

@@ -7,8 +7,6 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.protocol import Protocol
-
 from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, parse_response
 
 if TYPE_CHECKING:
@@ -18,12 +16,13 @@ if TYPE_CHECKING:
 LIMITS = HeadLimits(section=32 * 1024, fields=100, line=16 * 1024)
 
 
-class Opening(Protocol):
+class Opening:
     """What a connection is until its keeper is told that it is `ready`, or why it will not be."""
 
     def __init__(
         self, keeper: Keeper, address: str, session: Session | None, connect: bytes | None, now: float
     ) -> None:
+        self.transport: Any = None
         self._keeper, self._session, self._connect = keeper, session, connect
         self.address = address
         self.dialled = self.began = self.since = now
@@ -35,8 +34,13 @@ class Opening(Protocol):
         self._poll: select.poll | None = None
         self._head: HeadReader | None = None
 
+    # A base class of Twisted's would keep the compiled class from being one of its own kind.
+    def makeConnection(self, transport: Any) -> None:
+        self.transport = transport
+        self.connectionMade()
+
     def connectionMade(self) -> None:
-        transport: Any = self.transport
+        transport = self.transport
         try:
             transport.setTcpNoDelay(True)
             handle = transport.getHandle()

@@ -6,7 +6,7 @@ import random
 import ssl
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import ClientFactory
@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from lambdaproxy.aws.choice import Choice
 from lambdaproxy.aws.connection import Connection
 from lambdaproxy.aws.tls import Session
+from lambdaproxy.base.native import mypyc_attr
 from lambdaproxy.errors import ConnectionFailed
 from lambdaproxy.watch.logs import Limited
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from lambdaproxy.aws.dns import Resolver
     from lambdaproxy.aws.endpoint import Endpoint
+    from lambdaproxy.aws.exchange import PoolWaiter
     from lambdaproxy.base.held import Ledger
     from lambdaproxy.watch.metrics import Metrics
 
@@ -47,14 +49,7 @@ class PoolSettings:
     slow: float = 0.25
 
 
-class Waiter(Protocol):
-    """Whoever waits for a connection; one of the two is called, unless the pool is told to `forget` it."""
-
-    def connected(self, connection: Connection) -> None: ...
-
-    def unconnected(self, error: ConnectionFailed) -> None: ...
-
-
+@mypyc_attr(native_class=False)
 class _Factory(ClientFactory):
     """Hands out its one connection, and forgets it: Twisted's transport, connector and factory hold on to each other.
 
@@ -68,7 +63,7 @@ class _Factory(ClientFactory):
         self._connection: Connection | None = connection
         self._failed = failed
 
-    def buildProtocol(self, addr: object) -> Connection | None:
+    def buildProtocol(self, addr: object) -> Any:
         connection, self._connection = self._connection, None
         return connection
 
@@ -110,7 +105,7 @@ class Pool:
         self._open: set[Connection] = set()
         self._opening: set[Connection] = set()
         self._alive: set[Connection] = set()
-        self._waiters: deque[tuple[float, Waiter]] = deque()
+        self._waiters: deque[tuple[float, PoolWaiter]] = deque()
         self._resolving = 0
         self._failures = 0
         self._addresses = 1
@@ -129,7 +124,7 @@ class Pool:
 
     # -- for invocations -------------------------------------------------------------------------------------------
 
-    def acquire(self, waiter: Waiter) -> Connection | None:
+    def acquire(self, waiter: PoolWaiter) -> Connection | None:
         """A connection now, or None: then the waiter is told."""
         idle = self._idle
         while idle:
@@ -143,7 +138,7 @@ class Pool:
         self._dial()
         return None
 
-    def forget(self, waiter: Waiter) -> float:
+    def forget(self, waiter: PoolWaiter) -> float:
         """The waiter does not wait any longer; gives the seconds it has waited."""
         kept = deque(pair for pair in self._waiters if pair[1] is not waiter)
         waited = next((self.now() - since for since, each in self._waiters if each is waiter), 0.0)

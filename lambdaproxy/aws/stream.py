@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from lambdaproxy.errors import ConnectionLost, FunctionError, LambdaProxyError
 from lambdaproxy.interfaces import IBody
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from lambdaproxy.aws.connection import Connection
 
 
-@implementer(IBody, IPushProducer)
 class StreamBody:
     """The body of one `InvokeWithResponseStream`.
 
@@ -37,7 +36,7 @@ class StreamBody:
         self._done: Deferred[None] | None = None
         self._error: LambdaProxyError | None = None
         self._complete = False
-        self._dropped = False
+        self._dropped = self._held = False
         #: Whether a byte of payload was seen.
         self.begun = False
         #: The document of `InvokeComplete`, once it is here.
@@ -120,8 +119,6 @@ class StreamBody:
             self._connection.resume()
         return done
 
-    _held = False
-
     def pauseProducing(self) -> None:
         self._held = True
         if not (self._complete or self._error):
@@ -154,3 +151,6 @@ class StreamBody:
         self.drop()
         if not (self._complete or self._error):
             self._gone()
+
+
+classImplements(StreamBody, IBody, IPushProducer)

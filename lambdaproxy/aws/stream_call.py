@@ -14,15 +14,18 @@ from lambdaproxy.wire.eventstream import EventStreamError
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
+    from lambdaproxy.aws.calling import Calling, FunctionState
     from lambdaproxy.http1.head import ResponseHead
+    from lambdaproxy.messages import Invocation
 
 
 class StreamCall(Call):
     """An invocation in mode `stream`."""
 
-    streaming = True
-    body: StreamBody | None = None
-    _version = "$LATEST"
+    def __init__(self, invoker: Calling, function: FunctionState, invocation: Invocation) -> None:
+        super().__init__(invoker, function, invocation)
+        self.body: StreamBody | None = None
+        self._version = "$LATEST"
 
     def streamed(self, head: ResponseHead) -> None:
         assert self._connection is not None

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from lambdaproxy.base.platform import trim_memory
+from lambdaproxy.base.reader import Reader
 
 SMALL = 16 * 1024
 """Bytes that one request, answer or connection may hold without counting them."""
@@ -34,21 +35,6 @@ PRESSED_RATE = 256 * 1024
 
 LOOK_AGAIN = 0.25
 """Seconds after no room could be made in which it is not tried again: rates change in time, not with every request."""
-
-
-class Reader(Protocol):
-    """Somebody for whom answers are held."""
-
-    @property
-    def rate(self) -> float:
-        """Bytes a second that it has read lately; infinite until that is known."""
-
-    @property
-    def owed(self) -> int:
-        """Bytes that are held for it."""
-
-    def shed(self) -> None:
-        """Cut it off, and give back what is held for it at once."""
 
 
 class Waiting:

@@ -8,7 +8,7 @@ import struct
 import sys
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import IPullProducer
@@ -42,11 +42,9 @@ except AttributeError:
 
 _ATTACH_FILTER = getattr(socket, "SO_ATTACH_FILTER", 26)
 
-Data = TypeVar("Data", bytes, memoryview)
 
-
-def send_now(transport: ITransport, data: Data) -> Data | None:
-    """Hand `data` to the kernel at once, if nothing else waits to be written; gives what is left to be written.
+def send_now(transport: ITransport, data: Any) -> Any:
+    """Hand `data`, bytes or a view of some, to the kernel at once, if nothing else waits; gives what is left of it.
 
     None means that the kernel has everything. It is done for exactly those transports whose `write` is known to end in
     `socket.send`: TLS transports pass unknown attributes on to the plain one beneath, so a test for attributes would

@@ -20,6 +20,8 @@ from twisted.internet import tcp, unix
 from twisted.internet.epollreactor import EPollReactor
 from twisted.python import log
 
+from lambdaproxy.base.native import mypyc_attr
+
 MOST_NOTED = 32
 """Transports that may wait for the end of a turn; those that wait for others are not to wait for long."""
 
@@ -27,6 +29,7 @@ MOST_NOTED = 32
 _GATHERED = frozenset((tcp.Server, tcp.Client, unix.Server, unix.Client, getattr(tcp.Port, "transport", tcp.Server)))
 
 
+@mypyc_attr(native_class=False)
 class GatheringReactor(EPollReactor):
     """An epoll reactor whose transports write at the end of a turn, and whose clock cannot be set."""
 

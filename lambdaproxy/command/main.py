@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from lambdaproxy import __version__
+from lambdaproxy.base.native import form
 from lambdaproxy.command import explain, plugins, shown
 from lambdaproxy.config import cli
 from lambdaproxy.start.assembly import Assembly
@@ -166,7 +167,7 @@ def _main(words: list[str]) -> None:
     if first in ("--help", "-h", "help"):
         print(_help())
     elif first in ("--version", "version"):
-        print(f"lambdaproxy {__version__}")
+        print(f"lambdaproxy {__version__} ({form()})")
     elif first in COMMANDS:
         COMMANDS[first].run(rest)
     else:

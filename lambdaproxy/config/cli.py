@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from twisted.python import usage
 
 from lambdaproxy import __version__, registry
+from lambdaproxy.base.native import form
 from lambdaproxy.config import help, toml
 from lambdaproxy.config.help import described
 from lambdaproxy.config.model import Configuration, RouteSettings
@@ -75,7 +76,7 @@ class Options(usage.Options):
 
     def opt_version(self) -> None:
         """Print the version and end."""
-        print(f"lambdaproxy {__version__}")
+        print(f"lambdaproxy {__version__} ({form()})")
         raise SystemExit(0)
 
     def configuration(self) -> Configuration:

@@ -63,7 +63,7 @@ class Lines:
                 raise Malformed(self._status, "section", f"over {limits.section} bytes")
             if end < 0:
                 return start, len(data), False
-            if data[end - 1 : end] != b"\r" or end == start:
+            if end == start or data[end - 1 : end] != b"\r":
                 raise Malformed(400, "line-end", "a line that does not end in CRLF")
             line = bytes(data[start : end - 1])
             self._seen += line_end - start

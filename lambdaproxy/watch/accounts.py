@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
 from lambdaproxy import __version__
+from lambdaproxy.base.native import form
 from lambdaproxy.errors import LambdaProxyError, NotPermitted
 from lambdaproxy.messages import Function, Head, Response
 from lambdaproxy.watch.logs import Limited
@@ -79,7 +80,8 @@ class Accounts:
         self._gone = metrics.counter(
             "lambdaproxy_client_gone_total", "Requests whose client left, or read too slowly.", ("fate",)
         )
-        metrics.gauge("lambdaproxy_build_info", "The version that runs.", ("version",)).cell(__version__).set(1)
+        build = metrics.gauge("lambdaproxy_build_info", "The version and form that run.", ("version", "form"))
+        build.cell(__version__, form()).set(1)
         self._tallies: dict[Function, _Tally] = {}
         self._nobody = _Tally(None, NO_FUNCTION)
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Generic, TypeVar
 
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
+
+from lambdaproxy.base.native import mypyc_attr
 
 DURATION_BUCKETS = (
     0.001,
@@ -92,6 +95,7 @@ class Family(Generic[C]):
             return self.cells.setdefault(values, self._make())
 
 
+@mypyc_attr(native_class=False)
 class Metrics(Collector):
     """All the families of one process; register it with a prometheus-client registry to expose it."""
 
@@ -121,7 +125,7 @@ class Metrics(Collector):
         bounds: tuple[float, ...] = DURATION_BUCKETS,
     ) -> Family[HistogramCell]:
         """The histogram `name`, in seconds."""
-        return self._histograms.setdefault(name, Family(name, help, labels, lambda: HistogramCell(bounds)))
+        return self._histograms.setdefault(name, Family(name, help, labels, partial(HistogramCell, bounds)))
 
     def collect(self) -> Iterator[Metric]:
         for counter in list(self._counters.values()):

@@ -8,8 +8,10 @@ from __future__ import annotations
 from time import time
 from typing import TYPE_CHECKING
 
+from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
+from zope.interface import classImplements
 
 from lambdaproxy.base.held import SMALL
 from lambdaproxy.base.ids import new_ids
@@ -396,3 +398,6 @@ class Channel(Outgoing):
             self._exchange.give_up("stopping, and --drain-timeout has passed")
         elif self.state < LINGER:
             self._close()
+
+
+classImplements(Channel, IProtocol)

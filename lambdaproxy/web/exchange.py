@@ -33,26 +33,23 @@ class Exchange:
     connection ends first. The exchange calls the channel's `done` when the next request may come.
     """
 
-    # Most requests need few of these, so they are made only where they are needed.
-    admission: Admitted | None = None
-    resource: Any = None
-    body_limit = 0
-    _body_held = 0
-    #: An answer that was known at the end of the headers; the body does not matter any more.
-    decided: Response | None = None
-    _coroutine: Coroutine[Any, Any, Response] | None = None
-    _waiting: Deferred[Any] | None = None
-    _sender: Pieces | Stream | None = None
-    _response: Response | None = None
-    _instead: Response | None = None
-    _fate = ""
-    _ended = False
-
     def __init__(self, channel: Connection, site: Server, head: Head, keep_alive: bool, started: float) -> None:
         #: None once the connection is lost.
         self.channel: Connection | None = channel
         self._site = site
         self.head, self.keep_alive, self.started = head, keep_alive, started
+        self.admission: Admitted | None = None
+        self.resource: Any = None
+        self.body_limit = self._body_held = 0
+        #: An answer that was known at the end of the headers; the body does not matter any more.
+        self.decided: Response | None = None
+        self._coroutine: Coroutine[Any, Any, Response] | None = None
+        self._waiting: Deferred[Any] | None = None
+        self._sender: Pieces | Stream | None = None
+        self._response: Response | None = None
+        self._instead: Response | None = None
+        self._fate = ""
+        self._ended = False
 
     def admit(self, barred: LambdaProxyError | None = None) -> None:
         """Ask whether this request is wanted, unless it is known not to be: sets `body_limit`, or `decided`."""

@@ -102,7 +102,7 @@ class Forwarded:
 
     def __init__(self, trusted: Iterable[Network] = LOOPBACK, *, unix: bool = True, host: bool = False) -> None:
         self._networks = tuple(trusted)
-        self._unix = unix
+        self._unix_peers = unix
         self._host = host
         self._hinted = False
         #: The peer's address and a list of addresses -> the client, and the list before it.
@@ -124,7 +124,7 @@ class Forwarded:
     def trusts(self, peer: str) -> bool:
         """Whether the peer of a connection is believed; `peer` is empty for a Unix socket."""
         if not peer:
-            return self._unix
+            return self._unix_peers
         parsed = address(peer)
         return parsed is not None and self._trusted(parsed)
 

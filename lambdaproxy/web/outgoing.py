@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.protocol import Protocol
-
 from lambdaproxy.base.platform import buffered, half_close, unsent
 from lambdaproxy.web.pace import Pace
 
@@ -18,12 +16,11 @@ if TYPE_CHECKING:
 IDLE, HEAD, BODY, BUSY, FLUSH, LINGER, CLOSED = range(7)
 
 
-class Outgoing(Protocol):
+class Outgoing:
     """The outgoing side of a connection, and how it ends; `Channel` is the whole of it."""
 
-    transport: Any
-
     def __init__(self, site: Server) -> None:
+        self.transport: Any = None
         self.site = site
         self.state = IDLE
         #: When the present state began, by the reactor's clock.
@@ -38,6 +35,15 @@ class Outgoing(Protocol):
         #: Bytes of answers in memory that the client has not read.
         self.owed = 0
         self._fate = "client_gone"
+
+    # A base class of Twisted's would keep the compiled class from being one of its own kind.
+    def makeConnection(self, transport: Any) -> None:
+        self.transport = transport
+        self.connectionMade()
+
+    def connectionMade(self) -> None:
+        """The connection is open; what follows is the incoming side's business."""
+        raise NotImplementedError
 
     def owe(self, size: int) -> None:
         """So many bytes of answers are in memory because the client has not read them."""

@@ -91,7 +91,7 @@ class ProxySite(ServerFactory):
         """For ALPN: HTTP/2 is left to proxies in front of us."""
         return [b"http/1.1"]
 
-    def buildProtocol(self, addr: IAddress | None) -> Channel | None:
+    def buildProtocol(self, addr: IAddress | None) -> Any:
         # A few connections too many are told so; more are closed as they come.
         if len(self._connections) >= self._most + more(self._most):
             self.refusals.turned_away(len(self._connections), self.limits.bound)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IConsumer, IPushProducer
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from lambdaproxy.base.platform import buffered, write_now
 from lambdaproxy.http1.body import chunk, last_chunk
@@ -44,7 +44,6 @@ def response_head(status: int, headers: Headers, framing: int, length: int, clos
     return head
 
 
-@implementer(IPushProducer)
 class Pieces:
     """Writes bytes in pieces as the transport takes them, then calls `done`."""
 
@@ -86,11 +85,13 @@ class Pieces:
         self._left, self._done = memoryview(b""), _nothing
 
 
+classImplements(Pieces, IPushProducer)
+
+
 def _nothing() -> None:
     pass
 
 
-@implementer(IConsumer, IPushProducer)
 class Stream:
     """The consumer of a streamed body: writes it in chunks or as it is, and passes pauses on to where it comes from.
 
@@ -144,7 +145,9 @@ class Stream:
         """The connection is lost: the exchange cancels the body."""
 
 
-@implementer(IConsumer)
+classImplements(Stream, IConsumer, IPushProducer)
+
+
 class Nowhere:
     """The consumer of a body that nobody wants: the answer to HEAD."""
 
@@ -156,3 +159,6 @@ class Nowhere:
 
     def write(self, data: bytes) -> None:
         pass
+
+
+classImplements(Nowhere, IConsumer)

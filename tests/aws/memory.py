@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,11 @@ from lambdaproxy.wire.sigv4 import Keys
 KEYS = Keys("AKID", "secret", "token")
 NOW = 1_440_938_160.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nx-amzn-RequestId: r-1\r\n\r\nnull"
+
+
+def existing(kind: type) -> int:
+    """How many objects of a class there are: compiled ones know no weak references."""
+    return sum(type(each) is kind for each in gc.get_objects())
 
 
 class Wire:

@@ -12,6 +12,7 @@ from lambdaproxy.aws.connection import Connection
 from lambdaproxy.aws.dns import LookupFailed, Resolver, getaddrinfo
 from lambdaproxy.aws.endpoint import Endpoint, Proxy
 from lambdaproxy.aws.pool import PoolSettings
+from lambdaproxy.base import platform
 from tests.aws.memory import OK, Outcome, Wire, World, at_once
 
 THREE = ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
@@ -432,10 +433,19 @@ def test_addresses_are_not_looked_up() -> None:
 def test_what_tls_writes_by_itself_does_not_make_a_request_unsent(monkeypatch: pytest.MonkeyPatch) -> None:
     """A TLS session may answer a key update: bytes in the transport's buffer that are no part of the request."""
 
-    def all_to_the_kernel(transport: Wire, data: bytes) -> None:
-        transport.write(data)
+    class Kernel:
+        def __init__(self, wire: Wire) -> None:
+            self.wire = wire
 
-    monkeypatch.setattr("lambdaproxy.aws.connection.send_now", all_to_the_kernel)
+        def send(self, data: bytes) -> int:
+            self.wire.write(data)
+            return len(data)
+
+    monkeypatch.setattr(platform, "_PLAIN", frozenset((Wire,)))
+    for name in ("TLS", "disconnecting", "_writeDisconnected", "_writeDisconnecting"):
+        monkeypatch.setattr(Wire, name, False, raising=False)
+    monkeypatch.setattr(Wire, "connected", True, raising=False)
+    monkeypatch.setattr(Wire, "socket", property(Kernel), raising=False)
     world = World()
     outcome = world.invoke()
     wire = world.wires[0]

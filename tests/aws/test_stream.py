@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import weakref
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from twisted.internet.defer import CancelledError
 from lambdaproxy import errors, streaming
 from lambdaproxy.aws.invoker import InvokeSettings
 from lambdaproxy.wire.eventstream import encode, invoke_complete, payload_chunk
-from tests.aws.memory import Outcome, World, response
+from tests.aws.memory import Outcome, World, existing, response
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\nX-Amz-Executed-Version: 7\r\n"
@@ -304,15 +303,17 @@ def test_a_stream_leaves_no_work_for_the_garbage_collector(abort: bool) -> None:
     world = World(InvokeSettings(abort_on_disconnect=abort))
     outcome, wire = _begin(world)
     reader = Reader().read(outcome.result.payload)
-    body = weakref.ref(outcome.result.payload)
+    kind = type(outcome.result.payload)
+    gc.collect()
     gc.disable()
     try:
+        assert existing(kind) == 1
         if abort:
             reader.deferred.cancel()
         else:
             wire.reply(chunk(DONE) + LAST)
         del outcome, reader
-        assert body() is None
+        assert existing(kind) == 0
     finally:
         gc.enable()
 

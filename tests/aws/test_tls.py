@@ -6,7 +6,6 @@ import gc
 import socket
 import ssl
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from lambdaproxy.aws.connection import Connection
 from lambdaproxy.aws.endpoint import Endpoint
 from lambdaproxy.aws.invoker import AwsInvoker
 from lambdaproxy.aws.maker import AwsInvokerMaker
@@ -27,7 +27,7 @@ from lambdaproxy.errors import ConfigError, ConnectionFailed, ConnectionLost
 from lambdaproxy.messages import Function, Invocation
 from lambdaproxy.watch.metrics import Metrics
 from tests.aws.lambda_stub import certificate, lambda_stub
-from tests.aws.memory import OK, Outcome, World
+from tests.aws.memory import OK, Outcome, World, existing
 
 
 @contextmanager
@@ -93,14 +93,16 @@ class Tls(TestCase):
         cert, key = certificate(self.tmp_path)
         with lambda_stub("--verify", "--cert", str(cert), "--key", str(key)) as stub:
             invoker = self._invoker(stub.url, cert)
+            gc.collect()
             gc.disable()
             self.addCleanup(gc.enable)
+            before = existing(Connection)
             clock: Any = reactor
             await invoker.invoke(Invocation(Function("aws", "echo"), b"{}", clock.seconds() + 20, "id", "1-a-b"))
-            connection = weakref.ref(invoker.pool._idle[0])
+            self.assertEqual(existing(Connection), before + 1)
             await invoker.stop()
             await deferLater(clock, 0)  # out of the call that told of the end
-            self.assertIsNone(connection())
+            self.assertEqual(existing(Connection), before)
 
     async def _refused(self, stub: Any, bundle: Path | None, url: str | None = None) -> str:
         error = await self.assertFailure_(self._invoke(self._invoker(url or stub.url, bundle)))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lambdaproxy import __version__
+from lambdaproxy.base.native import form
 from lambdaproxy.command.main import COMMANDS, main
 from tests.processes import CLEAN, ROOT, Process, request
 
@@ -110,7 +111,7 @@ def test_every_command_has_help(capsys, name):
 
 
 def test_the_version(capsys):
-    assert run(capsys, "--version") == (0, f"lambdaproxy {__version__}\n", "")
+    assert run(capsys, "--version") == (0, f"lambdaproxy {__version__} ({form()})\n", "")
 
 
 def test_check_and_routes_print_the_same_routes(capsys, tmp_path):

@@ -179,6 +179,13 @@ def test_unfinished_heads_are_bounded():
         assert caught.value.status == status
 
 
+@pytest.mark.parametrize("response", [False, True])
+def test_a_line_end_where_a_head_should_begin(response):
+    reader = HeadReader(response=response)
+    with pytest.raises(Malformed, match="CRLF"):
+        reader.feed(b"\nGET / HTTP/1.1")
+
+
 @pytest.mark.parametrize(
     ("block", "expected"),
     [

@@ -1,0 +1,32 @@
+"""Both forms of the program, compiled and not, are one: all of it is of one form, and errors say where they are."""
+
+import configparser
+import importlib
+import traceback
+from pathlib import Path
+
+import pytest
+
+from lambdaproxy.base.native import form
+from lambdaproxy.http1.head import Malformed, parse_request
+
+ROOT = Path(__file__).parent.parent
+SETTINGS = configparser.ConfigParser(interpolation=None)
+SETTINGS.read(ROOT / "setup.cfg", encoding="utf-8")
+MODULES = SETTINGS["mypyc"]["modules"].split()
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_a_module_on_the_way_of_a_request_is_of_the_form_that_is_shown(path):
+    assert (ROOT / path).is_file(), "setup.cfg names a module that is gone"
+    module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+    assert str(module.__file__).endswith(".py") is (form() == "python")
+
+
+def test_a_traceback_names_file_and_line():
+    with pytest.raises(Malformed) as caught:
+        parse_request(b"GET / HTTP/1.1\r\n\r\n")
+    last = traceback.extract_tb(caught.tb)[-1]
+    assert last.filename.endswith("lambdaproxy/http1/head.py")
+    line = (ROOT / "lambdaproxy/http1/head.py").read_text().splitlines()[(last.lineno or 0) - 1]
+    assert line.strip().startswith("raise Malformed(400,")
