@@ -8,6 +8,7 @@ The way of a request, module by module:
 4. has an invoker run it (`aws` over HTTPS, or `runtime`, the embedded Lambda, in a worker process),
 5. and lets the codec make of the result the HTTP response that the front door would have made.
 
+`templates` reads functions and routes out of the templates of SAM, CloudFormation and the CDK.
 `messages`, `interfaces` and `errors` are the words that everybody speaks. `config` holds every setting once; `tap`
 and `start` start and stop it all under twistd; `watch` counts and logs; `base` is what all of it stands on.
 """

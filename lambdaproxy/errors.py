@@ -170,6 +170,12 @@ class NotFound(LambdaProxyError):
     public = "Not found"
 
 
+class NoRoute(NotFound):
+    """No route of an API takes this path and method; the answer is the API's own, whoever asks."""
+
+    label = "no_route"
+
+
 class NotPermitted(NotFound):
     """The header named a function that `--allow` does not permit, or AWS does not permit us."""
 

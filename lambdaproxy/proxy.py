@@ -25,6 +25,7 @@ from lambdaproxy.errors import (
     FunctionTimeout,
     InvokeRejected,
     LambdaProxyError,
+    NoRoute,
     NotPermitted,
     Unavailable,
     UnknownFunction,
@@ -184,6 +185,8 @@ class Proxy:
         """
         function = route.function or (route.fallback if value is None else None)
         if function is None:
+            if value is None and route.closed:
+                raise NoRoute("no route takes this path and method")
             function = self._resolve(self._header.function(value), route.invoker)
         timeout = route.timeout or self._timeouts(function)
         most = route.codec.timeout
@@ -219,7 +222,7 @@ class Proxy:
         """
         try:
             route, _ = self._router.match(head.method, head.host, head.target)
-            if route is not self._router.default or route.fallback is not None:
+            if route.fallback is not None or not (route.closed or route is self._router.default):
                 return True
             return self._header.split(head.headers)[0] is not None
         except LambdaProxyError:
@@ -412,7 +415,8 @@ class Proxy:
         except Exception:
             _log.failure("The codec {codec} has no answer for an error", codec=route.codec.name)
             return Response(500, ((b"Content-Type", b"text/plain"),), b"Internal server error\n", "internal")
-        if self.error_detail if route.error_detail is None else route.error_detail:
+        explains = self.error_detail if route.error_detail is None else route.error_detail
+        if explains and not isinstance(error, NoRoute):
             response = _explained(response, error, admission)
         response = _with_request_id(response, head.id, route.codec)
         if route.cors is not None:

@@ -54,6 +54,8 @@ class Route:
     authorizer: str | None = None
     scopes: tuple[str, ...] = ()
     door: Door | None = None
+    #: Requests are refused as unknown paths are, unless the header names a function.
+    closed: bool = False
 
     def __str__(self) -> str:
         where = f"{self.host or ''}{self.path or DEFAULT}"

@@ -16,6 +16,7 @@ LAYERS = [
     {"plugins"},
     {"registry", "config", "watch"},
     {"routing", "gate", "authorizers", "aws", "runtime", "streaming"},
+    {"templates"},
     {"proxy"},
     {"web"},
     {"start"},

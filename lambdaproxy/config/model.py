@@ -24,6 +24,8 @@ class RouteSettings:
     settings: Settings
     own: frozenset[str]
     where: Callable[[str | None], str]
+    #: It has no function: what comes here is refused as its format refuses unknown paths.
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

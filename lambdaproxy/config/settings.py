@@ -524,7 +524,22 @@ class Settings:
     sam_template: str | None = setting(
         values.file,
         None,
-        "AWS SAM template whose functions and HTTP routes to serve.",
+        "Template of SAM, CloudFormation or the CDK whose functions and HTTP routes to serve: a file, or its folder.",
+        section="Embedded functions",
+        metavar="FILE",
+    )
+    template_parameters: tuple[str, ...] = setting(
+        values.parameter,
+        (),
+        "Value of a parameter of the template, instead of its default.",
+        section="Embedded functions",
+        metavar="NAME=VALUE",
+        multiple=True,
+    )
+    env_vars: str | None = setting(
+        values.file,
+        None,
+        "JSON file with values for variables of the template's functions, as the SAM command line takes it.",
         section="Embedded functions",
         metavar="FILE",
     )

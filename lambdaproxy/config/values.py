@@ -38,6 +38,14 @@ def text(value: str) -> str:
     return value
 
 
+def parameter(value: str) -> str:
+    """`NAME=VALUE`, the name in letters and digits."""
+    name, equals, _ = value.partition("=")
+    if not equals or not (name.isascii() and name.isalnum()):
+        raise ValueError(f"{value!r} is no NAME=VALUE, with a name of letters and digits")
+    return value
+
+
 def file(value: str) -> str:
     """A file name, made absolute: a daemon changes its directory after the options were read."""
     return os.path.abspath(os.path.expanduser(text(value)))

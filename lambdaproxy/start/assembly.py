@@ -17,10 +17,10 @@ from lambdaproxy.interfaces import IInvokerMaker
 from lambdaproxy.messages import Function, Mode
 from lambdaproxy.routing import Route, RouteConflict, Router
 from lambdaproxy.runtime.functions import FunctionSettings, function_settings, parse_local
-from lambdaproxy.runtime.sam import add_template
 from lambdaproxy.selection import FunctionHeader, FunctionName, permitted_by
 from lambdaproxy.start.authorizing import authorizer_of, functions_of
 from lambdaproxy.start.authorizing import check as check_authorizers
+from lambdaproxy.templates.configure import add_template
 
 AWS, LOCAL = "aws", "local"
 _MODES: dict[str, Mode] = {
@@ -119,6 +119,8 @@ class Assembly:
             if function is None and self.header.header is not None:
                 to = f"the function that {self.header.header} names"
                 to += f", else {route.fallback} on {route.fallback.invoker}" if route.fallback else ""
+            if route.closed:
+                to = f"not found, unless {self.header.header} names a function" if self.header.header else "not found"
             yield f"{route!s:40} -> {to}, as {route.settings.format}"
 
 
@@ -288,6 +290,7 @@ def _route(
         authorizer,
         settings.scopes,
         door,
+        route.closed,
     )
 
 

@@ -20,7 +20,7 @@ class Differences:
     """The list of what is not done as it is written; `lines` are those of keys, by their path in the document."""
 
     def __init__(self, lines: Mapping[tuple[str, ...], int]) -> None:
-        self._lines = lines
+        self._lines = dict(lines)
         self._found: dict[tuple[int, str], None] = {}
 
     def add(self, path: tuple[str, ...], instead: str) -> None:
@@ -32,6 +32,11 @@ class Differences:
         # `Api.Auth` is how people speak of it; the word Properties says nothing.
         name = ".".join(str(part) for part in said if part != "Properties")
         self._found[line, f"{name}: {instead}"] = None
+
+    def same_line(self, path: tuple[str, ...], other: tuple[str, ...]) -> None:
+        """What a loop makes stands where the loop does."""
+        if path not in self._lines and other in self._lines:
+            self._lines[path] = self._lines[other]
 
     def has(self, path: tuple[str, ...]) -> bool:
         """Whether the document is known to have this key."""

@@ -15,9 +15,10 @@ from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.runtime.functions import function_settings
 from lambdaproxy.runtime.runtimes import CannotStart, Site, command
-from lambdaproxy.runtime.sam import TemplateRoute, read_template
-from lambdaproxy.runtime.sam_values import TemplateError
 from lambdaproxy.start.assembly import assemble
+from lambdaproxy.templates.document import TemplateError
+from lambdaproxy.templates.found import TemplateRoute
+from lambdaproxy.templates.reader import read_template
 
 pytest.importorskip("yaml", reason="PyYAML is not installed")
 
@@ -327,11 +328,6 @@ MISTAKES = {
     "no resources": ("a: 1\n", "there are no Resources"),
     "yaml": ("a: [1\nb: 2\n", "line "),
     "no function": ("Resources:\n  T: {Type: 'AWS::SNS::Topic'}\n", "it defines no function that can be run here"),
-    "map": (function("Runtime: !FindInMap [A, b, c], Handler: a.b"), "Fn::FindInMap cannot be worked out"),
-    "condition": (
-        "Conditions:\n  A: !Not [!Condition A]\n" + function("Runtime: !If [A, python3.12, nodejs20.x], Handler: a.b"),
-        "the condition A depends on itself",
-    ),
     "python object": ("a: !!python/object/apply:os.system ['true']\n", "line 1"),
 }
 
@@ -360,7 +356,7 @@ def test_it_becomes_functions_and_routes_of_the_whole(folder):
     assert found.functions["Users"].memory_limit == 256
     lines = list(found.describe())
     assert any("/users/{id}" in line and "Users on local" in line for line in lines), lines
-    assert len(lines) == 5
+    assert len(lines) == 12
 
 
 def test_mistakes_name_the_file(tmp_path):
@@ -377,9 +373,9 @@ def test_what_is_no_resource_and_what_only_aws_knows_is_listed(tmp_path):
     )
     (tmp_path / "t.yaml").write_text(text + "  Fn::ForEach::All: [A, [b], {}]\n")
     assert read_template(str(tmp_path / "t.yaml")).notes == (
-        "Fn::ImportValue: is not worked out here; its name stands for its value",
-        "line 2: Parameters.P: it has no Default; its name stands for its value",
-        "line 7: Fn::ForEach::All: is not done here: it is no resource with a Type",
+        "line 2: Parameters.P: it has no Default; its name stands for its value (--template-parameters P=VALUE)",
+        'line 6: F.Environment.Variables.X.Fn::ImportValue: cannot be worked out from "y"; '
+        "its name stands for its value",
     )
 
 

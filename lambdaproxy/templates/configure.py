@@ -1,0 +1,148 @@
+"""Lays what templates define into the configuration: functions, routes, and how paths without a route are refused.
+
+On AWS every API, function URL and load balancer has a host of its own. Here all paths are on every host, the first
+one that has a path taking it; and where a template has several doors, each alone is at NAME.localhost, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lambdaproxy.config.model import Configuration, FunctionTable, RouteSettings
+from lambdaproxy.config.settings import Settings
+from lambdaproxy.config.templates import DEFAULT
+from lambdaproxy.config.values import Spec
+from lambdaproxy.errors import ConfigError
+from lambdaproxy.runtime.functions import BadKey, function_settings
+from lambdaproxy.selection import parse_function
+from lambdaproxy.templates.document import TemplateError
+from lambdaproxy.templates.found import Door, Template, TemplateRoute
+from lambdaproxy.templates.reader import read_template
+from lambdaproxy.templates.sources import Source, find_source, with_variables
+
+_CODE_KEYS = frozenset(("handler", "runtime", "directory", "executable"))
+
+
+def add_template(configuration: Configuration) -> Configuration:
+    """The configuration with what `--sam-template` defines; its own tables are laid over the template's functions.
+
+    Raises `ConfigError`.
+    """
+    settings = configuration.settings
+    if settings.sam_template is None:
+        for name in ("template-parameters", "env-vars"):
+            if name in configuration.origins:
+                raise ConfigError(f"{configuration.origins[name]}: it goes with --sam-template")
+        return configuration
+    path = settings.sam_template
+    try:
+        source = find_source(path, settings.template_parameters, settings.env_vars)
+        path = source.path
+        region = settings.aws_region or source.region or "us-east-1"
+        template = read_template(path, region, source.parameters, source.more)
+    except TemplateError as problem:
+        raise ConfigError(f"{path} (--sam-template): {problem}") from None
+    functions = dict(configuration.functions)
+    tables, vain = with_variables(template.functions, template.logical, source)
+    notes = [*source.notes, *template.notes, *vain]
+    for name, table in tables.items():
+        own = configuration.functions.get(name)
+        functions[name] = found = _laid_over(name, table, own, template.unable.get(name), path)
+        if found.unable is not None:
+            notes.append(f"{name}: {found.unable}; it answers with this reason")
+    routes, more = _routes(template, configuration, source)
+    return replace(
+        configuration,
+        functions=functions,
+        routes=(*configuration.routes, *routes),
+        differences=tuple(f"{path}: {note}" for note in (*notes, *more)),
+    )
+
+
+def _laid_over(
+    name: str, table: Mapping[str, Any], own: FunctionTable | None, unable: str | None, path: str
+) -> FunctionTable:
+    """A function of the template with the keys that a `[function.NAME]` table sets, and why it cannot run, if so."""
+    found = FunctionTable(name, table, Path(path).resolve().parent, lambda _: path)
+    if own is not None:
+        merged = {**table, **own.table}
+        given = own.table.get("environment")
+        if isinstance(given, Mapping):
+            merged["environment"] = {**table.get("environment", {}), **given}
+        found = replace(own, table=merged)
+        if _CODE_KEYS & set(own.table):
+            unable = None
+    if unable is None:
+        try:
+            function_settings(name, found.table, str(found.base))
+        except BadKey as problem:
+            if own is None or problem.key not in own.table:  # else it is said with the line of the table
+                unable = str(problem)
+    return replace(found, unable=unable)
+
+
+def _routes(template: Template, configuration: Configuration, source: Source) -> tuple[list[RouteSettings], list[str]]:
+    """The routes on all hosts, then those of each door on its own, each with what refuses the rest."""
+    settings, notes = configuration.settings, []
+    taken = {(route.host, route.path, method) for route in configuration.routes for method in route.methods or ("",)}
+    found: list[RouteSettings] = []
+    hosts = _hosts(template.doors) if len(template.doors) > 1 else {}
+    # A function URL takes everything, so it is asked last where something else is there.
+    for route in sorted(template.routes, key=lambda one: one.format == "function-url"):
+        own = hosts.get(route.door)
+        if own is not None and route.host is None:
+            found.append(_route(route, settings, source.path, own))
+        free = [one for one in route.methods or ("",) if (route.host, _shape(route.path), one) not in taken]
+        if len(free) == len(route.methods or ("",)):
+            taken |= {(route.host, _shape(route.path), one) for one in free}
+            found.append(_route(route, settings, source.path, route.host))
+        elif own is not None:
+            method = "|".join(route.methods) or "ANY"
+            notes.append(f"{route.door}: another door has {method} {route.path}, too; this one is at http://{own}")
+    closed = [door for door in template.doors if door.format in ("apigateway-v1", "apigateway-v2")]
+    for door in closed:
+        if door.name in hosts and (hosts[door.name], DEFAULT, "") not in taken | _keys(found):
+            found.append(_closed(door, settings, source.path, hosts[door.name]))
+    if closed and settings.function is None and (None, DEFAULT, "") not in taken:
+        found.append(_closed(closed[0], settings, source.path, None))
+    return found, notes
+
+
+def _keys(routes: list[RouteSettings]) -> set[tuple[str | None, str, str]]:
+    return {(route.host, route.path, method) for route in routes for method in route.methods or ("",)}
+
+
+def _hosts(doors: tuple[Door, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for door in doors:
+        label = re.sub(r"[^a-z0-9-]", "-", door.name.lower())[:63].strip("-") or "door"
+        at = 2
+        while f"{label}.localhost" in found.values():
+            label, at = f"{label[:58]}-{at}", at + 1
+        found[door.name] = f"{label}.localhost"
+    return found
+
+
+def _shape(path: str) -> str:
+    return re.sub(r"\{[^{}+]*(\+?)\}", r"{\1}", path)
+
+
+def _route(route: TemplateRoute, settings: Settings, path: str, host: str | None) -> RouteSettings:
+    changed: dict[str, Any] = {"function": parse_function(route.function), "format": Spec(route.format, route.options)}
+    if route.streamed:
+        changed["invoke_mode"] = "response-stream"
+    if route.timeout is not None:
+        changed["timeout"] = route.timeout
+    return RouteSettings(
+        route.path, host, route.methods, replace(settings, **changed), frozenset(changed), lambda _: path
+    )
+
+
+def _closed(door: Door, settings: Settings, path: str, host: str | None) -> RouteSettings:
+    """What no route takes: refused as the API refuses it, unless the header names a function."""
+    changed = replace(settings, format=Spec(door.format, door.options))
+    return RouteSettings(DEFAULT, host, (), changed, frozenset(("format",)), lambda _: path, closed=True)

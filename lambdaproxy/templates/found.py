@@ -1,0 +1,112 @@
+"""What is found in templates: functions, doors and routes, in the words of our own configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lambdaproxy.config.templates import DEFAULT, check_template
+
+Where = tuple[str, ...]
+_PARAMETER = re.compile(r"\{[^{}+]*(\+?)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRoute:
+    """One way in: a path template (`$default` takes the rest), methods (none: any), and the dialect with its options.
+
+    `timeout` is the integration's, in seconds, or None. `door` is the API, URL or listener that it belongs to, and
+    `host` what that asks of the request itself: a load balancer's rule may.
+    """
+
+    path: str
+    methods: tuple[str, ...]
+    function: str
+    format: str
+    streamed: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+    timeout: float | None = None
+    host: str | None = None
+    door: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What has a host of its own on AWS: an API, a function URL, a load balancer's listener.
+
+    `format` and `options` are those in which it refuses what no route of it takes; `where` is where it is written.
+    """
+
+    name: str
+    format: str
+    options: tuple[tuple[str, str], ...] = ()
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What a template defines; `functions` are `[function.NAME]` tables.
+
+    `unable` says of some functions why they cannot run here, `notes` list what is not done as it is written.
+    """
+
+    functions: Mapping[str, Mapping[str, Any]]
+    routes: tuple[TemplateRoute, ...]
+    notes: tuple[str, ...]
+    unable: Mapping[str, str] = field(default_factory=dict)
+    doors: tuple[Door, ...] = ()
+    #: The logical name of each function, which a file of variables may use.
+    logical: Mapping[str, str] = field(default_factory=dict)
+
+
+class Found:
+    """Collects what a template and those nested in it define."""
+
+    def __init__(self) -> None:
+        self.functions: dict[str, Mapping[str, Any]] = {}
+        self.unable: dict[str, str] = {}
+        self.logical: dict[str, str] = {}
+        self.routes: list[TemplateRoute] = []
+        self.doors: dict[str, Door] = {}
+        #: Names of functions and doors that are taken, whatever stack they are of.
+        self.names: set[str] = set()
+        self._taken: set[tuple[str, str | None, str, str]] = set()
+
+    def new_name(self, wanted: str, stack: str) -> str:
+        """A name that no other function has; a nested stack's name goes in front where it must."""
+        name, at = wanted[:64], 2
+        while name in self.names:
+            name = f"{stack}-{wanted}"[: 60 if at > 2 else 64] + (f"-{at}" if at > 2 else "")
+            at += 1
+        self.names.add(name)
+        return name
+
+    def add_door(self, name: str, dialect: str, options: tuple[tuple[str, str], ...] = (), where: str = "") -> str:
+        """A door of this name, made with its first route; of two stacks' doors the second is called otherwise."""
+        chosen, at = name, 2
+        while chosen in self.doors and self.doors[chosen].where != where:
+            chosen, at = f"{name}-{at}", at + 1
+        self.doors.setdefault(chosen, Door(chosen, dialect, options, where))
+        return chosen
+
+    def add_route(self, route: TemplateRoute) -> str | None:
+        """Keep a route; the sentence says why there is none."""
+        try:
+            check_template(route.path)
+        except ValueError as problem:
+            return f"there is no route: {problem}"
+        shape = DEFAULT if route.path == DEFAULT else _PARAMETER.sub(r"{\1}", route.path)
+        keys = [(route.door, route.host, shape, method) for method in route.methods or ("",)]
+        for key in keys:
+            if key in self._taken:
+                return f"{key[3] or 'ANY'} {route.path} is there already; the first one is kept"
+        self._taken.update(keys)
+        self.routes.append(route)
+        return None
+
+    def has_route(self, door: str, path: str, methods: tuple[str, ...]) -> bool:
+        """Whether a door has these methods of a path."""
+        shape = DEFAULT if path == DEFAULT else _PARAMETER.sub(r"{\1}", path)
+        return all((door, None, shape, method) in self._taken for method in methods or ("",))

@@ -1,0 +1,112 @@
+"""OpenAPI documents (2.0 and 3) with `x-amazon-apigateway-integration`: their proxy integrations become routes.
+
+After "OpenAPI extensions for API Gateway" in its guide. Integrations with mapping templates are listed, not done.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lambdaproxy.templates.apis import HTTP, INSTEAD, Api, add_integration, methods_of
+from lambdaproxy.templates.differences import Properties
+from lambdaproxy.templates.found import Where
+from lambdaproxy.templates.intrinsics import text
+from lambdaproxy.templates.stack import Stack, map_of
+
+INTEGRATION = "x-amazon-apigateway-integration"
+_DONE = (
+    "httpMethod", "connectionType", "passthroughBehavior", "contentHandling", "responses", "credentials",
+    "cacheKeyParameters", "cacheNamespace", "isDefaultRoute",
+)  # fmt: skip
+"""Members of a proxy integration that change nothing that a function or a client sees."""
+_LISTED = (
+    "security",
+    "x-amazon-apigateway-policy",
+    "x-amazon-apigateway-gateway-responses",
+    "x-amazon-apigateway-request-validator",
+    "x-amazon-apigateway-cors",
+    "x-amazon-apigateway-auth",
+)
+_MINE = ("parameters", "summary", "description", "servers", "$ref")
+
+
+def add_document(stack: Stack, api: Api, document: dict[str, Any], where: Where) -> None:
+    """Add the routes of a document to an API, and list what it says besides."""
+    if not any(key in document for key in ("openapi", "swagger", "paths")):
+        stack.add(where, "is no OpenAPI document; it has no paths")
+        return
+    for key in _LISTED:
+        if key in document:
+            stack.add((*where, key), INSTEAD.get(key, "is not done here"))
+    for path, item in map_of(document.get("paths")).items():
+        for written, operation in map_of(item).items():
+            place = (*where, "paths", str(path), str(written))
+            methods = methods_of(written)
+            if methods is None:
+                if written not in _MINE and not str(written).startswith("x-"):
+                    stack.add(place, "is no method of HTTP; there is no route")
+                continue
+            _operation(stack, api, document, str(path), methods, map_of(operation), place)
+
+
+def _operation(
+    stack: Stack,
+    api: Api,
+    document: dict[str, Any],
+    path: str,
+    methods: tuple[str, ...],
+    operation: dict[str, Any],
+    where: Where,
+) -> None:
+    if api.dialect == HTTP and path in ("/$default", "$default"):
+        path = "$default"
+    for key in _LISTED:
+        if operation.get(key):
+            stack.add((*where, key), INSTEAD.get(key, "is not done here"))
+    given = operation.get(INTEGRATION)
+    where_of = (*where, INTEGRATION)
+    if given is None:
+        api.open.append((path, methods, where))
+        return
+    found = Properties(_referred(document, given), where_of)
+    kind = str(found.get("type", "")).lower()
+    if kind != "aws_proxy":
+        stack.add(where_of, not_done(kind, methods))
+        return
+    if "integrationSubtype" in found:
+        service = text(found.get("integrationSubtype"))
+        stack.add(where_of, f"an integration with {service} is not done here; there is no route")
+        return
+    for key in _DONE:
+        found.get(key)
+    add_integration(
+        stack,
+        api,
+        where_of,
+        path,
+        methods,
+        found.get("uri"),
+        payload=text(found.get("payloadFormatVersion", "1.0")),
+        milliseconds=found.get("timeoutInMillis"),
+        streamed=text(found.get("responseTransferMode", "")).upper() == "STREAM",
+    )
+    found.report(stack.differences, {})
+    api.documented.add((path, methods))
+
+
+def not_done(kind: str, methods: tuple[str, ...]) -> str:
+    """What to say of an integration that is none with a function."""
+    if kind == "mock" and methods == ("OPTIONS",):
+        return "an integration of type mock is not done here; preflights are not answered"
+    return f"an integration of type {kind or 'unknown'} is not done here; there is no route"
+
+
+def _referred(document: dict[str, Any], given: Any) -> Any:
+    """An integration that is written elsewhere in the document (`$ref`)."""
+    reference = map_of(given).get("$ref")
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        return given
+    found: Any = document
+    for part in reference[2:].split("/"):
+        found = map_of(found).get(part.replace("~1", "/").replace("~0", "~"))
+    return found

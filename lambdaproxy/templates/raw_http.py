@@ -1,0 +1,111 @@
+"""HTTP APIs in CloudFormation's own resources: `AWS::ApiGatewayV2::Api`, `Route`, `Integration`, `Stage`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lambdaproxy.templates.apis import HTTP, Api, add_integration, make_api, methods_of, report
+from lambdaproxy.templates.found import Where
+from lambdaproxy.templates.intrinsics import text
+from lambdaproxy.templates.openapi import add_document
+from lambdaproxy.templates.raw_rest import document_of
+from lambdaproxy.templates.stack import Stack
+
+_KIND = "AWS::ApiGatewayV2::"
+NO_MATTER = frozenset({f"{_KIND}Deployment", f"{_KIND}Model"})
+_API_DONE = (
+    "Name", "Description", "ProtocolType", "FailOnWarnings", "Version", "BasePath", "DisableExecuteApiEndpoint",
+    "RouteSelectionExpression", "Target", "RouteKey", "CredentialsArn", "IpAddressType",
+)  # fmt: skip
+_INTEGRATION_DONE = (
+    "ApiId", "IntegrationMethod", "ConnectionType", "CredentialsArn", "Description", "PassthroughBehavior",
+)  # fmt: skip
+
+
+def read_http_apis(stack: Stack) -> dict[str, Api]:
+    """The HTTP APIs by logical name, their routes added; WebSocket APIs are listed."""
+    stages = _stages(stack)
+    found: dict[str, Api] = {}
+    sockets = set()
+    for logical in stack.of_type(f"{_KIND}Api"):
+        properties = stack.properties(logical)
+        where = ("Resources", logical, "Properties")
+        stack.read.add(logical)
+        if text(properties.get("ProtocolType", "HTTP")).upper() != "HTTP":
+            sockets.add(logical)
+            stack.add((*where[:-1],), "WebSocket APIs are not done here; its routes are left out")
+            continue
+        stage, variables, place = stages.get(logical, ("$default", {}, where))
+        found[logical] = api = make_api(
+            stack, logical, HTTP, ((*place, "StageName"), stage), ((*place, "StageVariables"), variables)
+        )
+        document, at = document_of(stack, properties, where)
+        if document is not None:
+            add_document(stack, api, document, at)
+        if "Target" in properties:  # "quick create": one route to one function, with the newest payload format
+            _add(stack, api, (*where, "Target"), properties.get("RouteKey", "$default"), properties.get("Target"))
+        report(stack, properties, _API_DONE)
+    for logical, resource in stack.resources.items():
+        if resource["Type"].startswith(_KIND) and text(stack.properties(logical).get("ApiId")) in sockets:
+            stack.read.add(logical)
+    for logical in stack.of_type(f"{_KIND}Route"):
+        if logical not in stack.read:
+            _route(stack, logical, found)
+    return found
+
+
+def _stages(stack: Stack) -> dict[str, tuple[Any, Any, Where]]:
+    found: dict[str, tuple[Any, Any, Where]] = {}
+    for logical in stack.of_type(f"{_KIND}Stage"):
+        properties = stack.properties(logical)
+        api, stage = text(properties.get("ApiId")), properties.get("StageName", "$default")
+        where = ("Resources", logical, "Properties")
+        stack.read.add(logical)
+        if api in found:
+            stack.add(where, f"the API has another stage, {found[api][0]}, which is the one that is served")
+        else:
+            found[api] = (stage, properties.get_as(dict, "StageVariables") or {}, where)
+        report(stack, properties, ("DeploymentId", "Description"))
+    return found
+
+
+def _route(stack: Stack, logical: str, apis: dict[str, Api]) -> None:
+    properties = stack.properties(logical)
+    where = ("Resources", logical)
+    stack.read.add(logical)
+    api = apis.get(text(properties.get("ApiId")))
+    key, target = properties.get("RouteKey"), text(properties.get("Target", ""))
+    report(stack, properties, ("OperationName",))
+    integration = target.rpartition("/")[2]
+    if stack.resources.get(integration, {}).get("Type") != f"{_KIND}Integration":
+        stack.add(where, f"there is no route: its target {target!r} is no integration of this template")
+        return
+    about = stack.properties(integration)
+    kind = text(about.get("IntegrationType", "")).lower()
+    uri, version = about.get("IntegrationUri"), text(about.get("PayloadFormatVersion", "1.0"))
+    milliseconds = about.get("TimeoutInMillis")
+    if api is None:
+        stack.add(where, "there is no route: its API is not known from this template")
+        return
+    kind = text(about.get("IntegrationSubtype", "")) or kind
+    if kind != "aws_proxy":
+        stack.add(where, f"an integration of type {kind or 'unknown'} is not done here; there is no route")
+    else:
+        _add(stack, api, where, key, uri, version, milliseconds)
+    if integration not in stack.read:
+        stack.read.add(integration)
+        report(stack, about, _INTEGRATION_DONE)
+
+
+def _add(
+    stack: Stack, api: Api, where: Where, key: Any, uri: Any, version: str = "2.0", milliseconds: Any = None
+) -> None:
+    """A route by its key: `GET /pets`, `ANY /{proxy+}`, `$default`."""
+    method, _, path = text(key).partition(" ")
+    methods = () if method == "$default" else methods_of(method)
+    if methods is None:
+        stack.add(where, f"there is no route: {text(key)!r} is no METHOD /path")
+        return
+    add_integration(
+        stack, api, where, path.strip() or "$default", methods, uri, payload=version, milliseconds=milliseconds
+    )

@@ -1,0 +1,104 @@
+"""Reads a template and those nested in it; whatever is not done as it is written is listed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from lambdaproxy.templates import functions, raw_alb, raw_http, raw_rest, urls
+from lambdaproxy.templates.apis import INSTEAD
+from lambdaproxy.templates.document import TemplateError
+from lambdaproxy.templates.found import Found, Template
+from lambdaproxy.templates.sam_apis import SamApis
+from lambdaproxy.templates.stack import FUNCTIONS, NESTED, Stack, map_of
+
+_OF_INTEREST = (
+    "AWS::Serverless::", "AWS::Lambda::", "AWS::ApiGateway::", "AWS::ApiGatewayV2::", "AWS::ElasticLoadBalancingV2::",
+)  # fmt: skip
+_NO_MATTER = (
+    {"AWS::Lambda::Permission", "AWS::Lambda::Version", "AWS::Lambda::Alias", "AWS::Serverless::SimpleTable",
+     "AWS::Lambda::LayerVersionPermission", "AWS::Serverless::Connector", *functions.LAYERS}
+    | raw_rest.NO_MATTER | raw_http.NO_MATTER | raw_alb.NO_MATTER
+)  # fmt: skip
+_SECTIONS = frozenset(
+    {"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Mappings", "Conditions", "Outputs", "Rules",
+     "Transform", "Globals", "Resources"}
+)  # fmt: skip
+_TRANSFORMS = ("AWS::Serverless-2016-10-31", "AWS::LanguageExtensions", "AWS::CodeDeployBlueGreen")
+
+
+def read_template(
+    path: str, region: str = "us-east-1", parameters: Mapping[str, Any] | None = None, more: tuple[str, ...] = ()
+) -> Template:
+    """Read a template in YAML or JSON; `parameters` are laid over the defaults of its own.
+
+    `more` are templates that are read beside it, as those of a CDK application. Raises `TemplateError` that says what
+    to do.
+    """
+    found, parameters = Found(), parameters or {}
+    notes: list[str] = []
+    declared: set[str] = set()
+    try:
+        for each in (path, *more):
+            name = os.path.basename(each).partition(".")[0] if more else "local"
+            stack = Stack(each, found, region, parameters, name)
+            _read(stack)
+            declared |= set(map_of(stack.document.get("Parameters")))
+            notes += _texts(stack, os.path.dirname(os.path.abspath(path)), "" if each == path else None)
+    except RecursionError:
+        raise TemplateError("it is nested too deeply") from None
+    if not found.functions:
+        raise TemplateError(f"it defines no function that can be run here ({'; '.join(notes[:3]) or 'none at all'})")
+    notes += [f"the parameter {one} is given, and the template has none" for one in parameters if one not in declared]
+    doors = tuple(found.doors.values())
+    return Template(found.functions, tuple(found.routes), tuple(notes), found.unable, doors, found.logical)
+
+
+def _texts(stack: Stack, base: str, name: str | None) -> list[str]:
+    """The list of a stack and those within, those with the names of their files."""
+    name = os.path.relpath(stack.path, base) + ": " if name is None else name
+    found = [name + one for one in stack.differences.texts()]
+    for child in stack.children():
+        found += _texts(child, base, None)
+    return found
+
+
+def _read(stack: Stack) -> None:
+    raw = raw_rest.read_rest_apis(stack) | raw_http.read_http_apis(stack)
+    apis = SamApis(stack, raw)
+    apis.read()
+    for logical, resource in stack.of_type(*FUNCTIONS).items():
+        properties = functions.read_function(stack, logical, resource)
+        if resource["Type"] == "AWS::Serverless::Function":
+            apis.events(logical, properties)
+            urls.url_of_function(stack, logical, properties)
+        properties.report(stack.differences, functions.INSTEAD | INSTEAD)
+    apis.finish()
+    urls.read_urls(stack)
+    raw_alb.read_load_balancers(stack)
+    for logical in stack.of_type(*NESTED):
+        child = stack.child(logical)
+        if child is not None:
+            _read(child)
+    _list_the_rest(stack)
+
+
+def _list_the_rest(stack: Stack) -> None:
+    """What has to do with HTTP, functions or code, and was read by nobody."""
+    for section in stack.document:
+        if section not in _SECTIONS:
+            stack.add((str(section),), "is not done here")
+    given = stack.document.get("Transform") or []
+    for one in given if isinstance(given, list) else [given]:
+        if one not in _TRANSFORMS:
+            name = one.get("Name") if isinstance(one, dict) else one
+            stack.add(("Transform",), f"{name} is not done here")
+    for logical, resource in stack.resources.items():
+        kind = resource["Type"]
+        seen = logical in stack.read or logical in stack.names or kind in _NO_MATTER
+        if not seen and kind.startswith(_OF_INTEREST):
+            stack.add(("Resources", logical), f"{kind} is not done here")
+    for section in stack.globals:
+        if section not in ("Function", "Api", "HttpApi", "LayerVersion", "SimpleTable"):
+            stack.add(("Globals", str(section)), "is not done here")

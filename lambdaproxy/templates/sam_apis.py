@@ -1,0 +1,93 @@
+"""The APIs of SAM: `AWS::Serverless::Api` and `HttpApi`, those that events imply, and the events of functions."""
+
+from __future__ import annotations
+
+from lambdaproxy.templates.apis import HTTP, REST, Api, add_route, make_api, methods_of, report
+from lambdaproxy.templates.differences import Properties
+from lambdaproxy.templates.intrinsics import text
+from lambdaproxy.templates.openapi import add_document
+from lambdaproxy.templates.raw_rest import document_of
+from lambdaproxy.templates.stack import Stack, map_of
+
+KINDS = {"AWS::Serverless::Api": "Api", "AWS::Serverless::HttpApi": "HttpApi"}
+IMPLIED = {"Api": "ServerlessRestApi", "HttpApi": "ServerlessHttpApi"}
+
+
+class SamApis:
+    """The APIs of one stack; `raw` are those that are written in CloudFormation's own resources."""
+
+    def __init__(self, stack: Stack, raw: dict[str, Api]) -> None:
+        self._stack, self._raw = stack, raw
+        self._apis: dict[tuple[str, str], Api] = {}
+
+    def read(self) -> None:
+        """The APIs that stand in the template as resources, with the routes of their documents."""
+        for logical, resource in self._stack.of_type(*KINDS).items():
+            self._api(KINDS[resource["Type"]], logical)
+
+    def _api(self, kind: str, logical: str) -> Api:
+        if (kind, logical) in self._apis:
+            return self._apis[kind, logical]
+        stack = self._stack
+        properties = stack.properties(logical, kind)
+        rest = kind == "Api"
+        variables, binary = "Variables" if rest else "StageVariables", "BinaryMediaTypes"
+        stage = properties.get("StageName", "Prod" if rest else "$default")
+        places = {key: properties.where(stack.differences, key) for key in ("StageName", variables, binary)}
+        where = ("Resources", logical, "Properties")
+        document, at = document_of(stack, properties, where, "DefinitionBody", "DefinitionUri")
+        media = (properties.get_as(list, binary) or []) if rest else []
+        more = map_of(document).get("x-amazon-apigateway-binary-media-types")
+        media = [*media, *more] if rest and isinstance(more, list) else media
+        api = make_api(
+            stack,
+            logical if logical in stack.resources else IMPLIED[kind],
+            REST if rest else HTTP,
+            (places["StageName"], stage),
+            (places[variables], properties.get_as(dict, variables)),
+            (places[binary], media),
+        )
+        self._apis[kind, logical] = api
+        stack.read.add(logical)
+        if document is not None:
+            add_document(stack, api, document, at)
+        report(stack, properties)
+        return api
+
+    def events(self, logical: str, properties: Properties) -> None:
+        """The routes of a function's `Api` and `HttpApi` events; others are listed."""
+        stack, name = self._stack, self._stack.names[logical]
+        events = properties.inner("Events")
+        for event in events.values:
+            about = events.inner(event)
+            kind, given = about.get("Type"), about.inner("Properties")
+            where = ("Resources", logical, "Properties", "Events", str(event))
+            if kind not in IMPLIED:
+                about.get("Properties")
+                given.values = {}
+                stack.add(where, f"events of type {kind} are not served here; invoke the function itself")
+                continue
+            api = self._of_event(kind, text(given.get("RestApiId" if kind == "Api" else "ApiId", "")))
+            methods = methods_of(given.get("Method", "any"))
+            path = str(given.get("Path", "$default"))
+            version = str(given.get("PayloadFormatVersion", "2.0")) if kind == "HttpApi" else "2.0"
+            milliseconds = given.get("TimeoutInMillis")
+            streamed = given.get("ResponseTransferMode") == "STREAM"
+            if methods is None:
+                stack.add(where, f"{given.get('Method')} is no method of HTTP; there is no route")
+            elif (path, methods) not in api.documented:  # an event of a path in the document gives permission only
+                add_route(stack, api, where, path, methods, name, version, milliseconds, streamed)
+
+    def _of_event(self, kind: str, logical: str) -> Api:
+        """The API that an event names; an implied one where it names none of the template."""
+        if logical in self._raw:
+            return self._raw[logical]
+        resource = self._stack.resources.get(logical, {})
+        return self._api(kind, logical if resource.get("Type") == f"AWS::Serverless::{kind}" else "")
+
+    def finish(self) -> None:
+        """List the paths of documents that nothing sends to a function."""
+        for api in (*self._apis.values(), *self._raw.values()):
+            for path, methods, where in api.open:
+                if not self._stack.found.has_route(api.door, path, methods):
+                    self._stack.add(where, "there is no route: it has no integration, and no event names it")

@@ -1,0 +1,46 @@
+"""Function URLs: `FunctionUrlConfig` of SAM, and `AWS::Lambda::Url`. Each is a door of its own that takes all paths."""
+
+from __future__ import annotations
+
+from lambdaproxy.templates.apis import report
+from lambdaproxy.templates.differences import Properties
+from lambdaproxy.templates.found import TemplateRoute, Where
+from lambdaproxy.templates.intrinsics import text
+from lambdaproxy.templates.stack import Stack
+
+
+def url_of_function(stack: Stack, logical: str, properties: Properties) -> None:
+    """The URL that a function of SAM has."""
+    if "FunctionUrlConfig" not in properties:
+        return
+    url = properties.inner("FunctionUrlConfig")
+    if url.values.get("AuthType") == "NONE":
+        url.get("AuthType")
+    streamed = url.get("InvokeMode") == "RESPONSE_STREAM"
+    if url.values:
+        where = ("Resources", logical, "Properties", "FunctionUrlConfig")
+        _add(stack, logical, stack.names[logical], streamed, where)
+
+
+def read_urls(stack: Stack) -> None:
+    """The URLs that are resources."""
+    for logical in stack.of_type("AWS::Lambda::Url"):
+        properties = stack.properties(logical)
+        stack.read.add(logical)
+        target, qualifier = properties.get("TargetFunctionArn", ""), text(properties.get("Qualifier", ""))
+        streamed = properties.get("InvokeMode") == "RESPONSE_STREAM"
+        report(stack, properties)
+        name = stack.target(target)
+        if name is None:
+            stack.add(("Resources", logical), f"{text(target)!r} is no function of this template")
+            continue
+        if qualifier and ":" not in name:
+            name = f"{name}:{qualifier}"
+        _add(stack, logical, name, streamed, ("Resources", logical))
+
+
+def _add(stack: Stack, logical: str, function: str, streamed: bool, where: Where) -> None:
+    door = stack.found.add_door(logical, "function-url", where=f"{stack.path} {logical}")
+    problem = stack.found.add_route(TemplateRoute("$default", (), function, "function-url", streamed, door=door))
+    if problem is not None:
+        stack.add(where, problem)

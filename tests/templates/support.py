@@ -1,0 +1,86 @@
+"""What the tests of templates share: a template in a file, assembled, and who answers a request."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.task import Clock
+
+from lambdaproxy.config.model import Configuration
+from lambdaproxy.config.settings import Settings
+from lambdaproxy.errors import LambdaProxyError
+from lambdaproxy.messages import Response
+from lambdaproxy.proxy import Proxy
+from lambdaproxy.start.assembly import Assembly, assemble
+from lambdaproxy.watch.accounts import Accounts
+from lambdaproxy.watch.metrics import FunctionLabels, Metrics
+from tests.memory import head
+
+CODE = {"ZipFile": "def handler(event, context): return {}"}
+
+
+def written(folder: Path, document: Any, name: str = "t.json") -> Path:
+    """The document in a file."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return path
+
+
+def a_function(**properties: Any) -> dict[str, Any]:
+    """A function of Lambda with code in the template."""
+    given = {"Runtime": "python3.12", "Handler": "index.handler", "Code": CODE, **properties}
+    return {"Type": "AWS::Lambda::Function", "Properties": given}
+
+
+def resource(kind: str, **properties: Any) -> dict[str, Any]:
+    return {"Type": kind, "Properties": properties}
+
+
+def of_template(path: Path, **settings: Any) -> Assembly:
+    return assemble(Configuration(Settings(sam_template=str(path), **settings)))
+
+
+def routes(path: Path, **settings: Any) -> list[str]:
+    """`METHODS HOST/PATH -> FUNCTION FORMAT`, what is closed with a function `-`."""
+    found = []
+    for route in of_template(path, **settings).router.routes:
+        function = str(route.function).partition(" ")[0] if route.function else "-"
+        found.append(f"{route} -> {function} {route.settings.format}")
+    return found
+
+
+def notes(path: Path, **settings: Any) -> list[str]:
+    """The list of what is not done, without the file's name."""
+    return [one.removeprefix(f"{path}: ") for one in of_template(path, **settings).configuration.differences]
+
+
+def environment(path: Path, function: str = "F", **settings: Any) -> dict[str, str]:
+    return dict(of_template(path, **settings).functions[function].environment)
+
+
+def _no_invoker(name: str) -> Any:
+    raise AssertionError(f"{name} is asked for an invocation")
+
+
+def asked(assembly: Assembly, method: str, target: str, host: str = "localhost:8011", **more: Any) -> str | Response:
+    """The name of the function that a request reaches, or the answer that refuses it."""
+    clock = Clock()
+    accounts = Accounts(clock, Metrics(), FunctionLabels(assembly.names()), lambda line: None)
+    proxy = Proxy(
+        clock,
+        assembly.router,
+        assembly.header,
+        assembly.resolve,
+        _no_invoker,
+        assembly.timeout,
+        accounts,
+    )
+    proxy.error_detail = True
+    request = head(method=method, target=target.encode(), host=host, **more)
+    try:
+        return str(proxy.admit(request).function.name)
+    except LambdaProxyError as error:
+        return proxy.answer(request, error)

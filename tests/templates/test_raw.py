@@ -1,0 +1,365 @@
+"""APIs, URLs and load balancers in CloudFormation's own resources, and OpenAPI documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.templates.support import a_function, notes, of_template, resource, routes, written
+
+pytest.importorskip("yaml", reason="PyYAML is not installed")
+
+ARN = {"Fn::GetAtt": ["F", "Arn"]}
+URI = {"Fn::Sub": "arn:aws:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${F.Arn}/invocations"}
+
+
+def method(at: Any, verb: str, auth: str = "NONE", **integration: Any) -> dict[str, Any]:
+    about = {"Type": "AWS_PROXY", "IntegrationHttpMethod": "POST", "Uri": URI, **integration}
+    return resource(
+        "AWS::ApiGateway::Method",
+        RestApiId={"Ref": "Api"},
+        ResourceId=at,
+        HttpMethod=verb,
+        AuthorizationType=auth,
+        Integration=about,
+    )
+
+
+def test_a_rest_api(tmp_path):
+    root = {"Fn::GetAtt": ["Api", "RootResourceId"]}
+    path = written(
+        tmp_path,
+        {
+            "Resources": {
+                "F": a_function(),
+                "Api": resource("AWS::ApiGateway::RestApi", Name="x", BinaryMediaTypes=["image~1png"]),
+                "Pets": resource("AWS::ApiGateway::Resource", RestApiId={"Ref": "Api"}, ParentId=root, PathPart="pets"),
+                "Pet": resource(
+                    "AWS::ApiGateway::Resource", RestApiId={"Ref": "Api"}, ParentId={"Ref": "Pets"}, PathPart="{id}"
+                ),
+                "Get": method({"Ref": "Pet"}, "GET", TimeoutInMillis="5000"),
+                "Any": method(root, "ANY"),
+                "Mock": method({"Ref": "Pets"}, "OPTIONS", Type="MOCK"),
+                "Old": method({"Ref": "Pets"}, "PUT", Type="AWS"),
+                "Iam": method({"Ref": "Pets"}, "POST", auth="AWS_IAM"),
+                "Lost": method({"Ref": "Nowhere"}, "GET"),
+                "Stream": method({"Ref": "Pets"}, "GET", ResponseTransferMode="STREAM"),
+                "Live": resource(
+                    "AWS::ApiGateway::Stage", RestApiId={"Ref": "Api"}, StageName="live", Variables={"a": "b"}
+                ),
+                "Deployment": resource("AWS::ApiGateway::Deployment", RestApiId={"Ref": "Api"}),
+                "Allow": resource("AWS::Lambda::Permission", FunctionName={"Ref": "F"}),
+                "Plan": resource("AWS::ApiGateway::UsagePlan"),
+            }
+        },
+    )
+    live = "apigateway-v1:stage=live:stage_variables=a=b:binary_media_types=image/png"
+    assert routes(path) == [
+        f"GET /pets/{{id}} -> F {live}",
+        f"ANY / -> F {live}",
+        f"POST /pets -> F {live}",
+        f"GET /pets -> F {live}",
+        f"ANY $default -> - {live}",
+    ]
+    found = {str(route): route for route in of_template(path).router.routes}
+    assert found["GET /pets/{id}"].timeout == 5
+    assert found["GET /pets"].mode == "stream"
+    assert [one.partition(": ")[2] for one in notes(path)] == [
+        "Iam.AuthorizationType: no caller is asked who they are; every request is let in",
+        "Lost: there is no route: its resource is not known from this template",
+        "Mock: an integration of type mock is not done here; preflights are not answered",
+        "Old: an integration of type aws is not done here; there is no route",
+        "Plan: AWS::ApiGateway::UsagePlan is not done here",
+    ]
+
+
+def http(**more: dict[str, Any]) -> dict[str, Any]:
+    return {"Resources": {"F": a_function(), **more}}
+
+
+def integration(**properties: Any) -> dict[str, Any]:
+    given = {"ApiId": {"Ref": "Api"}, "IntegrationType": "AWS_PROXY", "IntegrationUri": ARN, **properties}
+    return resource("AWS::ApiGatewayV2::Integration", **given)
+
+
+def route(key: str, target: str = "Int", **properties: Any) -> dict[str, Any]:
+    return resource(
+        "AWS::ApiGatewayV2::Route",
+        ApiId={"Ref": "Api"},
+        RouteKey=key,
+        Target={"Fn::Sub": f"integrations/${{{target}}}"},
+        **properties,
+    )
+
+
+def test_an_http_api(tmp_path):
+    document = http(
+        Api=resource("AWS::ApiGatewayV2::Api", ProtocolType="HTTP", CorsConfiguration={"AllowOrigins": ["*"]}),
+        Int=integration(PayloadFormatVersion="2.0", TimeoutInMillis=2000),
+        Old=integration(PayloadFormatVersion="1.0", IntegrationUri=URI),
+        Elsewhere=integration(IntegrationType="HTTP_PROXY", IntegrationUri="https://example.com"),
+        Get=route("GET /pets/{id}"),
+        Rest=route("$default", "Old"),
+        Away=route("GET /away", "Elsewhere"),
+        Secret=route("GET /secret", AuthorizationType="JWT", AuthorizerId="x"),
+        Lost=route("GET /lost", "Nowhere"),
+        Stage=resource("AWS::ApiGatewayV2::Stage", ApiId={"Ref": "Api"}, StageName="$default", AutoDeploy=True),
+        Socket=resource("AWS::ApiGatewayV2::Api", ProtocolType="WEBSOCKET"),
+        Connect=resource("AWS::ApiGatewayV2::Route", ApiId={"Ref": "Socket"}, RouteKey="$connect", Target="x"),
+    )
+    path = written(tmp_path, document)
+    assert routes(path) == [
+        "GET /pets/{id} -> F apigateway-v2",
+        "ANY $default -> F apigateway-v2:payload=1.0",
+        "GET /secret -> F apigateway-v2",
+    ]
+    assert {one.partition(": ")[2].partition(":")[0] for one in notes(path)} == {
+        "Api.CorsConfiguration", "Away", "Secret.AuthorizationType", "Secret.AuthorizerId", "Lost", "Socket",
+    }  # fmt: skip
+
+
+def test_quick_create(tmp_path):
+    api = resource("AWS::ApiGatewayV2::Api", ProtocolType="HTTP", RouteKey="GET /quick", Target=ARN)
+    path = written(tmp_path, http(Api=api))
+    assert routes(path) == ["GET /quick -> F apigateway-v2", "ANY $default -> - apigateway-v2"]
+    assert notes(path) == []
+
+
+def test_aliases_and_versions_of_functions(tmp_path):
+    document = http(
+        Version=resource("AWS::Lambda::Version", FunctionName={"Ref": "F"}),
+        Live=resource("AWS::Lambda::Alias", FunctionName={"Ref": "F"}, Name="live", FunctionVersion={"Ref": "Version"}),
+        A=resource("AWS::ApiGatewayV2::Api", ProtocolType="HTTP", Target={"Ref": "Live"}),
+        Url=resource("AWS::Lambda::Url", AuthType="NONE", TargetFunctionArn={"Ref": "F"}, Qualifier="live"),
+    )
+    path = written(tmp_path, document)
+    assert routes(path) == [
+        "ANY a.localhost$default -> F:live apigateway-v2",
+        "ANY $default -> F:live apigateway-v2",
+        "ANY url.localhost$default -> F:live function-url",
+    ]
+    assert notes(path) == ["Url: another door has ANY $default, too; this one is at http://url.localhost"]
+
+
+def test_each_of_several_urls_has_a_host(tmp_path):
+    urls = {
+        f"Url{at}": resource("AWS::Lambda::Url", AuthType="AWS_IAM", TargetFunctionArn={"Ref": name})
+        for at, name in ((1, "F"), (2, "G"))
+    }
+    path = written(tmp_path, http(G=a_function(), **urls))
+    assert routes(path) == [
+        "ANY url1.localhost$default -> F function-url",
+        "ANY $default -> F function-url",
+        "ANY url2.localhost$default -> G function-url",
+    ]
+    assert sum("AuthType: no caller is asked" in one for one in notes(path)) == 2
+
+
+OPENAPI = """\
+openapi: 3.0.1
+info: {title: x, version: '1'}
+x-amazon-apigateway-cors: {allowOrigins: ['*']}
+paths:
+  /pets/{id}:
+    parameters: [{name: id, in: path}]
+    get:
+      security: [{key: []}]
+      x-amazon-apigateway-integration: &one
+        type: aws_proxy
+        httpMethod: POST
+        payloadFormatVersion: '2.0'
+        timeoutInMillis: 3000
+        uri: !Sub arn:aws:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${F.Arn}/invocations
+    options:
+      x-amazon-apigateway-integration: {type: mock}
+    post:
+      x-amazon-apigateway-integration: {$ref: '#/components/x-amazon-apigateway-integrations/shared'}
+    put: {responses: {}}
+    delete: {responses: {}}
+  /queue:
+    post:
+      x-amazon-apigateway-integration: {type: aws_proxy, integrationSubtype: SQS-SendMessage}
+  /old:
+    get:
+      x-amazon-apigateway-integration: {type: aws, uri: x, requestTemplates: {a: b}}
+  /$default:
+    x-amazon-apigateway-any-method:
+      isDefaultRoute: true
+      x-amazon-apigateway-integration: *one
+components:
+  x-amazon-apigateway-integrations:
+    shared: {type: AWS_PROXY, uri: !GetAtt F.Arn, credentials: x, requestParameters: {a: b}}
+"""
+F = """\
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.12
+      Handler: index.handler
+      InlineCode: x = 1
+"""
+EVENTS = """\
+      Events:
+        Get: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: "/pets/{id}", Method: get}}
+        Put: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: "/pets/{id}", Method: put}}
+"""
+
+
+def indented(text: str, by: int) -> str:
+    return "".join(" " * by + line + "\n" for line in text.splitlines())
+
+
+def the_document(kind: str, key: str, tmp_path: Any) -> str:
+    include = "Fn::Transform: {Name: AWS::Include, Parameters: {Location: api.yaml}}\n"
+    body = {"DefinitionUri": " api.yaml\n", "include": "\n" + indented(include, 8)}.get(
+        key, "\n" + indented(OPENAPI, 8)
+    )
+    (tmp_path / "api.yaml").write_text(
+        OPENAPI.replace("!Sub ", "")
+        .replace("${AWS::Region}", "x")
+        .replace("${F.Arn}", "arn:aws:lambda:us-east-1:123456789012:function:F")
+        .replace("!GetAtt F.Arn", "F")
+    )
+    name = "DefinitionBody" if key == "include" else key
+    more = "      ProtocolType: HTTP\n" if kind == "AWS::ApiGatewayV2::Api" else ""
+    return f"Resources:\n  Api:\n    Type: {kind}\n    Properties:\n{more}      {name}:{body}{F}{EVENTS}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("AWS::Serverless::HttpApi", "DefinitionBody"),
+        ("AWS::Serverless::HttpApi", "DefinitionUri"),
+        ("AWS::Serverless::HttpApi", "include"),
+        ("AWS::ApiGatewayV2::Api", "Body"),
+    ],
+)
+def test_an_openapi_document(tmp_path, kind, key):
+    path = written(tmp_path, the_document(kind, key, tmp_path), "t.yaml")
+    assert routes(path) == [
+        "GET /pets/{id} -> F apigateway-v2",
+        "POST /pets/{id} -> F apigateway-v2:payload=1.0",
+        "ANY $default -> F apigateway-v2",
+        "PUT /pets/{id} -> F apigateway-v2",
+    ]
+    assert of_template(path).router.routes[0].timeout == 3
+    found = notes(path)
+    for says in (
+        "x-amazon-apigateway-cors: no preflight",
+        "get.security: no caller is asked",
+        "options.x-amazon-apigateway-integration: an integration of type mock",
+        "post.x-amazon-apigateway-integration.requestParameters: is not done here",
+        "an integration with SQS-SendMessage is not done here",
+        "/old.get.x-amazon-apigateway-integration: an integration of type aws is not",
+        "delete: there is no route: it has no integration, and no event names it",
+    ):
+        assert any(says in one for one in found), says
+    assert len(found) == 7
+    assert all(one.startswith("line ") for one in found)
+
+
+def test_swagger_and_its_stage_variables(tmp_path):
+    uri = "arn:aws:apigateway:x:lambda:path/a/functions/arn:aws:lambda:x:1:function:${stageVariables.fn}/invocations"
+    body = {
+        "swagger": "2.0",
+        "x-amazon-apigateway-binary-media-types": ["*/*"],
+        "paths": {"/a/": {"x-amazon-apigateway-any-method": {
+            "x-amazon-apigateway-integration": {"type": "aws_proxy", "uri": uri, "responseTransferMode": "STREAM"}}}},
+    }  # fmt: skip
+    api = resource("AWS::Serverless::Api", StageName="v1", DefinitionBody=body, Variables={"fn": "F"})
+    path = written(tmp_path, http(Api=api))
+    options = "apigateway-v1:stage=v1:stage_variables=fn=F:binary_media_types=*/*"
+    assert routes(path) == [f"ANY /a -> F {options}", f"ANY $default -> - {options}"]
+    assert of_template(path).router.routes[0].mode == "stream"
+    assert notes(path) == []
+
+
+def group(**more: Any) -> dict[str, Any]:
+    return resource("AWS::ElasticLoadBalancingV2::TargetGroup", TargetType="lambda", Targets=[{"Id": ARN}], **more)
+
+
+def rule(priority: Any, *conditions: dict[str, Any], **action: Any) -> dict[str, Any]:
+    return resource(
+        "AWS::ElasticLoadBalancingV2::ListenerRule",
+        ListenerArn={"Ref": "Web"},
+        Priority=priority,
+        Conditions=list(conditions),
+        Actions=[{"Type": "forward", "TargetGroupArn": {"Ref": "Group"}, **action}],
+    )
+
+
+def test_a_load_balancer(tmp_path):
+    several = [{"Key": "lambda.multi_value_headers.enabled", "Value": "true"}]
+    document = http(
+        G=a_function(),
+        Group=group(TargetGroupAttributes=several),
+        Other=resource("AWS::ElasticLoadBalancingV2::TargetGroup", TargetType="lambda", Targets=[{"Id": {"Ref": "G"}}]),
+        Machines=resource("AWS::ElasticLoadBalancingV2::TargetGroup", TargetType="ip"),
+        Web=resource(
+            "AWS::ElasticLoadBalancingV2::Listener",
+            DefaultActions=[{"Type": "forward", "TargetGroupArn": {"Ref": "Other"}}],
+        ),
+        Api=rule(
+            "10",
+            {"Field": "path-pattern", "Values": ["/api/*", "/exact"]},
+            {"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": ["GET", "POST"]}},
+        ),
+        Host=rule(20, {"Field": "host-header", "HostHeaderConfig": {"Values": ["*.example.com"]}}),
+        Header=rule(30, {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "a", "Values": ["b"]}}),
+        Part=rule(40, {"Field": "path-pattern", "Values": ["/img*.png"]}),
+        Covered=rule(
+            50, {"Field": "path-pattern", "Values": ["/api/special"]},
+            {"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": ["GET"]}},
+            TargetGroupArn={"Ref": "Other"},
+        ),
+        Away=rule(60, TargetGroupArn={"Ref": "Machines"}),
+        Login=rule(70, {"Field": "path-pattern", "Values": ["/in"]}),
+    )  # fmt: skip
+    login = document["Resources"]["Login"]["Properties"]["Actions"]
+    login.insert(0, {"Type": "authenticate-cognito"})
+    path = written(tmp_path, document)
+    assert routes(path) == [
+        "GET|POST /api/{proxy+} -> F alb:multi_value=yes",
+        "GET|POST /api/ -> F alb:multi_value=yes",
+        "GET|POST /exact -> F alb:multi_value=yes",
+        "ANY *.example.com$default -> F alb:multi_value=yes",
+        "GET /api/special -> G alb",
+        "ANY /in -> F alb:multi_value=yes",
+        "ANY $default -> G alb",
+    ]
+    found = notes(path)
+    for says in (
+        "Header.Conditions: there is no route: our routes cannot say a condition on http-header",
+        "Part: there is no route: our routes cannot say /img*.png",
+        "Covered: an earlier rule takes /api/{proxy+} first on AWS",
+        "Away.Actions: there is no route: the target group Machines has no function",
+        "Login.Actions: authenticate-cognito: no caller is asked",
+    ):
+        assert any(says in one for one in found), says
+    assert len(found) == 5
+
+
+def test_values_of_the_wrong_kind_are_no_traceback(tmp_path):
+    kinds = [
+        "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Resource", "AWS::ApiGateway::Method", "AWS::ApiGateway::Stage",
+        "AWS::ApiGateway::Deployment", "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Route",
+        "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Stage", "AWS::Lambda::Url", "AWS::Lambda::Alias",
+        "AWS::Lambda::Version", "AWS::ElasticLoadBalancingV2::Listener", "AWS::ElasticLoadBalancingV2::ListenerRule",
+        "AWS::ElasticLoadBalancingV2::TargetGroup", "AWS::Serverless::Api", "AWS::Serverless::HttpApi",
+        "AWS::Serverless::Application", "AWS::CloudFormation::Stack", "AWS::Serverless::LayerVersion",
+        "AWS::Lambda::LayerVersion", "AWS::Serverless::Function", "AWS::Lambda::Function",
+    ]  # fmt: skip
+    words = [
+        "RestApiId", "ResourceId", "HttpMethod", "Integration", "StageName", "Variables", "BinaryMediaTypes", "Body",
+        "ApiId", "RouteKey", "Target", "TargetFunctionArn", "DefaultActions", "Actions", "Conditions", "Targets",
+        "TargetGroupAttributes", "Priority", "ListenerArn", "DefinitionBody", "DefinitionUri", "Location", "Layers",
+        "TemplateURL", "FunctionName", "Name", "Code", "CodeUri", "Events", "Handler", "Runtime", "Timeout", "Cors",
+        "Parameters", "ProtocolType", "BodyS3Location", "ParentId", "PathPart", "StageDescription", "FunctionUrlConfig",
+    ]  # fmt: skip
+    odd: list[Any] = [None, 7, "x", True, [1, None], {"a": {"b": 1}}, [[{"a": 1}]], {"Ref": "R0"}, {"paths": {"/": 1}}]
+    for value in odd:
+        given = {f"R{at}": resource(kind, **dict.fromkeys(words, value)) for at, kind in enumerate(kinds)}
+        given |= {f"S{at}": {"Type": kind, "Properties": value} for at, kind in enumerate(kinds)}
+        path = written(tmp_path, {"Resources": {"F": a_function(), **given}})
+        assert "F" in of_template(path).functions
