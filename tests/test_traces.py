@@ -36,6 +36,7 @@ SENT: list[list[str]] = [
     [f"Parent=53995c3f42cd8ad8;Sampled=1;Root={ROOT}"],
     [f"Self=1-5759e988-000000000000000000000000;{WHOLE}"],
     [f"{WHOLE};Lineage=1:a87bd80c:0"],
+    [f"Root={ROOT};Sampled=?"],
     ["Parent=53995c3f42cd8ad8;Sampled=1"],
     ["Root=nonsense;Sampled=1"],
     ["junk"],

@@ -184,8 +184,8 @@ class Connection(Opening):
         status, length = head.status, head.content_length
         if exchange.streaming and status == 200:
             self._start(head, rest)
-        elif status >= 400 and self._served and not head.keep_alive and not _is_lambdas(head):
-            # What load balancers say to idle connections may cross our request on the way.
+        elif status >= 400 and (status == 408 or (self._served and not head.keep_alive)) and not _is_lambdas(head):
+            # What load balancers say to idle connections may cross our request on the way; a 408 is nothing else.
             self._received = 0
             self._broken(f"ended with a {status} that is no answer of Lambda's")
         elif length == len(rest):
@@ -344,7 +344,11 @@ class Connection(Opening):
         whole = self.handed() if handed is None else handed
         self._abort()
         if exchange is not None:
-            exchange.lost(Lost(whole, self._received, self._served, reason))
+            # Half a record cannot be read, and is an answer all the same; what says that it was none has no bytes.
+            received = self._received
+            if not received and self._session is not None:
+                received = self._session.cut
+            exchange.lost(Lost(whole, received, self._served, reason))
 
     def _abort(self) -> None:
         if self._held:

@@ -42,12 +42,13 @@ def _has_directory() -> bool:
 class Session:
     """One TLS session without a socket: bytes of the wire in, bytes for the wire out."""
 
-    __slots__ = ("_done", "_incoming", "_object", "_outgoing", "closed")
+    __slots__ = ("_done", "_incoming", "_object", "_outgoing", "_record", "closed")
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._done = False
+        self._record = b""
         #: True once the peer said, within TLS, that nothing more follows.
         self.closed = False
 
@@ -66,6 +67,11 @@ class Session:
         except ssl.SSLWantReadError:
             pass
         return self._outgoing.read()
+
+    @property
+    def cut(self) -> int:
+        """Bytes of a record whose end has not come, where nothing of it could be read."""
+        return len(self._record)
 
     def alert(self) -> bytes:
         """What is left to send after an error: the alert that tells the peer why."""
@@ -94,4 +100,14 @@ class Session:
         except ssl.SSLZeroReturnError:
             self.closed = True
         out = self._outgoing.read() if self._outgoing.pending else b""
+        if not pieces or self._record:
+            self._record = b"" if pieces else _unfinished(self._record + data)
         return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), out
+
+
+def _unfinished(data: bytes) -> bytes:
+    """What follows the last whole record (RFC 8446, 5.1: a header of five bytes, the last two of them a length)."""
+    at = 0
+    while at + 5 <= len(data) and (end := at + 5 + int.from_bytes(data[at + 3 : at + 5])) <= len(data):
+        at = end
+    return data[at:]

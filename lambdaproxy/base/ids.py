@@ -25,7 +25,7 @@ def new_ids(now: float) -> tuple[str, str]:
     return request_id, f"1-{int(now):08x}-{trace}"
 
 
-_TRACE_FIELD = re.compile(r"(?:^|;)\s*(Root|Parent|Sampled)=([0-9A-Za-z-]{1,64})\s*(?=;|$)")
+_TRACE_FIELD = re.compile(r"(?:^|;)\s*(Root|Parent|Sampled)=([0-9A-Za-z?-]{1,64})\s*(?=;|$)")
 
 
 def trace_parts(header: str, fresh: str) -> tuple[str, str]:

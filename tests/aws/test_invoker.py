@@ -869,6 +869,19 @@ def test_an_unasked_answer_is_not_that_of_the_next_request(policy: Any, status: 
     world.clean()
 
 
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("close", [{}, {"Connection": "close"}])
+def test_a_408_that_is_not_lambdas_is_no_answer(kept: bool, close: dict[str, str]) -> None:
+    world = World()
+    wire = _kept(world) if kept else None
+    outcome = world.invoke()
+    wire = wire or world.wires[0]
+    wire.reply(response(408, b"", **close))
+    assert outcome.error.label == "connection_lost"
+    assert not wire.open
+    world.clean()
+
+
 def test_an_unasked_answer_in_an_idle_connection_costs_nothing() -> None:
     world = World()
     wire = _kept(world)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import socket
 import ssl
@@ -19,7 +20,7 @@ from twisted.trial.unittest import TestCase
 
 from lambdaproxy.aws.connection import Connection
 from lambdaproxy.aws.endpoint import Endpoint
-from lambdaproxy.aws.invoker import AwsInvoker
+from lambdaproxy.aws.invoker import AwsInvoker, InvokeSettings
 from lambdaproxy.aws.maker import AwsInvokerMaker
 from lambdaproxy.aws.pool import PoolSettings
 from lambdaproxy.aws.tls import Session, client_context
@@ -314,4 +315,54 @@ def test_a_handshake_that_breaks_sends_nothing(tmp_path: Path) -> None:
     assert type(outcome.error) is ConnectionFailed
     assert "TLS" in outcome.error.detail
     assert all(b"POST" not in wire.data for wire in world.wires)
+    world.clean()
+
+
+@pytest.mark.parametrize("taken", [1, 4, 5, 6, 40, -1])
+def test_half_a_record_is_the_beginning_of_an_answer(tmp_path: Path, taken: int) -> None:
+    cert, key = certificate(tmp_path)
+    world = World(
+        InvokeSettings("idempotent"),
+        endpoint=Endpoint(True, "localhost", 443, "eu-west-1"),
+        context=client_context(str(cert)),
+    )
+    outcome = world.invoke(repeatable=True)
+    peer = Peer(world.wires[0], cert, key)
+    peer.shake()
+    peer.tls.write(OK)
+    data = peer.back.read()
+    world.wires[0].reply(data[:taken])
+    world.wires[0].end()
+    world.reactor.turn(0.1)
+    assert type(outcome.error) is ConnectionLost
+    assert "and 0 bytes" not in outcome.error.detail
+    assert len(world.wires) == 1, "the function has run"
+    world.clean()
+
+
+def test_what_tls_says_for_itself_is_no_answer(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    world = World(
+        InvokeSettings("idempotent"),
+        endpoint=Endpoint(True, "localhost", 443, "eu-west-1"),
+        context=client_context(str(cert)),
+    )
+    outcome = world.invoke(repeatable=True)
+    peer = Peer(world.wires[0], cert, key)
+    for _ in range(3):
+        peer.take()
+        with contextlib.suppress(ssl.SSLWantReadError):
+            peer.tls.do_handshake()
+        data = peer.back.read()
+        # Tickets come after the request was sent, in pieces.
+        for at in range(0, len(data), 100):
+            peer.wire.reply(data[at : at + 100])
+    assert peer.read().startswith(b"POST")
+    world.wires[0].end()
+    world.reactor.turn(0.1)
+    assert len(world.wires) == 2
+    Peer(world.wires[1], cert, key).shake()
+    world.wires[1].end()
+    world.reactor.turn(0.1)
+    assert type(outcome.error) is ConnectionLost
     world.clean()
