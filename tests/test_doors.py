@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import stat
@@ -147,11 +148,11 @@ def test_a_unix_socket_whose_endpoint_says_its_mode_by_place():
     assert _private("tcp:80") == "tcp:80"
 
 
-def limited(files: int, *arguments: str, soft: int = 0) -> Process:
+def limited(files: int, *arguments: str, soft: int = 0, pass_fds: tuple[int, ...] = ()) -> Process:
     program = f"{sys.prefix}/bin/twistd"
     limits = f"ulimit -n {files}; ulimit -Sn {soft or files}"
     command = f"{limits}; exec {program} --nodaemon --pidfile= lambdaproxy --port 0 {' '.join(arguments)}"
-    return Process("/bin/sh", "-c", command)
+    return Process("/bin/sh", "-c", command, pass_fds=pass_fds)
 
 
 def served(port: int) -> bool:
@@ -175,6 +176,29 @@ def test_few_open_files_are_named_and_survived():
     finally:
         process.stop()
         process.kill()
+
+
+def test_a_file_that_we_were_born_with_is_kept_from_functions():
+    """One above the limit could not be closed by `posix_spawn`: no function started."""
+    reading, writing = os.pipe()
+    try:
+        for number in (100, 150):
+            os.dup2(writing, number)
+        # The shell of the test hands them on.
+        process = limited(128, *HELLO, "--access-log", "off", pass_fds=(100, 150))
+        try:
+            port = int(process.wait_for(r"serves on http://\S+:(\d+)")[1])
+            assert request(port, "GET", "/")[0] == 200
+            ours = Path(f"/proc/{process.pid}/fd")
+            assert {"100", "150"} <= {each.name for each in ours.iterdir()}
+            worker = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
+            assert not {"100", "150"} & {each.name for each in Path(f"/proc/{worker}/fd").iterdir()}
+        finally:
+            process.stop()
+            process.kill()
+    finally:
+        for number in (reading, writing, 100, 150):
+            os.close(number)
 
 
 @pytest.mark.parametrize(

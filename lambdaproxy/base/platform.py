@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import socket
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -194,6 +196,24 @@ def hide_process() -> bool:
         return bool(ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0) == 0)
     except (OSError, AttributeError):
         return False
+
+
+def keep_from_children() -> None:
+    """Let no process that we start have the files that we were born with: they are none of its business.
+
+    And where one's number is above the limit of open files, as that of a shell's script under `ulimit -n 128`,
+    `posix_spawn` cannot close it, and starts nothing at all.
+    """
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        try:
+            numbers = [int(name) for name in os.listdir(folder)]
+        except (OSError, ValueError):
+            continue
+        for number in numbers:
+            with suppress(OSError):
+                if number > 2:
+                    os.set_inheritable(number, False)
+        return
 
 
 def open_files() -> int | None:

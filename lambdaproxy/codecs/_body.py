@@ -21,6 +21,8 @@ _LARGE = 512
 _CERTAIN = MOST_EVENT // 6
 #: What JSON writes as a backslash, a `u` and four digits; the others have short names.
 _CONTROLS = bytes(set(range(32)) - set(b"\b\t\n\f\r"))
+#: What it writes as a backslash and a letter, or the character itself.
+_ESCAPED = b'"\\\b\t\n\f\r'
 
 _TEXT_TYPES = frozenset({"application/json", "application/javascript", "application/xml"})
 
@@ -64,10 +66,12 @@ def from_base64(text: str) -> bytes:
 
 def check_escapes(body: bytes) -> None:
     """`EventTooLarge` for text that JSON has to write as more than Lambda takes: a control character becomes six bytes,
-    and writing 36 MB only to refuse them would keep others waiting."""
+    a quote two, and writing 36 or 12 MB only to refuse them would keep others waiting."""
     if len(body) <= _CERTAIN:
         return
     least = len(body) + 5 * (len(body) - len(body.translate(None, _CONTROLS)))
+    if len(body) > MOST_EVENT // 2:
+        least += len(body) - len(body.translate(None, _ESCAPED))
     if least > MOST_EVENT:
         raise EventTooLarge(
             f"a body of {len(body)} bytes that is at least {least} bytes of JSON; Lambda takes {MOST_EVENT}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from lambdaproxy.base.platform import hide_process
+from lambdaproxy.base.platform import hide_process, keep_from_children
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvoker, IInvokerMaker, Option
 
@@ -39,6 +39,7 @@ class LocalInvokerMaker:
 
         # Functions run as our user, and a child may read its parent's environment: the operator's keys are in it.
         hide_process()
+        keep_from_children()
         try:
             site = make_site(context.settings, context.functions, options["account"])
         except ValueError as problem:

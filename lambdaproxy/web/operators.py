@@ -25,8 +25,9 @@ CONNECTIONS = 64
 
 def operators_site(reactor: Any, admin: AdminResource) -> ProxySite:
     """The site of `--metrics-listen`; what it counts of its own connections is not shown."""
-    nothing: Any = _NoFunctions(reactor)
-    return ProxySite(reactor, nothing, Metrics(), Limits(connections=most_connections()), other=admin.leaf)
+    return ProxySite(
+        reactor, _NoFunctions(reactor), Metrics(), Limits(connections=most_connections()), other=admin.leaf
+    )
 
 
 def most_connections() -> int:
@@ -39,6 +40,9 @@ class _NoFunctions:
 
     def __init__(self, reactor: Any) -> None:
         self._limited = Limited(_log, reactor)
+
+    def welcomes(self, head: Head) -> bool:
+        return False
 
     def admit(self, head: Head) -> NoReturn:
         raise NotFound("there is no such page")
@@ -55,5 +59,10 @@ class _NoFunctions:
         headers = ((b"Content-Type", b"text/plain; charset=utf-8"),)
         return Response(status, headers, f"{status} {error.public}\n".encode(), error.outcome)
 
-    def account(self, *ended: object) -> None:
+    async def handle(self, admission: Any, body: bytes) -> Response:
+        raise NotFound("there is no such page")  # nothing is ever admitted
+
+    def account(
+        self, head: Head, admission: Any, response: Response, sent: int, seconds: float, fate: str = ""
+    ) -> None:
         """Nothing: probes are no requests of clients."""

@@ -39,14 +39,15 @@ def codec(request):
     return registry.make_codec(values.spec(request.param))
 
 
-def test_a_body_that_no_event_could_hold_is_refused_before_it_is_written(codec, monkeypatch):
+@pytest.mark.parametrize("one", [b"\x01", b'"', b"\\", b"\n"])
+def test_a_body_that_no_event_could_hold_is_refused_before_it_is_written(codec, monkeypatch, one):
     def never(event):
         raise AssertionError("it was written")
 
     monkeypatch.setattr(_json, "dumps", never)
     for headers in (REQUEST.headers, (REQUEST.headers[0], (b"Content-Type", b"image/png"))):
         with pytest.raises(EventTooLarge):
-            codec.encode_request(replace(REQUEST, headers=headers, body=b"\x01" * SIX), NO_ROUTE)
+            codec.encode_request(replace(REQUEST, headers=headers, body=one * SIX), NO_ROUTE)
 
 
 def test_a_rest_api_replaces_what_is_no_text_in_pieces_too():
