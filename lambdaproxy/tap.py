@@ -12,13 +12,16 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from lambdaproxy.base.addresses import is_loopback
+from lambdaproxy.base.notify import tell
 from lambdaproxy.base.platform import use_monotonic_clock
 from lambdaproxy.base.reactor import install_unless_chosen
 from lambdaproxy.config import cli
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.start.assembly import Assembly, assemble
 from lambdaproxy.start.exposure import check_listener
-from lambdaproxy.start.systemd import tell
+from lambdaproxy.start.link import Link, Place, to_supervisor
+from lambdaproxy.start.shares import Share
+from lambdaproxy.start.workers import check_twistd, count_workers, supervise
 from lambdaproxy.watch.outputs import TWISTD_LOG
 
 
@@ -26,6 +29,10 @@ class Options(cli.Options):
     """The command line; afterwards `assembly` holds everything it says."""
 
     assembly: Assembly
+    #: How many workers there are to be; None for one process without a supervisor.
+    workers: int | None = None
+    #: Which of them this process is.
+    worker: tuple[Link, Place] | None = None
 
     def parseOptions(self, options: Any = None) -> None:
         """As anywhere, but a mistake is a sentence on standard error: twistd would print all the options before it."""
@@ -37,8 +44,12 @@ class Options(cli.Options):
     def postOptions(self) -> None:
         install_unless_chosen()
         self._leave_out_the_pid_file()
+        link = to_supervisor()
         try:
+            if link is not None:
+                link.files()
             self.assembly = assemble(self.configuration())
+            self.workers = count_workers(self.assembly)
             settings = self.assembly.settings
             if settings.port.isdigit():
                 host = f"{settings.host}:{settings.port}"
@@ -46,6 +57,8 @@ class Options(cli.Options):
             for name in sorted(self.assembly.used_invokers()):
                 maker, options = self.assembly.maker(name)
                 maker.check(options)
+            if link is not None:
+                self._take_our_place(link)
         except ConfigError as error:
             raise usage.UsageError(str(error)) from None
         if self["check"]:
@@ -59,6 +72,18 @@ class Options(cli.Options):
             raise SystemExit(0)
         if self["aws"]:
             raise usage.UsageError("--aws goes with --check")
+
+    def _take_our_place(self, link: Link) -> None:
+        place = link.hello(self.workers, self.assembly.settings.drain_timeout)
+        self.worker = link, place
+        self.assembly = self.assembly.of_worker(Share(place.number, place.of))
+
+    def become_supervisor(self) -> None:
+        """Be the supervisor from now on, if there is to be one and this is not one of its workers."""
+        if self.workers is not None and self.worker is None:
+            check_twistd(self.parent or {}, sys.argv)
+            self.access_log()
+            supervise(self.assembly, self.workers)
 
     def _leave_out_the_pid_file(self) -> None:
         """In the foreground a PID file is of no use, and two programs in one directory would quarrel about it."""
@@ -86,9 +111,17 @@ class Options(cli.Options):
 
 def refuse(reason: object) -> NoReturn:
     """End with one sentence on standard error, and 1."""
-    print(f"lambdaproxy: {reason}", file=sys.stderr)
-    tell(os.environ, f"STATUS={reason}")
+    _say(reason, sys.stderr)
     raise SystemExit(1) from None
+
+
+def _say(reason: object, stderr: Any) -> None:
+    link = to_supervisor()
+    if link is not None:
+        link.failed(str(reason))  # who says it once for all workers
+        return
+    print(f"lambdaproxy: {reason}", file=stderr)
+    tell(os.environ, f"STATUS={reason}")
 
 
 def makeService(options: Options) -> IService:
@@ -98,8 +131,9 @@ def makeService(options: Options) -> IService:
     from lambdaproxy.start.service import ProxyService
 
     sys.excepthook = _say_in_one_sentence
+    options.become_supervisor()
     use_monotonic_clock(reactor)
-    return ProxyService(reactor, options.assembly, options.access_log())
+    return ProxyService(reactor, options.assembly, options.access_log(), options.worker)
 
 
 def _check_on_aws(assembly: Assembly) -> None:
@@ -123,7 +157,6 @@ def _check_on_aws(assembly: Assembly) -> None:
 def _say_in_one_sentence(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """A start that was refused is a sentence for the operator, not a traceback; twistd still exits with 1."""
     if isinstance(error, ConfigError):
-        print(f"lambdaproxy: {error}", file=sys.__stderr__)
-        tell(os.environ, f"STATUS={error}")
+        _say(error, sys.__stderr__)
     else:
         sys.__excepthook__(kind, error, trace)

@@ -27,6 +27,7 @@ FOREIGN = {
     "inspect",
     "instance-id",
     "invocation-type",
+    "json",
     "listen",
     "no-create-home",
     "no-deps",

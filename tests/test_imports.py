@@ -1,6 +1,8 @@
 """The import direction is part of the design: what is pure stays pure, and nothing goes round in circles."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ LAYERS = [
     {"adapters"},
     {"plugins"},
     {"registry", "config", "watch"},
+    {"supervise"},
     {"routing", "gate", "authorizers", "aws", "runtime", "streaming"},
     {"templates"},
     {"proxy"},
@@ -72,6 +75,14 @@ def test_pure_packages_do_no_io(package):
         for name in ("twisted.internet", "socket", "reactor"):
             assert f"import {name}" not in path.read_text(), path
             assert f"from {name}" not in path.read_text(), path
+
+
+def test_the_supervisor_is_of_the_standard_library():
+    """It stays small, and holds nothing that could fail: what it loads is seen in a process of its own."""
+    code = "import sys, lambdaproxy.supervise.supervisor; print(*{name.partition('.')[0] for name in sys.modules})"
+    words = [sys.executable, "-P", "-I", "-c", code]
+    loaded = set(subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.split())
+    assert not loaded & {"twisted", "zope", "prometheus_client", "botocore", "orjson", "OpenSSL", "asyncio", "ssl"}
 
 
 def test_only_tap_touches_the_global_reactor():

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason=
 def unit(tmp_path):
     """The units with a program that exists here: a missing one is an error, an unknown key only a warning."""
     text = UNIT.read_text()
-    assert len(re.findall(r"(?m)^Exec\w+=/opt/lambdaproxy/bin/lambdaproxy ", text)) == 2
+    assert len(re.findall(r"(?m)^Exec\w+=/opt/lambdaproxy/bin/lambdaproxy ", text)) == 3
     copy = tmp_path / UNIT.name
     copy.write_text(re.sub(r"(?m)^(Exec\w+)=\S+", rf"\1={shutil.which('true')}", text))
     shutil.copy(FOLDER / "lambdaproxy.socket", tmp_path)

@@ -130,7 +130,7 @@ class Call:
             self._refused_by_api(Refusal(head, body))
             return
         invoker = self._invoker
-        invoker.answered.value += 1
+        invoker.answered.inc()
         self._got_through()
         result = answers.result(head, body, self._attempts)
         if result.durable_arn:

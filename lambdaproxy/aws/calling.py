@@ -88,7 +88,7 @@ class Calling:
             "lambdaproxy_throttles_total", "Answers that said too many requests.", ("invoker", "reason")
         )
         self._offset: Cell = metrics.gauge(
-            "lambdaproxy_clock_offset_seconds", "How far AWS's clock is ahead of ours.", ("invoker",)
+            "lambdaproxy_clock_offset_seconds", "How far AWS's clock is ahead of ours.", ("invoker",), "max"
         ).cell(name)
         gauges = metrics.gauge("lambdaproxy_aws_invocations", "Invocations by where they are.", ("invoker", "state"))
         self._in_flight, self._queued = gauges.cell(name, "in_flight"), gauges.cell(name, "queued")

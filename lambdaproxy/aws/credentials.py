@@ -100,6 +100,10 @@ class BotocoreSource:
         """Whether an AWS file was written since it was read."""
         return self._stamps() != self._seen
 
+    def seen(self) -> None:
+        """The AWS files as they are now were read, by somebody else."""
+        self._seen = self._stamps()
+
     def fetch(self, anew: bool) -> Fetched:
         """Credentials that are good for now; `anew` when AWS rejected the last ones. Raises `NoCredentials`.
 
@@ -216,6 +220,7 @@ class Credentials:
             "lambdaproxy_credentials_expiry_timestamp_seconds",
             "When the credentials end, in epoch seconds; 0: no end is known.",
             ("invoker",),
+            "max",
         ).cell(name)
 
     def start(self) -> None:

@@ -114,7 +114,11 @@ class AwsInvokerMaker:
         pool = place.pool(reactor, metrics, name)
         held = getattr(context, "held", None)
         pool.answers = held.answers if held is not None else None
-        credentials = Credentials(reactor, place.source(), run, metrics, name)
+        source: Any = place.source()
+        share = getattr(context, "share_source", None)
+        if share is not None:
+            source = share(name, source)
+        credentials = Credentials(reactor, source, run, metrics, name)
         gone = given["on-disconnect"]
         settings = InvokeSettings(given["retry"], None if gone is None else gone == "abort", limits)
         invoker = AwsInvoker(reactor, there, credentials, pool, metrics, name, settings)

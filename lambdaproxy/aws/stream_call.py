@@ -57,7 +57,7 @@ class StreamCall(Call):
 
     def ended(self) -> None:
         self._connection = None
-        self._invoker.answered.value += 1
+        self._invoker.answered.inc()
         self._end_stream(None)
 
     def _end_stream(self, error: LambdaProxyError | None) -> None:

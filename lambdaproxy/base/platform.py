@@ -139,13 +139,16 @@ def half_close(transport: Any) -> None:
         transport.loseConnection()
 
 
-def accept_last(port: Any) -> None:
+def accept_last(port: Any, given: bool = False) -> None:
     """Accept what waits in the kernel, and let nothing more in: closing a port resets the connections that wait.
 
     On Linux a socket filter drops the first packet of every new connection; its client tries again a second later, and
-    then is refused or reaches our successor. A socket that we were given, by systemd, is left alone: it outlives us.
+    then is refused or reaches our successor. A socket that we were given, by systemd, is left alone: it outlives us;
+    unless it ends with us, which `given` says.
     """
-    if not isinstance(port, tcp.Port) or not port.connected or not getattr(port, "_shouldShutdown", True):
+    if not isinstance(port, tcp.Port) or not port.connected:
+        return
+    if not getattr(port, "_shouldShutdown", True) and not given:
         return
     try:
         _drop_everything(port.socket)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +12,9 @@ from typing import Any
 
 from lambdaproxy import __version__
 from lambdaproxy.base.native import form
-from lambdaproxy.command import explain, plugins, shown
+from lambdaproxy.command import ctl, plugins, shown
 from lambdaproxy.config import cli
+from lambdaproxy.start import explain
 from lambdaproxy.start.assembly import Assembly
 from lambdaproxy.tap import Options, refuse
 
@@ -111,6 +113,22 @@ def _plugins(words: list[str]) -> None:
     raise SystemExit(0 if all(good for _, good in found) else 1)
 
 
+def _ctl(words: list[str]) -> None:
+    if words and words[0] in ("--help", "-h"):
+        print(f"lambdaproxy ctl {ctl.USAGE}\n\n{COMMANDS['ctl'].help}")
+        return
+    try:
+        typed = ctl.parse(words, os.environ)
+        answer = ctl.ask(typed)
+    except ctl.Refused as error:
+        refuse(error)
+    if typed.json:
+        print(json.dumps(answer))
+        return
+    for line in ctl.lines(answer):
+        print(line)
+
+
 COMMANDS = {
     "serve": Command("[options]", "Serve in the foreground; the same as twistd -n --pidfile= lambdaproxy.", _serve),
     "check": Command("[options]", "Check the configuration and print the routes; with --aws ask AWS, too.", _check),
@@ -129,6 +147,12 @@ COMMANDS = {
         "Print the configuration that is in force, with where each value comes from and without secrets.",
         _print("config", shown.lines),
     ),
+    "ctl": Command(
+        ctl.USAGE,
+        "Ask the supervisor of --workers how it is, or have it reload, add a worker, or stop. PATH is that of "
+        f"lambdaproxy serve --control; else it is in $RUNTIME_DIRECTORY, or {ctl.DEFAULT}.",
+        _ctl,
+    ),
     "plugins": Command("", "List the formats and invokers that are installed, and write Twisted's caches.", _plugins),
 }
 
@@ -145,6 +169,8 @@ _MEANT = {
     "show": "config",
     "settings": "config",
     "formats": "plugins",
+    "reload": "ctl reload",
+    "status": "ctl status",
 }
 """What other programs call it."""
 
@@ -180,7 +206,7 @@ def _help() -> str:
         lines += [f"  lambdaproxy {name} {command.arguments}".rstrip(), f"      {command.help}"]
     lines += [
         "",
-        "`lambdaproxy serve --help` lists the options, which all commands but plugins take. --version, --help.",
+        "`lambdaproxy serve --help` lists the options, which all commands but ctl and plugins take. --version, --help.",
     ]
     return "\n".join(lines)
 
@@ -197,7 +223,7 @@ def _what_to_write(words: Sequence[str]) -> str:
     if meant is None:
         return f"there is no command {first!r}; the commands are {', '.join(COMMANDS)}"
     rest: Any = [word for word in words[1:] if word != "lambdaproxy"] if first == "twistd" else words[1:]
-    return f"there is no command {first!r}; write lambdaproxy {_line([meant, *rest])}"
+    return f"there is no command {first!r}; write lambdaproxy {_line([*meant.split(), *rest])}"
 
 
 def _line(words: Sequence[str]) -> str:

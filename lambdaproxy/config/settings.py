@@ -100,6 +100,22 @@ class Settings:
         multiple=True,
         shown_default="on loopback without --allow those of loopback and of routes, elsewhere any",
     )
+    workers: int | None = setting(
+        values.workers,
+        None,
+        "Worker processes that share the port, kept by a supervisor that also reloads; auto: one for each processor.",
+        section="Workers",
+        metavar="N|auto",
+        shown_default="one process, and no supervisor",
+    )
+    control: str | None = setting(
+        values.file,
+        None,
+        "Unix socket of the supervisor, for lambdaproxy ctl; only its owner may use it.",
+        section="Workers",
+        metavar="PATH",
+        shown_default="with --workers under systemd, control in the unit's RuntimeDirectory",
+    )
     format: Spec = setting(
         values.spec,
         Spec("alb"),

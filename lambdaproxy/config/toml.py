@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lambdaproxy import registry
+from lambdaproxy.base import files
 from lambdaproxy.config import values
 from lambdaproxy.config.locate import Path as KeyPath
 from lambdaproxy.config.locate import line_of, locate
@@ -52,7 +53,7 @@ class File:
 def read(path: str) -> File:
     """Read and check a file; `ConfigError` names file, line, key and the nearest valid key."""
     try:
-        content = Path(path).read_bytes()
+        content = files.read(path)
         text = content.decode("utf-8-sig").replace("\r\n", "\n")  # editors on Windows put a mark in front
     except OSError as error:
         raise ConfigError(f"--config: {path}: {error.strerror}") from None

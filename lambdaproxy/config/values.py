@@ -113,6 +113,16 @@ def durable_name(value: str) -> str:
     return value
 
 
+def workers(value: str) -> int:
+    """How many workers; 0 stands for auto."""
+    if value == "auto":
+        return 0
+    try:
+        return whole(1, 512)(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or auto, which is one for each processor") from None
+
+
 def one_of(*words: str) -> Callable[[str], str]:
     """A parser for one of a few words."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lambdaproxy import registry
@@ -20,6 +20,7 @@ from lambdaproxy.runtime.functions import FunctionSettings, function_settings, p
 from lambdaproxy.selection import FunctionHeader, FunctionName, permitted_by
 from lambdaproxy.start.authorizing import authorizer_of, functions_of
 from lambdaproxy.start.authorizing import check as check_authorizers
+from lambdaproxy.start.shares import Share
 from lambdaproxy.templates.configure import add_template
 
 AWS, LOCAL = "aws", "local"
@@ -47,6 +48,12 @@ class Assembly:
     header: FunctionHeader
     #: What it was made of: the routes in the same order, those of a SAM template among them.
     configuration: Configuration
+    #: This worker's part of the whole, where there are several.
+    share: Share | None = None
+
+    def of_worker(self, share: Share) -> Assembly:
+        """The same for one of several workers."""
+        return replace(self, settings=share.settings(self.settings), share=share)
 
     def resolve(self, name: FunctionName, invoker: str | None = None) -> Function:
         """A function's invoker: the route's own, else `local` for embedded names, else `--invoker`."""
@@ -97,7 +104,8 @@ class Assembly:
 
     def maker(self, invoker: str) -> tuple[IInvokerMaker, dict[str, Any]]:
         """The maker of an invoker and its options: the table's, else the top-level settings, else the maker's own."""
-        return _maker(self.invokers[invoker], self.settings)
+        maker, options = _maker(self.invokers[invoker], self.settings)
+        return maker, options if self.share is None else self.share.options(options)
 
     def descriptors(self) -> tuple[int, int]:
         """Sockets that requests in progress may need besides their clients', and descriptors of embedded functions."""

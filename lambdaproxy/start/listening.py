@@ -19,6 +19,8 @@ from twisted.python.failure import Failure
 from lambdaproxy.base.addresses import is_loopback
 from lambdaproxy.base.platform import accept_last
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.start.adopting import FromSupervisor, Givens
+from lambdaproxy.start.link import Link, Place
 from lambdaproxy.web.proxy_header import ProxiedFactory
 
 UNIX_MODE = "660"
@@ -37,8 +39,20 @@ class Listener(Service):
     A port that cannot be had ends the start with one sentence, `ConfigError`, instead of a deaf process.
     """
 
-    def __init__(self, reactor: Any, description: str, factory: IProtocolFactory, option: str) -> None:
-        self._reactor, self._description, self.factory, self._option = reactor, description, factory, option
+    def __init__(
+        self,
+        reactor: Any,
+        description: str,
+        factory: IProtocolFactory,
+        option: str,
+        place: tuple[Link, Place] | None = None,
+    ) -> None:
+        self._description, self.factory, self._option = description, factory, option
+        #: What a worker listens with; None where we bind ourselves.
+        self.given = FromSupervisor(reactor, *place, option) if place is not None else None
+        self._reactor = self.given or Givens(reactor)
+        #: Those of the supervisor's sockets that end with this process.
+        self.last: list[str] = []
         self._port: IListeningPort | None = None
 
     def privilegedStartService(self) -> None:
@@ -118,7 +132,10 @@ class Listener(Service):
     def stopService(self) -> Deferred[None]:
         super().stopService()
         port, self._port = self._port, None
-        return Deferred.fromCoroutine(_closed(port)) if port is not None else succeed(None)
+        if port is None:
+            return succeed(None)
+        given = self.given is not None and self.given.ends_with_us(port, self.last)
+        return Deferred.fromCoroutine(_closed(port, given))
 
 
 def _private(description: str) -> str:
@@ -143,9 +160,9 @@ def _always_build(factory: Any) -> None:
     factory.buildProtocol = lambda address: build(address) or _TurnedAway()
 
 
-async def _closed(port: IListeningPort) -> None:
+async def _closed(port: IListeningPort, given: bool) -> None:
     # Who has connected already is served; closing the port would reset those that wait to be accepted.
-    accept_last(port)
+    accept_last(port, given)
     closing = port.stopListening()
     if closing is not None:
         await closing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,14 +26,16 @@ from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.invoke_api import InvokeApi
 from lambdaproxy.runtime.invoke_keys import load_or_make_keys
 from lambdaproxy.runtime.invoker import LocalInvoker
-from lambdaproxy.start import invoking
+from lambdaproxy.start import explain, invoking
 from lambdaproxy.start.assembly import LOCAL, Assembly
 from lambdaproxy.start.authorizing import Authorizers, asker
 from lambdaproxy.start.authorizing import Context as AuthorizerContext
 from lambdaproxy.start.exposure import check_invoke_api, check_listener, check_open_files, hosts_of, hosts_of_operators
 from lambdaproxy.start.hints import hint
+from lambdaproxy.start.link import Link, Place
 from lambdaproxy.start.listening import Listener
 from lambdaproxy.start.systemd import Systemd
+from lambdaproxy.start.worker import Worker
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.logs import AccessLog
 from lambdaproxy.watch.metrics import FunctionLabels, Metrics, exposition
@@ -60,6 +62,8 @@ class Context:
     metrics: Metrics
     functions: Mapping[str, FunctionSettings]
     held: Held = None  # type: ignore[assignment]
+    #: Wraps an invoker's source of credentials, where several workers are to share what it finds; by name and source.
+    share_source: Callable[[str, Any], Any] | None = None
 
     def __post_init__(self) -> None:
         if self.held is None:
@@ -100,15 +104,20 @@ class Invokers:
 class ProxyService(Service):
     """The whole program as one service: binds, starts, drains, stops.
 
-    `access_log` is where the access lines go: `-`, a file name, or None for nowhere.
+    `access_log` is where the access lines go: `-`, a file name, or None for nowhere. `worker` is the pipe to the
+    supervisor and the place in its generation, for one of several workers.
     """
 
-    def __init__(self, reactor: Any, assembly: Assembly, access_log: str | None) -> None:
+    def __init__(
+        self, reactor: Any, assembly: Assembly, access_log: str | None, worker: tuple[Link, Place] | None = None
+    ) -> None:
         self._reactor, self._assembly = reactor, assembly
         settings = self._settings = assembly.settings
-        self.metrics = Metrics()
+        self._worker = Worker(reactor, *worker, self) if worker is not None else None
+        self._placed = worker
+        self.metrics = self._worker.metrics if self._worker is not None else Metrics()
         dropped = self.metrics.counter("lambdaproxy_log_lines_dropped_total", "Log lines that could not be written.")
-        self._outputs = Outputs(reactor, dropped.cell().inc)
+        self._outputs = Outputs(reactor, dropped.cell().inc, worker[1].lock if worker is not None else None)
         self._access, self._access_log = AccessLog(reactor), access_log
         labels = FunctionLabels(assembly.names())
         accounts = Accounts(reactor, self.metrics, labels, self._access.line if access_log else None)
@@ -117,7 +126,8 @@ class ProxyService(Service):
             self.metrics.read_gauge(
                 f"lambdaproxy_held_{way}_bytes", f"Bytes of {way} in memory.", partial(getattr, ledger, "held")
             )
-        context = Context(reactor, settings, self.metrics, assembly.functions, self.held)
+        share = self._worker.sharing if self._worker is not None else None
+        context = Context(reactor, settings, self.metrics, assembly.functions, self.held, share)
         self.invokers = Invokers(assembly, context)
         self.authorizers = Authorizers(
             assembly.configuration.authorizers,
@@ -139,6 +149,7 @@ class ProxyService(Service):
             "lambdaproxy_requests_in_progress", "Requests being handled.", lambda: self.proxy.in_flight
         )
         self._stopping = False
+        self._drain_for: tuple[float, float] | None = None
         self._systemd = Systemd(reactor, self._status)
         self._listen()
 
@@ -146,20 +157,23 @@ class ProxyService(Service):
         settings = self._settings
         registry: CollectorRegistry | None = None
         if not settings.disable_metrics:
-            registry = exposition(self.metrics)
+            registry = exposition(self.metrics) if self._worker is None else self._worker.exposition()
         elsewhere = settings.metrics_listen is not None
-        admin = AdminResource(registry, self.why_not_ready, self._reactor.seconds, tell=elsewhere)
+        ready = self.why_not_ready if self._worker is None else self._worker.why_none_is_ready
+        admin = AdminResource(registry, ready, self._reactor.seconds, tell=elsewhere)
         forwarded = Forwarded.configured(settings.trusted_proxy, settings.forwarded_host)
         on_main = None if elsewhere else admin
         other = partial(other_resource, self.proxy, on_main)
         limits = self._limits()
         self.site = ProxySite(self._reactor, self.proxy, self.metrics, limits, forwarded, other, self.held)
-        self.main = Listener(self._reactor, main_endpoint(settings), self.site, "--port")
+        if self._worker is not None:
+            self.site.count = self._worker.count_connections
+        self.main = Listener(self._reactor, main_endpoint(settings), self.site, "--port", self._placed)
         self._listeners = [self.main]
         self._operators = operators_site(self._reactor, admin)
         if settings.metrics_listen:
             self._listeners.append(
-                Listener(self._reactor, settings.metrics_listen, self._operators, "--metrics-listen")
+                Listener(self._reactor, settings.metrics_listen, self._operators, "--metrics-listen", self._placed)
             )
         self._api: InvokeApi | None = None
         self._calls: ProxySite | None = None
@@ -188,7 +202,7 @@ class ProxyService(Service):
         self._keys_file = values.file(settings.invoke_api_keys)
         keys = None if settings.invoke_api_unsigned else load_or_make_keys(self._keys_file)
         self._calls, self._api = invoking.invoke_site(self._reactor, invoker, keys, held=self.held)
-        return Listener(self._reactor, endpoint, self._calls, "--invoke-api")
+        return Listener(self._reactor, endpoint, self._calls, "--invoke-api", self._placed)
 
     def why_not_ready(self) -> str | None:
         """None while requests can be expected to be served, else one sentence."""
@@ -245,11 +259,62 @@ class ProxyService(Service):
         for name in sorted(self._assembly.used_invokers()):
             self.invokers.get(name)
         self.authorizers.start()
-        signal.signal(signal.SIGHUP, lambda *_: None)
-        self._say_what_we_do()
+        signal.signal(signal.SIGHUP, self._hung_up)
+        if self._worker is None:
+            self._say_what_we_do()
         self._reactor.callWhenRunning(self._take_signals)
         self._reactor.callWhenRunning(keep_what_is_there)
-        self._reactor.callWhenRunning(self._systemd.ready)
+        self._reactor.callWhenRunning(self._systemd.ready if self._worker is None else self._worker.start)
+
+    def _hung_up(self, number: int, frame: Any) -> None:
+        if self._worker is None:
+            self._reactor.callFromThread(
+                log.warn, "SIGHUP changes nothing: start with --workers 1, or more, and it reloads the configuration"
+            )
+
+    def serve(self, *, tell: bool) -> None:
+        """Take connections from now on; for a worker, whose supervisor says when. `tell` for the first of them."""
+        for listener in self._listeners:
+            if listener.given is not None:
+                listener.given.begin()
+        if tell:
+            self._say_what_we_do()
+
+    def finish(self, seconds: float | None, spread: float, last: list[str]) -> None:
+        """Take no connection any more, and end when what is there is answered, or after `seconds` if there are any.
+
+        `last` are the sockets that are closed for good.
+        """
+        timeout = float("inf") if seconds is None else seconds
+        if self._stopping:
+            self.site.drain(timeout)
+            if self._calls is not None:
+                self._calls.drain(timeout)
+            return
+        self._stopping = True
+        self._drain_for = (timeout, spread)
+        for listener in self._listeners:
+            listener.last = last
+        self._reactor.stop()
+
+    def leave(self) -> None:
+        """The same, within `--drain-timeout`."""
+        self.finish(self._settings.drain_timeout, 0.0, [])
+
+    @property
+    def requests(self) -> int:
+        """Requests in progress."""
+        return self.proxy.in_flight
+
+    def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer what the control socket asks of the configuration in force."""
+        if question["do"] == "routes":
+            return {"ok": True, "lines": list(self._assembly.describe())}
+        try:
+            asked = explain.parse([str(question.get("request", ""))], [str(h) for h in question.get("headers", ())])
+        except (ValueError, TypeError) as error:
+            return {"ok": False, "error": str(error)}
+        return {"ok": True, "lines": list(explain.lines(self._assembly, asked))}
 
     def _say_what_we_do(self) -> None:
         settings = self._settings
@@ -284,14 +349,18 @@ class ProxyService(Service):
     def _stopper(self, before: Any) -> Any:
         def stop(number: int, frame: Any) -> None:
             if self._stopping:
-                self._reactor.callFromThread(self._hurry)
+                if self._worker is None:  # a worker is told by its supervisor to be quick
+                    self._reactor.callFromThread(self.hurry)
             else:
                 self._stopping = True
+                if self._worker is not None:
+                    self._reactor.callFromThread(self._worker.leaving)
                 before(number, frame)
 
         return stop
 
-    def _hurry(self) -> None:
+    def hurry(self) -> None:
+        """Wait for nobody any longer."""
         self.site.drain(0)
         if self._calls is not None:
             self._calls.drain(0)
@@ -303,18 +372,21 @@ class ProxyService(Service):
     async def _stop(self) -> None:
         log.info("Stopping: {count} requests are in progress", count=self.proxy.in_flight)
         self._stopping = True
-        timeout = self._settings.drain_timeout
-        self._systemd.stopping(timeout)
+        timeout, spread = self._drain_for or (self._settings.drain_timeout, 0.0)
+        if self._worker is None:
+            self._systemd.stopping(timeout)
         called = self._calls.drain(timeout) if self._calls is not None else succeed(None)
         if self.invoke_api is not None:
             await self.invoke_api.stopService()
         await self.main.stopService()
-        await DeferredList([self.site.drain(timeout), called])
+        await DeferredList([self.site.drain(timeout, spread), called])
         await self.authorizers.stop()
         await self.invokers.stop()
         for listener in self._listeners:
             await listener.stopService()
         self._systemd.stop()
+        if self._worker is not None:
+            self._worker.stop()
         self._access.flush()
         log.info("Stopped")
 

@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from lambdaproxy.base.notify import tell, watchdog_seconds
+
 OFTEN = 10.0
 """Seconds after which a change of our status is told, or sooner where the watchdog wants to hear from us sooner."""
 
 _log = Logger()
-
-
-def tell(environ: Mapping[str, str], *lines: str) -> bool:
-    """Send one datagram to who started us, if he listens; whether it was sent. It never blocks and never raises."""
-    address = environ.get("NOTIFY_SOCKET", "")
-    if not address.startswith(("/", "@")) or not hasattr(socket, "AF_UNIX"):
-        return False
-    if address.startswith("@"):
-        address = f"\0{address[1:]}"
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | getattr(socket, "SOCK_CLOEXEC", 0)) as sender:
-            sender.setblocking(False)
-            sender.sendto("\n".join(map(_one_line, lines)).encode("utf-8", "replace"), address)
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.splitlines())
 
 
 class Systemd:
@@ -57,18 +38,11 @@ class Systemd:
                 _log.warn("systemd cannot be told that we are ready: no datagram can be sent to NOTIFY_SOCKET")
             return
         every = OFTEN
-        watchdog = self._watchdog()
+        watchdog = watchdog_seconds(self._environ)
         if watchdog is not None:
             self._alive = ("WATCHDOG=1",)
             every = min(every, watchdog / 2)
         self._loop.start(every, now=watchdog is not None)
-
-    def _watchdog(self) -> float | None:
-        """Seconds within which systemd wants to hear from us; None if from nobody or from another process."""
-        microseconds, pid = self._environ.get("WATCHDOG_USEC", ""), self._environ.get("WATCHDOG_PID")
-        if not microseconds.isdecimal() or int(microseconds) == 0 or pid not in (None, str(os.getpid())):
-            return None
-        return int(microseconds) / 1e6
 
     def _tick(self) -> None:
         status, news = self._status(), self._alive

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
+
+from lambdaproxy.base import files
 
 Lines = dict[tuple[str, ...], int]
 """The line, from 1, of each key, and of each item of a list, by its path."""
@@ -20,7 +21,7 @@ class TemplateError(Exception):
 def load(path: str) -> tuple[dict[str, Any], Lines]:
     """The document of a file, and where its keys stand; `!Ref` becomes `{"Ref": ...}`. Raises `TemplateError`."""
     try:
-        text = Path(path).read_text("utf-8-sig")
+        text = files.read(path).decode("utf-8-sig")
     except OSError as problem:
         raise TemplateError(str(problem.strerror)) from None
     except UnicodeDecodeError:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lambdaproxy.base import files
 from lambdaproxy.templates.document import TemplateError
 from lambdaproxy.templates.stack import map_of
 
@@ -73,7 +74,7 @@ def _of_cdk(folder: str) -> list[str]:
     """The templates of all stacks that `cdk synth` has written, those of stages too."""
     found = []
     try:
-        manifest = json.loads(Path(folder, "manifest.json").read_text("utf-8"))
+        manifest = json.loads(files.read(Path(folder, "manifest.json")).decode("utf-8"))
     except (OSError, ValueError) as problem:
         raise TemplateError(f"manifest.json cannot be read: {problem}") from None
     for artifact in map_of(map_of(manifest).get("artifacts")).values():
@@ -92,7 +93,7 @@ def _samconfig(folder: str) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]
     """The parameters of each command in the environment `default`; a file that is none is listed."""
     path = os.path.join(folder, "samconfig.toml")
     try:
-        document = tomllib.loads(Path(path).read_text("utf-8"))
+        document = tomllib.loads(files.read(path).decode("utf-8"))
     except FileNotFoundError:
         return {}, ()
     except (OSError, ValueError) as problem:
@@ -122,7 +123,7 @@ def _overrides(given: Any) -> dict[str, str]:
 def _variables(path: str) -> dict[str, dict[str, str]]:
     """A file for `--env-vars`, in the JSON that the SAM command line takes; null is an empty text, as there."""
     try:
-        document = json.loads(Path(path).read_text("utf-8-sig"))
+        document = json.loads(files.read(path).decode("utf-8-sig"))
     except OSError as problem:
         raise TemplateError(f"{path} (--env-vars): {problem.strerror}") from None
     except ValueError as problem:

@@ -80,7 +80,7 @@ class Accounts:
         self._gone = metrics.counter(
             "lambdaproxy_client_gone_total", "Requests whose client left, or read too slowly.", ("fate",)
         )
-        build = metrics.gauge("lambdaproxy_build_info", "The version and form that run.", ("version", "form"))
+        build = metrics.gauge("lambdaproxy_build_info", "The version and form that run.", ("version", "form"), "max")
         build.cell(__version__, form()).set(1)
         self._tallies: dict[Function, _Tally] = {}
         self._nobody = _Tally(None, NO_FUNCTION)
@@ -101,7 +101,7 @@ class Accounts:
         if cells is None:
             cells = self._invocations.cell(tally.label, outcome), self._invoke_seconds.cell(tally.label)
             tally.invocations[outcome] = cells
-        cells[0].value += 1
+        cells[0].inc()
         cells[1].observe(seconds)
 
     def failed(self, head: Head, function: Function | None, error: LambdaProxyError) -> None:
@@ -139,7 +139,7 @@ class Accounts:
         """A request ended: answered, or its client gone. `route` is the one that took it, as the start shows it."""
         tally = self._nobody if function is None else self._tallies.get(function) or self._tally(function)
         cells = tally.answers.get((head.method, response.status)) or self._answers(tally, head.method, response.status)
-        cells[0].value += 1
+        cells[0].inc()
         cells[1].observe(seconds)
         if fate:
             self._gone.cell(fate).inc()

@@ -14,7 +14,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 GATHER = 0.02
 """Seconds from one write to the next at least."""
@@ -28,6 +29,9 @@ PIECE = 64 * 1024
 Put = Callable[[memoryview], int]
 """Writes some of the bytes and says how many, as `os.write` does; may block; raises `OSError`."""
 
+Alone = Callable[[], AbstractContextManager[object]]
+"""Keeps other processes that write to the same destination waiting, so that their lines and ours stay whole."""
+
 Lost = Callable[[int, str], object]
 """Takes how many lines were lost, and why; 0 lines and no reason: it can be written to again."""
 
@@ -39,8 +43,8 @@ class Writer:
     called in that thread, or in the caller's.
     """
 
-    def __init__(self, put: Put, lost: Lost, most: int = MOST_WAITING) -> None:
-        self._put, self._lost, self._most = put, lost, most
+    def __init__(self, put: Put, lost: Lost, most: int = MOST_WAITING, alone: Alone = nullcontext) -> None:
+        self._put, self._lost, self._most, self._alone = put, lost, most, alone
         self._waiting: deque[bytes] = deque()
         self._size = 0
         self._busy = self._cut = self._bad = False
@@ -100,6 +104,10 @@ class Writer:
 
     def _write(self, data: bytes) -> None:
         """Write all of it; of what cannot be written every line counts, and one that was cut counts too."""
+        with self._alone():
+            self._write_alone(data)
+
+    def _write_alone(self, data: bytes) -> None:
         done = 0
         try:
             if self._cut:  # what follows a line that was cut begins a line of its own
@@ -120,6 +128,26 @@ class Writer:
     def _say(self, lines: int, why: str) -> None:
         self._bad = bool(why)
         self._lost(lines, why)
+
+
+def locked(descriptor: int, byte: int) -> Alone:
+    """Lock a byte of a file that all writers have; a lock ends with its process (fcntl(2), F_SETLKW)."""
+
+    import fcntl
+
+    @contextmanager
+    def alone() -> Iterator[None]:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX, 1, byte)
+        except OSError:  # no locks here: lines may be mixed, but they are written
+            yield
+            return
+        try:
+            yield
+        finally:
+            fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, byte)
+
+    return alone
 
 
 def to_descriptor(descriptor: int) -> Put:

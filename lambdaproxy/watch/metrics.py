@@ -7,9 +7,8 @@ the reactor thread only and cost a dictionary look-up and an addition.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -42,36 +41,53 @@ OTHER = "other"
 
 
 class Cell:
-    """One number."""
+    """One number, in a list of its own or where `numbers`, which may be memory of several processes, has it."""
 
-    __slots__ = ("value",)
+    __slots__ = ("_at", "_numbers")
 
-    def __init__(self) -> None:
-        self.value = 0.0
+    def __init__(self, numbers: Any = None, at: int = 0) -> None:
+        self._numbers: Any = [0.0] if numbers is None else numbers
+        self._at = at
+
+    @property
+    def value(self) -> float:
+        number: float = self._numbers[self._at]
+        return number
 
     def inc(self, amount: float = 1.0) -> None:
-        self.value += amount
+        self._numbers[self._at] += amount
 
     def dec(self, amount: float = 1.0) -> None:
-        self.value -= amount
+        self._numbers[self._at] -= amount
 
     def set(self, value: float) -> None:
-        self.value = value
+        self._numbers[self._at] = value
 
 
 class HistogramCell:
-    """The buckets of one label combination; `observe` takes seconds."""
+    """The buckets of one label combination, and their sum behind them; `observe` takes seconds."""
 
-    __slots__ = ("bounds", "counts", "sum")
+    __slots__ = ("_at", "_numbers", "_sum", "bounds")
 
-    def __init__(self, bounds: tuple[float, ...]) -> None:
+    def __init__(self, bounds: tuple[float, ...], numbers: Any = None, at: int = 0) -> None:
         self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
+        self._numbers: Any = [0.0] * (len(bounds) + 2) if numbers is None else numbers
+        self._at, self._sum = at, at + len(bounds) + 1
+
+    @property
+    def counts(self) -> list[int]:
+        """How many fell into each bucket, and above them."""
+        return [int(self._numbers[at]) for at in range(self._at, self._sum)]
+
+    @property
+    def sum(self) -> float:
+        """Of all that was observed, in seconds."""
+        sum: float = self._numbers[self._sum]
+        return sum
 
     def observe(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.sum += value
+        self._numbers[self._at + bisect_left(self.bounds, value)] += 1
+        self._numbers[self._sum] += value
 
 
 C = TypeVar("C")
@@ -80,7 +96,7 @@ C = TypeVar("C")
 class Family(Generic[C]):
     """One metric and its cells, one for each combination of label values."""
 
-    def __init__(self, name: str, help: str, labels: tuple[str, ...], make: Callable[[], C]) -> None:
+    def __init__(self, name: str, help: str, labels: tuple[str, ...], make: Callable[[tuple[str, ...]], C]) -> None:
         self.name, self.help, self.labels = name, help, labels
         self._make = make
         self.cells: dict[tuple[str, ...], C] = {}
@@ -92,7 +108,7 @@ class Family(Generic[C]):
         except KeyError:
             if len(values) != len(self.labels):
                 raise ValueError(f"{self.name} has the labels {self.labels}, not {values}") from None
-            return self.cells.setdefault(values, self._make())
+            return self.cells.setdefault(values, self._make(values))
 
 
 @mypyc_attr(native_class=False)
@@ -107,11 +123,11 @@ class Metrics(Collector):
 
     def counter(self, name: str, help: str, labels: tuple[str, ...] = ()) -> Family[Cell]:
         """The counter `name` (which ends in `_total`); the same one however often it is asked for."""
-        return self._counters.setdefault(name, Family(name, help, labels, Cell))
+        return self._counters.setdefault(name, Family(name, help, labels, lambda _: Cell()))
 
-    def gauge(self, name: str, help: str, labels: tuple[str, ...] = ()) -> Family[Cell]:
-        """The gauge `name`, set by whoever owns it."""
-        return self._gauges.setdefault(name, Family(name, help, labels, Cell))
+    def gauge(self, name: str, help: str, labels: tuple[str, ...] = (), merge: str = "sum") -> Family[Cell]:
+        """The gauge `name`, set by whoever owns it; `merge` (`sum`, `max`) is for the whole of several processes."""
+        return self._gauges.setdefault(name, Family(name, help, labels, lambda _: Cell()))
 
     def read_gauge(self, name: str, help: str, read: Callable[[], float]) -> None:
         """A gauge without labels that is read when somebody looks; the last reader wins."""
@@ -125,7 +141,7 @@ class Metrics(Collector):
         bounds: tuple[float, ...] = DURATION_BUCKETS,
     ) -> Family[HistogramCell]:
         """The histogram `name`, in seconds."""
-        return self._histograms.setdefault(name, Family(name, help, labels, partial(HistogramCell, bounds)))
+        return self._histograms.setdefault(name, Family(name, help, labels, lambda _: HistogramCell(bounds)))
 
     def collect(self) -> Iterator[Metric]:
         for counter in list(self._counters.values()):
@@ -143,17 +159,18 @@ class Metrics(Collector):
         for histogram in list(self._histograms.values()):
             metric = HistogramMetricFamily(histogram.name, histogram.help, labels=histogram.labels)
             for values, buckets in list(histogram.cells.items()):
-                metric.add_metric(values, *_cumulative(buckets))
+                metric.add_metric(values, *cumulative(buckets.bounds, buckets.counts, buckets.sum))
             yield metric
 
 
-def _cumulative(cell: HistogramCell) -> tuple[list[tuple[str, float]], float]:
+def cumulative(bounds: Sequence[float], counts: Sequence[float], sum: float) -> tuple[list[tuple[str, float]], float]:
+    """The buckets as prometheus-client takes them, and the sum."""
     total = 0
     out: list[tuple[str, float]] = []
-    for bound, count in zip((*cell.bounds, float("inf")), cell.counts, strict=True):
-        total += count
+    for bound, count in zip((*bounds, float("inf")), counts, strict=True):
+        total += int(count)
         out.append(("+Inf" if bound == float("inf") else repr(float(bound)), total))
-    return out, cell.sum
+    return out, sum
 
 
 class FunctionLabels:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, cast
+from zlib import crc32
 
 from twisted.logger import FileLogObserver, Logger, globalLogPublisher
 from twisted.python.logfile import LogFile
 
-from lambdaproxy.watch.lines import Put, Writer, to_descriptor, to_file, to_stdout
+from lambdaproxy.watch.lines import Alone, Put, Writer, locked, to_descriptor, to_file, to_stdout
 
 TWISTD_LOG = "log"
 LAST_LINES = 1.0
@@ -55,17 +57,23 @@ class Losses:
 
 
 class Outputs:
-    """The writers by what they write to, so that standard output has one however many write there."""
+    """The writers by what they write to, so that standard output has one however many write there.
 
-    def __init__(self, reactor: Any, count: Callable[[int], object]) -> None:
-        self._reactor, self._count = reactor, count
+    `lock` is a descriptor of a file whose parts are locked, where other processes write to the same.
+    """
+
+    def __init__(self, reactor: Any, count: Callable[[int], object], lock: int | None = None) -> None:
+        self._reactor, self._count, self._lock = reactor, count, lock
         self._writers: dict[object, Writer] = {}
         self._running = False
 
     def _writer(self, key: object, what: str, make: Callable[[], Put]) -> Writer:
         writer = self._writers.get(key)
         if writer is None:
-            writer = self._writers[key] = Writer(make(), Losses(self._reactor, self._count, what))
+            alone: Alone = nullcontext
+            if self._lock is not None:
+                alone = locked(self._lock, crc32(str(key).encode("utf-8", "surrogateescape")))
+            writer = self._writers[key] = Writer(make(), Losses(self._reactor, self._count, what), alone=alone)
             if self._running:
                 writer.begin()
         return writer

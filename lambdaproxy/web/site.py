@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from email.utils import formatdate
+from math import ceil
+from random import sample
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +80,8 @@ class ProxySite(ServerFactory):
         self.held = held or Held(reactor, self.limits.bodies, self.limits.unwritten)
         #: The Date header's line, at most half a second old.
         self.date = _date()
+        #: Told how many connections are open, whenever that changes.
+        self.count: Callable[[int], object] | None = None
         self._reactor = reactor
         self._connections: set[Channel] = set()
         self._accepted = metrics.counter("lambdaproxy_connections_total", "Connections accepted.").cell()
@@ -86,6 +90,7 @@ class ProxySite(ServerFactory):
         self._sweeping: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
         self._retire_at = self._give_up_at = self._abort_at = float("inf")
+        self._spread = 0.0
 
     def acceptableProtocols(self) -> list[bytes]:
         """For ALPN: HTTP/2 is left to proxies in front of us."""
@@ -107,13 +112,17 @@ class ProxySite(ServerFactory):
     def opened(self, channel: Channel) -> bool:
         """A connection was accepted; False if it is one too many."""
         self._connections.add(channel)
-        self._accepted.value += 1
+        self._accepted.inc()
+        if self.count is not None:
+            self.count(len(self._connections))
         if self._sweeping is None:
             self._sweep()
         return len(self._connections) <= self._most
 
     def closed(self, channel: Channel) -> None:
         self._connections.discard(channel)
+        if self.count is not None:
+            self.count(len(self._connections))
         if not self._connections and (self._drained is not None or not self.numPorts):
             self._end_drain()
 
@@ -134,7 +143,7 @@ class ProxySite(ServerFactory):
         if now >= self._abort_at:
             self.abort()
         if now >= self._retire_at:
-            self._each(Channel.retire)
+            self._retire(self._retire_at + self._spread - now)
         self._look_at(list(self._connections))
 
     def _look_at(self, channels: list[Channel]) -> None:
@@ -153,21 +162,30 @@ class ProxySite(ServerFactory):
         if self._connections:
             self._sweeping = self._reactor.callLater(SWEEP, self._sweep)
 
+    def _retire(self, left: float) -> None:
+        """Close idle connections: all of them, or as many as are due now if the last may go after `left` seconds."""
+        connections = list(self._connections)
+        if left > 0:
+            connections = sample(connections, ceil(len(connections) * SWEEP / (left + SWEEP)))
+        for channel in connections:
+            channel.retire()
+
     def _each(self, do: Callable[[Channel], None]) -> None:
         for channel in list(self._connections):
             do(channel)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    def drain(self, timeout: float) -> Deferred[None]:
+    def drain(self, timeout: float, spread: float = 0.0) -> Deferred[None]:
         """Let requests in progress finish for `timeout` seconds; fires when no connection is left.
 
-        Every answer from now on closes its connection, idle connections are closed after a second, and what is still
-        unanswered at the end gets a 503. Call it again with a shorter time, or 0, to be quicker; connections that do
-        not end by themselves then are aborted.
+        Every answer from now on closes its connection, idle connections are closed after a second, or during the
+        `spread` seconds that follow, and what is still unanswered at the end gets a 503. Call it again with a shorter
+        time, or 0, to be quicker; connections that do not end by themselves then are aborted.
         """
         now = self.seconds()
         self.draining = True
+        self._spread = spread
         self._retire_at = min(self._retire_at, now + min(LAST_REQUESTS, timeout))
         self._give_up_at = min(self._give_up_at, now + timeout)
         # Who was told to go away may take a moment to read it.

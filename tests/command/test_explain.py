@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lambdaproxy.command import explain
+from lambdaproxy.start import explain
 from lambdaproxy.start.assembly import Assembly
 from lambdaproxy.tap import Options
 from tests.processes import ROOT, Server

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
-from lambdaproxy.start.systemd import Systemd, tell
+from lambdaproxy.base.notify import tell
+from lambdaproxy.start.systemd import Systemd
 from tests.processes import ROOT, WAIT, Process, request, until
 
 PROGRAM = str(Path(sys.executable).parent / "lambdaproxy")

@@ -1,0 +1,32 @@
+"""Configuration files as they were when a generation of workers began: whoever replaces a worker reads the same.
+
+A file that is being edited, or that holds a mistake, must not keep a worker that was killed from being replaced.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from pathlib import Path
+
+_known: dict[str, bytes] = {}
+_read: dict[str, bytes] = {}
+
+
+def read(path: str | Path) -> bytes:
+    """The bytes of a configuration file; raises `OSError`."""
+    name = str(Path(path).absolute())
+    data = _known.get(name)
+    if data is None:
+        data = Path(path).read_bytes()
+    _read[name] = data
+    return data
+
+
+def remember(files: dict[str, str]) -> None:
+    """Let these be what is read, by absolute name, in base64."""
+    _known.update({name: b64decode(data) for name, data in files.items()})
+
+
+def seen() -> dict[str, str]:
+    """What was read, in the form that `remember` takes."""
+    return {name: b64encode(data).decode() for name, data in sorted(_read.items())}

@@ -1,0 +1,148 @@
+"""What is asked of the supervisor, at the control socket and by workers, and who answers it."""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lambdaproxy.supervise.child import Child
+    from lambdaproxy.supervise.control import Answer
+    from lambdaproxy.supervise.generation import Generation
+    from lambdaproxy.supervise.loop import Loop
+
+LONGEST = 30.0
+"""Seconds that a worker may take to answer."""
+
+MOST_WORKERS = 512
+
+
+class Whole(Protocol):
+    """The supervisor, as far as it is asked."""
+
+    loop: Loop
+    version: str
+    workers: int
+    current: Generation | None
+    last: tuple[float, bool, str] | None
+
+    def children(self) -> list[Child]: ...
+
+    def status(self) -> str: ...
+
+    def stop(self) -> None: ...
+
+    def reload(self, done: Callable[[bool, str], object], workers: int | None = None) -> None: ...
+
+
+class Asked:
+    """Answers `status`, `reload`, `workers`, `drain`; has a worker answer `routes` and `explain`.
+
+    Credentials pass through here, from the worker that asks its providers to one that wants them; none are kept.
+    """
+
+    def __init__(self, supervisor: Whole) -> None:
+        self._supervisor = supervisor
+        self._began = monotonic()
+        self._ids = count()
+        self._open: dict[int, Answer] = {}
+
+    def __call__(self, question: dict[str, Any], answer: Answer) -> None:
+        """A question from the control socket."""
+        supervisor, what = self._supervisor, question.get("do")
+        if what == "status":
+            answer({"ok": True, **self._status()})
+        elif what == "reload":
+            supervisor.reload(lambda good, text: answer(_result(good, text)))
+        elif what == "workers":
+            self._workers(question.get("change"), answer)
+        elif what == "drain":
+            supervisor.stop()
+            answer({"ok": True, "text": "we are stopping: requests in progress are answered"})
+        elif what in ("routes", "explain"):
+            self._of_worker(question, answer)
+        else:
+            known = "status, reload, workers, drain, routes, explain"
+            answer({"ok": False, "error": f"there is nothing to do that is called {what!r}; there is {known}"})
+
+    def _workers(self, change: object, answer: Answer) -> None:
+        supervisor = self._supervisor
+        if change not in (1, -1):
+            answer({"ok": False, "error": '"change" is 1 or -1'})
+            return
+        wanted = supervisor.workers + (1 if change == 1 else -1)
+        if not 1 <= wanted <= MOST_WORKERS:
+            answer({"ok": False, "error": f"there are {supervisor.workers} workers; there may be 1 to {MOST_WORKERS}"})
+            return
+        # The limits of the whole are divided anew, so it is a new generation.
+        supervisor.reload(lambda good, text: answer(_result(good, text)), wanted)
+
+    def _status(self) -> dict[str, Any]:
+        supervisor = self._supervisor
+        last = supervisor.last
+        workers = [
+            {
+                "pid": child.pid,
+                "number": child.number,
+                "generation": child.generation,
+                "state": child.state,
+                "version": child.version,
+                "requests": child.requests,
+                "why_not_ready": child.why_not or None,
+                "seconds": round(monotonic() - child.began, 1),
+            }
+            for child in supervisor.children()
+        ]
+        return {
+            "version": supervisor.version,
+            "pid": os.getpid(),
+            "generation": supervisor.current.number if supervisor.current is not None else None,
+            "status": supervisor.status(),
+            "workers_wanted": supervisor.workers,
+            "workers": workers,
+            "requests": sum(child.requests for child in supervisor.children()),
+            "seconds": round(monotonic() - self._began, 1),
+            "last_reload": {"time": last[0], "ok": last[1], "text": last[2]} if last is not None else None,
+        }
+
+    def _of_worker(self, question: dict[str, Any], answer: Answer) -> None:
+        supervisor = self._supervisor
+        child = supervisor.current.leader() if supervisor.current is not None else None
+        if child is None:
+            answer({"ok": False, "error": "no worker serves at the moment"})
+            return
+        child.send({**question, "id": self._wait(answer, {"ok": False, "error": "the worker did not answer"})})
+
+    def _wait(self, answer: Answer, otherwise: dict[str, Any]) -> int:
+        number = next(self._ids)
+        self._open[number] = answer
+
+        def too_late() -> None:
+            if self._open.pop(number, None) is not None:
+                answer(otherwise)
+
+        self._supervisor.loop.later(LONGEST, too_late)
+        return number
+
+    def relay(self, generation: Generation, child: Child, message: dict[str, Any]) -> None:
+        """A worker wants credentials, or answers a question."""
+        if message["say"] == "answer":
+            answer = self._open.pop(message["id"], None)
+            if answer is not None:
+                answer(message["answer"])
+        elif message["say"] == "credentials":
+            theirs = message["id"]
+            leader = generation.leader()
+            if leader is None or leader is child:
+                child.send({"do": "take", "id": theirs, "answer": None})
+                return
+            number = self._wait(lambda found: child.send({"do": "take", "id": theirs, "answer": found}), {})
+            leader.send({"do": "credentials", "id": number, "name": message["name"], "anew": message["anew"]})
+
+
+def _result(good: bool, text: str) -> dict[str, Any]:
+    return {"ok": True, "text": text} if good else {"ok": False, "error": text}
