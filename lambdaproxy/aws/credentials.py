@@ -114,9 +114,10 @@ class BotocoreSource:
 
         try:
             session, credentials = self._loaded
-            if anew or credentials is None or self.changed() or _ends_soon(credentials):
+            loads = anew or credentials is None or self.changed() or _ends_soon(credentials)
+            if loads:
                 session, credentials = self._load()
-            frozen = credentials.get_frozen_credentials()
+            frozen = (_as_loaded(credentials) if loads else None) or credentials.get_frozen_credentials()
             keys = Keys(frozen.access_key, frozen.secret_key, frozen.token)
             expires = getattr(credentials, "_expiry_time", None)
             method = str(getattr(credentials, "method", "") or "unknown")
@@ -168,6 +169,12 @@ def _ends_soon(credentials: Any) -> bool:
     """Whether botocore would renew these; those that never end are read again each time."""
     needed = getattr(credentials, "refresh_needed", None)
     return needed is None or bool(needed())
+
+
+def _as_loaded(credentials: Any) -> Any:
+    """What a provider gave just now, where that is good; botocore would ask for keys of 15 minutes a second time."""
+    frozen, expires = getattr(credentials, "_frozen_credentials", None), getattr(credentials, "_expiry_time", None)
+    return frozen if expires is not None and expires.timestamp() > epoch_seconds() else None
 
 
 class Credentials:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,21 @@ def test_a_process(tmp_path: Path) -> None:
     fetched = BotocoreSource("eu-west-1").fetch(False)
     assert (fetched.keys, fetched.method) == (Keys("PROC", "s", "t"), "custom-process")
     assert fetched.expires == EXPIRES
+
+
+@pytest.mark.parametrize("minutes", [1, 14, 60])
+def test_a_process_is_asked_once_for_each_renewal(tmp_path: Path, minutes: int) -> None:
+    expires = datetime.now(UTC) + timedelta(minutes=minutes)
+    answer = {"Version": 1, "AccessKeyId": "PROC", "SecretAccessKey": "s", "Expiration": expires.isoformat()}
+    (tmp_path / "answer.json").write_text(json.dumps(answer))
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho asked >>{tmp_path}/log\ncat {tmp_path}/answer.json\n")
+    program.chmod(0o755)
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {program}\n")
+    source = BotocoreSource("eu-west-1")
+    for count in (1, 2):
+        assert source.fetch(True).keys.access_key == "PROC"
+        assert (tmp_path / "log").read_text().count("asked") == count
 
 
 def test_a_process_that_fails(tmp_path: Path) -> None:
