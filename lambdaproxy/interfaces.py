@@ -32,6 +32,8 @@ class IEventCodec(Interface):
         "Seconds after which this front door itself would give up, or None. A codec may have a `stream_timeout` too, "
         "for routes that stream."
     )
+    # `compact` may be left out: then results of very many values, which are read in slices, are refused. It says how
+    # a result that is its own body is written, or is None; `decode_result` looks at `InvocationResult.outline` first.
     streams_verbatim = Attribute("Whether a stream without a prelude is passed on as it is, instead of collected.")
 
     def encode_request(request: Request, match: Match) -> bytes:

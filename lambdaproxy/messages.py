@@ -351,7 +351,8 @@ class InvocationResult:
 
     `function_error` is AWS's word (`Unhandled`, `Handled`) or None. A `stream` has an `IBody` as payload, and its
     content type where the invoker knows it. `log_tail` is at most the last 4 KiB of the function's log. `durable_arn`
-    names the durable execution, where there is one.
+    names the durable execution, where there is one. `outline` is what a payload that takes long to parse says about
+    its response, where that was read already (`base.weight.outline`).
     """
 
     payload: Final[bytes | IBody]
@@ -362,6 +363,7 @@ class InvocationResult:
     content_type: Final[bytes | None]
     attempts: Final[int]
     durable_arn: Final[str]
+    outline: Final[Any]
 
     def __init__(
         self,
@@ -373,6 +375,7 @@ class InvocationResult:
         content_type: bytes | None = None,
         attempts: int = 1,
         durable_arn: str = "",
+        outline: Any = None,
     ) -> None:
         self.payload = payload
         self.function_error = function_error
@@ -382,6 +385,7 @@ class InvocationResult:
         self.content_type = content_type
         self.attempts = attempts
         self.durable_arn = durable_arn
+        self.outline = outline
         freeze(self)
 
 

@@ -10,7 +10,6 @@ from typing import Any, Final, final
 import orjson
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -18,6 +17,7 @@ from lambdaproxy import streaming
 from lambdaproxy.base import weight
 from lambdaproxy.base.held import BODIES, SMALL, Ledger
 from lambdaproxy.base.ids import trace_parts
+from lambdaproxy.base.sliced import without_collector
 from lambdaproxy.errors import (
     AuthorizerFailed,
     EventTooLarge,
@@ -25,6 +25,7 @@ from lambdaproxy.errors import (
     FunctionTimeout,
     InvokeRejected,
     LambdaProxyError,
+    MalformedResult,
     NoRoute,
     NotPermitted,
     Unavailable,
@@ -134,7 +135,8 @@ class Proxy:
         held: Ledger | None = None,
         authorizers: Callable[[str], IAuthorizer] | None = None,
     ) -> None:
-        self._reactor, self._seconds = reactor, reactor.seconds
+        self._seconds = reactor.seconds
+        self._turns = weight.Turns(reactor)
         self._router = router
         self._gate = Gate(router)
         self._names = {id(route): str(route) for route in (*router.routes, router.default)}
@@ -266,8 +268,8 @@ class Proxy:
                 raise _function_error(result)
             if isinstance(result.payload, bytes):
                 if len(result.payload) > weight.SMALL and result.content_type != streaming.HTTP_STREAM:
-                    await self._weigh(result.payload)
-                response = self._decode(result, result.payload, request, admission)
+                    result = await self._read(result, result.payload, codec)
+                response = self._decode(result, request, admission)
             else:
                 response = await self._stream(result, result.payload, request, admission, started)
             response = _with_request_id(response, request.id, codec)
@@ -339,8 +341,10 @@ class Proxy:
             trace_parent,
         )
 
-    def _decode(self, result: InvocationResult, payload: bytes, request: Request, admission: Admission) -> Response:
+    def _decode(self, result: InvocationResult, request: Request, admission: Admission) -> Response:
         codec, match = admission.route.codec, admission.match
+        payload = result.payload
+        assert isinstance(payload, bytes)
         status = UNANSWERED.get(admission.route.mode)
         if status is not None:
             # Nothing else tells the client of its execution, which goes on.
@@ -353,13 +357,20 @@ class Proxy:
                 prelude, at = found
                 return replace(codec.decode_prelude(prelude, request, match), body=payload[at:])
         if len(payload) > weight.SMALL:
-            return weight.without_collector(codec.decode_result, result, request, match)
+            return without_collector(codec.decode_result, result, request, match)
         return codec.decode_result(result, request, match)
 
-    async def _weigh(self, payload: bytes) -> None:
-        """`MalformedResult` for a document whose parsing would keep everybody else waiting."""
-        if not weight.surely_light(payload):
-            await weight.check(payload, partial(deferLater, self._reactor, 0))
+    async def _read(self, result: InvocationResult, payload: bytes, codec: IEventCodec) -> InvocationResult:
+        """The result with its outline, if parsing all of it would keep everybody else waiting."""
+        if weight.surely_light(payload) or await weight.is_light(payload, self._turns):
+            return result
+        if not hasattr(codec, "compact"):
+            raise MalformedResult(
+                f"the result of {len(payload)} bytes holds more JSON values than this format reads at once; return "
+                "what is large as the text of a body"
+            )
+        outline, written = await weight.outline(payload, codec.compact, self._turns)
+        return replace(result, payload=written, outline=outline)
 
     async def _stream(
         self, result: InvocationResult, body: IBody, request: Request, admission: Admission, started: float
@@ -369,9 +380,8 @@ class Proxy:
         prelude, rest = await streaming.split(body, result.content_type)
         if prelude is None and not codec.streams_verbatim:
             payload = await streaming.collect(rest)
-            result = replace(result, payload=payload)
-            await self._weigh(payload)
-            return weight.without_collector(codec.decode_result, result, request, match)
+            result = await self._read(replace(result, payload=payload), payload, codec)
+            return without_collector(codec.decode_result, result, request, match)
         try:
             response = codec.decode_prelude(prelude, request, match)
         except BaseException:

@@ -15,6 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from lambdaproxy import errors
+from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec
+from lambdaproxy.codecs.function_url import FunctionUrlCodec
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.interfaces import IBody
 from lambdaproxy.messages import MOST_EVENT, Function, InvocationResult, Match, Response
@@ -532,6 +534,25 @@ class ProxyTests(SynchronousTestCase):
         payload = b'{"statusCode":200}' + bytes(8) + b"body"
         response = self.finish(self.handle(), payload, content_type=HTTP_STREAM)
         self.assertEqual((response.status, response.body), (200, b"body"))
+
+    def test_a_result_of_very_many_values_is_read_in_slices(self):
+        payload = b'[ {"a": [1]}' + b',{"b":2,"c":[]}' * 200_000 + b"]"
+        for codec in (HttpApiCodec(), FunctionUrlCodec()):
+            self.proxy = self.make([self.route("/add", codec=codec)])
+            waiting = self.handle()
+            self.invoker.pending.pop().callback(InvocationResult(payload))
+            self.assertNoResult(waiting)
+            self.clock.pump([0] * 300)
+            response = self.successResultOf(waiting)
+            expected = payload.replace(b" ", b"") if codec.compact else payload
+            self.assertEqual((response.status, response.body == expected), (200, True))
+        self.assertEqual(self.proxy.in_flight, 0)
+
+    def test_a_format_that_cannot_be_given_an_outline_refuses_them(self):
+        waiting = self.handle()
+        self.invoker.pending.pop().callback(InvocationResult(b"[1" + b",{}" * 1_000_000 + b"]"))
+        self.clock.pump([0] * 300)
+        self.assertEqual(self.successResultOf(waiting).status, errors.STATUSES["function"].plain)
 
     def test_what_is_for_a_function_at_all(self):
         self.proxy = self.make([self.route("/metrics", methods=("POST",), function=Function("memory", "f"))])

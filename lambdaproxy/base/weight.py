@@ -1,18 +1,22 @@
 """How long a JSON document would hold the loop, before it is read: millions of small values take a second.
 
-Nobody else is served while a document is parsed, so documents that would take longer than 50 ms are refused. Text is
-cheap however long it is; what costs is the number of values, and keys most. The costs are measured (docs/decisions.md).
+Nobody else is served while a document is parsed, so a document that would take long is looked at in slices, and only
+what a response is made of is read. Text is cheap however long it is; what costs is the number of values, and keys most.
+The costs are measured (docs/decisions.md).
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 import orjson
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
+from lambdaproxy.base.sliced import NotJson, Outline, Written, pieces, windows, without_collector
 from lambdaproxy.errors import MalformedResult
 
 SMALL = 64 * 1024
@@ -21,14 +25,22 @@ SMALL = 64 * 1024
 UNSEEN = 256 * 1024
 """Bytes of a document that is parsed without a count: empty keys within each other take 15 ms."""
 
-MOST = 40_000_000
-"""Nanoseconds that a document may take."""
+MOST = 20_000_000
+"""Nanoseconds that a document may take that is parsed at once."""
+
+MEMBERS = frozenset(
+    {"statusCode", "statusDescription", "headers", "multiValueHeaders", "cookies", "body", "isBase64Encoded"}
+)
+"""The keys of a result that make it a response."""
+
+MANY_FIELDS: dict[str, list[str]] = {f"X-{number}": [""] for number in range(1001)}
+MANY_VALUES: list[str] = [""] * 1001
+"""What stands for an object or a list of a result that is heavy: more than any codec takes as header fields."""
 
 _OPEN, _COMMA, _KEY, _QUOTE, _QUOTE_COMPACTED = 130, 60, 380, 40, 300
-_SLICE = 256 * 1024
 _SPACE = b" \t\r\n"
 
-_T = TypeVar("_T")
+Turn: TypeAlias = Callable[[], Awaitable[None]]
 
 
 def surely_light(document: bytes) -> bool:
@@ -37,19 +49,13 @@ def surely_light(document: bytes) -> bool:
     return size <= UNSEEN or (size - len(document.translate(None, b"[{,:"))) * _KEY <= MOST
 
 
-async def check(document: bytes, turn: Callable[[], Deferred[None]]) -> None:
-    """`MalformedResult` if the document would hold the loop; looks at it piece by piece, and awaits `turn` between."""
-    weight = start = quotes = 0
+async def is_light(document: bytes, turn: Turn) -> bool:
+    """Whether a document may be parsed at once; looks at it slice by slice, and awaits `turn` between."""
+    if surely_light(document):
+        return True
+    weight = quotes = 0
     inside = spaced = False
-    while start < len(document):
-        end = min(start + _SLICE, len(document))
-        if document[end - 1 : end] == b"\\":  # cut no escape: go on to what the last backslash escapes
-            end = len(document) - len(document[end:].lstrip(b"\\")) + 1
-        piece = document[start:end]
-        start = end
-        if b"\\" in piece:
-            piece = piece.replace(b"\\\\", b"").replace(b'\\"', b"")
-        parts = piece.split(b'"')
+    for _, _, parts in windows(document):
         outside = b"".join(parts[inside::2])
         quotes += len(parts) - 1
         inside ^= bool((len(parts) - 1) % 2)
@@ -57,23 +63,77 @@ async def check(document: bytes, turn: Callable[[], Deferred[None]]) -> None:
         opened = outside.count(b"[") + outside.count(b"{")
         weight += opened * _OPEN + outside.count(b",") * _COMMA + outside.count(b":") * _KEY
         if weight + quotes * (_QUOTE_COMPACTED if spaced else _QUOTE) > MOST:
-            raise MalformedResult(
-                f"the result of {len(document)} bytes holds more JSON values than can be read at once; return what is "
-                "large as the text of a body"
-            )
+            return False
         await turn()
+    return True
 
 
-def without_collector(call: Callable[..., _T], *arguments: Any) -> _T:
-    """Call something that makes many objects and lets go of them: the garbage collector would look at each of them
-    again and again, and find nothing."""
-    if not gc.isenabled():
-        return call(*arguments)
-    gc.disable()
+async def outline(document: bytes, compact: Callable[[bytes], bytes] | None, turn: Turn) -> tuple[Any, bytes]:
+    """What a heavy result says about its response, and the document as it goes out if it says nothing of it.
+
+    That is a list or an object as the whole document would be, but with `MEMBERS` only and the names of some other
+    keys; a member that is heavy itself is `MANY_FIELDS` or `MANY_VALUES`. `compact` says how this front door writes a
+    result that is its own body (None: as it came); a `body` that is a heavy object or list is `Written` then.
+    `MalformedResult` if it is no JSON.
+    """
+    found = Outline(document, MEMBERS, orjson.loads)
     try:
-        return call(*arguments)
-    finally:
-        gc.enable()
+        for _ in found.steps():
+            await turn()
+    except NotJson:
+        raise MalformedResult("the result is no JSON document") from None
+    if found.opener != b"{":
+        value: Any = MANY_VALUES if found.opener == b"[" else orjson.loads(document)
+    else:
+        value = dict.fromkeys(found.others)
+        for key, (begin, end) in found.members.items():
+            member = document[begin:end].strip(_SPACE)
+            if await is_light(member, turn):
+                value[key] = without_collector(orjson.loads, member)
+            elif compact is not None and key == "body":
+                value[key] = Written(await _compacted(member, compact, turn))
+            else:
+                value[key] = MANY_FIELDS if member[:1] == b"{" else MANY_VALUES
+            await turn()
+    if compact is not None and (type(value) is not dict or value.get("statusCode") is None):
+        document = await _compacted(document, compact, turn)
+    return value, document
+
+
+async def _compacted(document: bytes, compact: Callable[[bytes], bytes], turn: Turn) -> bytes:
+    written = []
+    for piece in pieces(document):
+        if piece is not None:
+            written.append(compact(document[slice(*piece)]))
+        await turn()
+    return b",".join(written)
+
+
+class Turns:
+    """Lets those who work in slices work one after the other, a slice of one of them in each round of the loop."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._waiting: deque[Deferred[None]] = deque()
+        self._running = False
+
+    def __call__(self) -> Deferred[None]:
+        """Fires when it is one's turn."""
+        turn: Deferred[None] = Deferred()
+        self._waiting.append(turn)
+        if not self._running:
+            self._running = True
+            self._clock.callLater(0, self._next)
+        return turn
+
+    def _next(self) -> None:
+        while self._waiting and self._waiting[0].called:  # given up
+            self._waiting.popleft()
+        turn = self._waiting.popleft() if self._waiting else None
+        self._running = turn is not None
+        if turn is not None:
+            self._clock.callLater(0, self._next)
+            turn.callback(None)
 
 
 def keep_what_is_there() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from lambdaproxy.base.native import mypyc_attr
@@ -69,6 +69,8 @@ class Codec:
 
     def __init__(self, *, errors: str = "aws", limits: str = "none") -> None:
         self.read_path: PathReader = as_sent
+        #: How a result that is itself the body is written; None if byte for byte, or not at all.
+        self.compact: Callable[[bytes], bytes] | None = None
         self._column = "plain" if errors == "plain" else self.column
         self._limited = limits == "aws"
         self.body_limit = self.aws_body_limit if self._limited else None
@@ -90,7 +92,9 @@ class Codec:
     # -- results -------------------------------------------------------------------------------------------------
 
     def _load(self, result: InvocationResult) -> Any:
-        """The result's JSON value; `MalformedResult` if it has none."""
+        """The result's JSON value, or as much of it as a response is made of; `MalformedResult` if it has none."""
+        if result.outline is not None:
+            return result.outline
         try:
             return _json.loads(result.payload)  # type: ignore[arg-type]  # what is no bytes is a TypeError
         except (ValueError, TypeError, AttributeError):

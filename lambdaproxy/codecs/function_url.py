@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from lambdaproxy.base.native import mypyc_attr
 from lambdaproxy.base.paths import decoded, function_url, one_slash
+from lambdaproxy.base.sliced import Written, member
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
@@ -28,7 +29,7 @@ from lambdaproxy.codecs._result import (
 )
 from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
 from lambdaproxy.codecs._stamps import clock_text, event_trace, milliseconds, response_trace, sent_traces
-from lambdaproxy.errors import LambdaProxyError, MalformedResult, MethodNotAllowed
+from lambdaproxy.errors import LambdaProxyError, MethodNotAllowed
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
 
 _JSON_TYPE = (b"Content-Type", b"application/json")
@@ -97,6 +98,7 @@ class FunctionUrlCodec(Codec):
     ) -> None:
         super().__init__(errors=errors, limits=limits)
         self.read_path = function_url
+        self.compact = _json.compact
         self._account = account
         self._url_id = url_id
         self._domain = None if domain is None else (domain, domain.partition(".")[0])
@@ -177,12 +179,12 @@ class FunctionUrlCodec(Codec):
             get = document.get
             status = lenient_status(get("statusCode"))
             fields, content_type = cookies_and_headers(self.naming, document, refuse_other)
-            body = self._body(get("body"), get("isBase64Encoded"))
+            body = self._body(get("body"), get("isBase64Encoded"), result.payload)
         elif type(document) is str:
             body = encode_body(document)
         else:
             assert isinstance(result.payload, bytes)
-            body = _json.compact(result.payload)
+            body = result.payload if result.outline is not None else _json.compact(result.payload)
         if status in NO_BODY:
             body = b""
         elif not content_type:
@@ -190,16 +192,15 @@ class FunctionUrlCodec(Codec):
         fields += _own_fields(request)
         return Response(status, tuple(fields), body)
 
-    def _body(self, body: Any, declared: Any) -> bytes:
-        """A body that is an object or a list goes out as JSON."""
+    def _body(self, body: Any, declared: Any, document: Any) -> bytes:
+        """A body that is an object or a list goes out as JSON, as it stands in the document but without spaces."""
         encoded = flag(declared)
         if type(body) is str:
             text: str | None = body
+        elif type(body) is Written:
+            return body.document
         elif type(body) is dict or type(body) is list:
-            try:
-                return _json.dumps(body)
-            except (TypeError, ValueError, RecursionError):
-                raise MalformedResult("body nests too deeply or holds a number that is too large") from None
+            return _json.compact(member(document, "body", _json.loads))
         else:
             text = body_text(body)
         if not text:

@@ -1,15 +1,18 @@
-"""Documents that would hold the loop are refused before they are parsed, and no others."""
+"""Documents that would hold the loop are not parsed at once, and all others are."""
 
 from __future__ import annotations
 
 import gc
 import json
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError, ensureDeferred
 
-from lambdaproxy.base import weight
+from lambdaproxy.base import sliced, weight
+from lambdaproxy.base.sliced import without_collector
 from lambdaproxy.errors import MalformedResult
 
 SIX = 6_000_000
@@ -23,19 +26,18 @@ class Turn:
         yield
 
 
-def heavy(document: bytes) -> bool:
-    """Whether it is refused, as the proxy asks."""
-    if weight.surely_light(document):
-        return False
-    looking = weight.check(document, Turn)  # type: ignore[arg-type]
+def finished(looking):
+    """What a coroutine gives whose turn has always come."""
     try:
         while True:
             looking.send(None)
-    except StopIteration:
-        return False
-    except MalformedResult as error:
-        assert "more JSON values than can be read at once" in str(error)
-        return True
+    except StopIteration as end:
+        return end.value
+
+
+def heavy(document: bytes) -> bool:
+    """Whether it is not parsed at once, as the proxy asks."""
+    return not finished(weight.is_light(document, Turn))
 
 
 def listed(item: bytes, size: int = SIX) -> bytes:
@@ -56,7 +58,7 @@ def with_body(text: bytes) -> bytes:
     ],
     ids=lambda document: repr(document[:24]),
 )
-def test_what_would_hold_the_loop_is_refused(document):
+def test_what_would_hold_the_loop_is_heavy(document):
     assert heavy(document)
 
 
@@ -99,17 +101,12 @@ def test_only_what_stands_outside_of_text_counts(value):
 
     expected = count(value) + 40 * quotes(value)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(weight, "_SLICE", 3)
+        patch.setattr(sliced, "SLICE", 3)
+        patch.setattr(weight, "surely_light", lambda document: False)
         for most in (expected - 1, expected):
             patch.setattr(weight, "MOST", most)
-            looking = weight.check(document, Turn)  # type: ignore[arg-type]
-            try:
-                while True:
-                    looking.send(None)
-            except StopIteration:
+            if not heavy(document):
                 counted.append(most)
-            except MalformedResult:
-                pass
     assert counted == [expected]
 
 
@@ -121,11 +118,11 @@ def test_the_collector_rests_meanwhile_and_works_again():
         raise KeyError
 
     with pytest.raises(KeyError):
-        weight.without_collector(call)
+        without_collector(call)
     assert seen == [False] and gc.isenabled()
     gc.disable()
     try:
-        weight.without_collector(lambda: None)
+        without_collector(lambda: None)
         assert not gc.isenabled()
     finally:
         gc.enable()
@@ -147,3 +144,88 @@ def test_the_collector_rests_meanwhile_and_works_again():
 )
 def test_what_an_error_says_of_itself(document, text):
     assert weight.text_of(document, "errorType", "other") == text
+
+
+def written(document: bytes) -> bytes:
+    return document.replace(b" ", b"")
+
+
+def outline(document: bytes, compact=None):
+    return finished(weight.outline(document, compact, Turn))
+
+
+def test_the_outline_of_what_is_no_response_is_empty_and_its_bytes_go_out():
+    for document in (listed(b"[]"), b" " + listed(b"{}", 300_000) + b"\n"):
+        assert outline(document) == (weight.MANY_VALUES, document)
+    value, document = outline(b'{"a": ' + listed(b'{"b": 1}') + b', "x": 1}')
+    assert (value, document[:6]) == ({"a": None, "x": None}, b'{"a": ')
+    assert outline(b'{"a": ' + listed(b"1, 2") + b"}", written)[1] == b'{"a":' + written(listed(b"1, 2")) + b"}"
+
+
+def test_the_outline_of_a_response_has_what_it_is_made_of():
+    document = b'{"x":%b,"statusCode": 201 , "headers":{"a":"b"},"body":"%b"}' % (listed(b"[]"), b"t" * 300_000)
+    value, same = outline(document, written)
+    assert value == {"statusCode": 201, "headers": {"a": "b"}, "body": "t" * 300_000, "x": None}
+    assert same is document
+
+
+def test_heavy_members_are_stood_in_for_by_more_than_anybody_takes():
+    many = b'{"statusCode":200,"headers":{%b},"cookies":%b,"body":%b}'
+    document = many % (b",".join(b'"%d": ""' % number for number in range(100_000)), listed(b'""'), listed(b"[ ]"))
+    value, _ = outline(document)
+    assert value["headers"] is weight.MANY_FIELDS
+    assert value["cookies"] is value["body"] is weight.MANY_VALUES
+    assert outline(document, written)[0]["body"] == sliced.Written(listed(b"[ ]").replace(b" ", b""))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        listed(b"[]")[:-1],
+        listed(b"[]") + b",1",
+        listed(b"[]") + b"x",
+        b"[" * SIX,
+        listed(b'"\\x"'),
+        listed(b"[}"),
+        b'{"statusCode":200,"x":' + listed(b"01") + b"}",
+        b'{"statusCode":200,"x":' + listed(b'"\xff"') + b"}",
+    ],
+    ids=lambda document: repr(document[-24:]),
+)
+def test_what_is_no_json_is_said_to_be_none(document):
+    with pytest.raises(MalformedResult, match="no JSON document"):
+        outline(document)
+
+
+def test_in_each_round_of_the_loop_one_of_many_has_its_turn():
+    calls: list[tuple[object, ...]] = []
+
+    def one_round() -> None:
+        now = calls[:]
+        calls.clear()
+        for delay, call in now:
+            assert delay == 0
+            call()  # type: ignore[operator]
+
+    turns = weight.Turns(SimpleNamespace(callLater=lambda *call: calls.append(call)))  # type: ignore[arg-type]
+    log: list[str] = []
+
+    async def work(name: str) -> None:
+        for _ in range(3):
+            await turns()
+            log.append(name)
+
+    workers = [ensureDeferred(work(name)) for name in "abc"]
+    workers[1].addErrback(lambda failure: failure.trap(CancelledError))
+    one_round()
+    assert log == ["a"]
+    workers[1].cancel()
+    for length in range(2, 7):
+        one_round()
+        assert len(log) == length, log
+    assert log == ["a", "c", "a", "c", "a", "c"]
+    one_round()
+    assert not calls
+    ensureDeferred(work("d"))
+    one_round()
+    assert log[-1] == "d"

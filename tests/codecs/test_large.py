@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lambdaproxy import registry
+from lambdaproxy.base import sliced, weight
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._fields import Fields, Naming
 from lambdaproxy.codecs._result import add_cookies, add_many
@@ -126,3 +127,63 @@ def test_no_pair_is_made_of_fields_that_are_far_too_many(monkeypatch, add):
     many = ["a=1"] * 5000
     with pytest.raises(MalformedResult, match="more than 100 header fields"):
         add(Fields(Naming(dropped=frozenset())), many if add is add_cookies else {"a": many})
+
+
+async def _at_once() -> None:
+    pass
+
+
+def _through_slices(codec, document):
+    """The response of a result that is read by its outline, as large ones are."""
+    reading = weight.outline(document, codec.compact, _at_once)
+    with pytest.raises(StopIteration) as end:
+        while True:
+            reading.send(None)
+    outline, written = end.value.value
+    return codec.decode_result(InvocationResult(written, outline=outline), REQUEST, NO_ROUTE)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"[1, {}]",
+        b' {"a" : [1, 2.50, "x y"]} ',
+        b'{"statusCode":null,"x": 1}',
+        b'{"statusCode":"201","headers":{"X-A":"b"},"cookies":["a=b"],"body":"text","other":[1, 2]}',
+        b'{"statusCode":201,"headers":{"X-A":1},"body":"dGV4dA==","isBase64Encoded":true}',
+        b'{"statusCode":201,"multiValueHeaders":{"X-A":["b","c"]},"headers":{},"body":"text"}',
+        b'{"statusCode":201,"body":{"a" : [1.50, "\\u00e9 "]}}',
+        b'{"statusCode":[1],"body":"x"}',
+        b'{"statusCode":200,"body":"x","more":1}',
+        b'{"statusCode":200,"body":3}',
+        b'{"body":"x"}',
+        b"3",
+        b'"text \\u00e9"',
+        b"null",
+        b"[1,",
+    ],
+)
+@pytest.mark.parametrize("slice_size", [4, 10_000])
+@pytest.mark.parametrize("heavy", [False, True])
+def test_a_result_that_is_read_in_slices_gives_the_response_of_one_that_is_not(
+    codec, document, slice_size, heavy, monkeypatch
+):
+    def response(read):
+        try:
+            return read()
+        except MalformedResult as error:
+            return type(error)
+
+    expected = response(lambda: codec.decode_result(InvocationResult(document), REQUEST, NO_ROUTE))
+    monkeypatch.setattr(sliced, "SLICE", slice_size)
+    if heavy and b'"body":{' in document:  # as if this alone were too much
+        monkeypatch.setattr(weight, "surely_light", lambda member: member[:1] != b"{")
+        monkeypatch.setattr(weight, "MOST", 0)
+    assert response(lambda: _through_slices(codec, document)) == expected
+
+
+def test_too_many_fields_are_refused_however_they_are_read(codec):
+    many = b",".join(b'"x%d":["a"]' % number for number in range(80_000))
+    name = b"multiValueHeaders" if getattr(codec, "_multi_value", False) else b"headers"
+    with pytest.raises(MalformedResult, match="more than 100 header fields"):
+        _through_slices(codec, b'{"statusCode":200,"%b":{%b}}' % (name, many))
