@@ -257,7 +257,7 @@ def _find(node: _Node, segments: Sequence[str], depth: int, method: str) -> Rout
         found = _find(child, segments, depth + 1, method)
     if found is None and segment and node.parameter is not None:
         found = _find(node.parameter, segments, depth + 1, method)
-    if found is None and node.greedy and any(segments[depth:]):
+    if found is None and node.greedy and (segment or depth + 1 < len(segments)):
         found = _choose(node.greedy, method)
     return found
 

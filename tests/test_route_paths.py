@@ -68,7 +68,7 @@ def shown(event, name):
 
 
 def is_guarded(path):
-    return path == "/admin" or (path.startswith("/admin/") and path.strip("/") != "admin")
+    return path == "/admin" or (path.startswith("/admin/") and path != "/admin/")
 
 
 def decide(name, spelling, routes, method="GET"):

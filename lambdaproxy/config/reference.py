@@ -74,7 +74,7 @@ A path that its function would see as that of another route is refused with 400 
 `/admin` is a route of format `alb` and the rest is a `function-url`. And where a path has an encoded slash, a more
 specific route for what is behind it wins: `/admin%2Fx` goes to `/admin/{proxy+}` rather than to what takes everything.
 So a route that guards something cannot be passed by with another spelling. All below `/admin` is `/admin`, `/admin/`
-and `/admin/{proxy+}`, as in an HTTP API: a greedy parameter takes at least one character.
+and `/admin/{proxy+}`, as in an HTTP API: a greedy parameter takes at least one character, if only a slash.
 
 What no route matches goes where the header or `--function` says.
 """

@@ -85,7 +85,7 @@ def host(value: bytes) -> str:
     """A Host value or the authority of a target: a registered name, an IPv4 address or `[IPv6]`, and at most a port.
 
     An empty port loses its colon. Sub-delimiters and percent-encoding, which RFC 3986 would allow in a name, are
-    refused: no name in DNS has them, and caches and routers disagree about them.
+    refused: no name in DNS has them, and caches and routers disagree about them. So are empty labels, but the root's.
     """
     known = _hosts.get(value)
     if known is not None:
@@ -93,6 +93,9 @@ def host(value: bytes) -> str:
     found = _HOST.match(value)
     if found is None:
         raise Malformed(400, "host", "not a host and port")
+    if b".." in value or value[:1] == b".":
+        # To one it is another host than without, to the next the same; nginx refuses it, too.
+        raise Malformed(400, "host", "an empty label")
     port = found[3]
     if port and int(port) > 65535:
         raise Malformed(400, "host", "port out of range")
