@@ -24,7 +24,8 @@ class Gate:
         of the route that the page wants to reach, where none takes OPTIONS.
         """
         wanted = is_preflight(headers)
-        takes = route is not self._router.default or named or (route.function or route.fallback) is not None
+        routed = not route.closed and route is not self._router.default
+        takes = routed or named or (route.function or route.fallback) is not None
         rules = route.cors if takes or wanted is None else self._rules(head, wanted.decode("latin-1"))
         if rules is None:
             return

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any
 
 from lambdaproxy.templates.differences import Properties
-from lambdaproxy.templates.found import TemplateRoute, Where
+from lambdaproxy.templates.found import Api, TemplateRoute, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.stack import Stack, number
 
@@ -30,9 +29,6 @@ INSTEAD = {
     "ApiKeyRequired": "no key is asked for",
     "ResourcePolicy": "every request is let in",
     "Policy": "every request is let in",
-    "Cors": "no preflight is answered and no header added; the function sees OPTIONS if a route takes it",
-    "CorsConfiguration": "no preflight is answered and no header added; the function sees OPTIONS if a route takes it",
-    "x-amazon-apigateway-cors": "no preflight is answered and no header added",
     "Domain": "every host is answered for",
 }
 NO_MATTER = frozenset(
@@ -42,22 +38,6 @@ NO_MATTER = frozenset(
     }
 )  # fmt: skip
 """Where an API is reached and what it logs: no function sees it."""
-
-
-@dataclass
-class Api:
-    """An API of a template: `dialect` is its format, `options` its codec's, `variables` those of its stage.
-
-    `documented` are the paths and methods that its OpenAPI document sends to a function, `open` those of which it says
-    nothing: an event may.
-    """
-
-    door: str
-    dialect: str
-    options: tuple[tuple[str, str], ...] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
-    documented: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
-    open: list[tuple[str, tuple[str, ...], Where]] = field(default_factory=list)
 
 
 def methods_of(written: Any) -> tuple[str, ...] | None:
@@ -91,6 +71,13 @@ def make_api(
             options.append((option, text(value)))
     door = stack.found.add_door(logical, dialect, tuple(options), f"{stack.path} {logical}")
     return Api(door, dialect, tuple(options), {name: text(value) for name, value in known.items()})
+
+
+def path_of(api: Api, path: str) -> str:
+    """A path as the API takes it: a resource has no slash at its end, and what takes the rest has none in front."""
+    if api.dialect == REST:
+        return path.rstrip("/") or "/"
+    return "$default" if path == "/$default" else path
 
 
 def add_integration(
@@ -128,17 +115,17 @@ def add_route(
     payload: str = "2.0",
     milliseconds: Any = None,
     streamed: bool = False,
+    settings: tuple[tuple[str, Any], ...] = (),
 ) -> None:
-    """A route of an API, or its place in the list where there can be none."""
-    if api.dialect == REST:
-        path = path.rstrip("/") or "/"  # a resource has no slash at its end
+    """A route of an API, or its place in the list where there can be none; without a function `settings` answer."""
+    path = path_of(api, path)
     milliseconds = number(milliseconds)
     usable = isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool) and milliseconds > 0
     seconds = milliseconds / 1000 if usable else None
     options = api.options
     if api.dialect == HTTP and payload.startswith("1"):
         options = (("payload", "1.0"), *options)
-    route = TemplateRoute(path, methods, function, api.dialect, streamed, options, seconds, door=api.door)
+    route = TemplateRoute(path, methods, function, api.dialect, streamed, options, seconds, None, settings, api.door)
     problem = stack.found.add_route(route)
     if problem is not None:
         stack.add(where, problem)

@@ -90,16 +90,17 @@ def _routes(template: Template, configuration: Configuration, source: Source) ->
     settings, notes = configuration.settings, []
     taken = {(route.host, route.path, method) for route in configuration.routes for method in route.methods or ("",)}
     found: list[RouteSettings] = []
+    doors = {door.name: door for door in template.doors}
     hosts = _hosts(template.doors) if len(template.doors) > 1 else {}
     # A function URL takes everything, so it is asked last where something else is there.
     for route in sorted(template.routes, key=lambda one: one.format == "function-url"):
         own = hosts.get(route.door)
         if own is not None and route.host is None:
-            found.append(_route(route, settings, source.path, own))
+            found.append(_route(route, settings, source.path, own, doors.get(route.door)))
         free = [one for one in route.methods or ("",) if (route.host, _shape(route.path), one) not in taken]
         if len(free) == len(route.methods or ("",)):
             taken |= {(route.host, _shape(route.path), one) for one in free}
-            found.append(_route(route, settings, source.path, route.host))
+            found.append(_route(route, settings, source.path, route.host, doors.get(route.door)))
         elif own is not None:
             method = "|".join(route.methods) or "ANY"
             notes.append(f"{route.door}: another door has {method} {route.path}, too; this one is at http://{own}")
@@ -131,8 +132,12 @@ def _shape(path: str) -> str:
     return re.sub(r"\{[^{}+]*(\+?)\}", r"{\1}", path)
 
 
-def _route(route: TemplateRoute, settings: Settings, path: str, host: str | None) -> RouteSettings:
-    changed: dict[str, Any] = {"function": parse_function(route.function), "format": Spec(route.format, route.options)}
+def _route(route: TemplateRoute, settings: Settings, path: str, host: str | None, door: Door | None) -> RouteSettings:
+    changed: dict[str, Any] = {"format": Spec(route.format, route.options), **dict(route.settings)}
+    if route.function:
+        changed["function"] = parse_function(route.function)
+    if door is not None and door.cors is not None:
+        changed["cors"] = door.cors
     if route.streamed:
         changed["invoke_mode"] = "response-stream"
     if route.timeout is not None:
@@ -144,5 +149,9 @@ def _route(route: TemplateRoute, settings: Settings, path: str, host: str | None
 
 def _closed(door: Door, settings: Settings, path: str, host: str | None) -> RouteSettings:
     """What no route takes: refused as the API refuses it, unless the header names a function."""
-    changed = replace(settings, format=Spec(door.format, door.options))
-    return RouteSettings(DEFAULT, host, (), changed, frozenset(("format",)), lambda _: path, closed=True)
+    changed: dict[str, Any] = {"format": Spec(door.format, door.options)}
+    if door.cors is not None:
+        changed["cors"] = door.cors
+    return RouteSettings(
+        DEFAULT, host, (), replace(settings, **changed), frozenset(changed), lambda _: path, closed=True
+    )

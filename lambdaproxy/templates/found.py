@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.templates import DEFAULT, check_template
 
 Where = tuple[str, ...]
@@ -18,7 +19,8 @@ class TemplateRoute:
     """One way in: a path template (`$default` takes the rest), methods (none: any), and the dialect with its options.
 
     `timeout` is the integration's, in seconds, or None. `door` is the API, URL or listener that it belongs to, and
-    `host` what that asks of the request itself: a load balancer's rule may.
+    `host` what that asks of the request itself: a load balancer's rule may. `settings` are more settings of the route;
+    without a function one of them is the answer.
     """
 
     path: str
@@ -29,6 +31,7 @@ class TemplateRoute:
     options: tuple[tuple[str, str], ...] = ()
     timeout: float | None = None
     host: str | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
     door: str = field(default="", compare=False)
 
 
@@ -43,6 +46,8 @@ class Door:
     format: str
     options: tuple[tuple[str, str], ...] = ()
     where: str = ""
+    #: Which web pages may call.
+    cors: Cors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,27 @@ class Template:
     doors: tuple[Door, ...] = ()
     #: The logical name of each function, which a file of variables may use.
     logical: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Api:
+    """An API of a template: `dialect` is its format, `options` its codec's, `variables` those of its stage.
+
+    `documented` are the paths and methods that its OpenAPI document sends to a function, `open` those of which it says
+    nothing: an event may.
+    """
+
+    door: str
+    dialect: str
+    options: tuple[tuple[str, str], ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    documented: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
+    open: list[tuple[str, tuple[str, ...], Where]] = field(default_factory=list)
+    #: Whether events may add paths to it: those of a REST API with a document may not, but for `MergeDefinitions`.
+    grows: bool = True
+    #: What `Cors` of a REST API of SAM says.
+    preflights: Any = None
+    where: Where = ()
 
 
 class Found:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lambdaproxy.templates.apis import HTTP, INSTEAD, Api, add_integration, methods_of
+from lambdaproxy.templates.answers import mock, open_to_pages
+from lambdaproxy.templates.apis import HTTP, INSTEAD, add_integration, add_route, methods_of, path_of
 from lambdaproxy.templates.differences import Properties
-from lambdaproxy.templates.found import Where
+from lambdaproxy.templates.found import Api, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.stack import Stack, map_of
 
@@ -24,9 +25,9 @@ _LISTED = (
     "x-amazon-apigateway-policy",
     "x-amazon-apigateway-gateway-responses",
     "x-amazon-apigateway-request-validator",
-    "x-amazon-apigateway-cors",
     "x-amazon-apigateway-auth",
 )
+_CORS = "x-amazon-apigateway-cors"
 _MINE = ("parameters", "summary", "description", "servers", "$ref")
 
 
@@ -38,6 +39,7 @@ def add_document(stack: Stack, api: Api, document: dict[str, Any], where: Where)
     for key in _LISTED:
         if key in document:
             stack.add((*where, key), INSTEAD.get(key, "is not done here"))
+    open_to_pages(stack, api.door, (*where, _CORS), document.get(_CORS) if api.dialect == HTTP else None)
     for path, item in map_of(document.get("paths")).items():
         for written, operation in map_of(item).items():
             place = (*where, "paths", str(path), str(written))
@@ -58,8 +60,7 @@ def _operation(
     operation: dict[str, Any],
     where: Where,
 ) -> None:
-    if api.dialect == HTTP and path in ("/$default", "$default"):
-        path = "$default"
+    path = path_of(api, path)
     for key in _LISTED:
         if operation.get(key):
             stack.add((*where, key), INSTEAD.get(key, "is not done here"))
@@ -70,6 +71,10 @@ def _operation(
         return
     found = Properties(_referred(document, given), where_of)
     kind = str(found.get("type", "")).lower()
+    answer = mock(found.values) if kind == "mock" else None
+    if answer is not None:
+        add_route(stack, api, where_of, path, methods, "", settings=answer)
+        return
     if kind != "aws_proxy":
         stack.add(where_of, not_done(kind, methods))
         return
@@ -97,7 +102,7 @@ def _operation(
 def not_done(kind: str, methods: tuple[str, ...]) -> str:
     """What to say of an integration that is none with a function."""
     if kind == "mock" and methods == ("OPTIONS",):
-        return "an integration of type mock is not done here; preflights are not answered"
+        return "an integration of type mock that looks at the request is not done here; preflights are not answered"
     return f"an integration of type {kind or 'unknown'} is not done here; there is no route"
 
 

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from lambdaproxy.config.templates import DEFAULT, check_host
+from lambdaproxy.templates.answers import action as answer_of
 from lambdaproxy.templates.apis import INSTEAD
 from lambdaproxy.templates.found import TemplateRoute, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.stack import Stack, map_of, number
 
 _KIND = "AWS::ElasticLoadBalancingV2::"
+Target = tuple[str, tuple[tuple[str, str], ...], tuple[tuple[str, Any], ...]]
+"""A function, or none, its codec's options, and the route's settings that answer without one."""
 NO_MATTER = frozenset({f"{_KIND}LoadBalancer", f"{_KIND}ListenerCertificate", f"{_KIND}TrustStore"})
 _FIELDS = {
     "path-pattern": "PathPatternConfig",
@@ -72,18 +76,24 @@ class _Listener:
         if target is not None:
             self._add(where, "", "*", (), *target)
 
-    def _target(self, actions: Any, where: Where) -> tuple[str, tuple[tuple[str, str], ...]] | None:
-        """The function of the action that forwards, and its codec's options; the others are listed."""
-        found = None
+    def _target(self, actions: Any, where: Where) -> Target | None:
+        """What the action that decides does; what the others would do is listed."""
+        found: Target | None = None
         for action in actions if isinstance(actions, list) else []:
             action = map_of(action)
             kind = text(action.get("Type", ""))
             if kind.startswith("authenticate"):
                 self._stack.add(where, f"{kind}: {INSTEAD['AuthType']}")
+            elif kind in ("fixed-response", "redirect"):
+                try:
+                    found = "", (), answer_of(kind, action)
+                except ValueError as problem:
+                    self._stack.add(where, f"there is no route: {kind}: {problem}")
             elif kind != "forward":
                 self._stack.add(where, f"an action of type {kind or 'unknown'} is not done here; there is no route")
             else:
-                found = self._group(action, where)
+                group = self._group(action, where)
+                found = None if group is None else (*group, ())
         return found
 
     def _group(self, action: dict[str, Any], where: Where) -> tuple[str, tuple[tuple[str, str], ...]] | None:
@@ -130,15 +140,18 @@ class _Listener:
         methods: tuple[str, ...],
         function: str,
         options: tuple[tuple[str, str], ...],
+        settings: tuple[tuple[str, Any], ...],
     ) -> None:
         path = _path(pattern)
         if path is None or not _is_host(host):
             self._stack.add(where, f"there is no route: our routes cannot say {host}{pattern}")
             return
         door = self._stack.found.add_door(self._logical, "alb", where=f"{self._stack.path} {self._logical}")
-        route = TemplateRoute(path, methods, function, "alb", False, options, host=host or None, door=door)
+        route = TemplateRoute(
+            path, methods, function, "alb", False, options, host=host or None, settings=settings, door=door
+        )
         for other in self._earlier:
-            if other.function != function and _takes(other, route):
+            if (other.function, other.settings) != (function, settings) and _takes(other, route):
                 self._stack.add(where, f"an earlier rule takes {other.path} first on AWS; here the more specific does")
                 break
         problem = self._stack.found.add_route(route)
@@ -182,6 +195,4 @@ def _besides(route: TemplateRoute) -> Iterator[TemplateRoute]:
     """`/x/*` takes `/x/`, too, which `/x/{proxy+}` does not."""
     if route.path.endswith("/{proxy+}"):
         path = route.path.removesuffix("{proxy+}")
-        yield TemplateRoute(
-            path, route.methods, route.function, "alb", False, route.options, host=route.host, door=route.door
-        )
+        yield replace(route, path=path)

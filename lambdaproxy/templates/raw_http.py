@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lambdaproxy.templates.apis import HTTP, Api, add_integration, make_api, methods_of, report
-from lambdaproxy.templates.found import Where
+from lambdaproxy.templates.answers import open_to_pages
+from lambdaproxy.templates.apis import HTTP, add_integration, make_api, methods_of, report
+from lambdaproxy.templates.found import Api, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.openapi import add_document
 from lambdaproxy.templates.raw_rest import document_of
@@ -39,6 +40,7 @@ def read_http_apis(stack: Stack) -> dict[str, Api]:
         found[logical] = api = make_api(
             stack, logical, HTTP, ((*place, "StageName"), stage), ((*place, "StageVariables"), variables)
         )
+        open_to_pages(stack, api.door, (*where, "CorsConfiguration"), properties.get("CorsConfiguration"))
         document, at = document_of(stack, properties, where)
         if document is not None:
             add_document(stack, api, document, at)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from lambdaproxy.templates.apis import REST, Api, add_integration, make_api, methods_of, report
+from lambdaproxy.templates.answers import mock
+from lambdaproxy.templates.apis import REST, add_integration, add_route, make_api, methods_of, report
 from lambdaproxy.templates.differences import Properties
 from lambdaproxy.templates.document import TemplateError, load
-from lambdaproxy.templates.found import Where
+from lambdaproxy.templates.found import Api, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.openapi import add_document, not_done
 from lambdaproxy.templates.stack import Stack, map_of
@@ -45,6 +46,7 @@ def read_rest_apis(stack: Stack) -> dict[str, Api]:
             ((*where, "BinaryMediaTypes"), [*media, *(more if isinstance(more, list) else [])]),
         )
         stack.read.add(logical)
+        api.grows = False  # an event of such an API only lets it invoke the function
         if document is not None:
             add_document(stack, api, document, at)
         report(stack, properties, _API_DONE)
@@ -112,6 +114,10 @@ def _method(stack: Stack, logical: str, apis: dict[str, Api]) -> None:
     if api is None or path is None or methods is None:
         what = "API" if api is None else "resource" if path is None else "method"
         stack.add(where, f"there is no route: its {what} is not known from this template")
+        return
+    answer = mock(integration.values) if kind == "mock" else None
+    if answer is not None:
+        add_route(stack, api, where, path, methods, "", settings=answer)
         return
     if kind != "aws_proxy":
         stack.add(where, not_done(kind, methods))

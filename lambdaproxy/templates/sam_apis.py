@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from lambdaproxy.templates.apis import HTTP, REST, Api, add_route, make_api, methods_of, report
+from lambdaproxy.templates.answers import open_to_pages, preflights
+from lambdaproxy.templates.apis import HTTP, REST, add_route, make_api, methods_of, path_of, report
 from lambdaproxy.templates.differences import Properties
+from lambdaproxy.templates.found import Api
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.openapi import add_document
 from lambdaproxy.templates.raw_rest import document_of
@@ -48,6 +50,13 @@ class SamApis:
             (places[binary], media),
         )
         self._apis[kind, logical] = api
+        api.grows = document is None or not rest or bool(properties.get("MergeDefinitions"))
+        if rest:
+            api.preflights = properties.get("Cors")
+            api.where = properties.where(stack.differences, "Cors")
+        else:
+            place = properties.where(stack.differences, "CorsConfiguration")
+            open_to_pages(stack, api.door, place, properties.get("CorsConfiguration"))
         stack.read.add(logical)
         if document is not None:
             add_document(stack, api, document, at)
@@ -75,7 +84,12 @@ class SamApis:
             streamed = given.get("ResponseTransferMode") == "STREAM"
             if methods is None:
                 stack.add(where, f"{given.get('Method')} is no method of HTTP; there is no route")
-            elif (path, methods) not in api.documented:  # an event of a path in the document gives permission only
+            elif {(path_of(api, path), one) for one in (methods, ())} & api.documented:
+                continue  # the document has it; such an event only lets the API invoke the function
+            elif not api.grows:
+                if not stack.found.has_route(api.door, path, methods):
+                    stack.add(where, "there is no route: its API has no such path, and events add none to it")
+            else:
                 add_route(stack, api, where, path, methods, name, version, milliseconds, streamed)
 
     def _of_event(self, kind: str, logical: str) -> Api:
@@ -88,6 +102,12 @@ class SamApis:
     def finish(self) -> None:
         """List the paths of documents that nothing sends to a function."""
         for api in (*self._apis.values(), *self._raw.values()):
+            if api.preflights:
+                try:
+                    for route in preflights(self._stack.found, api):
+                        self._stack.found.add_route(route)
+                except ValueError as problem:
+                    self._stack.add(api.where, f"no preflight is answered: {problem}")
             for path, methods, where in api.open:
-                if not self._stack.found.has_route(api.door, path, methods):
+                if not (self._stack.found.has_route(api.door, path, methods)):
                     self._stack.add(where, "there is no route: it has no integration, and no event names it")

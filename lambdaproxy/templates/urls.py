@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from lambdaproxy.templates.answers import open_to_pages
 from lambdaproxy.templates.apis import report
 from lambdaproxy.templates.differences import Properties
 from lambdaproxy.templates.found import TemplateRoute, Where
@@ -19,7 +22,7 @@ def url_of_function(stack: Stack, logical: str, properties: Properties) -> None:
     streamed = url.get("InvokeMode") == "RESPONSE_STREAM"
     if url.values:
         where = ("Resources", logical, "Properties", "FunctionUrlConfig")
-        _add(stack, logical, stack.names[logical], streamed, where)
+        _add(stack, logical, stack.names[logical], streamed, where, url.get("Cors"))
 
 
 def read_urls(stack: Stack) -> None:
@@ -28,7 +31,7 @@ def read_urls(stack: Stack) -> None:
         properties = stack.properties(logical)
         stack.read.add(logical)
         target, qualifier = properties.get("TargetFunctionArn", ""), text(properties.get("Qualifier", ""))
-        streamed = properties.get("InvokeMode") == "RESPONSE_STREAM"
+        streamed, cors = properties.get("InvokeMode") == "RESPONSE_STREAM", properties.get("Cors")
         report(stack, properties)
         name = stack.target(target)
         if name is None:
@@ -36,11 +39,12 @@ def read_urls(stack: Stack) -> None:
             continue
         if qualifier and ":" not in name:
             name = f"{name}:{qualifier}"
-        _add(stack, logical, name, streamed, ("Resources", logical))
+        _add(stack, logical, name, streamed, ("Resources", logical), cors)
 
 
-def _add(stack: Stack, logical: str, function: str, streamed: bool, where: Where) -> None:
+def _add(stack: Stack, logical: str, function: str, streamed: bool, where: Where, cors: Any) -> None:
     door = stack.found.add_door(logical, "function-url", where=f"{stack.path} {logical}")
+    open_to_pages(stack, door, (*where, "Cors"), cors)
     problem = stack.found.add_route(TemplateRoute("$default", (), function, "function-url", streamed, door=door))
     if problem is not None:
         stack.add(where, problem)

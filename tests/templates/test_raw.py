@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.templates.support import a_function, notes, of_template, resource, routes, written
+from tests.templates.support import a_function, asked, notes, of_template, resource, routes, written
 
 pytest.importorskip("yaml", reason="PyYAML is not installed")
 
@@ -41,6 +41,18 @@ def test_a_rest_api(tmp_path):
                 "Get": method({"Ref": "Pet"}, "GET", TimeoutInMillis="5000"),
                 "Any": method(root, "ANY"),
                 "Mock": method({"Ref": "Pets"}, "OPTIONS", Type="MOCK"),
+                "Preflight": method(
+                    {"Ref": "Pet"},
+                    "OPTIONS",
+                    Type="MOCK",
+                    RequestTemplates={"application/json": '{"statusCode": 204}'},
+                    IntegrationResponses=[
+                        {
+                            "StatusCode": "204",
+                            "ResponseParameters": {"method.response.header.Access-Control-Allow-Origin": "'*'"},
+                        }
+                    ],
+                ),
                 "Old": method({"Ref": "Pets"}, "PUT", Type="AWS"),
                 "Iam": method({"Ref": "Pets"}, "POST", auth="AWS_IAM"),
                 "Lost": method({"Ref": "Nowhere"}, "GET"),
@@ -58,6 +70,7 @@ def test_a_rest_api(tmp_path):
     assert routes(path) == [
         f"GET /pets/{{id}} -> F {live}",
         f"ANY / -> F {live}",
+        f"OPTIONS /pets/{{id}} -> - {live}",
         f"POST /pets -> F {live}",
         f"GET /pets -> F {live}",
         f"ANY $default -> - {live}",
@@ -65,10 +78,13 @@ def test_a_rest_api(tmp_path):
     found = {str(route): route for route in of_template(path).router.routes}
     assert found["GET /pets/{id}"].timeout == 5
     assert found["GET /pets"].mode == "stream"
+    answer = asked(of_template(path), "OPTIONS", "/pets/1", headers=())
+    assert not isinstance(answer, str)
+    assert (answer.status, dict(answer.headers)[b"Access-Control-Allow-Origin"]) == (204, b"*")
     assert [one.partition(": ")[2] for one in notes(path)] == [
         "Iam.AuthorizationType: no caller is asked who they are; every request is let in",
         "Lost: there is no route: its resource is not known from this template",
-        "Mock: an integration of type mock is not done here; preflights are not answered",
+        "Mock: an integration of type mock that looks at the request is not done here; preflights are not answered",
         "Old: an integration of type aws is not done here; there is no route",
         "Plan: AWS::ApiGateway::UsagePlan is not done here",
     ]
@@ -95,7 +111,7 @@ def route(key: str, target: str = "Int", **properties: Any) -> dict[str, Any]:
 
 def test_an_http_api(tmp_path):
     document = http(
-        Api=resource("AWS::ApiGatewayV2::Api", ProtocolType="HTTP", CorsConfiguration={"AllowOrigins": ["*"]}),
+        Api=resource("AWS::ApiGatewayV2::Api", ProtocolType="HTTP", CorsConfiguration={"AllowOrigins": ["no origin"]}),
         Int=integration(PayloadFormatVersion="2.0", TimeoutInMillis=2000),
         Old=integration(PayloadFormatVersion="1.0", IntegrationUri=URI),
         Elsewhere=integration(IntegrationType="HTTP_PROXY", IntegrationUri="https://example.com"),
@@ -246,16 +262,15 @@ def test_an_openapi_document(tmp_path, kind, key):
     assert of_template(path).router.routes[0].timeout == 3
     found = notes(path)
     for says in (
-        "x-amazon-apigateway-cors: no preflight",
         "get.security: no caller is asked",
-        "options.x-amazon-apigateway-integration: an integration of type mock",
+        "options.x-amazon-apigateway-integration: an integration of type mock that looks",
         "post.x-amazon-apigateway-integration.requestParameters: is not done here",
         "an integration with SQS-SendMessage is not done here",
         "/old.get.x-amazon-apigateway-integration: an integration of type aws is not",
         "delete: there is no route: it has no integration, and no event names it",
     ):
         assert any(says in one for one in found), says
-    assert len(found) == 7
+    assert len(found) == 6
     assert all(one.startswith("line ") for one in found)
 
 
@@ -314,11 +329,23 @@ def test_a_load_balancer(tmp_path):
             TargetGroupArn={"Ref": "Other"},
         ),
         Away=rule(60, TargetGroupArn={"Ref": "Machines"}),
+        Fixed=rule(80, {"Field": "path-pattern", "Values": ["/fixed"]}),
+        Moved=rule(90, {"Field": "path-pattern", "Values": ["/moved"]}),
         Login=rule(70, {"Field": "path-pattern", "Values": ["/in"]}),
     )  # fmt: skip
     login = document["Resources"]["Login"]["Properties"]["Actions"]
     login.insert(0, {"Type": "authenticate-cognito"})
+    document["Resources"]["Fixed"]["Properties"]["Actions"] = [
+        {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404", "ContentType": "text/plain"}}
+    ]
+    document["Resources"]["Moved"]["Properties"]["Actions"] = [
+        {"Type": "redirect", "RedirectConfig": {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}}
+    ]
     path = written(tmp_path, document)
+    for target, status in (("/fixed", 404), ("/moved", 301)):
+        answer = asked(of_template(path), "GET", target, headers=())
+        assert not isinstance(answer, str)
+        assert answer.status == status
     assert routes(path) == [
         "GET|POST /api/{proxy+} -> F alb:multi_value=yes",
         "GET|POST /api/ -> F alb:multi_value=yes",
@@ -326,6 +353,8 @@ def test_a_load_balancer(tmp_path):
         "ANY *.example.com$default -> F alb:multi_value=yes",
         "GET /api/special -> G alb",
         "ANY /in -> F alb:multi_value=yes",
+        "ANY /fixed -> - alb",
+        "ANY /moved -> - alb",
         "ANY $default -> G alb",
     ]
     found = notes(path)

@@ -173,7 +173,7 @@ Resources:
     Properties:
       StageName: live
       Variables: {colour: "a:b"}
-      Cors: "'*'"
+      DisableExecuteApiEndpoint: true
       Auth: {DefaultAuthorizer: AWS_IAM}
   Lost: {Type: AWS::ApiGatewayV2::Route, Properties: {RouteKey: GET /lost}}
   Never: {Type: AWS::ApiGatewayV2::Route, Condition: Never}
@@ -213,7 +213,7 @@ def test_settings_of_apis_and_whatever_else_is_listed_with_its_line(tmp_path):
     said = dict(note.split(": ", 2)[1::-1] for note in template.notes)
     assert said == {
         "Globals.Api.TracingEnabled": f"line {at('TracingEnabled')}",
-        "Rest.Cors": f"line {at('Cors')}",
+        "Rest.DisableExecuteApiEndpoint": f"line {at('DisableExecute')}",
         "Rest.Auth": f"line {at('Auth: {Def')}",
         "Lost": f"line {at('Lost')}",
         "F.Newest": f"line {at('Newest')}",
