@@ -192,7 +192,7 @@ class AlbCodec(Codec):
     # -- request -> event ----------------------------------------------------------------------------------------
 
     def event_trace(self, request: Request) -> str:
-        sent = sent_traces(request)
+        sent = [text for text in sent_traces(request) if text or not self._drops_empty]
         return trace_header(sent[-1] if sent else "", request.trace_id)
 
     def encode_request(self, request: Request, match: Match) -> bytes:
@@ -309,8 +309,10 @@ class AlbCodec(Codec):
                 raise MalformedResult("headers is no object")
             pairs = headers.items()
         fields, content_type, _ = self.naming.collect(pairs, refuse_other)
-        if status != 200:
-            _absolute(fields, request)
+        for name, _ in fields:
+            if len(name) == 8 and name.lower() == b"location":
+                _absolute(fields, request)
+                break
         encoded = get("isBase64Encoded", False)
         if type(encoded) is not bool:
             raise MalformedResult("isBase64Encoded is no boolean")

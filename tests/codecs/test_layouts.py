@@ -207,3 +207,12 @@ def test_more_names_than_are_remembered(name):
     many = [(b"X-%d" % number, b"%d" % number) for number in range(shapes.MOST_NAMES + 10)]
     check(name, "append", request("PUT", headers=many))
     check(name, "append", request("PUT"))
+
+
+def test_the_trace_of_an_alb_invocation_is_that_of_its_event_where_empty_fields_are_dropped():
+    fields = ((b"X-Amzn-Trace-Id", b"Root=1-67891233-abcdef012345678912345678"), (b"X-Amzn-Trace-Id", b""))
+    for keep in (False, True):
+        codec = AlbCodec(empty_headers=keep)
+        asked = request(headers=fields)
+        event = json.loads(codec.encode_request(asked, Match()))
+        assert codec.event_trace(asked) == event["headers"]["x-amzn-trace-id"]
