@@ -119,7 +119,7 @@ class Proxy:
 
     `resolve` finds the invoker that a name from the header belongs to; `invokers` gives the invoker of a name, made
     when first needed, and `timeouts` a function's default time-out in seconds. `held` is where events are counted
-    while they may still have to be sent.
+    while they may still have to be sent, `answers` where streams are that have to be whole before they are answered.
     """
 
     def __init__(
@@ -134,6 +134,7 @@ class Proxy:
         max_requests: int = 2048,
         held: Ledger | None = None,
         authorizers: Callable[[str], IAuthorizer] | None = None,
+        answers: Ledger | None = None,
     ) -> None:
         self._seconds = reactor.seconds
         self._turns = weight.Turns(reactor)
@@ -148,7 +149,7 @@ class Proxy:
         self._timeouts = timeouts
         self._accounts = accounts
         self._max_requests = max_requests
-        self._held = held or Ledger(reactor, BODIES)
+        self._held, self._answers = held or Ledger(reactor, BODIES), answers
         self._chosen: dict[tuple[int, bytes | None], tuple[Function, float]] = {}
         self.in_flight = 0
         #: Whether routes that do not say so themselves explain errors to clients.
@@ -379,7 +380,7 @@ class Proxy:
         codec, match = admission.route.codec, admission.match
         prelude, rest = await streaming.split(body, result.content_type)
         if prelude is None and not codec.streams_verbatim:
-            payload = await streaming.collect(rest)
+            payload = await streaming.collect(rest, held=self._answers)
             result = await self._read(replace(result, payload=payload), payload, codec)
             return without_collector(codec.decode_result, result, request, match)
         try:

@@ -17,7 +17,8 @@ from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from lambdaproxy.errors import ResultTooLarge
+from lambdaproxy.base.held import SMALL, Ledger
+from lambdaproxy.errors import ResultTooLarge, Unavailable
 from lambdaproxy.interfaces import IBody
 from lambdaproxy.messages import MOST_RESULT
 
@@ -125,9 +126,12 @@ def split(body: IBody, content_type: bytes | None = None) -> Deferred[tuple[byte
     return rest.begin()
 
 
-def collect(body: IBody, most: int = MOST_RESULT) -> Deferred[bytes]:
-    """The whole body; `ResultTooLarge` as soon as it is longer than `most` bytes."""
-    return _Collector(most).collect(body)
+def collect(body: IBody, most: int = MOST_RESULT, held: Ledger | None = None) -> Deferred[bytes]:
+    """The whole body; `ResultTooLarge` as soon as it is longer than `most` bytes.
+
+    What has come is counted in `held`; `Unavailable` where there is no room for more beside what others hold.
+    """
+    return _Collector(most, held).collect(body)
 
 
 def discard(body: IBody) -> None:
@@ -288,8 +292,10 @@ class _Sink:
 
 @implementer(IConsumer)
 class _Collector:
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, held: Ledger | None) -> None:
         self._most, self._size = most, 0
+        self._ledger, self._held = held, 0
+        self._full = ""
         self._pieces: list[bytes] = []
         self._running: Deferred[None] | None = None
         self._too_large = False
@@ -299,7 +305,11 @@ class _Collector:
         running = self._running = body.start(self)
 
         def finished(result: Any) -> None:
-            if self._too_large:
+            if self._ledger is not None and self._held:
+                self._ledger.give(self._held)
+            if self._full:
+                collected.errback(Unavailable(self._full, label="overload"))
+            elif self._too_large:
                 collected.errback(ResultTooLarge(f"a streamed result of more than {self._most} bytes"))
             elif isinstance(result, Failure):
                 collected.errback(result)
@@ -307,9 +317,13 @@ class _Collector:
                 collected.callback(b"".join(self._pieces))
 
         running.addBoth(finished)
-        if self._too_large:
+        if self._over:
             running.cancel()
         return collected
+
+    @property
+    def _over(self) -> bool:
+        return self._too_large or bool(self._full)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         pass
@@ -318,12 +332,22 @@ class _Collector:
         pass
 
     def write(self, data: bytes) -> None:
-        if self._too_large:
+        if self._over:
             return
         self._size += len(data)
         self._pieces.append(data)
         if self._size > self._most:
             self._too_large = True
+        elif self._ledger is not None and self._size > SMALL:
+            more = self._size - self._held
+            if self._ledger.take(more):
+                self._held += more
+            else:
+                self._full = (
+                    f"no room for a streamed result of over {self._size} bytes beside {self._ledger.held} "
+                    "(--max-unwritten)"
+                )
+        if self._over:
             self._pieces = []
             if self._running is not None:
                 self._running.cancel()

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from lambdaproxy.base.held import Ledger
 from lambdaproxy.errors import ConnectionLost, ResultTooLarge
 from lambdaproxy.interfaces import IBody
 from lambdaproxy.streaming import HTTP_STREAM, Look, _Depth, collect, discard, find_prelude, split
@@ -287,3 +289,36 @@ def test_much_in_small_pieces_is_looked_at_once() -> None:
     for end in range(1, len(data), 50):
         assert not depth.ended(data[:end])
         assert end - depth._at <= 1, "nothing is looked at again but what is not clear yet"
+
+
+def test_what_is_collected_is_counted_while_it_comes() -> None:
+    ledger = Ledger(Clock(), 100_000)
+    first, second = Source(), Source()
+    one, two = _result(collect(first, held=ledger)), _result(collect(second, held=ledger))
+    first.consumer.write(b"x" * 10_000)
+    assert ledger.held == 0, "small ones need no room"
+    first.consumer.write(b"x" * 60_000)
+    assert ledger.held == 70_000
+    second.consumer.write(b"y" * 50_000)
+    assert (two[0].value.label, second.told) == ("overload", ["cancelled"])
+    assert ledger.held == 70_000
+    first.consumer.write(b"x" * 30_000)
+    first.end()
+    assert len(one[0]) == 100_000
+    assert ledger.held == 0
+
+
+@pytest.mark.parametrize("way", ["leaves", "fails", "too large"])
+def test_nothing_stays_counted(way: str) -> None:
+    ledger, source = Ledger(Clock(), 10**9), Source()
+    deferred = collect(source, held=ledger)
+    found = _result(deferred)
+    source.consumer.write(b"x" * 50_000)
+    if way == "leaves":
+        deferred.cancel()
+    elif way == "fails":
+        source.done.errback(Failure(ConnectionLost("gone")))
+    else:
+        source.consumer.write(b"x" * 7_000_000)
+    assert len(found) == 1
+    assert ledger.held == 0

@@ -144,6 +144,7 @@ class ProxyService(Service):
             settings.max_requests,
             self.held.requests,
             self.authorizers.get,
+            self.held.answers,
         )
         self.metrics.read_gauge(
             "lambdaproxy_requests_in_progress", "Requests being handled.", lambda: self.proxy.in_flight
