@@ -509,8 +509,8 @@ class Settings:
     on_disconnect: str | None = setting(
         values.one_of("finish", "abort"),
         None,
-        "When a client has gone while its function runs on AWS: finish reads the result and drops it; abort closes the "
-        "connection.",
+        "When a client has gone while its function runs: finish drops the result when it comes; abort closes the "
+        "connection to AWS, or ends the process of an embedded function.",
         section="Invoking",
         metavar="finish|abort",
         shown_default="finish; for streams abort",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -15,10 +15,10 @@ from zope.interface import implementer
 
 from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Unavailable, UnknownFunction
 from lambdaproxy.interfaces import IInvoker
-from lambdaproxy.messages import MOST_EVENT, Invocation, InvocationResult
+from lambdaproxy.messages import MOST_EVENT, Invocation, InvocationResult, Mode
 from lambdaproxy.runtime.events import EventQueue
 from lambdaproxy.runtime.functions import FunctionSettings
-from lambdaproxy.runtime.job import Job
+from lambdaproxy.runtime.job import STREAMS, Job
 from lambdaproxy.runtime.logs import Batch, Sink, WorkerLog
 from lambdaproxy.runtime.loopback import InheritedSocket, LoopbackPort
 from lambdaproxy.runtime.names import is_qualifier, split_name
@@ -46,8 +46,9 @@ class LocalInvoker:
     """Runs functions in worker processes of this machine.
 
     `concurrency` is the number of workers a function may have at once, unless it reserves its own; `queue` is how many
-    invocations of a function wait beyond these. `write` takes lines of function output, some at a time. Processes are
-    started by the first invocation, or by `prewarm`.
+    invocations of a function wait beyond these. Invocations of the modes in `abort` are ended when their callers have
+    gone; others run on, and their results are dropped. `write` takes lines of function output, some at a time.
+    Processes are started by the first invocation, or by `prewarm`.
     """
 
     def __init__(
@@ -63,10 +64,11 @@ class LocalInvoker:
         launch: Launcher | None = None,
         wall: Callable[[], float] = time.time,
         name: str = "local",
+        abort: Collection[Mode] = STREAMS,
     ) -> None:
         self.name = name
         self.site = site or Site()
-        self._reactor, self._wall = reactor, wall
+        self._reactor, self._wall, self._abort = reactor, wall, abort
         self._functions = dict(functions)
         self._concurrency, self._queue = concurrency, queue
         self._batch = Batch(reactor, write)
@@ -208,6 +210,7 @@ class LocalInvoker:
             init_seconds=None if debugged else init_seconds,
             wall=self._wall,
             warn=self._warnings.warn,
+            abort=self._abort,
         )
         day = time.strftime("%Y/%m/%d", time.gmtime(self._wall()))
         stream = f"{day}/[$LATEST]{uuid4().hex}"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import orjson
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from lambdaproxy.base.held import SMALL
 from lambdaproxy.errors import BadRequest, InvokeTimeout, LambdaProxyError
-from lambdaproxy.messages import Invocation, InvocationResult
+from lambdaproxy.messages import Invocation, InvocationResult, Mode
 from lambdaproxy.runtime.results import FunctionFailure
 from lambdaproxy.runtime.stream import StreamedResult, WholeBody
 
@@ -22,20 +24,26 @@ if TYPE_CHECKING:
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,512}\Z")
 _VALUE = re.compile(r"[\x20-\x7e]+\Z")
 
+STREAMS: tuple[Mode, ...] = ("stream",)
+"""The modes of invocations that are ended when their callers have gone, where nobody says another: they may last for
+hours, and would keep their workers."""
+
 
 class Job:
     """One invocation on its way through a pool and a worker.
 
-    `result` fires once. Cancelling it while the job waits takes it out of the queue (`withdrawn`); while it runs, the
-    result is dropped when it comes.
+    `result` fires once. Cancelling it while the job waits takes it out of the queue (`withdrawn`); while it runs, its
+    worker hears that nobody waits any more (`left`), and a result that comes is dropped.
     """
 
     __slots__ = (
         "_clock",
         "_timer",
         "done",
+        "gone",
         "head",
         "invocation",
+        "left",
         "log_tail",
         "payload",
         "request_id",
@@ -49,12 +57,16 @@ class Job:
         self._clock = clock
         self._timer: IDelayedCall | None = None
         self.invocation = invocation
-        self.payload = invocation.payload or b"{}"
+        #: The event; None once it was let go of, because nobody waits for what comes of it.
+        self.payload: bytes | None = invocation.payload or b"{}"
         self.request_id = invocation.request_id
         self.head = event_head(invocation, arn)
         self.result: Deferred[InvocationResult] = Deferred(self._cancelled)
         self.running = False
         self.done = False
+        #: Whether nobody waits for the result any more, though the function runs.
+        self.gone = False
+        self.left: Callable[[Job], None] | None = None
         self.stream: StreamedResult | None = None
         self.withdrawn: Callable[[Job], None] | None = None
         self.log_tail: Callable[[], bytes] | None = None
@@ -62,8 +74,20 @@ class Job:
     def _cancelled(self, _: object) -> None:
         # CancelledError is fired by the Deferred itself when we return.
         self._settle()
-        if not self.running and self.withdrawn is not None:
+        if self.running:
+            self.leave()
+        elif self.withdrawn is not None:
             self.withdrawn(self)
+
+    def leave(self) -> None:
+        """Nobody waits for the result any more: let go of an event of megabytes, and tell the worker."""
+        if self.gone:
+            return
+        self.gone = True
+        if len(self.invocation.payload) > SMALL:
+            self.payload, self.invocation = None, replace(self.invocation, payload=b"")
+        if self.left is not None:
+            self.left(self)
 
     def wait(self, seconds: float) -> None:
         """The answer is needed within so many seconds."""
@@ -77,7 +101,9 @@ class Job:
             return
         where = "while it ran" if self.running else "before a worker was free"
         self.fail(InvokeTimeout(f"no answer within the time-out, which passed {where}"))
-        if not self.running and self.withdrawn is not None:
+        if self.running:
+            self.leave()
+        elif self.withdrawn is not None:
             self.withdrawn(self)
 
     def _settle(self) -> bool:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from zope.interface import implementer
 
 from lambdaproxy.base.platform import hide_process, keep_from_children
+from lambdaproxy.config import values
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvoker, IInvokerMaker, Option
+from lambdaproxy.messages import Mode
+from lambdaproxy.runtime.job import STREAMS
 
 
 def _whole(text: str) -> int:
     if not text.isdigit():
         raise ValueError(f"{text!r} is not a whole number")
     return int(text)
+
+
+_ABORT: dict[str | None, Collection[Mode]] = {None: STREAMS, "finish": (), "abort": ("stream", "buffered")}
+"""The modes of invocations whose functions are ended when their clients have gone."""
 
 
 @implementer(IInvokerMaker)
@@ -28,6 +35,12 @@ class LocalInvokerMaker:
         Option("concurrency", _whole, 10, "workers of one function at most"),
         Option("queue", _whole, 100, "invocations of one function that wait; 0 throttles as AWS does"),
         Option("account", str, "123456789012", "account in the functions' ARNs"),
+        Option(
+            "on-disconnect",
+            values.one_of("finish", "abort"),
+            None,
+            "when the client has gone: let the function finish, or end its process; default: finish, for streams abort",
+        ),
     )
 
     def check(self, options: Mapping[str, Any]) -> None:
@@ -52,6 +65,7 @@ class LocalInvokerMaker:
             site=site,
             metrics=context.metrics,
             name=name,
+            abort=_ABORT[options["on-disconnect"]],
         )
         # Workers are children of the process that serves, not of the one that twistd forks from.
         context.reactor.callWhenRunning(invoker.prewarm)

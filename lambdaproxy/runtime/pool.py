@@ -143,7 +143,8 @@ class FunctionPool:
                 return
 
     def _alive(self) -> int:
-        return sum(1 for worker in self.workers if worker.state not in (State.STOPPING, State.DEAD))
+        # One that is being ended while its function runs keeps its place until it is dead.
+        return sum(1 for each in self.workers if each.busy or each.state not in (State.STOPPING, State.DEAD))
 
     def _soon_is_now(self) -> None:
         self._soon = None

@@ -31,10 +31,13 @@ class StreamedResult:
     """A result that a worker is still writing.
 
     Until it is started, and while its reader has no room, the worker's connection is paused once 64 KiB are kept.
+    `abandoned` is called, once, when nobody will read what the worker still writes.
     """
 
-    def __init__(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
-        self._pause, self._resume = pause, resume
+    def __init__(
+        self, pause: Callable[[], None], resume: Callable[[], None], abandoned: Callable[[], object] = lambda: None
+    ) -> None:
+        self._pause, self._resume, self._abandoned = pause, resume, abandoned
         self._kept: list[bytes] = []
         self._size = 0
         self._consumer: IConsumer | None = None
@@ -77,15 +80,17 @@ class StreamedResult:
         """The reader has waited long enough: it gets `error`, and what still comes is dropped."""
         if self._ended or self._discarded:
             return
-        self._ended, self._error = True, error
         self.discard()
+        self._ended, self._error = True, error
         self._settle()
 
     def discard(self) -> None:
         """Nobody reads it: what still comes is dropped."""
-        self._discarded = True
+        told, self._discarded = self._discarded, True
         self._kept.clear()
         self._release()
+        if not told and not self._ended:
+            self._abandoned()
 
     # --- the reader's side ---
 

@@ -10,14 +10,14 @@ are those of the table in docs/runtime.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lambdaproxy.messages import MOST_RESULT
+from lambdaproxy.messages import MOST_RESULT, Mode
 from lambdaproxy.runtime.api import RuntimeApi, RuntimeApiFactory, Stream, error_body
 from lambdaproxy.runtime.functions import FunctionSettings
-from lambdaproxy.runtime.job import Job
+from lambdaproxy.runtime.job import STREAMS, Job
 from lambdaproxy.runtime.logs import WorkerLog, report_line, start_line
 from lambdaproxy.runtime.process import Launcher, Running
 from lambdaproxy.runtime.results import (
@@ -43,6 +43,9 @@ INIT_ERROR_SECONDS = 1.0
 DETACHED_SECONDS = 5.0
 VERDICT_SECONDS = 0.2
 STOP_SECONDS = 0.5
+LEFT_SECONDS = 0.1
+"""How long a function may go on when its client has gone: one that ends soon, as after HEAD, keeps its process."""
+
 MEMORY_SECONDS = 1.0
 WATCH_SECONDS = 0.1
 DEBUG_SECONDS = 3600.0
@@ -90,7 +93,8 @@ class Owner(Protocol):
 class Worker:
     """One worker; `spawn` starts it, the pool gives it jobs, the Runtime API and the process tell it what happens.
 
-    `init_seconds` is None while its function is being debugged: then no deadline ends it.
+    `init_seconds` is None while its function is being debugged: then no deadline ends it. Invocations of the modes in
+    `abort` are ended when nobody waits for their results any more; others run on, and their results are dropped.
     """
 
     def __init__(
@@ -105,7 +109,9 @@ class Worker:
         init_seconds: float | None = INIT_SECONDS,
         wall: Callable[[], float] = time.time,
         warn: Callable[..., object] = lambda *_, **__: None,
+        abort: Collection[Mode] = STREAMS,
     ) -> None:
+        self._abort = abort if init_seconds is not None else ()
         self._reactor, self.settings, self._owner, self._log = reactor, settings, owner, log
         self._listen, self._connect = listen, connect
         self._init_seconds, self._wall, self._warn = init_seconds, wall, warn
@@ -126,6 +132,7 @@ class Worker:
         self._deadline: IDelayedCall | None = None
         self._grace: IDelayedCall | None = None
         self._watch: IDelayedCall | None = None
+        self._leaving: IDelayedCall | None = None
         self._started = self._reactor.seconds()
         self._given = 0.0
         self._init_time: float | None = None
@@ -171,7 +178,10 @@ class Worker:
 
     @property
     def busy(self) -> bool:
-        """Whether a function is running; one that has answered (POST) is not, though nothing can be given yet."""
+        """Whether a function is running; one that has answered (POST) is not, though nothing can be given yet.
+
+        One that is being ended because its client has gone runs until its process is dead.
+        """
         return self._job is not None
 
     def give(self, job: Job) -> None:
@@ -179,7 +189,7 @@ class Worker:
         assert self.state is State.IDLE and self._parked is not None
         self.state = State.BUSY
         self._job = job
-        job.running = True
+        job.running, job.left = True, self._left
         job.log_tail = self._log.tail
         now = self._reactor.seconds()
         self._given = now
@@ -195,7 +205,20 @@ class Worker:
             if self.settings.memory_limit is not None:
                 self._watch = self._reactor.callLater(WATCH_SECONDS, self._look_at_memory)
         caller, self._parked = self._parked, None
+        assert job.payload is not None
         caller.event(self._event, job.payload)
+
+    def _left(self, job: Job) -> None:
+        """Nobody waits for the result any more (row 26)."""
+        if self._job is job and job.invocation.mode in self._abort and self.state in (State.BUSY, State.STREAMING):
+            self._leaving = self._reactor.callLater(LEFT_SECONDS, self._abandon)
+
+    def _abandon(self) -> None:
+        self._leaving = None
+        job = self._job
+        assert job is not None
+        self._log.platform(f"RequestId: {job.request_id} The client has gone; the process is ended")
+        self.stop()
 
     def _timeout(self) -> float:
         return self.settings.timeout if self._init_seconds is not None else DEBUG_SECONDS
@@ -235,10 +258,10 @@ class Worker:
         self._grace = self._reactor.callLater(STOP_SECONDS, self._kill)
 
     def _cancel(self) -> None:
-        for call in (self._deadline, self._grace, self._watch):
+        for call in (self._deadline, self._grace, self._watch, self._leaving):
             if call is not None and call.active():
                 call.cancel()
-        self._deadline = self._grace = self._watch = None
+        self._deadline = self._grace = self._watch = self._leaving = None
 
     # --- the Runtime API's side ---
 
@@ -278,6 +301,10 @@ class Worker:
         """Row 17: a runtime that lost its event gets it again, as from the Runtime Interface Emulator."""
         if self.state is State.STREAMING or self._job is None:
             caller.reply(403, error_body("InvalidStateTransition", "the response is not complete"))
+        elif self._job.payload is None:
+            # Its client has gone, and its event with it.
+            self._fail(self._job, failure(TRUNCATED, "The runtime lost its event after the client had gone"))
+            self.next(caller)
         else:
             caller.event(self._event, self._job.payload)
 
@@ -338,7 +365,7 @@ class Worker:
         if job.invocation.mode != "stream":
             return Collected(self, job, content_type)
         self.state = State.STREAMING
-        return Passed(self, job, StreamedResult(caller.pause, caller.resume), content_type)
+        return Passed(self, job, StreamedResult(caller.pause, caller.resume, job.leave), content_type)
 
     def stream_ended(self, job: Job, found: FunctionFailure | None) -> None:
         """The last chunk is here (row 14)."""
@@ -390,7 +417,11 @@ class Worker:
         """The function has answered: its log belongs to it until here; the deadline still runs (row 20)."""
         assert self._process is not None
         self._process.drain()
-        self.state = State.POST
+        if self.state is not State.STOPPING:
+            self.state = State.POST
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
         self._job = None
         self._report(job, found)
 

@@ -145,3 +145,9 @@ export const stream_sleeps = streamifyResponse(async (event, stream) => {
   stream.write("some");
   await new Promise((resolve) => setTimeout(resolve, 60000));
 });
+
+export const stream_stubborn = streamifyResponse(async (event, stream) => {
+  process.on("SIGTERM", () => {});
+  stream.write("some");
+  await new Promise((resolve) => setTimeout(resolve, 60000));
+});

@@ -584,3 +584,19 @@ def test_laws_hold_whatever_happens(actions):
         walk.step(*action)
         walk.check()
     walk.finish()
+
+
+def test_a_function_whose_client_has_gone_keeps_its_place_until_its_process_is_dead():
+    bench = PoolBench(most=1)
+    left = bench.submit(mode="stream")
+    bench.next(0)
+    left.job.result.cancel()
+    waits = bench.submit()
+    bench.reactor.advance(0.1)
+    assert (bench.processes[0].signals, bench.states(), bench.pool.waiting) == (["TERM"], ["stopping"], 1)
+    bench.processes[0].exit(None, 15)
+    assert bench.states() == ["dead", "starting"]
+    bench.next(1)
+    bench.answer(1)
+    assert waits.result.payload == b"1"
+    bench.end()

@@ -328,6 +328,24 @@ class TestBusy:
         assert len(job.results) == 1
         bench.end()
 
+    def test_a_large_event_is_let_go_of_with_its_client(self):
+        bench = Bench()
+        job = bench.busy(payload=b'"' + b"x" * 100_000 + b'"')
+        job.job.result.cancel()
+        assert (job.job.payload, job.job.invocation.payload) == (None, b"")
+        second = FakeCaller()
+        bench.call("next", second)
+        assert (second.events, bench.worker.state, bench.worker.busy) == ([], State.IDLE, False)
+        bench.end()
+
+    def test_a_small_event_is_given_again_though_its_client_has_gone(self):
+        bench = Bench()
+        bench.busy().job.result.cancel()
+        second = FakeCaller()
+        bench.call("next", second)
+        assert second.events == bench.caller.events
+        bench.end()
+
     def test_debugged_function_has_no_deadline(self):
         bench = Bench(init_seconds=None)
         bench.reactor.advance(100)
@@ -335,6 +353,105 @@ class TestBusy:
         assert b"Deadline-Ms: 1700003600000" in bench.caller.events[0][0]
         bench.reactor.advance(1000)
         assert job.results == []
+        bench.end()
+
+
+class TestLeft:
+    """Row 26: the client has gone while the function runs."""
+
+    def begun(self, bench):
+        job = bench.busy(mode="stream")
+        sink = bench.call("stream", bench.caller, job.id, b"text/plain")
+        sink.data(b"one")
+        return job, sink, job.result.payload
+
+    def test_a_stream_is_ended(self):
+        bench = Bench()
+        job, _, body = self.begun(bench)
+        done = body.start(StringTransport())
+        done.addErrback(lambda _: None)
+        done.cancel()
+        assert (bench.process.signals, bench.worker.busy) == ([], True)
+        bench.reactor.advance(0.1)
+        assert (bench.process.signals, bench.worker.state) == (["TERM"], State.STOPPING)
+        assert f"RequestId: {job.id} The client has gone; the process is ended" in bench.records[-1]
+        # Its place is taken for as long as it lives.
+        assert bench.worker.busy
+        bench.reactor.advance(0.5)
+        assert bench.process.signals == ["TERM", "KILL"]
+        bench.process.exit(None, 9)
+        assert (bench.worker.busy, bench.owner.calls) == (False, ["idle", "gone"])
+        bench.end()
+
+    @pytest.mark.parametrize("way", ["discard", "stopProducing", "cancel before the first byte", "time-out"])
+    def test_every_way_to_leave(self, way):
+        bench = Bench()
+        if way in ("cancel before the first byte", "time-out"):
+            job = bench.busy(mode="stream")
+            if way == "time-out":
+                job.job.wait(1)
+                bench.reactor.advance(1)
+            else:
+                job.job.result.cancel()
+        else:
+            getattr(self.begun(bench)[2], way)()
+        bench.reactor.advance(0.1)
+        assert bench.process.signals == ["TERM"]
+        bench.end()
+
+    def test_one_that_ends_soon_keeps_its_process(self):
+        bench = Bench()
+        _, sink, body = self.begun(bench)
+        body.discard()
+        bench.reactor.advance(0.09)
+        sink.end("", b"")
+        bench.call("next", bench.caller)
+        bench.reactor.advance(10)
+        assert (bench.process.signals, bench.worker.state) == ([], State.IDLE)
+        bench.end()
+
+    def test_one_that_ends_when_it_is_told_to_is_given_nothing_more(self):
+        bench = Bench()
+        _, sink, body = self.begun(bench)
+        body.discard()
+        bench.reactor.advance(0.1)
+        sink.end("", b"")
+        assert (bench.worker.state, bench.worker.busy) == (State.STOPPING, False)
+        bench.call("next", bench.caller)
+        assert bench.caller.aborted
+        bench.end()
+
+    def test_a_stream_that_is_whole_is_nobodys_business(self):
+        bench = Bench()
+        _, sink, body = self.begun(bench)
+        sink.end("", b"")
+        body.discard()
+        bench.reactor.advance(1)
+        assert bench.process.signals == []
+        bench.end()
+
+    @pytest.mark.parametrize(
+        ("abort", "mode", "ended"),
+        [
+            ((), "stream", False),
+            ((), "buffered", False),
+            (("stream",), "buffered", False),
+            (("stream", "buffered"), "buffered", True),
+        ],
+    )
+    def test_modes(self, abort, mode, ended):
+        bench = Bench()
+        bench.worker._abort = abort
+        bench.busy(mode=mode).job.result.cancel()
+        bench.reactor.advance(0.1)
+        assert bench.process.signals == (["TERM"] if ended else [])
+        bench.end()
+
+    def test_a_function_at_a_breakpoint_is_not_ended(self):
+        bench = Bench(init_seconds=None)
+        bench.busy(mode="stream").job.result.cancel()
+        bench.reactor.advance(10)
+        assert bench.process.signals == []
         bench.end()
 
 
