@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= test
 PORT ?= 8011
+INSPECT ?= 8012
 BIN = $(VENV)/bin
 
 .PHONY: run test lint install build clean
@@ -13,7 +14,7 @@ run: $(VENV)/.installed
 	@echo "Try, in another terminal:"
 	@echo "  curl -H 'X-Lambda-Function: hello' 'http://127.0.0.1:$(PORT)/add?test=true' -d '{\"test\":1}'"
 	@echo
-	$(BIN)/twistd -n --pidfile= lambdaproxy --port $(PORT) --local hello=examples/hello.py:handler
+	$(BIN)/twistd -n --pidfile= lambdaproxy --port $(PORT) --local hello=examples/hello.py:handler --inspect $(INSPECT)
 
 test: $(VENV)/.installed-$(EXTRAS) lint
 	$(BIN)/python -m pytest

@@ -35,6 +35,7 @@ from lambdaproxy.errors import (
 from lambdaproxy.frozen import freeze, seal
 from lambdaproxy.gate.decided import Decided
 from lambdaproxy.gate.keeper import Gate
+from lambdaproxy.inspector.recorder import Recorder
 from lambdaproxy.interfaces import IAuthorizer, IBody, IEventCodec, IInvoker
 from lambdaproxy.messages import (
     MOST_ASYNC,
@@ -135,6 +136,7 @@ class Proxy:
         held: Ledger | None = None,
         authorizers: Callable[[str], IAuthorizer] | None = None,
         answers: Ledger | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._seconds = reactor.seconds
         self._turns = weight.Turns(reactor)
@@ -146,6 +148,7 @@ class Proxy:
         self._resolve = resolve
         self._invokers = invokers
         self._authorizers = authorizers
+        self._recorder = recorder
         self._timeouts = timeouts
         self._accounts = accounts
         self._max_requests = max_requests
@@ -211,6 +214,10 @@ class Proxy:
         admission.route.codec.encode_request(_request(head, admission.headers, b""), admission.match)
         return admission.function
 
+    def permitted(self, name: str) -> Function:
+        """The function of this name, if a header might name it; raises `BadFunctionHeader` or `NotPermitted`."""
+        return self._resolve(self._header.function(name.encode("utf-8", "replace")), None)
+
     def _route_of(self, head: Head) -> Route:
         """The route in whose words a request is refused."""
         try:
@@ -234,6 +241,9 @@ class Proxy:
     async def handle(self, admission: Admission, body: bytes) -> Response:
         """Encode, invoke, decode. Every error is an answer; only `CancelledError` (the client has gone) is raised."""
         function, codec = admission.function, admission.route.codec
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.admitted(admission.head, admission.headers, admission.route, admission.match, str(function), body)
         grant = None
         if admission.route.authorizer is not None:
             waits = 0
@@ -254,6 +264,8 @@ class Proxy:
         try:
             request = _request(admission.head, admission.headers, body, grant)
             invocation = self._invocation(admission, request, codec.encode_request(request, admission.match), started)
+            if recorder is not None:
+                recorder.asking(admission.head, invocation.payload, grant)
             if len(invocation.payload) > SMALL:
                 held = self._hold(len(invocation.payload))
                 request = _request(admission.head, admission.headers, b"")
@@ -262,6 +274,10 @@ class Proxy:
             body, invocation = b"", _HANDED_ON
             result = await waiting
             self._trails.of(admission.head.id).answered(result, self._seconds() - started)
+            if recorder is not None:
+                recorder.result(admission.head, result)
+            if result.log_tail and admission.route.settings.log_tail and function.invoker != "local":
+                self._accounts.tail(admission.head, function, result.log_tail)
             if held:
                 self._held.give(held)
                 held = 0
@@ -272,7 +288,8 @@ class Proxy:
                     result = await self._read(result, result.payload, codec)
                 response = self._decode(result, request, admission)
             else:
-                response = await self._stream(result, result.payload, request, admission, started)
+                stream = result.payload if recorder is None else recorder.streamed(admission.head, result.payload)
+                response = await self._stream(result, stream, request, admission, started)
             response = _with_request_id(response, request.id, codec)
             if admission.route.cors is not None:
                 response = admission.route.cors.added(response, admission.headers, True)
@@ -336,7 +353,7 @@ class Proxy:
             route.mode,
             settings.client_context,
             settings.tenant_id,
-            settings.log_tail,
+            settings.log_tail or self._recorder is not None,
             request.method in IDEMPOTENT or settings.repeatable,
             settings.durable_name + request.id if settings.durable_name else None,
             trace_parent,
@@ -419,6 +436,8 @@ class Proxy:
             return route.cors.added(error.response, head.headers, True)
         self._accounts.failed(head, admission.function if admission else None, error)
         self._trails.of(head.id).failed(error)
+        if self._recorder is not None:
+            self._recorder.failed(head, error)
         try:
             response = route.codec.error_response(
                 error, _request(head, admission.headers if admission else head.headers, b"")
@@ -455,8 +474,10 @@ class Proxy:
             seconds,
             fate,
             self._trails.ended(head.id),
-            self._names[id(admission.route)] if admission else None,
+            self._names.get(id(admission.route)) if admission else None,
         )
+        if self._recorder is not None:
+            self._recorder.ended(head, response, sent, fate)
 
 
 def _request(head: Head, headers: Headers, body: bytes, grant: Grant | None = None) -> Request:

@@ -20,7 +20,7 @@ LAYERS = [
     {"supervise"},
     {"routing", "gate", "authorizers", "aws", "runtime", "streaming"},
     {"templates"},
-    {"proxy"},
+    {"proxy", "inspector"},
     {"web"},
     {"start"},
     {"tap"},

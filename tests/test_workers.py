@@ -258,6 +258,7 @@ MISTAKES = [
     ("--workers 2 --max-requests 1", "--max-requests is 1, which 2 workers cannot share; raise it"),
     ("--workers 3 --max-in-flight 2", "max-in-flight of the invoker aws is 2, which 3 workers cannot share"),
     ("--control /tmp/x", "--control: it goes with --workers; --workers 1 will do"),
+    ("--workers 1 --inspect 0", "--inspect: the inspector shows one process"),
 ]
 
 

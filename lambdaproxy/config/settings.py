@@ -593,6 +593,14 @@ class Settings:
         section="Observing",
         metavar="ENDPOINT",
     )
+    inspect: str | None = setting(
+        values.endpoint_or_off,
+        None,
+        "Show requests, events, logs, results and answers on a page at this port or endpoint; off: nowhere.",
+        section="Observing",
+        metavar="ENDPOINT|off",
+        shown_default="off; make run turns it on",
+    )
     access_log: str | None = setting(
         values.log_file,
         None,

@@ -202,6 +202,11 @@ def endpoint(value: str) -> str:
     return value
 
 
+def endpoint_or_off(value: str) -> str:
+    """The same, or `off`."""
+    return value if value == "off" else endpoint(value)
+
+
 def host(value: str) -> str:
     """An address to listen on, or a name for one; without a port."""
     value = value.strip()

@@ -21,6 +21,10 @@ class Buckets:
         self._of: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._late = (self._burst, float("-inf"))
 
+    def part(self, of: int) -> Buckets:
+        """Buckets that let through an equal part of this; the parts of a burst may be one more each than the whole."""
+        return Buckets(self._rate / of, -(-int(self._burst) // of), self._most)
+
     def take(self, who: str, now: float) -> float | None:
         """Take a token; None if there was one, else the seconds until there is one (infinite if there never is)."""
         known = self._of.get(who)

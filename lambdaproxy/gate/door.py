@@ -38,6 +38,11 @@ class Door:
             self._buckets = Buckets(settings.rate.per_second, refill(settings.rate, settings.burst))
             self._said = f"more than {settings.rate} with bursts of {refill(settings.rate, settings.burst)}"
 
+    def share(self, workers: int) -> None:
+        """One of several workers lets an equal part through; its burst is at least one."""
+        if self._buckets is not None:
+            self._buckets = self._buckets.part(workers)
+
     def enter(self, head: Head, now: float | None) -> None:
         """Let the request on to its function; else raise `Denied`, `RateExceeded` or, with an answer, `Decided`.
 

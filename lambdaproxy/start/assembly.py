@@ -53,6 +53,9 @@ class Assembly:
 
     def of_worker(self, share: Share) -> Assembly:
         """The same for one of several workers."""
+        for route in (*self.router.routes, self.router.default):
+            if route.door is not None:
+                route.door.share(share.of)
         return replace(self, settings=share.settings(self.settings), share=share)
 
     def resolve(self, name: FunctionName, invoker: str | None = None) -> Function:

@@ -20,6 +20,7 @@ from lambdaproxy.base.weight import keep_what_is_there
 from lambdaproxy.config import values
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.inspector.recorder import Recorder
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.runtime.functions import FunctionSettings
@@ -32,6 +33,8 @@ from lambdaproxy.start.authorizing import Authorizers, asker
 from lambdaproxy.start.authorizing import Context as AuthorizerContext
 from lambdaproxy.start.exposure import check_invoke_api, check_listener, check_open_files, hosts_of, hosts_of_operators
 from lambdaproxy.start.hints import hint
+from lambdaproxy.start.inspecting import CONNECTIONS as PAGES
+from lambdaproxy.start.inspecting import Inspecting, is_loopback_endpoint
 from lambdaproxy.start.link import Link, Place
 from lambdaproxy.start.listening import Listener
 from lambdaproxy.start.systemd import Systemd
@@ -129,6 +132,8 @@ class ProxyService(Service):
         share = self._worker.sharing if self._worker is not None else None
         context = Context(reactor, settings, self.metrics, assembly.functions, self.held, share)
         self.invokers = Invokers(assembly, context)
+        inspected = settings.inspect is not None and settings.inspect != "off"
+        self.recorder = Recorder(reactor.seconds) if inspected else None
         self.authorizers = Authorizers(
             assembly.configuration.authorizers,
             AuthorizerContext(reactor, settings, self.metrics, asker(reactor, assembly.resolve, self.invokers.get)),
@@ -145,6 +150,7 @@ class ProxyService(Service):
             self.held.requests,
             self.authorizers.get,
             self.held.answers,
+            self.recorder,
         )
         self.metrics.read_gauge(
             "lambdaproxy_requests_in_progress", "Requests being handled.", lambda: self.proxy.in_flight
@@ -176,6 +182,14 @@ class ProxyService(Service):
             self._listeners.append(
                 Listener(self._reactor, settings.metrics_listen, self._operators, "--metrics-listen", self._placed)
             )
+        self.inspecting: Inspecting | None = None
+        if self.recorder is not None:
+            assert settings.inspect is not None
+            # Who runs embedded functions only, for this machine only, is at his desk.
+            at_home = self._assembly.all_embedded and is_loopback_endpoint(settings.inspect)
+            self.inspecting = Inspecting(self._reactor, settings.inspect, self.recorder, self.proxy, at_home)
+            self.site.refusals.seen = self.inspecting.refused
+            self._listeners.append(self.inspecting.listener)
         self._api: InvokeApi | None = None
         self._calls: ProxySite | None = None
         self.invoke_api: Listener | None = None
@@ -188,8 +202,10 @@ class ProxyService(Service):
         settings = self._settings
         upstream, workers = self._assembly.descriptors()
         limits = replace(Limits.configured(settings), upstream=upstream)
-        others = (CONNECTIONS if settings.metrics_listen else 0) + (
-            invoking.MOST_CONNECTIONS if settings.invoke_api else 0
+        others = (
+            (PAGES if self.recorder is not None else 0)
+            + (CONNECTIONS if settings.metrics_listen else 0)
+            + (invoking.MOST_CONNECTIONS if settings.invoke_api else 0)
         )
         self._more_files = raise_open_files(replace(limits, workers=workers + others).files())
         workers += most_connections() if settings.metrics_listen else 0
@@ -241,6 +257,8 @@ class ProxyService(Service):
             log.warn("Not done as it is written:\n  {list}", list="\n  ".join(differences))
         self.site.hosts = hosts_of(settings, self._assembly.router.routes, self.main.in_browsers_reach)
         for listener in self._listeners:
+            if self.inspecting is not None and listener is self.inspecting.listener:
+                self.inspecting.site.hosts = hosts_of_operators(settings, listener)
             if listener.factory is self._operators:
                 self._operators.hosts = hosts_of_operators(settings, listener)
         if self.invoke_api is not None:
@@ -320,6 +338,8 @@ class ProxyService(Service):
     def _say_what_we_do(self) -> None:
         settings = self._settings
         log.info("lambdaproxy {version} serves on {address}", version=__version__, address=str(self.main))
+        if self.inspecting is not None:
+            self.inspecting.say()
         if self._assembly.header_reaches_accounts and not settings.allow:
             log.warn(
                 "Whoever reaches this port can invoke any function that our credentials may invoke, by naming it in "
@@ -376,6 +396,9 @@ class ProxyService(Service):
         timeout, spread = self._drain_for or (self._settings.drain_timeout, 0.0)
         if self._worker is None:
             self._systemd.stopping(timeout)
+        if self.inspecting is not None:
+            self.inspecting.app.close()
+            self.inspecting.site.drain(0)
         called = self._calls.drain(timeout) if self._calls is not None else succeed(None)
         if self.invoke_api is not None:
             await self.invoke_api.stopService()

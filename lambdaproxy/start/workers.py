@@ -25,6 +25,11 @@ def count_workers(assembly: Assembly) -> int | None:
         if settings.control is not None:
             raise ConfigError(f"{where.get('control', '--control')}: it goes with --workers; --workers 1 will do")
         return None
+    if settings.inspect not in (None, "off"):
+        raise ConfigError(
+            f"{where.get('inspect', '--inspect')}: the inspector shows one process that is not reloaded; leave out "
+            "--workers, or --inspect"
+        )
     if settings.workers == 0:
         workers = 1 if assembly.functions else processors()
     else:

@@ -118,6 +118,11 @@ class Accounts:
             aws=_aws_request(error),
         )
 
+    def tail(self, head: Head, function: Function, tail: bytes) -> None:
+        """The end of the log of a function that runs elsewhere (`log-tail`)."""
+        text = tail.decode("utf-8", "replace").rstrip("\n").replace("\n", "\n  ")
+        _log.info("Log of {function}, request {id}:\n  {text}", function=str(function), id=head.id, text=text)
+
     def _answers(self, tally: _Tally, method: str, status: int) -> tuple[Cell, HistogramCell]:
         named = method if method in METHODS else "other"
         cells = self._requests.cell(tally.label, named, f"{status // 100}xx"), self._durations.cell(tally.label)

@@ -29,6 +29,8 @@ class Refusals:
         self, reactor: IReactorTime, metrics: Metrics, answer: Callable[[int, str], Response] | None = None
     ) -> None:
         self._answer = answer or plain
+        #: Told of each refusal: its status and reason, the client, the detail and the bytes.
+        self.seen: Callable[[int, str, str, str, bytes], object] | None = None
         self._limited = Limited(_log, reactor)
         # Overload is one event, however many connections it meets.
         self._overload = Limited(_log, reactor, most=1)
@@ -43,6 +45,8 @@ class Refusals:
         that are mistaken for heads may hold secrets.
         """
         asked = _ASKED.match(head)
+        if self.seen is not None:
+            self.seen(status, reason, client, detail, head)
         self.count(reason)
         (self._overload if status == 503 else self._limited).emit(
             LogLevel.info if status in _ORDINARY else LogLevel.warn,

@@ -26,6 +26,13 @@ def test_nothing_passes_without_a_rate_or_a_burst():
     assert Buckets(5.0, 0).take("a", 0.0) is not None
 
 
+def test_the_parts_of_workers_let_through_what_the_whole_does():
+    parts = [Buckets(10.0, 5).part(4) for _ in range(4)]
+    assert sum(part.take("a", 0.0) is None for part in parts for _ in range(5)) == 8
+    passed = sum(part.take("a", t / 10) is None for t in range(1, 101) for part in parts for _ in range(3))
+    assert 96 <= passed <= 100
+
+
 def test_a_clock_that_stands_still_or_goes_back_gives_nothing():
     buckets = Buckets(1.0, 1)
     assert buckets.take("a", 10.0) is None

@@ -1,0 +1,93 @@
+"""Tells open pages of requests as they come: server-sent events (HTML standard, 9.2), a body without an end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer, IPushProducer
+from zope.interface import implementer
+
+from lambdaproxy.interfaces import IBody
+
+MOST_PAGES = 16
+"""Pages that are open at once."""
+
+
+class Feed:
+    """All open pages."""
+
+    def __init__(self) -> None:
+        self._pages: set[Page] = set()
+
+    def open(self) -> Page | None:
+        """The body for another page; None if there are too many."""
+        return Page(self._pages) if len(self._pages) < MOST_PAGES else None
+
+    @property
+    def watched(self) -> bool:
+        return bool(self._pages)
+
+    def tell(self, kind: str, value: Any) -> None:
+        """Send an event to every page. A page that does not read learns of it when it asks for the list again."""
+        if self._pages:
+            data = f"event: {kind}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()
+            for page in tuple(self._pages):
+                page.send(data)
+
+    def close(self) -> None:
+        """End all."""
+        for page in tuple(self._pages):
+            page.end()
+
+
+@implementer(IBody, IPushProducer)
+class Page:
+    """The stream of one page."""
+
+    def __init__(self, pages: set[Page]) -> None:
+        self._pages = pages
+        self._consumer: Any = None
+        self._done: Deferred[None] | None = None
+        self._paused = self._missed = False
+
+    def start(self, consumer: IConsumer) -> Deferred[None]:
+        self._pages.add(self)
+        self._consumer = consumer
+        consumer.registerProducer(self, True)
+        self._done = Deferred(lambda _: self._leave())
+        consumer.write(b"retry: 1000\n\n")
+        return self._done
+
+    def send(self, data: bytes) -> None:
+        """Write, unless the page is behind: then it is told so when it reads again."""
+        if self._paused:
+            self._missed = True
+        elif self._consumer is not None:
+            self._consumer.write(data)
+
+    def _leave(self) -> None:
+        self._pages.discard(self)
+        if self._consumer is not None:
+            consumer, self._consumer = self._consumer, None
+            consumer.unregisterProducer()
+
+    def end(self) -> None:
+        """The stream ends well."""
+        done, self._done = self._done, None
+        self._leave()
+        if done is not None and not done.called:
+            done.callback(None)
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        if self._missed and self._consumer is not None:
+            self._missed = False
+            self._consumer.write(b"event: missed\ndata: {}\n\n")
+
+    def stopProducing(self) -> None:
+        self.end()

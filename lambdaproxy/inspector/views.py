@@ -1,0 +1,249 @@
+"""What the page shows of an entry, as JSON values; secrets are hidden unless they are asked for."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from shlex import quote
+from typing import Any
+
+from lambdaproxy import registry
+from lambdaproxy.config.values import spec
+from lambdaproxy.errors import LambdaProxyError
+from lambdaproxy.inspector import masks
+from lambdaproxy.inspector.advice import advice
+from lambdaproxy.inspector.recorder import Entry, Kept
+from lambdaproxy.messages import NO_ROUTE, Headers
+
+FORMATS = (
+    "alb", "alb:multi_value=yes", "apigateway-v1", "apigateway-v2", "apigateway-v2:payload=1.0", "function-url",
+)  # fmt: skip
+_INIT = re.compile(rb"Init Duration: ([0-9.]+) ms")
+
+
+def summary(entry: Entry) -> dict[str, Any]:
+    """A line of the list."""
+    head = entry.head
+    return {
+        "number": entry.number,
+        "time": head.received,
+        "method": head.method,
+        "path": head.target.partition(b"?")[0].decode("latin-1"),
+        "host": head.host,
+        "function": entry.function,
+        "status": entry.answer.status if entry.answer is not None else None,
+        "error": entry.refused[1] if entry.refused else entry.error[0] if entry.error else None,
+        "ms": _ms(entry.ended),
+        "done": entry.ended is not None,
+    }
+
+
+def detail(entry: Entry, reveal: bool = False) -> dict[str, Any]:
+    """Everything of an entry."""
+    head = entry.head
+    found = summary(entry)
+    if entry.refused is not None:
+        status, reason, what = entry.refused
+        found["refused"] = {"status": status, "reason": reason, "detail": what, "bytes": _bytes(entry.body, reveal)}
+        return found
+    found |= {
+        "id": head.id,
+        "client": head.client,
+        "target": head.target.decode("latin-1") if reveal else _without_secrets(head.target.decode("latin-1")),
+        "scheme": head.scheme,
+        "route": str(entry.route) if entry.route is not None else None,
+        "format": str(entry.route.settings.format) if entry.route is not None else None,
+        "version": entry.version,
+        "headers": _headers(entry.headers, reveal),
+        "body": _body(entry.body),
+        "event": _document(entry.event, reveal),
+        "log": entry.log.decode("utf-8", "replace") if entry.log is not None else None,
+        "result": _document(entry.result, reveal),
+        "function_error": entry.result_error,
+        "answer": None,
+        "times": _times(entry),
+        "fate": entry.fate,
+    }
+    if entry.answer is not None:
+        found["answer"] = {
+            "status": entry.answer.status,
+            "headers": _headers(entry.answer.headers, reveal),
+            "body": _body(entry.answer_body),
+            "sent": entry.sent,
+        }
+    if entry.error is not None:
+        found["problem"] = {
+            "label": entry.error[0],
+            "detail": entry.error[1],
+            "advice": advice(entry.error[0], entry.error[2]),
+        }
+    found["curl"] = curl(entry, reveal)
+    found["case"] = case(entry, reveal)
+    return found if reveal else masks.without(found, _secrets(entry))
+
+
+def formats(entry: Entry, reveal: bool = False) -> list[dict[str, Any]]:
+    """The same request as every format's event; or the reason why that front door would not have invoked."""
+    own = str(entry.route.settings.format) if entry.route is not None else ""
+    request = entry.request(entry.body.data)
+    names = dict.fromkeys((own, *FORMATS) if own else FORMATS)
+    found = []
+    for name in names:
+        try:
+            codec = registry.make_codec(spec(name))
+            event = json.loads(codec.encode_request(request, entry.match or NO_ROUTE))
+            found.append({"format": name, "own": name == own, "event": event if reveal else masks.document(event)})
+        except LambdaProxyError as error:
+            found.append({"format": name, "own": name == own, "refused": error.detail or error.public})
+    return found if reveal else masks.without(found, _secrets(entry))
+
+
+def _secrets(entry: Entry) -> set[str]:
+    """Values of the request, and of its answer, that let people in: functions may repeat them anywhere."""
+    found = set()
+    answered = entry.answer.headers if entry.answer is not None else ()
+    for name, value in (*entry.headers, *answered):
+        if name.decode("latin-1").lower() in masks.SECRET:
+            text = value.decode("latin-1")
+            found |= {text, *re.split(r"[\s;=,]+", text)}
+    query = entry.head.target.partition(b"?")[2].decode("latin-1")
+    found |= {each.partition("=")[2] for each in query.split("&") if _QUERY_SECRET.match(f"?{each}")}
+    return {each for each in found if len(each) >= masks.SHORTEST}
+
+
+def curl(entry: Entry, reveal: bool = False) -> str:
+    """A command that sends the request again."""
+    head = entry.head
+    words = ["curl", "-i"]
+    if head.method == "HEAD":
+        words.append("-I")
+    elif head.method != "GET" or entry.body.size:
+        words += ["-X", head.method]
+    for name, value in _headers(entry.headers, reveal):
+        if name.lower() not in ("host", "content-length", "user-agent", "accept", "connection", "transfer-encoding"):
+            words += ["-H", quote(f"{name}: {value}")]
+    if entry.body.size:
+        try:
+            words += ["--data-binary", quote(entry.body.data.decode("utf-8"))]
+        except UnicodeDecodeError:
+            words += ["--data-binary", "@body"]
+    words.append(quote(f"{head.scheme}://{head.host}{head.target.decode('latin-1')}"))
+    return " ".join(words)
+
+
+def case(entry: Entry, reveal: bool = False) -> dict[str, Any]:
+    """A conformance case that says what was seen, in the form of `tests/conformance`."""
+    head = entry.head
+    request: dict[str, Any] = {
+        "method": head.method,
+        "target": head.target.decode("latin-1"),
+        "headers": [pair for pair in _headers(entry.headers, reveal) if pair[0].lower() not in _FRAMING],
+        "host": head.host,
+        "scheme": head.scheme,
+        "port": head.port,
+        "client": head.client,
+        "id": head.id,
+        "trace_id": head.trace_id,
+        "received": head.received,
+    }
+    if entry.body.size:
+        try:
+            request["body"] = entry.body.data.decode("utf-8")
+        except UnicodeDecodeError:
+            request["body_base64"] = base64.b64encode(entry.body.data).decode()
+    found: dict[str, Any] = {
+        "name": f"{head.method} {head.target.decode('latin-1')}",
+        "source": "seen by the inspector",
+    }
+    if entry.route is not None:
+        found["codec"] = entry.route.settings.format.name
+        found["options"] = dict(entry.route.settings.format.options)
+    found["request"] = request
+    if entry.match is not None and entry.match.template is not None:
+        found["route"] = {
+            "template": entry.match.template,
+            "methods": list(entry.match.methods),
+            "path_parameters": [list(pair) for pair in entry.match.path_parameters],
+        }
+    event = _document(entry.event, reveal)
+    if event is not None and "value" in event:
+        found["event"] = event["value"]
+    return found
+
+
+_FRAMING = frozenset(("host", "content-length", "transfer-encoding", "connection"))
+
+
+def _headers(headers: Headers, reveal: bool) -> list[list[str]]:
+    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    return [[name, value if reveal else masks.header(name, value)] for name, value in pairs]
+
+
+_QUERY_SECRET = re.compile(
+    r"(?i)([?&](?:[a-z_-]*token|key|apikey|api_key|code|password|secret|signature|x-amz-[a-z-]+)=)[^&]*"
+)
+
+
+def _without_secrets(target: str) -> str:
+    return _QUERY_SECRET.sub(rf"\g<1>{masks.HIDDEN}", target)
+
+
+def _body(kept: Kept) -> dict[str, Any]:
+    found: dict[str, Any] = {"size": kept.size, "cut": kept.cut}
+    try:
+        found["text"] = kept.data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if kept.cut and error.start >= len(kept.data) - 4:
+            found["text"] = kept.data[: error.start].decode("utf-8")
+        else:
+            found["base64"] = base64.b64encode(kept.data).decode()
+    return found
+
+
+def _bytes(kept: Kept, reveal: bool) -> str:
+    """Bytes for people; of a request line and what else came, secrets may be anywhere."""
+    shown = ascii(kept.data[:2048])[2:-1]
+    return (
+        shown
+        if reveal
+        else re.sub(r"(?i)((?:authorization|cookie)[^:]*:).*?(\\r|\\n|$)", rf"\1 {masks.HIDDEN}\2", shown)
+    )
+
+
+def _document(kept: Kept | None, reveal: bool) -> dict[str, Any] | None:
+    """A JSON document as a value, or what is there as text."""
+    if kept is None:
+        return None
+    if not kept.cut:
+        try:
+            value = json.loads(kept.data)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            return {"size": kept.size, "cut": False, "value": value if reveal else masks.document(value)}
+    return _body(kept)
+
+
+def _times(entry: Entry) -> list[tuple[str, float | None]]:
+    """Where the time went, in milliseconds."""
+    return list(_steps(entry))
+
+
+def _steps(entry: Entry) -> Iterator[tuple[str, float | None]]:
+    start = _INIT.search(entry.log or b"")
+    if entry.asked is not None:
+        yield "authorizer and event", _ms(entry.asked)
+        if entry.invoked is not None:
+            cold = float(start[1]) if start is not None else 0.0
+            if cold:
+                yield "cold start", cold
+            yield "function", max(0.0, round((entry.invoked - entry.asked) * 1000 - cold, 3))
+    if entry.ended is not None:
+        yield "answer", _ms(entry.ended - (entry.invoked or 0.0))
+        yield "in all", _ms(entry.ended)
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)

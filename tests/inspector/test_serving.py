@@ -1,0 +1,200 @@
+"""The inspector in a real process: what it shows, who may look, what can be sent again."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+
+import pytest
+
+from tests.processes import WAIT, Server, request, until
+
+HELLO = ("--local", "show=tests/functions/show.py:handler", "--function", "show", "--format", "apigateway-v2")
+
+
+class Inspected(Server):
+    """A server with an inspector; `look` gives a page's JSON."""
+
+    def __init__(self, *arguments, endpoint="0", **more):
+        super().__init__(*arguments, "--inspect", endpoint, **more)
+        found = self.process.wait_for(r"Inspector: (http://\S+:(\d+)/(?:\?token=(\S+))?)")
+        self.inspector, self.token = int(found[2]), found[3]
+
+    def __enter__(self):
+        return self
+
+    def look(self, path, body=None, headers=None, status=200):
+        method = "GET" if body is None else "POST"
+        sent = {"X-Inspector": "1"} if body is not None else {}
+        data = b"" if body is None else json.dumps(body).encode()
+        code, _, text = request(self.inspector, method, path, data, {**sent, **(headers or {})})
+        assert code == status, text
+        return json.loads(text)
+
+
+def test_a_request_is_seen_and_sent_again():
+    with Inspected(*HELLO) as server:
+        server.request(
+            "POST", "/a?b=c", b'{"x":1}', {"Content-Type": "application/json", "Authorization": "Bearer s3cret-token"}
+        )
+        [line] = server.look("/api/requests")["requests"]
+        assert (line["method"], line["path"], line["function"], line["status"]) == ("POST", "/a", "show", 200)
+        found = server.look(f"/api/requests/{line['number']}")
+        assert found["event"]["value"]["body"] == '{"x":1}'
+        assert found["format"] == "apigateway-v2"
+        assert "START RequestId" in found["log"]
+        assert "s3cret-token" not in json.dumps(found)
+        assert "s3cret-token" in json.dumps(server.look(f"/api/requests/{line['number']}?reveal=1"))
+        formats = server.look(f"/api/requests/{line['number']}/formats")["formats"]
+        assert {each["format"] for each in formats} >= {"alb", "apigateway-v1", "function-url"}
+        again = server.look(
+            "/api/replay",
+            {"number": line["number"], "target": "/other", "body": "changed", "format": "apigateway-v1",
+             "headers": [["Authorization", "(hidden)"], ["X-New", "y"]]},
+        )  # fmt: skip
+        found = server.look(f"/api/requests/{again['number']}?reveal=1")
+        event = found["event"]["value"]
+        assert (event["resource"], event["path"], event["body"]) == ("/{proxy+}", "/other", "changed")
+        assert event["headers"]["Authorization"] == "Bearer s3cret-token", "what was hidden is sent as it was"
+        assert event["headers"]["X-New"] == "y"
+        server.process.wait_for(r'"path":"/other"')
+
+
+def test_a_function_that_the_header_named_is_named_again():
+    with Inspected("--local", "show=tests/functions/show.py:handler") as server:
+        server.request("GET", "/x", headers={"X-Lambda-Function": "show"})
+        [line] = server.look("/api/requests")["requests"]
+        again = server.look("/api/replay", {"number": line["number"], "headers": [["X-A", "b"]]})
+        assert server.look(f"/api/requests/{again['number']}")["status"] == 200
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"number": 999}, {"number": None}, {"method": "get"}, {"target": "no"}, {"target": "/a b"},
+        {"target": "/\r\nX: y"},
+        {"headers": "x"}, {"headers": [["a"]]}, {"headers": [["a b", "c"]]}, {"headers": [["a", "b\r\nc: d"]]},
+        {"body_base64": "!"}, {"format": "nothing"}, {"format": "alb:no=yes"}, {"function": "a b"},
+        {"function": "absent"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_cannot_be_sent_is_said(said):
+    with Inspected(*HELLO) as server:
+        server.request("GET", "/x")
+        [line] = server.look("/api/requests")["requests"]
+        code, _, text = request(
+            server.inspector, "POST", "/api/replay", json.dumps({"number": line["number"], **said}).encode(),
+            {"X-Inspector": "1"},
+        )  # fmt: skip
+        assert code in (200, 400, 404), text
+        if code == 200:  # it was sent, and its answer is an error
+            assert server.look(f"/api/requests/{json.loads(text)['number']}")["status"] >= 400
+        assert "Traceback" not in server.process.output
+        assert server.request("GET", "/x")[0] == 200
+
+
+def test_who_may_look():
+    with Inspected(*HELLO) as server:
+        look = lambda headers, method="GET", path="/api/requests": request(  # noqa: E731
+            server.inspector, method, path, b"{}" if method == "POST" else b"", headers
+        )[0]
+        assert look({}) == 200
+        assert look({"Host": "evil.example"}) == 403
+        assert look({"Origin": "https://evil.example"}) == 403
+        assert look({"Sec-Fetch-Site": "cross-site"}) == 403
+        for path in ("/api/clear", "/api/replay", "/api/pause"):
+            assert look({}, "POST", path) == 404, "a form of another site cannot send the header"
+            assert look({"X-Inspector": "1", "Origin": "https://evil.example"}, "POST", path) == 403
+        assert look({"X-Inspector": "1"}, "POST", "/api/clear") == 200
+        assert look({}, "GET", "/../etc/passwd") == 404
+        assert look({}, "DELETE", "/") == 404
+        status, headers, page = request(server.inspector, "GET", "/", b"", {})
+        assert status == 200
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert b"http://" not in page.replace(b"http://127", b"")
+
+
+def test_elsewhere_a_token_is_asked_for():
+    allow = ("--allow", "f", "--endpoint-url", "http://127.0.0.1:9", "--aws-region", "us-east-1")
+    env = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "x"}
+    with Inspected(*allow, env=env) as server:
+        assert server.token
+        assert request(server.inspector, "GET", "/", b"", {})[0] == 403
+        assert request(server.inspector, "GET", "/?token=x", b"", {})[0] == 403
+        assert request(server.inspector, "GET", "/app.js", b"", {"Cookie": "lambdaproxy-inspector=x"})[0] == 403
+        status, headers, _ = request(server.inspector, "GET", f"/?token={server.token}", b"", {})
+        assert status == 200
+        cookie = headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=Strict" in cookie
+        seen = {"Cookie": f"other=1; {cookie.partition(';')[0]}"}
+        assert request(server.inspector, "GET", "/api/requests", b"", seen)[0] == 200
+
+
+def test_pages_are_told_as_requests_come_and_end_with_us():
+    with Inspected(*HELLO) as server, socket.create_connection(("127.0.0.1", server.inspector), WAIT) as page:
+        page.settimeout(WAIT)
+        page.sendall(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        told = b""
+        while b"retry:" not in told:
+            told += page.recv(65536)
+        server.request("GET", "/seen")
+        while told.count(b"event: request") < 2:
+            told += page.recv(65536)
+        [first, *_, last] = [json.loads(each) for each in re.findall(rb"data: (\{.*?\})\n", told)]
+        assert (first["path"], first["done"], last["done"]) == ("/seen", False, True)
+        server.process.stop()
+        assert "Stopped" in server.process.output, "an open page holds up no stop"
+
+
+def test_what_is_no_request_is_shown_with_its_bytes():
+    with Inspected(*HELLO) as server:
+        with socket.create_connection(("127.0.0.1", server.port), WAIT) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nCookie: s3cret\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 400")
+        until(lambda: server.look("/api/requests")["requests"], "the refusal is seen")
+        [line] = server.look("/api/requests")["requests"]
+        found = server.look(f"/api/requests/{line['number']}")
+        assert found["refused"]["reason"] == "host"
+        assert "Host: b" in found["refused"]["bytes"]
+        assert "s3cret" not in json.dumps(found)
+
+
+BROKEN = [
+    (
+        "def handler(event, context):\n    return {'body': 5, 'headers': 5, 'statusCode': 'x'}",
+        "malformed_result",
+        "statusCode",
+    ),
+    ("def handler(event, context):\n    raise KeyError('x')", "function_error", "KeyError"),
+    ("import time\ndef handler(event, context):\n    time.sleep(30)", "function_timeout", ""),
+    (
+        "def handler(event, context):\n    return {'statusCode': 200, 'headers': {'a b': 'c'}}",
+        "malformed_result",
+        "header",
+    ),
+    (
+        "def handler(event, context):\n    return {'statusCode': 200, 'body': '!', 'isBase64Encoded': True}",
+        "malformed_base64",
+        "base64",
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "label", "word"), BROKEN, ids=[label for _, label, _ in BROKEN])
+def test_what_is_wrong_with_a_function_is_said(tmp_path, code, label, word):
+    (tmp_path / "broken.py").write_text(code)
+    config = tmp_path / "p.toml"
+    config.write_text(
+        f'format = "function-url"\n[settings]\nfunction = "broken"\n'
+        f'[function.broken]\nhandler = "broken.handler"\ndirectory = "{tmp_path}"\ntimeout = 1\n'
+    )
+    with Inspected("--config", str(config)) as server:
+        assert server.request("GET", "/")[0] >= 500
+        [line] = server.look("/api/requests")["requests"]
+        problem = server.look(f"/api/requests/{line['number']}")["problem"]
+        assert problem["label"] == label
+        assert word in problem["detail"]
+        assert problem["advice"]
