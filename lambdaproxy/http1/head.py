@@ -379,6 +379,11 @@ class HeadReader:
         return not self._buffer
 
     @property
+    def size(self) -> int:
+        """Bytes of an unfinished head in memory."""
+        return len(self._buffer)
+
+    @property
     def beginning(self) -> bytes:
         """The first of the bytes that were read, for a log."""
         return bytes(self._buffer[:1024])

@@ -13,9 +13,11 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from lambdaproxy.base.held import Held
 from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Unavailable, UnknownFunction
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.messages import MOST_EVENT, Invocation, InvocationResult, Mode
+from lambdaproxy.runtime.api_site import RuntimeApis
 from lambdaproxy.runtime.events import EventQueue
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.job import STREAMS, Job
@@ -65,6 +67,7 @@ class LocalInvoker:
         wall: Callable[[], float] = time.time,
         name: str = "local",
         abort: Collection[Mode] = STREAMS,
+        held: Held | None = None,
     ) -> None:
         self.name = name
         self.site = site or Site()
@@ -75,6 +78,7 @@ class LocalInvoker:
         self._sink: Sink = self._batch
         self._launch = launch or launcher(reactor)
         self._warnings = Limited(_log, reactor)
+        self._apis = RuntimeApis(reactor, held or Held(reactor))
         self._pools: dict[str, FunctionPool] = {}
         self._events = EventQueue(reactor, self._again, self._batch)
         self._stopped: Deferred[None] | None = None
@@ -207,6 +211,7 @@ class LocalInvoker:
             WorkerLog(settings.name, self._sink, self._reactor),
             listen=lambda factory: LoopbackPort(self._reactor, factory),
             connect=lambda factory: InheritedSocket(self._reactor, factory),
+            api=self._apis.site,
             init_seconds=None if debugged else init_seconds,
             wall=self._wall,
             warn=self._warnings.warn,

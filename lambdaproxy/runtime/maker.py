@@ -66,6 +66,7 @@ class LocalInvokerMaker:
             metrics=context.metrics,
             name=name,
             abort=_ABORT[options["on-disconnect"]],
+            held=context.held,
         )
         # Workers are children of the process that serves, not of the one that twistd forks from.
         context.reactor.callWhenRunning(invoker.prewarm)

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lambdaproxy.messages import MOST_RESULT, Mode
-from lambdaproxy.runtime.api import RuntimeApi, RuntimeApiFactory, Stream, error_body
+from lambdaproxy.runtime.calls import Caller, Calls, Stream, error_body
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.job import STREAMS, Job
 from lambdaproxy.runtime.logs import WorkerLog, report_line, start_line
@@ -37,6 +37,8 @@ from lambdaproxy.runtime.stream import StreamedResult
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
+
+    from lambdaproxy.runtime.api_site import RuntimeSite
 
 INIT_SECONDS = 10.0
 INIT_ERROR_SECONDS = 1.0
@@ -106,6 +108,7 @@ class Worker:
         *,
         listen: Callable[[IProtocolFactory], Port],
         connect: Callable[[IProtocolFactory], Pair],
+        api: Callable[[Calls, str, bool], RuntimeSite],
         init_seconds: float | None = INIT_SECONDS,
         wall: Callable[[], float] = time.time,
         warn: Callable[..., object] = lambda *_, **__: None,
@@ -125,8 +128,8 @@ class Worker:
         self.idle_since = 0.0
         self._process: Running | None = None
         self._port: Port | None = None
-        self._factory = RuntimeApiFactory(self, inherited=settings.ours)
-        self._parked: RuntimeApi | None = None
+        self._factory = api(self, settings.name, settings.ours)
+        self._parked: Caller | None = None
         self._job: Job | None = None
         self._event = b""
         self._deadline: IDelayedCall | None = None
@@ -265,7 +268,7 @@ class Worker:
 
     # --- the Runtime API's side ---
 
-    def next(self, caller: RuntimeApi) -> None:
+    def next(self, caller: Caller) -> None:
         state = self.state
         if state in (State.STOPPING, State.DEAD):
             caller.abort()
@@ -297,7 +300,7 @@ class Worker:
         self._measure(now)
         self._measured = -1.0
 
-    def _next_again(self, caller: RuntimeApi) -> None:
+    def _next_again(self, caller: Caller) -> None:
         """Row 17: a runtime that lost its event gets it again, as from the Runtime Interface Emulator."""
         if self.state is State.STREAMING or self._job is None:
             caller.reply(403, error_body("InvalidStateTransition", "the response is not complete"))
@@ -308,16 +311,14 @@ class Worker:
         else:
             caller.event(self._event, self._job.payload)
 
-    def _current(self, caller: RuntimeApi, request_id: str) -> Job | None:
+    def _current(self, caller: Caller, request_id: str) -> Job | None:
         """The running job, if the request is about it (row 19)."""
         if self.state is State.BUSY and self._job is not None and self._job.request_id == request_id:
             return self._job
         caller.reply(400, error_body("InvalidRequestID", "Invalid request ID"))
         return None
 
-    def response(
-        self, caller: RuntimeApi, request_id: str, body: bytes | None, content_type: bytes | None = None
-    ) -> None:
+    def response(self, caller: Caller, request_id: str, body: bytes | None, content_type: bytes | None = None) -> None:
         # Row 11.
         job = self._current(caller, request_id)
         if job is None:
@@ -332,21 +333,21 @@ class Worker:
         # Only a stream has the type for its client; of a buffered result it is JSON, whatever a runtime says.
         job.succeed(body, content_type if job.invocation.mode == "stream" else None)
 
-    def error(self, caller: RuntimeApi, request_id: str, body: bytes, error_type: str) -> None:
+    def error(self, caller: Caller, request_id: str, body: bytes, error_type: str) -> None:
         # Row 12.
         job = self._current(caller, request_id)
         if job is not None:
             self._fail(job, reported(body, error_type))
             caller.accepted()
 
-    def bad_mode(self, caller: RuntimeApi, request_id: str) -> None:
+    def bad_mode(self, caller: Caller, request_id: str) -> None:
         # Row 13, the other mode.
         job = self._current(caller, request_id)
         if job is not None:
             self._fail(job, failure(INVALID_MODE, "Invalid response mode"))
             caller.reply(400, error_body("InvalidFunctionResponseMode", "Invalid response mode"))
 
-    def init_error(self, caller: RuntimeApi, body: bytes, error_type: str) -> None:
+    def init_error(self, caller: Caller, body: bytes, error_type: str) -> None:
         # Row 4.
         if self.state is not State.STARTING:
             caller.reply(403, error_body("InvalidStateTransition", "the runtime is initialised"))
@@ -357,7 +358,7 @@ class Worker:
         self._cancel()
         self._grace = self._reactor.callLater(INIT_ERROR_SECONDS, self._stop_now)
 
-    def stream(self, caller: RuntimeApi, request_id: str, content_type: bytes | None) -> Stream | None:
+    def stream(self, caller: Caller, request_id: str, content_type: bytes | None) -> Stream | None:
         # Row 13.
         job = self._job
         if self.state is not State.BUSY or job is None or job.request_id != request_id:
@@ -394,7 +395,7 @@ class Worker:
             self._fail(job, failure(TRUNCATED, "The response was cut before its end"))
             self._stop_now()
 
-    def lost(self, caller: RuntimeApi) -> None:
+    def lost(self, caller: Caller) -> None:
         # Row 9; row 10 follows by itself if the process is dead.
         if caller is not self._parked:
             return

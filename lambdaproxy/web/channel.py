@@ -1,277 +1,63 @@
-"""One connection: bytes become heads and bodies, within limits of size and time, and requests are answered in turn.
-
-The grammar is that of `http1`; what becomes of a request is `exchange`'s business.
-"""
+"""A connection of a listener: who the client is, which host it may ask for, and a request for the application."""
 
 from __future__ import annotations
 
 from time import time
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IProtocol
-from twisted.internet.protocol import connectionDone
-from twisted.python.failure import Failure
-from zope.interface import classImplements
-
-from lambdaproxy.base.held import SMALL
 from lambdaproxy.base.ids import new_ids
-from lambdaproxy.base.platform import buffered, has_input, unsent, when_flushed, write_now
 from lambdaproxy.errors import LambdaProxyError
-from lambdaproxy.http1.body import ChunkedReader, LengthReader
-from lambdaproxy.http1.head import HeadReader, Malformed, RequestHead, parse_request
-from lambdaproxy.messages import Head, Response, Tls
 from lambdaproxy.web.exchange import Exchange
 from lambdaproxy.web.forwarded import Origin
-from lambdaproxy.web.outgoing import BODY, BUSY, CLOSED, FLUSH, HEAD, IDLE, LINGER, Outgoing
+from lambdaproxy.web.heads import make_head
+from lambdaproxy.web.incoming import Incoming
 from lambdaproxy.web.peer import peer_of
-from lambdaproxy.web.writing import LENGTH, response_head
 
 if TYPE_CHECKING:
     from lambdaproxy.base.hosts import Hosts
-    from lambdaproxy.web.seams import Server
+    from lambdaproxy.http1.head import RequestHead
+    from lambdaproxy.messages import Tls
+    from lambdaproxy.web.answer import Answer
+    from lambdaproxy.web.seams import Listener
 
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+class Channel(Incoming):
+    """A client's connection to the proxy or to the Invoke API."""
 
-class Channel(Outgoing):
-    """The server's side of an HTTP/1.1 connection.
-
-    `expire` is called by the site's sweep, about twice a second; there are no timers here.
-    """
-
-    def __init__(self, site: Server) -> None:
+    def __init__(self, site: Listener) -> None:
         super().__init__(site)
-        self.requests = 0
-        self._heads: HeadReader | None = None
-        self._body_reader: LengthReader | ChunkedReader | None = None
-        self._body = bytearray()
-        self._running = False
-        #: The request that is being answered has not been read to its end.
-        self._unread = False
-        self._discarded = 0
+        self._listener = site
         self._direct: Origin | None = None
+        #: The same with the Host of the last request.
+        self._asked: Origin | None = None
         self._trusted = False
         #: The Host of the last request, if it was one that we answer to.
         self._served: str | None = None
         self._tls: Tls | None = None
 
-    # -- the connection --------------------------------------------------------------------------------------------
-
-    def connectionMade(self) -> None:
-        self.since = self.site.seconds()
-        set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
-        if set_no_delay is not None:
-            set_no_delay(True)
-        if not self.site.opened(self):
-            self.refuse(503, "connections", f"too many connections are open ({self.site.limits.bound})")
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.state = CLOSED
-        self.site.closed(self)
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.lost(self._fate)
-        self._kept, self._body, self._heads, self._body_reader = b"", bytearray(), None, None
-        self._forget()
-
-    # -- reading ---------------------------------------------------------------------------------------------------
-
-    def dataReceived(self, data: bytes) -> None:
-        if self.state <= BODY and not self._kept:
-            self._process(data)
-        elif self.state < LINGER:
-            # The next request has to wait for its turn, and so have we with reading.
-            self._keep(data)
-            self._pause()
-        elif self.state == LINGER:
-            self._discarded += len(data)
-            if self._discarded > self.site.limits.linger_size:
-                self.abort()
-
-    def _keep(self, data: bytes) -> None:
-        """What comes early is kept if there is room; else the connection ends after this answer."""
-        exchange, requests = self._exchange, self.site.held.requests
-        if not requests.take(len(data)):
-            if exchange is not None:
-                exchange.keep_alive = False
-                requests.give(self._early)
-                self._kept, self._early, self._unread = b"", 0, True
-                return
-            requests.add(len(data))
-        self._early += len(data)
-        self._kept += data
-
-    def _process(self, data: bytes) -> None:
-        """Read requests for as long as each is answered at once."""
-        self._running, turns = True, self.site.limits.pipelined
-        try:
-            while data and self.state <= BODY:
-                if self.state == BODY:
-                    data = self._read_body(data)
-                elif turns:
-                    turns -= 1
-                    data = self._read_head(data)
-                else:
-                    # Others want to be served, too.
-                    self.site.later(self._continue)
-                    break
-        except Malformed as error:
-            head = b"" if self._exchange is not None else data if self._heads is None else self._heads.beginning
-            self.refuse(error.status, error.reason, error.detail, head)
-            return
-        finally:
-            self._running = False
-        if self.state > FLUSH:
-            return
-        if data:
-            self._keep(data)
-            self._pause()
-        elif self._paused:
-            self._resume()
-
-    def _continue(self) -> None:
-        if self.state <= BODY and self._kept:
-            data, self._kept = self._kept, b""
-            if self._early:
-                self.site.held.requests.give(self._early)
-                self._early = 0
-            self._process(data)
-
-    def _read_head(self, data: bytes) -> bytes:
-        limits = self.site.limits.head
-        if self._heads is None:
-            end = data.find(b"\r\n\r\n")
-            if end > 0 and data[:2] != b"\r\n":
-                # The usual case: the whole head in one piece.
-                end += 4
-                self._begin(parse_request(data[:end], limits), data[end:])
-                return self._take() if self._kept else b""
-            self._heads = HeadReader(limits)
-        if self.state == IDLE:
-            # A connection's first head is timed from its beginning, a later one from its first byte.
-            self.state = HEAD
-            if self.requests:
-                self.since = self.site.seconds()
-        block = self._heads.feed(data)
-        if block is None:
-            if self._heads.empty:
-                self.state = IDLE
-            return b""
-        rest, self._heads = self._heads.rest, None
-        self._begin(parse_request(block, limits), rest)
-        return self._take()
-
-    def _take(self) -> bytes:
-        data, self._kept = self._kept, b""
-        return data
-
-    def _begin(self, parsed: RequestHead, rest: bytes) -> None:
-        """A head is complete; `rest` is what followed it, and what is not used of it is kept."""
-        site = self.site
-        self.requests += 1
-        self.state = BODY
-        self.since = now = site.seconds()
-        self.pace = None
-        self._exchange = exchange = Exchange(self, site, self._head(parsed), parsed.keep_alive, now)
+    def _open(self, parsed: RequestHead, now: float) -> Answer:
+        site, origin = self._listener, self._asked
+        if origin is None:
+            origin = self._look_at_peer()
+        if origin.host != parsed.host:
+            origin = self._named(parsed.host)
+        received = time()
+        if parsed.forwarded:
+            origin = site.forwarded.origin(origin, self._trusted, parsed.headers)
+        head = make_head(parsed, origin, self._tls, new_ids(received), received)
+        exchange = Exchange(self, site, head, parsed.keep_alive, now)
         barred = None
         if site.hosts is not None and (parsed.host is not self._served or parsed.forwarded):
             barred = self._barred(site.hosts, parsed)
         exchange.admit(barred)
-        decided, size = exchange.decided, parsed.content_length
-        if size == len(rest) and decided is None:
-            # The usual case: the whole request is here, and nothing else.
-            if size > SMALL and not exchange.hold(size):
-                self._turn_away(exchange)
-                return
-            self.state = BUSY
-            exchange.handle(rest)
-            return
-        self._kept = rest
-        if size == 0:
-            self.state = BUSY
-            exchange.handle(b"")
-            return
-        if decided is None:
-            if parsed.expect_continue and not rest:
-                write_now(self.transport, CONTINUE)
-        elif parsed.expect_continue or decided.status == 413 or (size or 0) > site.limits.unwanted:
-            # We will not read this body, so what follows on this connection cannot be understood.
-            self._answer_and_linger(decided)
-            return
-        else:
-            exchange.body_limit = site.limits.unwanted
-        if size is not None and len(rest) >= size:
-            if size > SMALL and decided is None and not exchange.hold(size):
-                self._turn_away(exchange)
-                return
-            self._kept = rest[size:]
-            self.state = BUSY
-            exchange.handle(rest[:size])
-            return
-        if size is None:
-            self._body_reader = ChunkedReader(site.limits.head, exchange.body_limit, site.limits.slack)
-        else:
-            self._body_reader = LengthReader(size)
+        return exchange
 
-    def _read_body(self, data: bytes) -> bytes:
-        reader, exchange = self._body_reader, self._exchange
-        assert reader is not None and exchange is not None
-        try:
-            piece = reader.feed(data)
-        except Malformed as error:
-            if error.status != 413:
-                raise
-            self.site.refusals.count("body")
-            self._answer_and_linger(exchange.too_large(error.detail))
-            return b""
-        if exchange.decided is None:
-            self._body += piece
-            if not exchange.hold(len(piece)):
-                self._turn_away(exchange)
-                return b""
-        if not reader.done:
-            return b""
-        body, self._body, self._body_reader = bytes(self._body), bytearray(), None
-        self._kept = reader.rest
-        self.state = BUSY
-        exchange.handle(body)
-        return self._take() if self.state <= BODY else b""
-
-    def _turn_away(self, exchange: Exchange) -> None:
-        """There is no room for this body beside all the others."""
-        self.site.refusals.count("bodies")
-        self._answer_and_linger(exchange.too_many())
-
-    def _head(self, parsed: RequestHead) -> Head:
+    def _named(self, host: str) -> Origin:
+        """Where a request comes from that names this host, or none."""
         direct = self._direct
-        if direct is None:
-            direct = self._look_at_peer()
-        now = time()
-        request_id, trace_id = new_ids(now)
-        host = parsed.host or direct.host
-        scheme, port, client, before = direct.scheme, direct.port, direct.client, ""
-        if parsed.forwarded:
-            asked = direct if host == direct.host else Origin(scheme, host, port, client)
-            origin = self.site.forwarded.origin(asked, self._trusted, parsed.headers)
-            scheme, host, port = origin.scheme, origin.host, origin.port
-            client, before = origin.client, origin.forwarded_for
-        return Head(
-            parsed.method,
-            parsed.target,
-            parsed.version,
-            parsed.headers,
-            parsed.content_length,
-            scheme,
-            host,
-            port,
-            client,
-            before,
-            self._tls,
-            request_id,
-            trace_id,
-            now,
-            parsed.traced,
-        )
+        assert direct is not None
+        self._asked = asked = Origin(direct.scheme, host, direct.port, direct.client) if host else direct
+        return asked
 
     def _barred(self, hosts: Hosts, parsed: RequestHead) -> LambdaProxyError | None:
         """Why this host or this web page gets no answer; a host that does need not be looked at again."""
@@ -286,118 +72,13 @@ class Channel(Outgoing):
     def _look_at_peer(self) -> Origin:
         """What the connection itself says, asked at its first request: PROXY protocol and TLS know it only then."""
         self._direct, self._tls, unix = peer_of(self.transport)
+        self._asked = self._direct
         # A peer without an address is trusted as that of a Unix socket, if it is one.
         client = self._direct.client
-        self._trusted = (bool(client) or unix) and self.site.forwarded.trusts(client)
+        self._trusted = (bool(client) or unix) and self._listener.forwarded.trusts(client)
         return self._direct
 
     @property
     def client(self) -> str:
         """The peer's address, for the log."""
         return (self._direct or self._look_at_peer()).client
-
-    # -- answering -------------------------------------------------------------------------------------------------
-
-    def done(self, keep_alive: bool, flushed: bool = False) -> None:
-        """The exchange has written its answer; `flushed` says that the kernel has all of it."""
-        self._exchange = None
-        if keep_alive and flushed and not self._kept and not self.site.draining:
-            # The usual case: nothing waits, in either direction.
-            self.state = IDLE
-            self.since = self.site.seconds()
-            if self._paused:
-                self._resume()
-            return
-        waiting = 0 if flushed else buffered(self.transport)
-        self.owe(waiting if waiting > SMALL else 0)
-        if not keep_alive:
-            if self._unread or self._kept or self._paused:
-                self._linger()
-            else:
-                self._close()
-            return
-        self._enter(IDLE)
-        if waiting > SMALL:
-            # No further request before the kernel has this answer.
-            self._enter(FLUSH)
-            when_flushed(self.transport, self._flushed)
-        elif self.site.draining and not self._kept:
-            self._close()
-        elif not self._running:
-            self._continue()
-            if self.state == IDLE and not self._kept:
-                self._resume()
-
-    def refuse(self, status: int, reason: str, detail: str = "", head: bytes = b"") -> None:
-        """Answer what is no request, or none that we wait for any longer, and close."""
-        self._answer_and_linger(self.site.refusals.refuse(status, reason, self.client, detail, head))
-
-    def _answer_and_linger(self, response: Response) -> None:
-        """Answer before the request was read to its end, and read on for a while, so that the answer is seen."""
-        self._stop_reading()
-        if self._exchange is not None:
-            self._exchange.keep_alive = False
-            self._exchange.respond(response)
-        else:
-            assert isinstance(response.body, bytes)
-            lines = response_head(response.status, response.headers, LENGTH, len(response.body), True, self.site.date)
-            write_now(self.transport, lines + response.body)
-            self._linger()
-
-    def _stop_reading(self) -> None:
-        self._heads = self._body_reader = None
-        self._kept, self._body = b"", bytearray()
-        self._unread, self.state = True, BUSY
-
-    # -- time ------------------------------------------------------------------------------------------------------
-
-    def expire(self, now: float) -> None:
-        """Look whether this connection has waited too long for something."""
-        state, limits, waited = self.state, self.site.limits, now - self.since
-        if state == IDLE:
-            if waited >= (limits.idle_time if self.requests else limits.head_time):
-                self._close()
-        elif state == HEAD:
-            if waited >= limits.head_time:
-                self.refuse(408, "head-time", f"no whole head within {limits.head_time} s")
-        elif state == BODY:
-            reader = self._body_reader
-            if reader is not None and now >= limits.body_deadline(self.since, reader.wire):
-                self.refuse(408, "body-time", f"{reader.wire} bytes of body within {waited:.1f} s")
-        elif state == BUSY:
-            if self._exchange is not None and self._exchange.stalled:
-                self._check_progress(now)
-            else:
-                self.pace = None
-        elif state == FLUSH:
-            # The transport tells when this is over.
-            self._check_progress(now)
-        elif state == LINGER:
-            if unsent(self.transport):
-                self.since = now
-                self._check_progress(now)
-            elif waited >= 2 * limits.linger_time:
-                self.abort()
-            elif waited >= limits.linger_time:
-                self.transport.loseConnection()
-
-    # -- draining --------------------------------------------------------------------------------------------------
-
-    def retire(self) -> None:
-        """We are stopping: close if nothing is going on."""
-        if self.state == IDLE and not self._kept and not has_input(self.transport):
-            self._close()
-
-    def give_up(self) -> None:
-        """The time for stopping is over: say so to whoever still waits."""
-        if self.state == HEAD:
-            self.refuse(503, "draining", "stopping")
-        elif self._exchange is not None:
-            if self.state == BODY:
-                self._stop_reading()
-            self._exchange.give_up("stopping, and --drain-timeout has passed")
-        elif self.state < LINGER:
-            self._close()
-
-
-classImplements(Channel, IProtocol)

@@ -48,6 +48,8 @@ class Limits:
     idle_time: float = 75.0
     write_time: float = 30.0
     write_rate: int = 500
+    #: A connection may be silent for as long as it likes, before its first request and between requests.
+    silent: bool = False
     linger_time: float = 2.0
     linger_size: int = 1024 * 1024
     connections: int = 10_000

@@ -8,7 +8,7 @@ from lambdaproxy.base.platform import buffered, half_close, unsent
 from lambdaproxy.web.pace import Pace
 
 if TYPE_CHECKING:
-    from lambdaproxy.web.exchange import Exchange
+    from lambdaproxy.web.answer import Answer
     from lambdaproxy.web.seams import Server
 
 # What a connection is doing: waiting for a request, reading its head, reading its body, answering it, waiting until its
@@ -17,7 +17,7 @@ IDLE, HEAD, BODY, BUSY, FLUSH, LINGER, CLOSED = range(7)
 
 
 class Outgoing:
-    """The outgoing side of a connection, and how it ends; `Channel` is the whole of it."""
+    """The outgoing side of a connection, and how it ends; `Incoming` adds the other side."""
 
     def __init__(self, site: Server) -> None:
         self.transport: Any = None
@@ -25,11 +25,15 @@ class Outgoing:
         self.state = IDLE
         #: When the present state began, by the reactor's clock.
         self.since = 0.0
-        self._exchange: Exchange | None = None
+        self._exchange: Answer | None = None
         #: Bytes that came after the request that is being answered, and how many of them are counted.
         self._kept = b""
         self._early = 0
         self._paused = False
+        #: Whoever takes the body has no room for more of it.
+        self._full = False
+        #: Whole answers that were not written yet, because the next one follows at once.
+        self.corked = b""
         #: How fast the client reads what waits for it; None while nothing does.
         self.pace: Pace | None = None
         #: Bytes of answers in memory that the client has not read.
@@ -50,6 +54,11 @@ class Outgoing:
         before, self.owed = self.owed, size
         if size != before:
             self.site.held.owe(self, before, size)
+
+    def uncork(self) -> bytes:
+        """What is corked: whoever writes next writes it first."""
+        data, self.corked = self.corked, b""
+        return data
 
     @property
     def rate(self) -> float:
@@ -101,7 +110,7 @@ class Outgoing:
             self.transport.pauseProducing()
 
     def _resume(self) -> None:
-        if self._paused:
+        if self._paused and not self._full:
             self._paused = False
             self.transport.resumeProducing()
 
@@ -109,8 +118,11 @@ class Outgoing:
         """Nothing is held for this client any more."""
         if self.owed:
             self.owe(0)
+        self._give_early()
+
+    def _give_early(self) -> None:
         if self._early:
-            self.site.held.requests.give(self._early)
+            self.site.incoming.give(self._early)
             self._early = 0
 
     def _linger(self) -> None:

@@ -8,7 +8,7 @@ and a body is limited only after it was received.
 from __future__ import annotations
 
 from time import time
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -24,11 +24,18 @@ from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.grammar import host as parse_host
 from lambdaproxy.http1.reasons import REASONS
 from lambdaproxy.messages import Head, Response
-from lambdaproxy.proxy import Admission, Proxy
 from lambdaproxy.web.admin import AdminResource
 from lambdaproxy.web.forwarded import Forwarded, Origin, address
+from lambdaproxy.web.seams import Admitted, Application
 
 log = Logger()
+
+
+class Proxying(Application, Protocol):
+    """The proxy, as far as it is asked here."""
+
+    def would_answer(self, head: Head) -> bool:
+        """Whether a request is for a function at all."""
 
 
 class LambdaProxyResource(Resource):
@@ -37,7 +44,7 @@ class LambdaProxyResource(Resource):
     isLeaf = True
 
     def __init__(
-        self, proxy: Proxy, reactor: IReactorTime, forwarded: Forwarded, admin: AdminResource | None = None
+        self, proxy: Proxying, reactor: IReactorTime, forwarded: Forwarded, admin: AdminResource | None = None
     ) -> None:
         super().__init__()
         self._proxy, self._seconds, self._forwarded, self._admin = proxy, reactor.seconds, forwarded, admin
@@ -95,7 +102,7 @@ class LambdaProxyResource(Resource):
         )
 
     async def _answer(self, request: Request, head: Head, body: bytes, started: float) -> None:
-        admission: Admission | None = None
+        admission: Admitted | None = None
         response, sent, fate = Response(499), 0, "client_gone"
         try:
             try:
@@ -142,7 +149,7 @@ class LambdaProxyResource(Resource):
         return request.sentLength, fate
 
 
-def other_resource(proxy: Proxy, admin: AdminResource | None, head: Head) -> IResource | None:
+def other_resource(proxy: Proxying, admin: AdminResource | None, head: Head) -> IResource | None:
     """The resource of ours that answers this request, because nothing else would; None for requests for functions."""
     if admin is None or not admin.serves(head.method, head.target) or proxy.would_answer(head):
         return None

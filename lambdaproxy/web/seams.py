@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from lambdaproxy.base.held import Held
+    from lambdaproxy.base.held import Held, Ledger
     from lambdaproxy.base.hosts import Hosts
     from lambdaproxy.errors import LambdaProxyError
     from lambdaproxy.messages import Head, Response
@@ -52,10 +52,25 @@ class Application(Protocol):
         """The request has ended: bytes of body sent, seconds since its head was whole, and why if it was cut."""
 
 
+class Asked(Protocol):
+    """What decides how a request is answered: `RequestHead` and `Head` are such."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+
 class Connection(Protocol):
-    """The connection of an exchange."""
+    """The connection of a request."""
 
     transport: Any
+    #: Whole answers that were not written yet, because the next one follows at once; see `uncork`.
+    corked: bytes
+
+    def uncork(self) -> bytes:
+        """What is corked: whoever writes next writes it first."""
 
     def owe(self, size: int) -> None:
         """So many bytes of answers are in memory because the client has not read them."""
@@ -66,22 +81,36 @@ class Connection(Protocol):
     def cut(self, told: bool) -> None:
         """End an answer before its end; with `told`, its framing says that something is missing."""
 
+    def abort(self) -> None:
+        """End the connection at once."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether more has been read than the request that is being answered."""
+
+    def hold_up(self) -> None:
+        """Read no more of a body until `go_on`: what was read has to go on first."""
+
+    def go_on(self) -> None:
+        """Read on."""
+
 
 class Server(Protocol):
-    """What all connections of one listener share."""
+    """What connections share, whatever they are for."""
 
-    proxy: Application
-    other: Callable[[Head], Any] | None
     limits: Limits
-    forwarded: Forwarded
-    hosts: Hosts | None
     seconds: Callable[[], float]
     refusals: Refusals
     log: Limited
     draining: bool
     held: Held
+    #: The ledger in which what comes in is counted.
+    incoming: Ledger
     date: bytes
-    plain: Callable[[int, str], Response]
+
+    @property
+    def plain(self) -> Callable[[int, str], Response]:
+        """The answer to what is no request."""
 
     def opened(self, channel: Any) -> bool:
         """A connection was accepted; False if it is one too many."""
@@ -91,3 +120,12 @@ class Server(Protocol):
 
     def later(self, call: Callable[[], None]) -> None:
         """Call in a later turn of the reactor."""
+
+
+class Listener(Server, Protocol):
+    """What all connections of one listener share, and the application that they are for."""
+
+    proxy: Application
+    other: Callable[[Head], Any] | None
+    forwarded: Forwarded
+    hosts: Hosts | None

@@ -10,7 +10,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocolNegotiationFactory
+from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -23,8 +23,10 @@ from lambdaproxy.watch.logs import Limited
 from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.web.channel import Channel
 from lambdaproxy.web.forwarded import Forwarded
+from lambdaproxy.web.incoming import Incoming
 from lambdaproxy.web.limits import Limits, more
 from lambdaproxy.web.refusals import Refusals, plain
+from lambdaproxy.web.sweep import SWEEP, Sweep
 
 if TYPE_CHECKING:
     from twisted.web.resource import IResource
@@ -32,12 +34,6 @@ if TYPE_CHECKING:
     from lambdaproxy.web.seams import Application
 
 _log = Logger(__name__)
-
-SWEEP = 0.5
-"""Seconds between two looks at all connections."""
-
-SWEEP_TURN = 0.005
-"""Seconds that a sweep may take before others get their turn."""
 
 LAST_REQUESTS = 1.0
 """Seconds that idle connections have, when we stop, to send a request that may already be on its way."""
@@ -78,16 +74,17 @@ class ProxySite(ServerFactory):
         self.draining = False
         #: Bytes that are held for clients, shared with whoever else holds some.
         self.held = held or Held(reactor, self.limits.bodies, self.limits.unwritten)
+        self.incoming = self.held.requests
         #: The Date header's line, at most half a second old.
         self.date = _date()
         #: Told how many connections are open, whenever that changes.
         self.count: Callable[[int], object] | None = None
         self._reactor = reactor
-        self._connections: set[Channel] = set()
+        self._sweep = Sweep(reactor, self._before_sweep, self.held.answers.look)
+        self._connections = self._sweep.connections
         self._accepted = metrics.counter("lambdaproxy_connections_total", "Connections accepted.").cell()
         metrics.read_gauge("lambdaproxy_connections", "Connections that are open.", lambda: len(self._connections))
         self._most = max(1, self.limits.within(open_files()))
-        self._sweeping: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
         self._retire_at = self._give_up_at = self._abort_at = float("inf")
         self._spread = 0.0
@@ -111,12 +108,10 @@ class ProxySite(ServerFactory):
 
     def opened(self, channel: Channel) -> bool:
         """A connection was accepted; False if it is one too many."""
-        self._connections.add(channel)
         self._accepted.inc()
+        self._sweep.add(channel)
         if self.count is not None:
             self.count(len(self._connections))
-        if self._sweeping is None:
-            self._sweep()
         return len(self._connections) <= self._most
 
     def closed(self, channel: Channel) -> None:
@@ -132,35 +127,15 @@ class ProxySite(ServerFactory):
 
     # -- time ------------------------------------------------------------------------------------------------------
 
-    def _sweep(self) -> None:
-        """Look at every connection; goes on for as long as there are any."""
-        self._sweeping = None
+    def _before_sweep(self, now: float) -> None:
         self.date = _date()
-        now = self.seconds()
         if now >= self._give_up_at:
             self._give_up_at = float("inf")
-            self._each(Channel.give_up)
+            self._sweep.each(Incoming.give_up)
         if now >= self._abort_at:
             self.abort()
         if now >= self._retire_at:
             self._retire(self._retire_at + self._spread - now)
-        self._look_at(list(self._connections))
-
-    def _look_at(self, channels: list[Channel]) -> None:
-        """Look at these connections, in several turns of the reactor if many of them are overdue at once."""
-        self._sweeping = None
-        begun = self.seconds()
-        while channels:
-            for channel in channels[-16:]:
-                channel.expire(begun)
-            del channels[-16:]
-            if channels and self.seconds() - begun > SWEEP_TURN:
-                self._sweeping = self._reactor.callLater(0, self._look_at, channels)
-                return
-        # Some who read slowly may be known only now.
-        self.held.answers.look()
-        if self._connections:
-            self._sweeping = self._reactor.callLater(SWEEP, self._sweep)
 
     def _retire(self, left: float) -> None:
         """Close idle connections: all of them, or as many as are due now if the last may go after `left` seconds."""
@@ -169,10 +144,6 @@ class ProxySite(ServerFactory):
             connections = sample(connections, ceil(len(connections) * SWEEP / (left + SWEEP)))
         for channel in connections:
             channel.retire()
-
-    def _each(self, do: Callable[[Channel], None]) -> None:
-        for channel in list(self._connections):
-            do(channel)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -197,22 +168,20 @@ class ProxySite(ServerFactory):
             self._end_drain()
             return succeed(None)
         if timeout <= 0:
-            self._each(Channel.give_up)
+            self._sweep.each(Incoming.give_up)
         waiting: Deferred[None] = Deferred()
         drained.addCallback(lambda _: waiting.callback(None))
         return waiting
 
     def _end_drain(self) -> None:
         drained, self._drained = self._drained, None
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            self._sweeping = None
+        self._sweep.stop()
         if drained is not None:
             drained.callback(None)
 
     def abort(self) -> None:
         """End every connection at once."""
-        self._each(Channel.abort)
+        self._sweep.each(Incoming.abort)
 
 
 def _date() -> bytes:

@@ -23,12 +23,12 @@ LENGTH, CHUNKED, UNTIL_CLOSE, NO_BODY = range(4)
 
 
 def response_head(status: int, headers: Headers, framing: int, length: int, close: bool, date: bytes) -> bytes:
-    """The bytes from the status line through the empty line; `date` is a whole line, with its CRLF.
+    """The bytes from the status line through the empty line; `date` is a whole line, with its CRLF, or nothing.
 
     Raises `ValueError` where a header would break out of its line: codecs do not let that happen, and nothing that
     slips through may split a response.
     """
-    lines = [status_line(status), date]
+    lines = [status_line(status), date] if date else [status_line(status)]
     lines += [b"%b: %b\r\n" % pair for pair in headers]
     if framing == LENGTH:
         lines.append(b"Content-Length: %d\r\n" % length)
@@ -38,7 +38,7 @@ def response_head(status: int, headers: Headers, framing: int, length: int, clos
         lines.append(b"Connection: close\r\n")
     lines.append(b"\r\n")
     head = b"".join(lines)
-    breaks = len(headers) + 3 + (framing in (LENGTH, CHUNKED)) + close
+    breaks = len(lines)
     if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
         raise ValueError("a header with a line break in it")
     return head

@@ -7,7 +7,9 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
+from lambdaproxy.base.held import Held
 from lambdaproxy.messages import InvocationResult
+from lambdaproxy.runtime.api_site import RuntimeApis
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.job import Job
 from lambdaproxy.runtime.logs import WorkerLog
@@ -156,6 +158,7 @@ class Bench:
             self.log,
             listen=self.reactor.listen,
             connect=FakePair,
+            api=RuntimeApis(self.reactor, Held(self.reactor)).site,
             init_seconds=init_seconds,
             wall=lambda: 1_700_000_000.0,
             warn=lambda format, **fields: self.warnings.append(format.format(**fields)),

@@ -32,6 +32,7 @@ class Reactor(Clock):
 
 def context(*functions: Any, **settings: Any) -> Any:
     return SimpleNamespace(
+        held=None,
         reactor=Reactor(),
         settings=Settings(**settings),
         metrics=Metrics(),

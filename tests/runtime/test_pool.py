@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lambdaproxy.base.held import Held
 from lambdaproxy.errors import InvokeTimeout, Throttled, Unavailable
 from lambdaproxy.messages import InvocationResult
+from lambdaproxy.runtime.api_site import RuntimeApis
 from lambdaproxy.runtime.logs import WorkerLog
 from lambdaproxy.runtime.pool import FunctionPool
 from lambdaproxy.runtime.runtimes import CannotStart, Command
@@ -74,6 +76,7 @@ class PoolBench:
             log,
             listen=self.reactor.listen,
             connect=FakePair,
+            api=RuntimeApis(self.reactor, Held(self.reactor)).site,
             init_seconds=init_seconds,
         )
 

@@ -9,7 +9,9 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
+from lambdaproxy.base.held import Held
 from lambdaproxy.errors import BadRequest, FunctionError, FunctionTimeout, InvokeTimeout
+from lambdaproxy.runtime.api_site import RuntimeApis
 from lambdaproxy.runtime.job import event_head
 from lambdaproxy.runtime.runtimes import CannotStart, Command
 from lambdaproxy.runtime.stream import StreamedResult
@@ -38,7 +40,13 @@ class TestStart:
     def test_nothing_is_left_of_a_worker_that_cannot_start(self):
         bench = Bench()
         other = type(bench.worker)(
-            bench.reactor, SETTINGS, bench.owner, bench.log, listen=bench.reactor.listen, connect=FakePair
+            bench.reactor,
+            SETTINGS,
+            bench.owner,
+            bench.log,
+            listen=bench.reactor.listen,
+            connect=FakePair,
+            api=RuntimeApis(bench.reactor, Held(bench.reactor)).site,
         )
 
         def refuse(address: str) -> Command:

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-import lambdaproxy.web.site
+import lambdaproxy.web.sweep
 from lambdaproxy.messages import Response
 from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.web.forwarded import Forwarded
@@ -60,7 +60,7 @@ class ConnectionTests(SynchronousTestCase):
         served = Served()
         transports = [served.connect() for _ in range(100)]
         ticking = iter(range(1_000_000))
-        served.site.seconds = lambda: served.clock.seconds() + next(ticking) / 100
+        served.site._sweep._seconds = lambda: served.clock.seconds() + next(ticking) / 100
         turns = []
         later = served.clock.callLater
 
@@ -333,7 +333,7 @@ class SocketTests(TestCase):
 
     async def test_the_transport_wakes_who_waits_for_a_flush(self):
         """No sweep is needed between a large answer and the next request, whatever the kernel's buffers are."""
-        self.patch(lambdaproxy.web.site, "SWEEP", 3600)
+        self.patch(lambdaproxy.web.sweep, "SWEEP", 3600)
         key, cert = certificate(self.folder)
         context = ssl.create_default_context(cafile=cert)
 
