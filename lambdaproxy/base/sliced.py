@@ -19,6 +19,9 @@ SLICE = 64 * 1024
 MOST_LEVELS = 1024
 """Levels that the parser takes."""
 
+MOST_QUOTES = 4 * MOST_LEVELS + SLICE
+"""Quotes without a comma between: each level may have a key, and the innermost a value; a slice is cut in any case."""
+
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _TOKEN = re.compile(rb'"[^"]*"|[\[\]{},:]')
 _SPACE = b" \t\r\n"
@@ -74,10 +77,14 @@ def _last_comma(parts: list[bytes], end: int, inside: bool) -> int:
 
 
 def pieces(document: bytes) -> Iterator[tuple[int, int] | None]:
-    """Begin and end of each piece of a document, without the commas between; None while a piece is still looked for."""
+    """Begin and end of each piece of a document, without the commas between; None while a piece is still looked for.
+
+    Raises `NotJson` where so many strings stand without a comma that no nesting could hold them: a piece is taken apart
+    in one go.
+    """
     begin = 0
     while True:
-        inside = False
+        inside, quotes = False, 0
         for _, end, parts in windows(document, begin):
             comma = _last_comma(parts, end, inside)
             if comma >= 0:
@@ -85,6 +92,9 @@ def pieces(document: bytes) -> Iterator[tuple[int, int] | None]:
                 begin = comma + 1
                 break
             inside ^= len(parts) % 2 == 0
+            quotes += len(parts) - 1
+            if quotes > MOST_QUOTES:
+                raise NotJson("it nests too deeply")
             yield None
         else:
             yield begin, len(document)

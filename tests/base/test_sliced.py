@@ -77,3 +77,20 @@ def test_corners(document):
 def test_the_member_of_an_object_as_it_was_written():
     document = b'{"x": 1, "body": {"a": [1.50, "\\u00e9"]} , "statusCode": 200}'
     assert sliced.member(document, "body", orjson.loads) == b'{"a": [1.50, "\\u00e9"]}'
+
+
+@pytest.mark.parametrize("unit", [b'["', b'{"":', b'"" ', b'"', b'{"a":"b"'])
+def test_strings_without_a_comma_are_refused_before_all_of_them_are_taken_apart(unit: bytes) -> None:
+    document = b"{" + unit * (3_000_000 // len(unit))
+    found = sliced.Outline(document, ASKED, orjson.loads)
+    looks = 0
+    with pytest.raises(sliced.NotJson):
+        for _ in found.steps():
+            looks += 1
+    assert looks < 16
+
+
+def test_the_deepest_document_has_few_quotes() -> None:
+    deepest = b'{"a":' * 1000 + b'"b"' + b"}" * 1000
+    assert look(deepest) is not None
+    assert deepest.count(b'"') < sliced.MOST_QUOTES
