@@ -12,7 +12,7 @@ from typing import Any
 
 from lambdaproxy import __version__
 from lambdaproxy.base.native import form
-from lambdaproxy.command import ctl, plugins, shown
+from lambdaproxy.command import ctl, importing, plugins, shown
 from lambdaproxy.config import cli
 from lambdaproxy.start import explain
 from lambdaproxy.start.assembly import Assembly
@@ -91,6 +91,14 @@ def _print(name: str, lines: Callable[[Assembly], Iterator[str]]) -> Callable[[l
     return run
 
 
+def _import(words: list[str]) -> None:
+    if words and not words[0].startswith("-"):
+        words = ["--sam-template", *words]
+    if not words:
+        refuse("name the template, as in lambdaproxy import template.yaml > lambdaproxy.toml")
+    _print("import", importing.lines)(words)
+
+
 def _explain(words: list[str]) -> None:
     options = _Explained("explain")
     options.parseOptions(words)
@@ -147,6 +155,11 @@ COMMANDS = {
         "Print the configuration that is in force, with where each value comes from and without secrets.",
         _print("config", shown.lines),
     ),
+    "import": Command(
+        "SOURCE [options]",
+        "Print what a template of SAM, CloudFormation or the CDK defines as a file for --config, with what differs.",
+        _import,
+    ),
     "ctl": Command(
         ctl.USAGE,
         "Ask the supervisor of --workers how it is, or have it reload, add a worker, or stop. PATH is that of "
@@ -169,6 +182,8 @@ _MEANT = {
     "show": "config",
     "settings": "config",
     "formats": "plugins",
+    "convert": "import",
+    "sam": "import",
     "reload": "ctl reload",
     "status": "ctl status",
 }

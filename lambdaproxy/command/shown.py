@@ -74,7 +74,7 @@ def _surroundings() -> Iterator[str]:
     yield f"# lambdaproxy {__version__}, {platform.python_implementation()} {platform.python_version()}, {versions}"
     yield f"# {platform.platform()}, {os.cpu_count()} processors, open files: {open_files() or 'without limit'}"
     for name in sorted(filter(_MATTERS.match, os.environ)):
-        yield f"# {name}{_comment('=' + os.environ[name]) if name in _PLACES else ' is set; its value is left out'}"
+        yield f"# {name}{comment('=' + os.environ[name]) if name in _PLACES else ' is set; its value is left out'}"
 
 
 def _version(name: str) -> str:
@@ -89,26 +89,26 @@ def _setting(setting: Setting, value: Any, origin: str) -> str:
     if value is None and setting.name != "function-header":
         return f"# {setting.name} is not set{f': {setting.shown_default}' if setting.shown_default else ''}"
     if setting.name in _SECRET:
-        return f"# {setting.name} is set, its value is left out  # {_comment(origin)}"
+        return f"# {setting.name} is set, its value is left out  # {comment(origin)}"
     if setting.name == "response-headers":
         value = dict(value)
     if value == () and setting.shown_default:
         return f"# {setting.name} is not set: {setting.shown_default}"
     if isinstance(value, Spec):
         value = Spec(value.name, tuple((key, _unless_secret(key, text)) for key, text in value.options))
-    return f"{setting.name} = {_value(value)}  # {_comment(origin)}"
+    return f"{setting.name} = {toml_value(value)}  # {comment(origin)}"
 
 
 def _unless_secret(key: str, value: str) -> str:
     return "(left out)" if _SECRET_KEY.search(key) else value
 
 
-def _comment(text: str) -> str:
+def comment(text: str) -> str:
     """Text that may stand in a comment."""
     return text.encode("unicode_escape").decode() if not text.isprintable() else text
 
 
-def _value(value: Any) -> str:
+def toml_value(value: Any) -> str:
     """A value of a setting, or of a table, as TOML."""
     if value is None:
         return '"none"'
@@ -117,28 +117,29 @@ def _value(value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_value(each) for each in value)}]"
+        return f"[{', '.join(toml_value(each) for each in value)}]"
     if isinstance(value, Cors):
         value = value.table()
     if isinstance(value, Redirect | FixedResponse):
         value = as_table(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_text(key)} = {_value(each)}" for key, each in value.items()) + "}"
-    return _text(value.text if isinstance(value, Pattern) else str(value))
+        return "{" + ", ".join(f"{toml_text(key)} = {toml_value(each)}" for key, each in value.items()) + "}"
+    return toml_text(value.text if isinstance(value, Pattern) else str(value))
 
 
-def _text(text: str) -> str:
+def toml_text(text: str) -> str:
+    """A text as TOML."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _route(route: RouteSettings) -> Iterator[str]:
     yield ""
-    yield f"[[route]]  # {_comment(route.where(None))}"
-    yield f"path = {_value(route.path)}"
+    yield f"[[route]]  # {comment(route.where(None))}"
+    yield f"path = {toml_value(route.path)}"
     if route.host is not None:
-        yield f"host = {_value(route.host)}"
+        yield f"host = {toml_value(route.host)}"
     if route.methods:
-        yield f"methods = {_value(route.methods)}"
+        yield f"methods = {toml_value(route.methods)}"
     for name, setting in SETTINGS.items():
         if attribute(name) in route.own:
             yield _setting(setting, getattr(route.settings, attribute(name)), route.where(name))
@@ -152,27 +153,28 @@ def _invokers(assembly: Assembly, configuration: Configuration) -> Iterator[str]
         written = name in configuration.invokers
         yield f"[invoker.{name}]" if written else f"# [invoker.{name}], built in"
         if written:
-            yield f"kind = {_value(invoker.kind)}"
+            yield f"kind = {toml_value(invoker.kind)}"
         maker, options = assembly.maker(name)
         given = dict(_given(invoker))
         for key, values in given.items():
-            yield f"{key} = {_value(values[0] if len(values) == 1 else values)}"
+            yield f"{key} = {toml_value(values[0] if len(values) == 1 else values)}"
         for option in maker.options:
             value = options[option.name]
             if option.name not in given and value not in (None, ()) and not _SECRET_KEY.search(option.name):
-                yield f"# {option.name} = {_value(value)}"
+                yield f"# {option.name} = {toml_value(value)}"
         if invoker.kind == AWS and not options.get("endpoint-url"):
             region, source = find_region(options.get("region"), options.get("profile"), os.environ)
-            yield f"# the region in force is {region}, {_comment(source)}"
+            yield f"# the region in force is {region}, {comment(source)}"
 
 
 def _authorizers(configuration: Configuration) -> Iterator[str]:
     for name, authorizer in configuration.authorizers.items():
         yield ""
-        yield f"[authorizer.{name}]  # {_comment(authorizer.where(None))}"
-        yield f"kind = {_value(authorizer.kind)}"
+        yield f"[authorizer.{name}]  # {comment(authorizer.where(None))}"
+        yield f"kind = {toml_value(authorizer.kind)}"
         for key, values in _given(authorizer):
-            yield f"{key} = {_value(values[0] if len(values) == 1 else values)}  # {_comment(authorizer.where(None))}"
+            value = toml_value(values[0] if len(values) == 1 else values)
+            yield f"{key} = {value}  # {comment(authorizer.where(None))}"
 
 
 def _given(invoker: InvokerSettings | AuthorizerSettings) -> Iterator[tuple[str, list[str]]]:
@@ -183,8 +185,8 @@ def _given(invoker: InvokerSettings | AuthorizerSettings) -> Iterator[tuple[str,
 
 def _function(table: FunctionTable) -> Iterator[str]:
     yield ""
-    yield f"[function.{table.name}]  # {_comment(table.where(None))}"
+    yield f"[function.{table.name}]  # {comment(table.where(None))}"
     for key, value in table.table.items():
         if isinstance(value, Mapping):
             value = dict.fromkeys(value, "(left out)")
-        yield f"{key} = {_value(value)}  # {_comment(table.where(key))}"
+        yield f"{key} = {toml_value(value)}  # {comment(table.where(key))}"

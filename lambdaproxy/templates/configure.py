@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lambdaproxy.config.model import Configuration, FunctionTable, RouteSettings
-from lambdaproxy.config.settings import Settings
+from lambdaproxy.config.settings import Settings, attribute
 from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.config.values import Spec
 from lambdaproxy.errors import ConfigError
@@ -35,8 +35,9 @@ def add_template(configuration: Configuration) -> Configuration:
     settings = configuration.settings
     if settings.sam_template is None:
         for name in ("template-parameters", "env-vars"):
-            if name in configuration.origins:
-                raise ConfigError(f"{configuration.origins[name]}: it goes with --sam-template")
+            if getattr(settings, attribute(name)):
+                where = configuration.origins.get(name, f"--{name}")
+                raise ConfigError(f"{where}: it goes with --sam-template")
         return configuration
     path = settings.sam_template
     try:
@@ -103,7 +104,7 @@ def _routes(template: Template, configuration: Configuration, source: Source) ->
             found.append(_route(route, settings, source.path, route.host, doors.get(route.door)))
         elif own is not None:
             method = "|".join(route.methods) or "ANY"
-            notes.append(f"{route.door}: another door has {method} {route.path}, too; this one is at http://{own}")
+            notes.append(f"{route.door}: another door has {method} {route.path}, too; this one is at the host {own}")
     closed = [door for door in template.doors if door.format in ("apigateway-v1", "apigateway-v2")]
     for door in closed:
         if door.name in hosts and (hosts[door.name], DEFAULT, "") not in taken | _keys(found):

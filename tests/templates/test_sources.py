@@ -92,9 +92,10 @@ def test_a_file_that_holds_no_variables(tmp_path, text):
 
 
 def test_they_go_with_a_template():
-    for name in ("env-vars", "template-parameters"):
+    for settings in (Settings(env_vars="a"), Settings(template_parameters=("A=b",))):
         with pytest.raises(ConfigError, match="it goes with --sam-template"):
-            assemble(Configuration(Settings(), origins={name: f"--{name}"}))
+            assemble(Configuration(settings))
+    assemble(Configuration(Settings(), origins={"env-vars": "f.toml:1", "template-parameters": "f.toml:2"}))
 
 
 def test_a_parameter_is_name_and_value():
@@ -171,6 +172,6 @@ def test_nested_stacks(tmp_path):
         "Away.TemplateURL: nowhere.json is left out: No such file",
         "in/inner.json: line 1: Odd: AWS::Serverless::StateMachine is not done here",
         "loop.json: line 1: Loop.TemplateURL: a stack within itself is left out",
-        "another door has GET /in, too; this one is at http://api-2.localhost",
+        "another door has GET /in, too; this one is at the host api-2.localhost",
     ):
         assert any(says in one for one in found), says

@@ -1,0 +1,82 @@
+"""`lambdaproxy import SOURCE`: what a template defines as a file for `--config`, with the list of what differs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lambdaproxy.command.shown import comment, toml_text, toml_value
+from lambdaproxy.config.model import FunctionTable, RouteSettings
+from lambdaproxy.config.settings import SETTINGS, attribute
+from lambdaproxy.routing import Route
+from lambdaproxy.start.assembly import Assembly
+
+_REFUSED: Mapping[str, tuple[int, str]] = {
+    "apigateway-v1": (403, '{"message":"Missing Authentication Token"}'),
+    "apigateway-v2": (404, '{"message":"Not Found"}'),
+}
+_PATHS = ("directory", "env-file")
+
+
+def lines(assembly: Assembly) -> Iterator[str]:
+    """The file, line by line; what cannot be said in it stands in comments."""
+    configuration = assembly.configuration
+    source = configuration.settings.sam_template or ""
+    yield f"# Made by lambdaproxy import {comment(source)}; paths are relative to {comment(os.getcwd())}."
+    if configuration.differences:
+        yield "# Not done as it is written:"
+    for text in configuration.differences:
+        yield f"#   {comment(text)}"
+    lost = {}
+    for table in configuration.functions.values():
+        lost[table.name] = reason = table.unable or _inline(table)
+        yield ""
+        yield from _commented(_function(table), reason)
+    for settings, route in zip(configuration.routes, assembly.router.routes, strict=True):
+        yield ""
+        name = route.function.name if route.function is not None else ""
+        yield from _commented(_route(settings, route), f"{name} cannot run" if lost.get(name) else None)
+
+
+def _commented(made: Iterator[str], reason: str | None) -> Iterator[str]:
+    if reason is not None:
+        yield f"# {comment(reason)}:"
+    yield from (line if reason is None else f"# {line}" for line in made)
+
+
+def _inline(table: FunctionTable) -> str | None:
+    """Why the folder of a function is none that a file may name: it goes with this process."""
+    folder = str(table.table.get("directory", ""))
+    ours = os.path.join(tempfile.gettempdir(), "lambdaproxy-")
+    return (
+        f"{table.name}: put its code, which is inline or in a zip, into a folder" if folder.startswith(ours) else None
+    )
+
+
+def _function(table: FunctionTable) -> Iterator[str]:
+    yield f"[function.{table.name}]"
+    for key, value in table.table.items():
+        if key in _PATHS and isinstance(value, str):
+            value = os.path.relpath(value)
+        elif key == "layers":
+            value = [os.path.relpath(one) for one in value]
+        yield f"{key} = {toml_value(value)}"
+
+
+def _route(settings: RouteSettings, route: Route) -> Iterator[str]:
+    yield "[[route]]"
+    yield f"path = {toml_text(settings.path)}"
+    if settings.host is not None:
+        yield f"host = {toml_text(settings.host)}"
+    if settings.methods:
+        yield f"methods = {toml_value(settings.methods)}"
+    for name in SETTINGS:
+        if attribute(name) in settings.own:
+            value: Any = getattr(settings.settings, attribute(name))
+            yield f"{name} = {toml_value(dict(value) if name == 'response-headers' else value)}"
+    if settings.closed:
+        status, body = _REFUSED[settings.settings.format.name]
+        answer = {"status-code": status, "content-type": "application/json", "message-body": body}
+        yield f"fixed-response = {toml_value(answer)}"
