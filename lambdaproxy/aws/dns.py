@@ -69,6 +69,8 @@ class Resolver:
         self._last = float("-inf")
         self._problem = ""
         self._waiting: list[Deferred[list[str]]] = []
+        #: Called with the addresses when they are others than before.
+        self.changed: Callable[[list[str]], object] = lambda _: None
         try:
             self._addresses = [str(ip_address(host))]
             self._literal = True
@@ -109,8 +111,10 @@ class Resolver:
         self._flight.start(lambda: self._lookup(self._host))
 
     def _found(self, addresses: list[str]) -> None:
-        self._addresses, self._problem = addresses, ""
+        before, self._addresses, self._problem = self._addresses, list(addresses), ""
         self._next = self._reactor.seconds() + FRESH_SECONDS
+        if before and set(before) != set(addresses):
+            self.changed(addresses)
         self._fire(addresses)
 
     def _failed(self, failure: Failure) -> None:

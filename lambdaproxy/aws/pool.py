@@ -96,6 +96,7 @@ class Pool:
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._reactor, self._endpoint, self._resolver, self._context = reactor, endpoint, resolver, context
+        resolver.changed = self._moved
         self._settings = settings or PoolSettings()
         self._uniform = uniform
         self.now: Callable[[], float] = reactor.seconds
@@ -333,6 +334,22 @@ class Pool:
         since = self.now() - self._choice.patience(self._addresses)
         return [each for each in self._opening if each.began < since]
 
+    def _moved(self, addresses: list[str]) -> None:
+        """DNS has other addresses: neither a pause nor dials that are slow elsewhere hold up a try of these."""
+        if self._stopping is not None:
+            return
+        full = len(self._opening) >= 2 * self._settings.dials or len(self._open) >= self._settings.connections
+        slow = {each.address for each in self._slow()}
+        for connection in [each for each in self._opening if each.address in slow]:
+            if full or connection.address not in addresses:
+                self._lose(connection)
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        self._not_before, self._failures, self._addresses = 0.0, 0, len(addresses)
+        if self._waiters:
+            self._dial()
+
     def _drop_losers(self) -> None:
         """Give up slow dials once nobody waits: others have won. Until then each of them may be the first.
 
@@ -344,12 +361,16 @@ class Pool:
                 return
             slow = [each for each in slow if self._choice.outrun(each.address, each.began)]
         for connection in slow:
-            self._opening.discard(connection)
-            self._open.discard(connection)
-            if connection.transport is None:
-                self._alive.discard(connection)
-            self._choice.failed(connection.address)
-            connection.give_up()
+            self._lose(connection)
+
+    def _lose(self, connection: Connection) -> None:
+        """Give up a slow dial."""
+        self._opening.discard(connection)
+        self._open.discard(connection)
+        if connection.transport is None:
+            self._alive.discard(connection)
+        self._choice.failed(connection.address)
+        connection.give_up()
 
     def _failed_once(self, reason: str, *, verify: bool = False) -> None:
         self._reason = reason

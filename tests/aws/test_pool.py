@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import pytest
 from twisted.internet import error
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 
 from lambdaproxy import errors
 from lambdaproxy.aws.connection import Connection
@@ -157,6 +158,58 @@ def test_a_dial_that_is_needed_is_not_given_up() -> None:
     assert outcome.result
     world.reactor.turn(1)
     assert not world.pool._opening
+    world.clean()
+
+
+def test_dials_into_a_black_hole_do_not_hold_up_what_dns_has_next() -> None:
+    addresses = [THREE[0]]
+    world = World(addresses=addresses)
+    world.reactor.silent.add(THREE[0])
+    outcomes = [world.invoke() for _ in range(200)]
+    world.reactor.turn(0.5)
+    addresses[:] = [THREE[1]]
+    world.reactor.turn(1)
+    assert sum(wire.requests() for wire in world.wires) > 0, "1 s after the last look-up, DNS is asked again"
+    assert not any(outcome.done for outcome in outcomes)
+    assert world.reactor.cancelled == world.reactor.dials.count(THREE[0])
+    world.clean()
+
+
+def test_another_address_may_be_beside_the_black_hole() -> None:
+    addresses = [THREE[0]]
+    world = World(addresses=addresses)
+    world.reactor.silent.add(THREE[0])
+    for _ in range(200):
+        world.invoke()
+    world.reactor.turn(0.5)
+    addresses[:] = THREE[:2]
+    world.reactor.turn(1)
+    assert sum(wire.requests() for wire in world.wires) > 0
+    world.clean()
+
+
+def test_new_addresses_end_the_pause_after_failures() -> None:
+    addresses = [THREE[0]]
+    world = World()
+    answered: list[float] = []
+
+    def lookup(host: str) -> list[str]:
+        answered.append(world.reactor.seconds())
+        return list(addresses)
+
+    def slowly(work: Any) -> Deferred[Any]:
+        return deferLater(world.reactor, 0.05, work)
+
+    world.pool._resolver = Resolver(world.reactor, "lambda.test", slowly, lookup)
+    world.pool._resolver.changed = world.pool._moved
+    world.reactor.refusing.add(THREE[0])
+    world.invoke()
+    while len(world.reactor.dials) < 4:
+        world.reactor.turn(0.01)
+    addresses[:] = [THREE[1]]
+    while THREE[1] not in world.reactor.dials:
+        world.reactor.turn(0.01)
+    assert world.reactor.seconds() - answered[-1] < 0.05
     world.clean()
 
 
