@@ -181,43 +181,45 @@ def test_a_reload_changes_the_configuration_and_cuts_nothing(tmp_path, stub):
     assert (tmp_path / "executed").read_text().splitlines().count("slow") == 1
 
 
-@pytest.mark.parametrize(
-    ("broken", "says"),
-    [
-        ("timeout = \n", r"lambdaproxy\.toml:1: this is no TOML"),
-        ('prot = "8011"\n', r"lambdaproxy\.toml:1: unknown key 'prot'; did you mean 'port'\?"),
-        ('invoke-api = "tcp:1:interface=127.0.0.1"\n', "there is no embedded function to serve"),
-        ('metrics-listen = "tcp:1:interface=203.0.113.1"\n', "--metrics-listen: cannot listen on tcp:1"),
-    ],
-)
-def test_a_mistake_leaves_what_was_in_force(tmp_path, stub, broken, says):
+BROKEN = [
+    ("timeout = \n", r"lambdaproxy\.toml:1: this is no TOML"),
+    ('prot = "8011"\n', r"lambdaproxy\.toml:1: unknown key 'prot'; did you mean 'port'\?"),
+    ('invoke-api = "tcp:1:interface=127.0.0.1"\n', "there is no embedded function to serve"),
+    # Found by the workers themselves, when they begin.
+    ('metrics-listen = "tcp:1:interface=203.0.113.1"\n', "--metrics-listen: cannot listen on tcp:1"),
+]
+
+
+def test_a_mistake_leaves_what_was_in_force(tmp_path, stub):
     told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     told.settimeout(WAIT)
     told.bind(str(tmp_path / "notify"))
     env = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
     operators = f'metrics-listen = "unix:{tmp_path / "operators"}"\n'
+    good = "lambdaproxy_config_last_reload_successful"
     with told, Whole(tmp_path, *options(stub), "--workers", "2", config=operators, env=env) as whole:
         heard = listen(told)
         until(lambda: "READY=1" in "\n".join(heard), "ready")
         old = whole.pids()
-        whole.config.write_text(broken)
-        code, out, err = whole.ctl("reload")
-        assert (code, out) == (1, "")
-        assert re.search(says, err), err
-        assert err.count("\n") == 1
-        assert whole.pids() == old
-        assert request(whole.port, "GET", "/?rid=1")[0] == 200
-        assert re.search(says, whole.ask(do="status")["last_reload"]["text"])
-        good = "lambdaproxy_config_last_reload_successful"
-        until(lambda: whole.metrics()[good] == 0, "the metric of the reload")
-        whole.process.wait_for("Reload failed, and what was before is in force: .*" + says)
-        until(lambda: re.search("STATUS=Serving on .*the last reload failed.*" + says, "\n".join(heard)), "the status")
+        for broken, says in BROKEN:
+            whole.config.write_text(broken)
+            code, out, err = whole.ctl("reload")
+            assert (code, out) == (1, "")
+            assert re.search(says, err), err
+            assert err.count("\n") == 1
+            assert whole.pids() == old
+            assert request(whole.port, "GET", "/?rid=1")[0] == 200
+            assert re.search(says, whole.ask(do="status")["last_reload"]["text"])
+            until(lambda: whole.metrics()[good] == 0, "the metric of the reload")
+            whole.process.wait_for("Reload failed, and what was before is in force: .*" + says)
+            status = "STATUS=Serving on .*the last reload failed.*" + says
+            until(lambda status=status: re.search(status, "\n".join(heard)), "the status")  # type: ignore[misc]
         assert "RELOADING=1\nMONOTONIC_USEC=" in "\n".join(heard)
         # A worker that is killed now is replaced by one of the configuration that is in force.
         os.kill(old[0], signal.SIGKILL)
         until(lambda: len(whole.pids()) == 2 and old[0] not in whole.pids(), "another worker in its place")
         whole.config.write_text(operators)
-        assert whole.ctl("reload") == (0, "generation 3 serves\n", "")
+        assert whole.ctl("reload") == (0, "generation 6 serves\n", "")
         until(lambda: whole.metrics()[good] == 1, "the metric of the reload")
 
 
@@ -503,3 +505,43 @@ def test_access_lines_stay_whole(tmp_path, stub):
     lines = rotated.read_text().splitlines() + log.read_text().splitlines()
     served = [json.loads(line) for line in lines]
     assert sum(each["status"] == 200 for each in served) == running.counts["ok"] == running.sent
+
+
+def test_workers_under_a_socket_that_somebody_else_holds(tmp_path, stub):
+    """As systemd does it; over a restart of the whole who connects waits."""
+    path = tmp_path / "http.sock"
+    with socket.socket(socket.AF_UNIX) as held:
+        held.bind(str(path))
+        path.chmod(0o600)
+        held.listen(64)
+        code = (
+            "import os, sys; os.dup2(int(sys.argv[1]), 3); "
+            "os.environ.update(LISTEN_FDS='1', LISTEN_FDNAMES='http', LISTEN_PID=str(os.getpid())); "
+            "os.execv(sys.argv[2], sys.argv[2:])"
+        )
+        words = [*options(stub)[2:], "--port", "systemd:domain=UNIX:name=http", "--workers", "2"]
+
+        def start() -> Process:
+            fd = held.fileno()
+            return Process(
+                sys.executable, "-c", code, str(fd), PROGRAM, "serve", *words, env=KEYS, cwd=tmp_path, pass_fds=(fd,)
+            )
+
+        first = start()
+        try:
+            first.wait_for("serves on")
+            assert unix_get(path, "/?rid=1").startswith(b"HTTP/1.1 200")
+            assert first.stop() == -signal.SIGTERM
+            assert path.stat().st_mode & 0o777 == 0o600, "neither the path nor its mode is ours"
+            with socket.socket(socket.AF_UNIX) as waiting:
+                waiting.settimeout(WAIT)
+                waiting.connect(str(path))
+                waiting.sendall(b"GET /?rid=2 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                second = start()
+                try:
+                    assert waiting.recv(4096).startswith(b"HTTP/1.1 200")
+                finally:
+                    second.stop()
+                    second.kill()
+        finally:
+            first.kill()

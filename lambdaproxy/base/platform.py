@@ -185,22 +185,6 @@ def use_monotonic_clock(reactor: Any) -> None:
             call.seconds = monotonic
 
 
-_SET_DUMPABLE = 4
-
-
-def hide_process() -> bool:
-    """Let no other process of our user read our memory, environment or descriptors, or trace us; True where that holds.
-
-    On Linux only (prctl(2), PR_SET_DUMPABLE). What we start is free of it from its `exec` on; root sees everything.
-    """
-    if sys.platform != "linux":
-        return False
-    try:
-        return bool(ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0) == 0)
-    except (OSError, AttributeError):
-        return False
-
-
 def keep_from_children() -> None:
     """Let no process that we start have the files that we were born with: they are none of its business.
 

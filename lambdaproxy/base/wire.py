@@ -14,6 +14,7 @@ from typing import Any
 
 MOST_FDS = 8
 PIECE = 64 * 1024
+_NOT_FOR_CHILDREN = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 class TooLong(Exception):
@@ -60,10 +61,10 @@ class Wire:
     def receive(self) -> list[tuple[dict[str, Any], list[int]]] | None:
         """Read once: the messages that are whole by now, or None at the end. Raises `TooLong`, `ValueError`."""
         try:
-            data, fds, _, _ = socket.recv_fds(self.socket, PIECE, MOST_FDS)
+            data, fds, _, _ = socket.recv_fds(self.socket, PIECE, MOST_FDS, _NOT_FOR_CHILDREN)
         except BlockingIOError:
             return []
-        except ConnectionError:
+        except OSError:
             return None
         self._fds.extend(fds)
         if not data:

@@ -7,7 +7,8 @@ from typing import Any
 
 from zope.interface import implementer
 
-from lambdaproxy.base.platform import hide_process, keep_from_children
+from lambdaproxy.base.hidden import hide_process
+from lambdaproxy.base.platform import keep_from_children
 from lambdaproxy.config import values
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvoker, IInvokerMaker, Option

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NoReturn
 
+from twisted.internet import endpoints
+
 from lambdaproxy import __version__
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.start.assembly import Assembly
@@ -74,9 +76,18 @@ def command() -> list[str]:
     return [sys.executable, *words[1:]]
 
 
+def _keep_what_systemd_gave() -> None:
+    """Say once more what Twisted took out of the environment when it read it: which sockets we were started with."""
+    given = getattr(getattr(endpoints, "_SystemdParser", None), "_sddaemon", None)
+    if given is not None and given.inheritedDescriptors():
+        os.environ["LISTEN_FDS"] = str(len(given.inheritedDescriptors()))
+        os.environ["LISTEN_PID"] = str(os.getpid())
+
+
 def supervise(assembly: Assembly, workers: int) -> NoReturn:
     """Become the supervisor of so many workers: this process with its modules is too large for one that does little."""
     plan = Plan(command(), workers, control_path(assembly.settings.control), __version__)
+    _keep_what_systemd_gave()
     sys.stdout.flush()
     sys.stderr.flush()
     # As long as nobody listens to it, it must not end us.

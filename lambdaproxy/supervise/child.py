@@ -64,11 +64,15 @@ class Child:
                 self._loop.watch(self.wire, self._read, self._write if self.wire.waiting else None)
 
     def _write(self) -> None:
+        if not self.open:
+            return
         with suppress(OSError):
             self.wire.flush()
         self._loop.watch(self.wire, self._read, self._write if self.wire.waiting else None)
 
     def _read(self) -> None:
+        if not self.open:
+            return
         try:
             messages = self.wire.receive()
         except (TooLong, ValueError):

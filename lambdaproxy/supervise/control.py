@@ -52,6 +52,8 @@ class Control:
         self._loop.watch(client, lambda: self._read(client), (lambda: self._write(client)) if client.waiting else None)
 
     def _write(self, client: Wire) -> None:
+        if client not in self._clients:
+            return
         try:
             client.flush()
         except OSError:
@@ -60,6 +62,8 @@ class Control:
             self._watch(client)
 
     def _read(self, client: Wire) -> None:
+        if client not in self._clients:
+            return
         try:
             messages = client.receive()
         except TooLong:

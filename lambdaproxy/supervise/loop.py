@@ -6,6 +6,7 @@ import heapq
 import selectors
 import signal
 import socket
+import traceback
 from collections.abc import Callable
 from itertools import count
 from time import monotonic
@@ -27,9 +28,13 @@ class Timer:
 
 
 class Loop:
-    """Runs until `stop`; `later`, `watch` and the handler of signals call in the one thread that there is."""
+    """Runs until `stop`; `later`, `watch` and the handler of signals call in the one thread that there is.
 
-    def __init__(self) -> None:
+    `failed` is told the traceback of a call that raised: whoever keeps others alive does not end by a mistake.
+    """
+
+    def __init__(self, failed: Callable[[str], object]) -> None:
+        self._failed = failed
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = count()
@@ -78,10 +83,16 @@ class Loop:
             for key, events in self._selector.select(wait):
                 read, write = key.data
                 if events & selectors.EVENT_WRITE and write is not None:
-                    write()
+                    self._do(write)
                 if events & selectors.EVENT_READ:
-                    read()
+                    self._do(read)
             while self._timers and self._timers[0][0] <= monotonic():
                 call = heapq.heappop(self._timers)[2].call
                 if call is not None:
-                    call()
+                    self._do(call)
+
+    def _do(self, call: Call) -> None:
+        try:
+            call()
+        except Exception:
+            self._failed(" | ".join(traceback.format_exc().splitlines()))

@@ -11,6 +11,7 @@ from typing import Any
 
 from lambdaproxy.base.board import DRAINING as SLOT_DRAINING
 from lambdaproxy.base.board import LIVE, STATE, Area, Board, Series, create
+from lambdaproxy.base.hidden import hide_process
 from lambdaproxy.base.notify import tell, watchdog_seconds
 from lambdaproxy.supervise.asked import Asked
 from lambdaproxy.supervise.child import DRAINING, READY, SERVING, Child
@@ -52,7 +53,8 @@ class Supervisor:
     """Runs until it is told to stop and the last worker has ended; `run` gives the exit code."""
 
     def __init__(self, plan: Plan) -> None:
-        self.plan, self.log, self.loop = plan, Log(), Loop()
+        self.plan, self.log = plan, Log()
+        self.loop = Loop(lambda trouble: self.log.error(f"An error of the supervisor's own, which goes on: {trouble}"))
         self.sockets = Sockets()
         self._board_file = create(max(FEWEST_SLOTS, SLOTS_EACH * plan.workers) + 1)
         self.board = Board(self._board_file)
@@ -66,6 +68,7 @@ class Supervisor:
         self._deadline: Timer | None = None
         self._waiting: list[Done] = []
         self._again: list[Done] = []
+        self._next_workers: int | None = None
         #: Of the last reload: when (epoch seconds), whether it succeeded, and what there is to say.
         self.last: tuple[float, bool, str] | None = None
         self._pauses: dict[int, float] = {}
@@ -79,6 +82,7 @@ class Supervisor:
     # -- the whole -------------------------------------------------------------------------------------------------
 
     def run(self) -> int:
+        hide_process()
         self.loop.signals(self._signal, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
         if self.plan.control is not None:
             try:
@@ -384,11 +388,12 @@ class Supervisor:
             if done is not None:
                 done(False, "we are stopping")
             return
-        if workers is not None:
-            self.workers = workers
         if self.coming is not None:
             self._again.append(done or (lambda good, text: None))
+            self._next_workers = workers or self._next_workers
             return
+        self.workers = workers or self._next_workers or self.workers
+        self._next_workers = None
         if done is not None:
             self._waiting.append(done)
         self.log.info("Reload: a new generation of workers begins")
