@@ -55,13 +55,21 @@ def to_base64(body: bytes) -> str:
 
 def from_base64(text: str) -> bytes:
     """RFC 4648 base64 without line breaks; `ValueError` for anything else, line-wrapped base64 included."""
-    if pybase64 is not None and len(text) >= _LARGE:
+    if pybase64 is None or len(text) < _LARGE:
+        return a2b_base64(text, strict_mode=True)
+    if text.find("=", 0, -2) < 0:
         try:
             body: bytes = pybase64.b64decode(text, validate=True)
             return body
         except ValueError:
-            pass  # It takes no surplus `=` at the end, which the standard library does: that has the last word.
-    return a2b_base64(text, strict_mode=True)
+            if text[-1] != "=":
+                raise
+    # Surplus `=` at the end: the standard library takes it behind a whole group, and has the last word about that.
+    whole = text.find("=")
+    if whole % 4 or whole < 4 or text[whole:] != "=" * (len(text) - whole):
+        raise ValueError("incorrect padding")
+    start: bytes = pybase64.b64decode(text[: whole - 4], validate=True)
+    return start + a2b_base64(text[whole - 4 : whole + 4], strict_mode=True)
 
 
 def check_escapes(body: bytes) -> None:

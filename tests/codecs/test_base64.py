@@ -74,3 +74,13 @@ def test_whatever_the_end_is(end):
     text = "QUJD" * 200 + end
     assert _body.pybase64 is None or len(text) >= 512
     assert ours(text) == strict(text)
+
+
+@pytest.mark.parametrize(
+    "end", ["=", "==", "===", "====", "=" * 50, "A", "=A", "==A", "AB==", "AB=", "AB===", "é", "=" * 4000]
+)
+@pytest.mark.parametrize("whole", [0, 4, 600])
+def test_surplus_is_judged_as_by_the_standard_library(end, whole):
+    text = "QUJD" * (whole // 4) + end
+    assert ours(text) == strict(text)
+    assert ours("=" * 600 + text) == strict("=" * 600 + text) is None
