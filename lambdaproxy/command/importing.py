@@ -34,6 +34,13 @@ def lines(assembly: Assembly) -> Iterator[str]:
         lost[table.name] = reason = table.unable or _inline(table)
         yield ""
         yield from _commented(_function(table), reason)
+    for authorizer in configuration.authorizers.values():
+        yield ""
+        yield f"[authorizer.{authorizer.name}]"
+        yield f"kind = {toml_value(authorizer.kind)}"
+        for key in dict.fromkeys(key for key, _ in authorizer.given):
+            values = [value for name, value in authorizer.given if name == key]
+            yield f"{key} = {toml_value(values if len(values) > 1 else values[0])}"
     for settings, route in zip(configuration.routes, assembly.router.routes, strict=True):
         yield ""
         name = route.function.name if route.function is not None else ""

@@ -22,6 +22,7 @@ OPTIONS = {
 _STAGE_VARIABLE = re.compile(r"\$\{stageVariables\.([A-Za-z0-9_]+)\}")
 INSTEAD = {
     "Auth": "no caller is asked who they are; every request is let in",
+    "Authorizer": "no caller is asked who they are; every request is let in",
     "AuthType": "no caller is asked who they are; every request is let in",
     "AuthorizationType": "no caller is asked who they are; every request is let in",
     "AuthorizerId": "no caller is asked who they are; every request is let in",
@@ -122,6 +123,8 @@ def add_route(
     milliseconds = number(milliseconds)
     usable = isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool) and milliseconds > 0
     seconds = milliseconds / 1000 if usable else None
+    if api.default is not None and function and "authorizer" not in dict(settings):
+        settings = (*settings, ("authorizer", api.default))
     options = api.options
     if api.dialect == HTTP and payload.startswith("1"):
         options = (("payload", "1.0"), *options)

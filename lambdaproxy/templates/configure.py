@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lambdaproxy.config.model import Configuration, FunctionTable, RouteSettings
+from lambdaproxy.config.model import AuthorizerSettings, Configuration, FunctionTable, RouteSettings
 from lambdaproxy.config.settings import Settings, attribute
 from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.config.values import Spec
@@ -55,10 +55,14 @@ def add_template(configuration: Configuration) -> Configuration:
         functions[name] = found = _laid_over(name, table, own, template.unable.get(name), path)
         if found.unable is not None:
             notes.append(f"{name}: {found.unable}; it answers with this reason")
+    authorizers = dict(configuration.authorizers)
+    for name, given in template.authorizers.items():
+        authorizers.setdefault(name, AuthorizerSettings(name, "lambda", given, lambda _: path))
     routes, more = _routes(template, configuration, source)
     return replace(
         configuration,
         functions=functions,
+        authorizers=authorizers,
         routes=(*configuration.routes, *routes),
         differences=tuple(f"{path}: {note}" for note in (*notes, *more)),
     )

@@ -11,6 +11,7 @@ NO_MATTER = frozenset(
         "AssumeRolePolicyDocument", "KmsKeyArn", "AutoPublishCodeSha256", "AutoPublishAliasAllProperties",
         "DeploymentPreference", "DeletionPolicy", "RetentionPolicy", "LicenseInfo", "CompatibleArchitectures",
         "CompatibleRuntimes", "LayerName", "Name", "ApiKeySourceType", "AlwaysDeploy", "VersionDescription",
+        "InvokeRole", "EnableFunctionDefaultPermissions", "DisableFunctionDefaultPermissions",
     }
 )  # fmt: skip
 """Names, tags, permissions and deployment: they change neither what a function sees nor what it may answer."""

@@ -62,6 +62,7 @@ class Template:
     notes: tuple[str, ...]
     unable: Mapping[str, str] = field(default_factory=dict)
     doors: tuple[Door, ...] = ()
+    authorizers: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     #: The logical name of each function, which a file of variables may use.
     logical: Mapping[str, str] = field(default_factory=dict)
 
@@ -84,6 +85,9 @@ class Api:
     grows: bool = True
     #: What `Cors` of a REST API of SAM says.
     preflights: Any = None
+    #: Authorizers by their name in the template, and that of the routes that name none.
+    authorizers: dict[str, str] = field(default_factory=dict)
+    default: str | None = None
     where: Where = ()
 
 
@@ -94,6 +98,8 @@ class Found:
         self.functions: dict[str, Mapping[str, Any]] = {}
         self.unable: dict[str, str] = {}
         self.logical: dict[str, str] = {}
+        #: Options of authorizers of kind `lambda`, by name.
+        self.authorizers: dict[str, tuple[tuple[str, str], ...]] = {}
         self.routes: list[TemplateRoute] = []
         self.doors: dict[str, Door] = {}
         #: Names of functions and doors that are taken, whatever stack they are of.

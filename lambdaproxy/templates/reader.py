@@ -52,7 +52,9 @@ def read_template(
         raise TemplateError(f"it defines no function that can be run here ({'; '.join(notes[:3]) or 'none at all'})")
     notes += [f"the parameter {one} is given, and the template has none" for one in parameters if one not in declared]
     doors = tuple(found.doors.values())
-    return Template(found.functions, tuple(found.routes), tuple(notes), found.unable, doors, found.logical)
+    return Template(
+        found.functions, tuple(found.routes), tuple(notes), found.unable, doors, found.authorizers, found.logical
+    )
 
 
 def _texts(stack: Stack, base: str, name: str | None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lambdaproxy.templates.answers import open_to_pages, preflights
 from lambdaproxy.templates.apis import HTTP, REST, add_route, make_api, methods_of, path_of, report
+from lambdaproxy.templates.authorizers import of_event, read_authorizers
 from lambdaproxy.templates.differences import Properties
 from lambdaproxy.templates.found import Api
 from lambdaproxy.templates.intrinsics import text
@@ -58,6 +59,10 @@ class SamApis:
             place = properties.where(stack.differences, "CorsConfiguration")
             open_to_pages(stack, api.door, place, properties.get("CorsConfiguration"))
         stack.read.add(logical)
+        if isinstance(properties.values.get("Auth"), dict):
+            auth = properties.inner("Auth")
+            read_authorizers(stack, api, auth, properties.where(stack.differences, "Auth"))
+            auth.get("AddDefaultAuthorizerToCorsPreflight")
         if document is not None:
             add_document(stack, api, document, at)
         report(stack, properties)
@@ -82,6 +87,7 @@ class SamApis:
             version = str(given.get("PayloadFormatVersion", "2.0")) if kind == "HttpApi" else "2.0"
             milliseconds = given.get("TimeoutInMillis")
             streamed = given.get("ResponseTransferMode") == "STREAM"
+            settings = of_event(api, given.inner("Auth")) if isinstance(given.values.get("Auth"), dict) else ()
             if methods is None:
                 stack.add(where, f"{given.get('Method')} is no method of HTTP; there is no route")
             elif {(path_of(api, path), one) for one in (methods, ())} & api.documented:
@@ -90,7 +96,7 @@ class SamApis:
                 if not stack.found.has_route(api.door, path, methods):
                     stack.add(where, "there is no route: its API has no such path, and events add none to it")
             else:
-                add_route(stack, api, where, path, methods, name, version, milliseconds, streamed)
+                add_route(stack, api, where, path, methods, name, version, milliseconds, streamed, settings)
 
     def _of_event(self, kind: str, logical: str) -> Api:
         """The API that an event names; an implied one where it names none of the template."""

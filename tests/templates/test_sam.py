@@ -214,11 +214,11 @@ def test_settings_of_apis_and_whatever_else_is_listed_with_its_line(tmp_path):
     assert said == {
         "Globals.Api.TracingEnabled": f"line {at('TracingEnabled')}",
         "Rest.DisableExecuteApiEndpoint": f"line {at('DisableExecute')}",
-        "Rest.Auth": f"line {at('Auth: {Def')}",
+        "Rest.Auth.DefaultAuthorizer": f"line {at('Auth: {Def')}",
         "Lost": f"line {at('Lost')}",
         "F.Newest": f"line {at('Newest')}",
         "F.Environment.Other": f"line {at('Other')}",
-        "F.Events.B.Auth": f"line {at('B: {')}",
+        "F.Events.B.Auth.Authorizer": f"line {at('B: {')}",
         "F.Events.C": f"line {at('C: {')}",
         "F.Events.D": f"line {at('D: {')}",
     }
