@@ -16,6 +16,7 @@ from lambdaproxy.inspector.app import InspectorApp
 from lambdaproxy.inspector.recorder import Recorder
 from lambdaproxy.messages import Head
 from lambdaproxy.proxy import Proxy
+from lambdaproxy.start.link import Link, Place
 from lambdaproxy.start.listening import Listener
 from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.web.limits import Limits
@@ -30,12 +31,20 @@ CONNECTIONS = 64
 class Inspecting:
     """The site, its application and its port. Without `open_to_all` a visitor needs the token that the log shows."""
 
-    def __init__(self, reactor: Any, endpoint: str, recorder: Recorder, proxy: Proxy, open_to_all: bool) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        endpoint: str,
+        recorder: Recorder,
+        proxy: Proxy,
+        open_to_all: bool,
+        placed: tuple[Link, Place] | None,
+    ) -> None:
         self._token = None if open_to_all else secrets.token_urlsafe(24)
         self.app = InspectorApp(recorder, proxy, reactor.seconds, self._token)
         limits = Limits(connections=most_connections(), idle_time=600.0)
         self.site = ProxySite(reactor, self.app, Metrics(), limits)
-        self.listener = Listener(reactor, endpoint, self.site, "--inspect")
+        self.listener = Listener(reactor, endpoint, self.site, "--inspect", placed)
 
         self._recorder = recorder
 

@@ -45,7 +45,7 @@ class Listener(Service):
         description: str,
         factory: IProtocolFactory,
         option: str,
-        place: tuple[Link, Place] | None = None,
+        place: tuple[Link, Place] | None,
     ) -> None:
         self._description, self.factory, self._option = description, factory, option
         #: What a worker listens with; None where we bind ourselves.

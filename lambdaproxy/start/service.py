@@ -187,7 +187,9 @@ class ProxyService(Service):
             assert settings.inspect is not None
             # Who runs embedded functions only, for this machine only, is at his desk.
             at_home = self._assembly.all_embedded and is_loopback_endpoint(settings.inspect)
-            self.inspecting = Inspecting(self._reactor, settings.inspect, self.recorder, self.proxy, at_home)
+            self.inspecting = Inspecting(
+                self._reactor, settings.inspect, self.recorder, self.proxy, at_home, self._placed
+            )
             self.site.refusals.seen = self.inspecting.refused
             self._listeners.append(self.inspecting.listener)
         self._api: InvokeApi | None = None
