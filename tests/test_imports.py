@@ -1,8 +1,10 @@
 """The import direction is part of the design: what is pure stays pure, and nothing goes round in circles."""
 
 import ast
+import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,31 @@ def test_only_tap_touches_the_global_reactor():
     for path in MODULES:
         if path != ROOT / "tap.py":
             assert "from twisted.internet import reactor" not in path.read_text(), path
+
+
+def rooms_of_the_page():
+    """The rows of the table of rooms in docs/architecture.md, as sets of names."""
+    text = (ROOT.parent / "docs" / "architecture.md").read_text()
+    table = text.partition("## The rooms")[2].partition("###")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    return [set(re.findall(r"`(\w+)`", row)) for row in rows]
+
+
+def test_the_architecture_page_shows_the_rooms_in_their_order():
+    rooms = rooms_of_the_page()
+    assert {name for row in rooms for name in row} == set(LEVEL), "a room that the page does not know, or that is gone"
+    levels = [{LEVEL[name] for name in row} for row in rooms]
+    assert all(max(one) <= min(other) for one, other in pairwise(levels))
+
+
+def test_the_architecture_page_names_what_there_is():
+    text = (ROOT.parent / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:{})\.\w+)[.`]".format("|".join(LEVEL)), text)) - {"proxy.py"}
+    assert len(named) > 30
+    for name in named:
+        room, inner = name.split(".")
+        inside = [path.read_text() for path in (ROOT / f"{room}.py", ROOT / room / "__init__.py") if path.is_file()]
+        assert (ROOT / room / f"{inner}.py").is_file() or any(re.search(rf"\b{inner}\b", one) for one in inside), name
 
 
 def modules_asked(path):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any
 from urllib import request
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from lambdaproxy.aws.region import known_regions, nearest
-from lambdaproxy.base.addresses import without_user
+from lambdaproxy.base.addresses import is_loopback, without_user
 from lambdaproxy.errors import ConfigError
 
 REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2}\Z")
@@ -112,16 +111,6 @@ def endpoint(
         )
     port = parts.port or (443 if tls else 80)
     return Endpoint(tls, host, port, region, parts.path.rstrip("/"), _proxy(host, port) if tls else None)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address certainly means this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _proxy(host: str, port: int) -> Proxy | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
-from lambdaproxy.base.addresses import without_user
+from lambdaproxy.base.addresses import is_loopback, without_user
 from lambdaproxy.config import values
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvokerMaker, Option
@@ -135,7 +135,7 @@ class AwsInvokerMaker:
 
     def place(self, options: Mapping[str, Any]) -> Place:
         """Where these options lead to, and as whom; `ConfigError` where they lead nowhere."""
-        from lambdaproxy.aws.endpoint import endpoint, is_loopback
+        from lambdaproxy.aws.endpoint import endpoint
         from lambdaproxy.aws.profile import Found, Profile
         from lambdaproxy.aws.region import find_region
 

@@ -9,8 +9,9 @@ _USER = re.compile(r"(?<=//)[^/?#]*@")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` can only be reached from this machine: localhost, 127.0.0.0/8 or ::1."""
-    if host.lower() == "localhost":
+    """Whether `host` can only mean this machine: localhost and names below it (RFC 6761, 6.3), 127.0.0.0/8 or ::1."""
+    name = host.lower()
+    if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
         address = ip_address(host.split("%", 1)[0])

@@ -24,6 +24,7 @@ from lambdaproxy.start.assembly import AWS, Assembly
 from lambdaproxy.start.exposure import hosts_of
 from lambdaproxy.web.admin import HEALTH, METRICS, READY
 from lambdaproxy.web.forwarded import Forwarded, Origin
+from lambdaproxy.web.heads import make_head
 from lambdaproxy.web.limits import Limits
 
 _REQUEST = re.compile(r"(?:(?P<method>\S+) +)?(?:(?P<scheme>https?)://(?P<host>[^/?#]*))?(?P<target>\*|[/?].*)?", re.S)
@@ -128,22 +129,7 @@ def _head(assembly: Assembly, asked: Asked) -> Head:
     forwarded = Forwarded.configured(settings.trusted_proxy, settings.forwarded_host)
     direct = Origin(asked.scheme, parsed.host, 443 if asked.scheme == "https" else 80, _CLIENT)
     origin = forwarded.origin(direct, forwarded.trusts(_CLIENT), parsed.headers)
-    return Head(
-        parsed.method,
-        parsed.target,
-        parsed.version,
-        parsed.headers,
-        parsed.content_length,
-        origin.scheme,
-        origin.host,
-        origin.port,
-        origin.client,
-        origin.forwarded_for,
-        None,
-        "00000000-0000-4000-8000-000000000000",
-        "1-00000000-000000000000000000000000",
-        0.0,
-    )
+    return make_head(parsed, origin)
 
 
 def _in_browsers_reach(assembly: Assembly) -> bool:

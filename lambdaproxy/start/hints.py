@@ -9,9 +9,11 @@ from shlex import quote
 from urllib.parse import urlsplit
 
 from lambdaproxy.errors import LambdaProxyError
-from lambdaproxy.messages import Head
+from lambdaproxy.http1.head import RequestHead
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.routing import Route, Router
+from lambdaproxy.web.forwarded import Origin
+from lambdaproxy.web.heads import make_head
 
 _PARAMETER = re.compile(r"\{[^/]*\}")
 _PATHS = ("/", "/hello", "/a/b")
@@ -69,22 +71,8 @@ def _reaches(each: _Try, name: str, header: str | None, proxy: Proxy, url: str) 
     headers: tuple[tuple[bytes, bytes], ...] = ((b"Host", host.encode()),)
     if each.named and header is not None:
         headers += ((header.encode(), name.encode()),)
-    head = Head(
-        each.method,
-        each.path.encode(),
-        "HTTP/1.1",
-        headers,
-        0,
-        "http",
-        host,
-        80,
-        "127.0.0.1",
-        "",
-        None,
-        "00000000-0000-4000-8000-000000000000",
-        "1-00000000-000000000000000000000000",
-        0.0,
-    )
+    asked = RequestHead(each.method, each.path.encode(), "HTTP/1.1", headers, host, 0, True, False)
+    head = make_head(asked, Origin("http", host, 80, "127.0.0.1"))
     try:
         function = proxy.would_invoke(head)
     except LambdaProxyError:

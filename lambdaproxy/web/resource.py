@@ -22,10 +22,12 @@ from lambdaproxy.base.ids import new_ids
 from lambdaproxy.errors import EventTooLarge, LambdaProxyError
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.grammar import host as parse_host
+from lambdaproxy.http1.head import RequestHead
 from lambdaproxy.http1.reasons import REASONS
 from lambdaproxy.messages import Head, Response
 from lambdaproxy.web.admin import AdminResource
 from lambdaproxy.web.forwarded import Forwarded, Origin, address
+from lambdaproxy.web.heads import make_head
 from lambdaproxy.web.seams import Admitted, Application
 
 log = Logger()
@@ -75,7 +77,6 @@ class LambdaProxyResource(Resource):
         headers = tuple((name, value) for name, values in request.requestHeaders.getAllRawHeaders() for value in values)
         local = request.getHost()
         now = time()
-        request_id, trace_id = new_ids(now)
         peer = address(getattr(request.getClientAddress(), "host", ""))
         direct = Origin(
             "https" if request.isSecure() else "http",
@@ -84,22 +85,11 @@ class LambdaProxyResource(Resource):
             str(peer or ""),
         )
         origin = self._forwarded.origin(direct, self._forwarded.trusts(direct.client), headers)
-        return Head(
-            request.method.decode("latin-1"),
-            _origin_form(request.uri),
-            request.clientproto.decode("latin-1"),
-            headers,
-            length,
-            origin.scheme,
-            origin.host,
-            origin.port,
-            origin.client,
-            origin.forwarded_for,
-            None,
-            request_id,
-            trace_id,
-            now,
+        method, version = request.method.decode("latin-1"), request.clientproto.decode("latin-1")
+        asked = RequestHead(
+            method, _origin_form(request.uri), version, headers, host, length, False, False, traced=True
         )
+        return make_head(asked, origin, None, new_ids(now), now)
 
     async def _answer(self, request: Request, head: Head, body: bytes, started: float) -> None:
         admission: Admitted | None = None

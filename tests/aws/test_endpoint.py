@@ -3,7 +3,8 @@ from __future__ import annotations
 import botocore.session
 import pytest
 
-from lambdaproxy.aws.endpoint import Endpoint, Proxy, endpoint, is_loopback, regional_host
+from lambdaproxy.aws.endpoint import Endpoint, Proxy, endpoint, regional_host
+from lambdaproxy.base.addresses import is_loopback
 from lambdaproxy.errors import ConfigError
 
 REGIONS = ["us-east-1", "eu-central-2", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1"]
