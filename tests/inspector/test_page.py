@@ -1,0 +1,147 @@
+"""The inspector in a browser: what a person does there."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.browser import PROGRAM, Browser
+from tests.inspector.test_serving import BROKEN, HELLO, Inspected
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs chromium")
+
+ROWS = "document.querySelectorAll('#list tbody tr').length"
+PICTURES = os.environ.get("LAMBDAPROXY_PICTURES")
+"""A folder for pictures of the page, which the docs show."""
+
+
+def choose(browser, tab):
+    browser.run(f"[...document.querySelectorAll('[role=tab]')].find((t) => t.textContent === '{tab}').click()")
+
+
+def panel(browser):
+    return browser.run("document.querySelector('#panel').textContent")
+
+
+def test_a_person_looks_compares_edits_and_sends_again():
+    with Inspected(*HELLO) as server, Browser() as browser:
+        browser.open(f"http://127.0.0.1:{server.inspector}/")
+        browser.until(
+            "!!document.querySelector('#state') && document.querySelector('#state').textContent === 'watching'"
+        )
+        assert browser.run("!document.querySelector('#empty').hidden")
+        sent = {"Authorization": "Bearer s3cret-token", "Content-Type": "application/json"}
+        server.request("POST", "/orders?page=2&token=abcdefgh", b'{"item":"tea"}', sent)
+        browser.until(f"{ROWS} === 1 && document.querySelector('#list tbody td:nth-child(2)').textContent === '200'")
+        browser.run("document.querySelector('#list tbody tr').click()")
+        browser.until("!document.querySelector('#detail').hidden")
+        assert browser.run("document.querySelector('#title').textContent") == "POST /orders?page=2&token=(hidden)"
+        assert "s3cret" not in browser.run("document.body.textContent")
+        assert "ms" in browser.run("document.querySelector('#times').textContent")
+        choose(browser, "Event")
+        assert '"rawPath": "/orders"' in panel(browser)
+        if PICTURES:
+            browser.picture(Path(PICTURES) / "inspector-event.png")
+        choose(browser, "Log")
+        assert "START RequestId" in panel(browser)
+        choose(browser, "Formats")
+        browser.until("document.querySelectorAll('.formats h3').length === 6")
+        assert browser.run("document.querySelectorAll('.formats mark').length") > 10
+        if PICTURES:
+            browser.picture(Path(PICTURES) / "inspector-formats.png")
+        browser.key("r")
+        browser.until("!!document.querySelector('#send')")
+        browser.run(
+            "(() => { const set = (name, value) => { document.querySelector(`[aria-label=${name}]`).value = value; };"
+            "set('method', 'PUT'); set('target', '/edited'); set('body', 'changed');"
+            "document.querySelector('#send').click(); })()"
+        )
+        browser.until(f"{ROWS} === 2")
+        browser.until("document.querySelector('#title').textContent === 'PUT /edited'")
+        browser.until("document.querySelector('#panel').textContent.includes('changed')")
+        browser.run("document.querySelector('#reveal').click()")
+        choose(browser, "Request")
+        browser.until("document.querySelector('#panel').textContent.includes('s3cret-token')")
+        browser.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+        browser.run(
+            "[...document.querySelectorAll('#panel button')].find((b) => b.textContent === 'Copy as curl').click()"
+        )
+        assert browser.until("window.copied").startswith("curl -i -X PUT")
+        assert browser.complaints() == []
+
+
+def test_by_keyboard_on_a_narrow_window_in_the_dark():
+    with Inspected(*HELLO) as server, Browser(width=420, height=800) as browser:
+        browser.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+        browser.open(f"http://127.0.0.1:{server.inspector}/")
+        browser.until(
+            "!!document.querySelector('#state') && document.querySelector('#state').textContent === 'watching'"
+        )
+        for path in ("/one", "/two", "/three"):
+            server.request("GET", path)
+        browser.until(f"{ROWS} === 3")
+        browser.key("j")
+        browser.until("document.querySelector('#title').textContent === 'GET /three'")
+        browser.key("j")
+        browser.until("document.querySelector('#title').textContent === 'GET /two'")
+        browser.key("2")
+        assert browser.until("document.querySelector('#panel').textContent.includes('rawPath')")
+        browser.key("/")
+        browser.run(
+            "(() => { const f = document.activeElement; f.value = 'one 200'; f.dispatchEvent(new Event('input')); })()"
+        )
+        assert browser.run("[...document.querySelectorAll('#list tbody tr')].filter((r) => !r.hidden).length") == 1
+        assert browser.run("document.documentElement.scrollWidth <= window.innerWidth")
+        assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(13, 17, 23)"
+        browser.key("Escape")
+        browser.key("p")
+        browser.until("document.querySelector('#pause').textContent === 'Paused'")
+        server.request("GET", "/unseen")
+        browser.run("document.querySelector('#clear').click()")
+        browser.until(f"{ROWS} === 0")
+        assert browser.complaints() == []
+
+
+def test_markup_of_strangers_stays_text():
+    with Inspected(*HELLO) as server, Browser() as browser:
+        browser.open(f"http://127.0.0.1:{server.inspector}/")
+        browser.until(
+            "!!document.querySelector('#state') && document.querySelector('#state').textContent === 'watching'"
+        )
+        hostile = "<img src=x onerror=document.title='taken'><script>document.title='taken'</script>"
+        server.request("POST", "/%3Cscript%3E", hostile.encode(), {"X-Evil": hostile, "Content-Type": "text/html"})
+        browser.until(f"{ROWS} === 1")
+        browser.run("document.querySelector('#list tbody tr').click()")
+        browser.until("!document.querySelector('#detail').hidden")
+        for tab in ("Request", "Event", "Log", "Result", "Answer", "Formats", "Send again"):
+            choose(browser, tab)
+            browser.until("document.querySelector('#panel').textContent !== '\\u2026'")
+            assert browser.run("document.querySelectorAll('#panel img, #panel script').length") == 0
+        assert browser.run("document.title") == "lambdaproxy inspector"
+        assert browser.complaints() == []
+
+
+@pytest.mark.parametrize(("code", "label", "word"), BROKEN, ids=range(len(BROKEN)))
+def test_what_is_wrong_stands_above_all(tmp_path, code, label, word):
+    (tmp_path / "broken.py").write_text(code)
+    config = tmp_path / "p.toml"
+    config.write_text(
+        f'format = "function-url"\n[settings]\nfunction = "broken"\n'
+        f'[function.broken]\nhandler = "broken.handler"\ndirectory = {json.dumps(str(tmp_path))}\ntimeout = 1\n'
+    )
+    with Inspected("--config", str(config)) as server, Browser() as browser:
+        browser.open(f"http://127.0.0.1:{server.inspector}/")
+        browser.until(
+            "!!document.querySelector('#state') && document.querySelector('#state').textContent === 'watching'"
+        )
+        server.request("GET", "/")
+        browser.until(f"{ROWS} === 1 && !!document.querySelector('#list .bad')")
+        browser.run("document.querySelector('#list tbody tr').click()")
+        said = browser.until(
+            "!document.querySelector('#problem').hidden && document.querySelector('#problem').textContent"
+        )
+        assert label in said
+        assert word in said
