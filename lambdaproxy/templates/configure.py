@@ -20,7 +20,7 @@ from lambdaproxy.errors import ConfigError
 from lambdaproxy.runtime.functions import BadKey, function_settings
 from lambdaproxy.selection import parse_function
 from lambdaproxy.templates.document import TemplateError
-from lambdaproxy.templates.found import Door, Template, TemplateRoute
+from lambdaproxy.templates.found import Door, Template, TemplateRoute, shape_of
 from lambdaproxy.templates.reader import read_template
 from lambdaproxy.templates.sources import Source, find_source, with_variables
 
@@ -93,7 +93,11 @@ def _laid_over(
 def _routes(template: Template, configuration: Configuration, source: Source) -> tuple[list[RouteSettings], list[str]]:
     """The routes on all hosts, then those of each door on its own, each with what refuses the rest."""
     settings, notes = configuration.settings, []
-    taken = {(route.host, route.path, method) for route in configuration.routes for method in route.methods or ("",)}
+    taken = {
+        (route.host, shape_of(route.path), method)
+        for route in configuration.routes
+        for method in route.methods or ("",)
+    }
     found: list[RouteSettings] = []
     doors = {door.name: door for door in template.doors}
     hosts = _hosts(template.doors) if len(template.doors) > 1 else {}
@@ -102,9 +106,9 @@ def _routes(template: Template, configuration: Configuration, source: Source) ->
         own = hosts.get(route.door)
         if own is not None and route.host is None:
             found.append(_route(route, settings, source.path, own, doors.get(route.door)))
-        free = [one for one in route.methods or ("",) if (route.host, _shape(route.path), one) not in taken]
+        free = [one for one in route.methods or ("",) if (route.host, shape_of(route.path), one) not in taken]
         if len(free) == len(route.methods or ("",)):
-            taken |= {(route.host, _shape(route.path), one) for one in free}
+            taken |= {(route.host, shape_of(route.path), one) for one in free}
             found.append(_route(route, settings, source.path, route.host, doors.get(route.door)))
         elif own is not None:
             method = "|".join(route.methods) or "ANY"
@@ -131,10 +135,6 @@ def _hosts(doors: tuple[Door, ...]) -> dict[str, str]:
             label, at = f"{label[:58]}-{at}", at + 1
         found[door.name] = f"{label}.localhost"
     return found
-
-
-def _shape(path: str) -> str:
-    return re.sub(r"\{[^{}+]*(\+?)\}", r"{\1}", path)
 
 
 def _route(route: TemplateRoute, settings: Settings, path: str, host: str | None, door: Door | None) -> RouteSettings:

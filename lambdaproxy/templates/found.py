@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from lambdaproxy.config.cors import Cors
-from lambdaproxy.config.templates import DEFAULT, check_template
+from lambdaproxy.config.templates import check_template
+from lambdaproxy.selection import parse_function
 
 Where = tuple[str, ...]
 _PARAMETER = re.compile(r"\{[^{}+]*(\+?)\}")
@@ -91,6 +93,11 @@ class Api:
     where: Where = ()
 
 
+def shape_of(path: str) -> str:
+    """The same for paths that take the same requests: names of parameters and percent-encoding do not matter."""
+    return unquote(_PARAMETER.sub(r"{\1}", path))
+
+
 class Found:
     """Collects what a template and those nested in it define."""
 
@@ -127,10 +134,11 @@ class Found:
         """Keep a route; the sentence says why there is none."""
         try:
             check_template(route.path)
+            if route.function:
+                parse_function(route.function)
         except ValueError as problem:
             return f"there is no route: {problem}"
-        shape = DEFAULT if route.path == DEFAULT else _PARAMETER.sub(r"{\1}", route.path)
-        keys = [(route.door, route.host, shape, method) for method in route.methods or ("",)]
+        keys = [(route.door, route.host, shape_of(route.path), method) for method in route.methods or ("",)]
         for key in keys:
             if key in self._taken:
                 return f"{key[3] or 'ANY'} {route.path} is there already; the first one is kept"
@@ -140,5 +148,4 @@ class Found:
 
     def has_route(self, door: str, path: str, methods: tuple[str, ...]) -> bool:
         """Whether a door has these methods of a path."""
-        shape = DEFAULT if path == DEFAULT else _PARAMETER.sub(r"{\1}", path)
-        return all((door, None, shape, method) in self._taken for method in methods or ("",))
+        return all((door, None, shape_of(path), method) in self._taken for method in methods or ("",))

@@ -369,6 +369,27 @@ def test_a_load_balancer(tmp_path):
     assert len(found) == 5
 
 
+def test_what_our_routes_would_refuse_refuses_no_start(tmp_path):
+    document = http(
+        Api=resource("AWS::ApiGatewayV2::Api", ProtocolType="HTTP"),
+        Int=integration(),
+        A=route("GET /%41/{x}"),
+        B=route("GET /A/{y}"),
+        Group=group(),
+        Web=resource("AWS::ElasticLoadBalancingV2::Listener", DefaultActions=[]),
+        R=rule(1, {"Field": "path-pattern", "Values": ["/x/*", "/x/", "/%41", "/A"]}),
+        U=resource("AWS::Lambda::Url", TargetFunctionArn={"Ref": "F"}, Qualifier="Table.Arn"),
+    )
+    found = notes(written(tmp_path, document))
+    for says in (
+        "B: GET /A/{y} is there already; the first one is kept",
+        "R: ANY /x/ is there already; the first one is kept",
+        "R: ANY /A is there already; the first one is kept",
+        "U: there is no route: 'Table.Arn' is no version or alias",
+    ):
+        assert any(says in one for one in found), (says, found)
+
+
 def test_values_of_the_wrong_kind_are_no_traceback(tmp_path):
     kinds = [
         "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Resource", "AWS::ApiGateway::Method", "AWS::ApiGateway::Stage",
