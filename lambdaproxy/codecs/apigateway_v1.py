@@ -1,4 +1,7 @@
-"""API Gateway REST API with a Lambda proxy integration (API Gateway guide, "Lambda proxy integrations")."""
+"""API Gateway REST API with a Lambda proxy integration (API Gateway guide, "Lambda proxy integrations").
+
+Both ways of one dialect in one module, as of every dialect; this one has the largest event of them.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 A field `aws_region` is `--aws-region` on the command line and `aws-region` in the file. The command line wins over
 the file; a route inherits what it does not set. `config.cli`, `config.toml` and the reference page are made from this.
+It is one table, and long for that reason only: whoever looks for a setting finds it here.
 """
 
 from __future__ import annotations

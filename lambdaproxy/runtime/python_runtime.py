@@ -3,6 +3,8 @@
 Started by `python bootstrap.py LIMIT [LAYER...]`, standard library only, Python 3.8 and later, so that it works in any
 virtual environment. What a handler can see of it (error documents, context, log records, JSON) is as Lambda's own
 Python runtime has it; no more is offered, because it would not run on AWS.
+
+One long file: every module more is read at each cold start, and is a name that a function's own module may have.
 """
 # mypy: ignore-errors
 

@@ -4,7 +4,7 @@
 
 A worker runs one invocation at a time and never a second one before its runtime has asked for it. Every way out of a
 state ends with the invocation completed and, at DEAD, with nothing left of the process. The rows that comments name
-are those of the table in docs/runtime.md.
+are those of the table in docs/runtime.md; the module is long because the table is, and its rows change the same fields.
 """
 
 from __future__ import annotations
