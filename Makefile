@@ -6,8 +6,9 @@ EXTRAS ?= test
 PORT ?= 8011
 INSPECT ?= 8012
 BIN = $(VENV)/bin
+COPY = build/compiled
 
-.PHONY: run test lint install build clean
+.PHONY: run test lint install build wheel compiled test-compiled compiler clean
 
 run: $(VENV)/.installed
 	@echo
@@ -29,6 +30,26 @@ install: $(VENV)/.installed-$(EXTRAS)
 build: $(VENV)/.installed-$(EXTRAS)
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	$(MAKE) -C examples build PYTHON=$(abspath $(BIN)/python)
+
+# The compiled wheel, for this machine's kind and this version of Python.
+wheel: $(BIN)/python compiler
+	LAMBDAPROXY_COMPILE=1 $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+# The compiled form in a copy with an environment of its own: compiled in place, it would hide the sources.
+compiled: compiler
+	rm -rf $(COPY)
+	git clone --quiet . $(COPY)
+	git ls-files -z --cached --others --exclude-standard | tar --null -T - --ignore-failed-read -cf - | tar -xf - -C $(COPY)
+	[ ! -e ../shared ] || ln -sfn "$(abspath ../shared)" build/shared
+	LAMBDAPROXY_COMPILE=1 $(MAKE) -C $(COPY) install VENV=.venv EXTRAS=$(EXTRAS) PYTHON=$(PYTHON)
+
+test-compiled: compiled
+	cd $(COPY) && .venv/bin/python -m pytest
+
+compiler:
+	@command -v cc >/dev/null && $(PYTHON) -c \
+		'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
+		|| { echo "A C compiler and Python's headers are needed; on Debian: apt-get install gcc python3-dev"; exit 1; }
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,59 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, final
 
-import orjson
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lambdaproxy import streaming
+from lambdaproxy.admission import Admission, request_of
 from lambdaproxy.base import weight
 from lambdaproxy.base.held import BODIES, SMALL, Ledger
 from lambdaproxy.base.ids import trace_parts
-from lambdaproxy.base.sliced import without_collector
 from lambdaproxy.errors import (
     AuthorizerFailed,
     EventTooLarge,
-    FunctionError,
-    FunctionTimeout,
-    InvokeRejected,
     LambdaProxyError,
-    MalformedResult,
     NoRoute,
-    NotPermitted,
     Unavailable,
-    UnknownFunction,
     let_go,
 )
-from lambdaproxy.frozen import freeze, seal
 from lambdaproxy.gate.decided import Decided
 from lambdaproxy.gate.keeper import Gate
 from lambdaproxy.inspector.recorder import Recorder
-from lambdaproxy.interfaces import IAuthorizer, IBody, IEventCodec, IInvoker
+from lambdaproxy.interfaces import IAuthorizer, IInvoker
 from lambdaproxy.messages import (
     MOST_ASYNC,
     MOST_EVENT,
     Function,
     Grant,
     Head,
-    Headers,
     Invocation,
-    InvocationResult,
-    Match,
-    Mode,
     Request,
     Response,
 )
+from lambdaproxy.results import Results
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, FunctionName
+from lambdaproxy.telling import explained, for_whoever_named_it, function_error, with_request_id
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.trail import Trails
-from lambdaproxy.wire.failures import error_type, printable
 
 _log = Logger(__name__)
 
@@ -63,56 +50,8 @@ MOST_REMEMBERED = 1024
 IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS"))
 """Methods whose requests may be repeated, where `--retry idempotent` asks for it (RFC 9110, 9.2.2)."""
 
-_PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-
-BODILESS = frozenset((204, 304))
-"""Statuses whose answers have no body (RFC 9110, 6.4.1)."""
-
-UNANSWERED: dict[Mode, int] = {"event": 202, "dry-run": 204}
-"""Modes in which the function gives no result, and the status of success (API reference of Invoke)."""
-
-
 _HANDED_ON = Invocation(Function("", ""), b"", 0.0, "", "")
 """What stands where an invocation was that is no longer ours: nothing may hold on to its event."""
-
-
-@final
-@dataclass(init=False, slots=True, unsafe_hash=True)
-class Admission:
-    """What was decided about a request at the end of its headers.
-
-    `headers` lack the one that named the function. `body_limit` is in bytes, `timeout` in seconds.
-    """
-
-    route: Final[Route]
-    match: Final[Match]
-    function: Final[Function]
-    headers: Final[Headers]
-    head: Final[Head]
-    body_limit: Final[int]
-    timeout: Final[float]
-
-    def __init__(
-        self,
-        route: Route,
-        match: Match,
-        function: Function,
-        headers: Headers,
-        head: Head,
-        body_limit: int,
-        timeout: float,
-    ) -> None:
-        self.route = route
-        self.match = match
-        self.function = function
-        self.headers = headers
-        self.head = head
-        self.body_limit = body_limit
-        self.timeout = timeout
-        freeze(self)
-
-
-seal(Admission)
 
 
 class Proxy:
@@ -139,7 +78,7 @@ class Proxy:
         recorder: Recorder | None = None,
     ) -> None:
         self._seconds = reactor.seconds
-        self._turns = weight.Turns(reactor)
+        self._results = Results(reactor, answers)
         self._router = router
         self._gate = Gate(router)
         self._names = {id(route): str(route) for route in (*router.routes, router.default)}
@@ -152,7 +91,7 @@ class Proxy:
         self._timeouts = timeouts
         self._accounts = accounts
         self._max_requests = max_requests
-        self._held, self._answers = held or Ledger(reactor, BODIES), answers
+        self._held = held or Ledger(reactor, BODIES)
         self._chosen: dict[tuple[int, bytes | None], tuple[Function, float]] = {}
         self.in_flight = 0
         #: Whether routes that do not say so themselves explain errors to clients.
@@ -211,7 +150,7 @@ class Proxy:
         """
         admission = self.admit(head, False)
         self.in_flight -= 1
-        admission.route.codec.encode_request(_request(head, admission.headers, b""), admission.match)
+        admission.route.codec.encode_request(request_of(head, admission.headers, b""), admission.match)
         return admission.function
 
     def permitted(self, name: str) -> Function:
@@ -262,13 +201,13 @@ class Proxy:
         if body:
             self._trails.of(admission.head.id).received = len(body)
         try:
-            request = _request(admission.head, admission.headers, body, grant)
+            request = request_of(admission.head, admission.headers, body, grant)
             invocation = self._invocation(admission, request, codec.encode_request(request, admission.match), started)
             if recorder is not None:
                 recorder.asking(admission.head, invocation.payload, grant)
             if len(invocation.payload) > SMALL:
                 held = self._hold(len(invocation.payload))
-                request = _request(admission.head, admission.headers, b"")
+                request = request_of(admission.head, admission.headers, b"")
             waiting = self._invokers(function.invoker).invoke(invocation)
             # The event is the invoker's now: it lets go of it when it cannot be sent again.
             body, invocation = b"", _HANDED_ON
@@ -282,15 +221,16 @@ class Proxy:
                 self._held.give(held)
                 held = 0
             if result.function_error is not None:
-                raise _function_error(result)
+                raise function_error(result)
             if isinstance(result.payload, bytes):
                 if len(result.payload) > weight.SMALL and result.content_type != streaming.HTTP_STREAM:
-                    result = await self._read(result, result.payload, codec)
-                response = self._decode(result, request, admission)
+                    result = await self._results.read(result, result.payload, codec)
+                response = self._results.decode(result, request, admission)
             else:
                 stream = result.payload if recorder is None else recorder.streamed(admission.head, result.payload)
-                response = await self._stream(result, stream, request, admission, started)
-            response = _with_request_id(response, request.id, codec)
+                ended = partial(self._stream_ended, admission, started)
+                response = await self._results.stream(result, stream, request, admission, ended)
+            response = with_request_id(response, request.id, codec)
             if admission.route.cors is not None:
                 response = admission.route.cors.added(response, admission.headers, True)
             if admission.route.door is not None:
@@ -300,7 +240,7 @@ class Proxy:
             raise
         except LambdaProxyError as error:
             let_go(error)
-            error = _for_whoever_named_it(error, admission)
+            error = for_whoever_named_it(error, admission)
             outcome = error.label
             response = self.answer(admission.head, error, admission)
         except Exception:
@@ -318,7 +258,7 @@ class Proxy:
     async def _authorize(self, admission: Admission, name: str) -> Grant:
         """What the route's authorizer found out about who asks; raises what keeps him out."""
         assert self._authorizers is not None
-        request = _request(admission.head, admission.headers, b"")
+        request = request_of(admission.head, admission.headers, b"")
         try:
             found = self._authorizers(name).authorize(request, admission.match, admission.route.scopes)
             return await found if isinstance(found, Deferred) else found
@@ -359,61 +299,6 @@ class Proxy:
             trace_parent,
         )
 
-    def _decode(self, result: InvocationResult, request: Request, admission: Admission) -> Response:
-        codec, match = admission.route.codec, admission.match
-        payload = result.payload
-        assert isinstance(payload, bytes)
-        status = UNANSWERED.get(admission.route.mode)
-        if status is not None:
-            # Nothing else tells the client of its execution, which goes on.
-            arn = result.durable_arn
-            return Response(status, ((b"X-Amz-Durable-Execution-Arn", arn.encode("latin-1")),) if arn else ())
-        if result.content_type == streaming.HTTP_STREAM:
-            # A function that streams HTTP, invoked without streaming: its head is in front of its body all the same.
-            found = streaming.find_prelude(payload, ended=True)
-            if isinstance(found, tuple):
-                prelude, at = found
-                return replace(codec.decode_prelude(prelude, request, match), body=payload[at:])
-        if len(payload) > weight.SMALL:
-            return without_collector(codec.decode_result, result, request, match)
-        return codec.decode_result(result, request, match)
-
-    async def _read(self, result: InvocationResult, payload: bytes, codec: IEventCodec) -> InvocationResult:
-        """The result with its outline, if parsing all of it would keep everybody else waiting."""
-        if weight.surely_light(payload) or await weight.is_light(payload, self._turns):
-            return result
-        if not hasattr(codec, "compact"):
-            raise MalformedResult(
-                f"the result of {len(payload)} bytes holds more JSON values than this format reads at once; return "
-                "what is large as the text of a body"
-            )
-        outline, written = await weight.outline(payload, codec.compact, self._turns)
-        return replace(result, payload=written, outline=outline)
-
-    async def _stream(
-        self, result: InvocationResult, body: IBody, request: Request, admission: Admission, started: float
-    ) -> Response:
-        """The head of a streamed result; its body follows when the response is written."""
-        codec, match = admission.route.codec, admission.match
-        prelude, rest = await streaming.split(body, result.content_type)
-        if prelude is None and not codec.streams_verbatim:
-            payload = await streaming.collect(rest, held=self._answers)
-            result = await self._read(replace(result, payload=payload), payload, codec)
-            return without_collector(codec.decode_result, result, request, match)
-        try:
-            response = codec.decode_prelude(prelude, request, match)
-        except BaseException:
-            streaming.discard(rest)
-            raise
-        if prelude is None and result.content_type is not None:
-            # Without a head of its own a stream is what the function calls it.
-            kept = tuple(pair for pair in response.headers if pair[0].lower() != b"content-type")
-            response = replace(response, headers=(*kept, (b"Content-Type", result.content_type)))
-        ended = partial(self._stream_ended, admission, started)
-        if request.method == "HEAD" or response.status in BODILESS:
-            return replace(response, body=streaming.Unread(rest, ended))
-        return replace(response, body=streaming.Followed(rest, ended))
-
     def _stream_ended(self, admission: Admission, started: float, failure: Failure | None) -> None:
         outcome = "ok"
         if failure is not None:
@@ -440,15 +325,15 @@ class Proxy:
             self._recorder.failed(head, error)
         try:
             response = route.codec.error_response(
-                error, _request(head, admission.headers if admission else head.headers, b"")
+                error, request_of(head, admission.headers if admission else head.headers, b"")
             )
         except Exception:
             _log.failure("The codec {codec} has no answer for an error", codec=route.codec.name)
             return Response(500, ((b"Content-Type", b"text/plain"),), b"Internal server error\n", "internal")
         explains = self.error_detail if route.error_detail is None else route.error_detail
         if explains and not isinstance(error, NoRoute):
-            response = _explained(response, error, admission)
-        response = _with_request_id(response, head.id, route.codec)
+            response = explained(response, error, admission)
+        response = with_request_id(response, head.id, route.codec)
         if route.cors is not None:
             response = route.cors.added(response, head.headers, admission is not None)
         return response if route.door is None else route.door.finished(response)
@@ -478,85 +363,3 @@ class Proxy:
         )
         if self._recorder is not None:
             self._recorder.ended(head, response, sent, fate)
-
-
-def _request(head: Head, headers: Headers, body: bytes, grant: Grant | None = None) -> Request:
-    return Request(
-        head.method,
-        head.target,
-        head.version,
-        headers,
-        body,
-        head.scheme,
-        head.host,
-        head.port,
-        head.client,
-        head.forwarded_for,
-        head.tls,
-        head.id,
-        head.trace_id,
-        head.received,
-        grant,
-    )
-
-
-_NOT_FOUND = {"ResourceNotFoundException": UnknownFunction, "AccessDeniedException": NotPermitted}
-
-
-def _for_whoever_named_it(error: LambdaProxyError, admission: Admission) -> LambdaProxyError:
-    """A function that a client named and that is not there, or not for us, is answered as one that `--allow` forbids.
-
-    Otherwise it could try names. A function that the operator named is his to mend, and a fault of ours.
-    """
-    route, function = admission.route, admission.function
-    if not isinstance(error, InvokeRejected) or function in (route.function, route.fallback):
-        return error
-    kind = _NOT_FOUND.get(error.code)
-    return error if kind is None else kind(error.detail)
-
-
-def _function_error(result: InvocationResult) -> FunctionError:
-    """The error type goes to our log; the message may hold anything, so it does not."""
-    payload = result.payload if isinstance(result.payload, bytes) else b""
-    kind = error_type(payload)
-    error = (FunctionTimeout if kind == "Sandbox.Timedout" else FunctionError)(
-        kind or printable(str(result.function_error)), payload
-    )
-    error.aws_request_id = result.request_id
-    return error
-
-
-def _explained(response: Response, error: LambdaProxyError, admission: Admission | None) -> Response:
-    """The same status with a body that says what happened (`--error-detail`)."""
-    about: dict[str, Any] = {"message": error.public, "error": error.label, "detail": error.detail}
-    if admission is not None:
-        about["function"] = str(admission.function)
-    if isinstance(error, FunctionError) and error.payload:
-        about["result"] = _readable(error.payload)
-    headers = tuple(pair for pair in response.headers if pair[0].lower() != b"content-type")
-    try:
-        body = orjson.dumps(about, option=_PRETTY)
-    except TypeError:  # more levels than orjson writes
-        body = orjson.dumps({**about, "result": _text_of(getattr(error, "payload", b""))}, option=_PRETTY)
-    return Response(response.status, (*headers, (b"Content-Type", b"application/json")), body, response.outcome)
-
-
-def _text_of(payload: bytes) -> str:
-    return payload[: weight.SMALL].decode("utf-8", "replace")
-
-
-def _readable(payload: bytes) -> Any:
-    """A function's error as JSON, or as text where it is none, or large."""
-    if len(payload) <= weight.SMALL:
-        try:
-            return orjson.loads(payload)
-        except ValueError:
-            pass
-    return _text_of(payload)
-
-
-def _with_request_id(response: Response, request_id: str, codec: IEventCodec) -> Response:
-    if codec.own_request_id:
-        return response
-    headers = (*response.headers, (b"X-Request-Id", request_id.encode()))
-    return Response(response.status, headers, response.body, response.outcome)

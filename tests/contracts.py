@@ -93,7 +93,7 @@ def leaves(error: type[LambdaProxyError] = LambdaProxyError) -> list[type[Lambda
     """Every error class below `error`."""
     found = []
     for each in error.__subclasses__():
-        if each.__module__.startswith(("lambdaproxy.runtime", "lambdaproxy.gate")):
+        if each.__module__.startswith(("lambdaproxy.runtime", "lambdaproxy.gate", "lambdaproxy.inspector")):
             continue  # such as those of the Invoke API, and answers that are none, which no codec sees
         found += [each, *leaves(each)]
     return found

@@ -1,5 +1,6 @@
 """Both forms of the program, compiled and not, are one: all of it is of one form, and errors say where they are."""
 
+import ast
 import configparser
 import importlib
 import traceback
@@ -30,3 +31,19 @@ def test_a_traceback_names_file_and_line():
     assert last.filename.endswith("lambdaproxy/http1/head.py")
     line = (ROOT / "lambdaproxy/http1/head.py").read_text().splitlines()[(last.lineno or 0) - 1]
     assert line.strip().startswith("raise Malformed(400,")
+
+
+#: What takes all that a generator expression gives, or what mypyc knows to end early.
+TAKERS = {"all", "any", "deque", "dict", "extend", "frozenset", "join", "list", "max", "min", "next", "set", "sorted"}
+TAKERS |= {"startswith", "sum", "tuple", "update", "bytes", "bytearray"}
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_no_generator_expression_has_to_be_lazy(path):
+    """Compiled ones are lists: who takes a few of their values would have made all of them."""
+    tree = ast.parse((ROOT / path).read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    taken = {id(each) for call in calls for each in call.args if ast.unparse(call.func).split(".")[-1] in TAKERS}
+    taken |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Starred)}
+    lazy = [node for node in ast.walk(tree) if isinstance(node, ast.GeneratorExp) and id(node) not in taken]
+    assert not [ast.unparse(node) for node in lazy]

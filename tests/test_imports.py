@@ -23,7 +23,7 @@ LAYERS = [
     {"web"},
     {"routing", "gate", "authorizers", "aws", "runtime", "streaming"},
     {"templates"},
-    {"proxy", "inspector"},
+    {"admission", "telling", "results", "proxy", "inspector"},
     {"start"},
     {"tap"},
     {"command"},

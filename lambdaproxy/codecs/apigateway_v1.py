@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from itertools import islice
 from typing import Any, ClassVar
 
 from lambdaproxy.base.native import mypyc_attr
@@ -144,8 +143,15 @@ def matches_type(kind: str, patterns: Iterable[str]) -> bool:
 
 def _unknown_key(document: Mapping[str, Any]) -> str:
     """The sentence for the keys of a result that no REST API knows; a name that is no plain word is not repeated."""
-    unknown = (key for key in document if key not in _RESULT_KEYS)
-    named = next((f" {key}" for key in islice(unknown, _MOST_LOOKED_AT) if _WORD.fullmatch(key)), "")
+    looked, named = 0, ""
+    for key in document:
+        if key in _RESULT_KEYS:
+            continue
+        looked += 1
+        if _WORD.fullmatch(key):
+            named = f" {key}"
+        if named or looked == _MOST_LOOKED_AT:
+            break
     return f"the result has a key{named} that a REST API refuses; it takes {', '.join(_RESULT_KEYS)} only"
 
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lambdaproxy import registry, streaming
+from lambdaproxy.admission import Admission
 from lambdaproxy.base.ids import new_ids
 from lambdaproxy.config.values import spec
 from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.messages import Head, Response
-from lambdaproxy.proxy import Admission
 
 if TYPE_CHECKING:
     from lambdaproxy.inspector.recorder import Entry

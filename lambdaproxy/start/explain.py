@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
+from lambdaproxy.admission import Admission
 from lambdaproxy.aws.region import find_region
 from lambdaproxy.base.addresses import is_loopback
 from lambdaproxy.base.hosts import Hosts
@@ -18,7 +19,7 @@ from lambdaproxy.errors import STATUSES, ForeignPage, LambdaProxyError
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.head import parse_request
 from lambdaproxy.messages import Head, Match
-from lambdaproxy.proxy import Admission, Proxy
+from lambdaproxy.proxy import Proxy
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.start.assembly import AWS, Assembly
 from lambdaproxy.start.exposure import hosts_of

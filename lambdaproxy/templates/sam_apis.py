@@ -74,7 +74,7 @@ class SamApis:
         events = properties.inner("Events")
         for event in events.values:
             about = events.inner(event)
-            kind, given = about.get("Type"), about.inner("Properties")
+            kind, given = text(about.get("Type")), about.inner("Properties")
             where = ("Resources", logical, "Properties", "Events", str(event))
             if kind not in IMPLIED:
                 about.get("Properties")

@@ -1,6 +1,7 @@
 """Eager writes: over real sockets, because what matters is the exact type of the transport."""
 
 import importlib
+import resource
 import select
 import socket
 import sys
@@ -213,5 +214,6 @@ def test_calls_that_wait_already_keep_their_time_when_the_clock_is_replaced(kind
 
 @pytest.mark.parametrize(("files", "share"), [(None, 512), (1_000_000, 512), (1024, 128), (128, 16), (8, 4)])
 def test_a_share_of_the_open_files(monkeypatch, files, share):
-    monkeypatch.setattr(platform, "open_files", lambda: files)
+    soft = resource.RLIM_INFINITY if files is None else files
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
     assert platform.share_of_files(8, 512) == share

@@ -411,5 +411,7 @@ def test_values_of_the_wrong_kind_are_no_traceback(tmp_path):
     for value in odd:
         given = {f"R{at}": resource(kind, **dict.fromkeys(words, value)) for at, kind in enumerate(kinds)}
         given |= {f"S{at}": {"Type": kind, "Properties": value} for at, kind in enumerate(kinds)}
+        events = {"E": {"Type": value}, "G": {"Type": "Api", "Properties": value}}
+        given["T"] = resource("AWS::Serverless::Function", Events=events)
         path = written(tmp_path, {"Resources": {"F": a_function(), **given}})
         assert "F" in of_template(path).functions
