@@ -370,11 +370,14 @@ def test_credentials_are_resolved_once(tmp_path, stub):
     asked, config = tmp_path / "asked", tmp_path / "config"
     program = tmp_path / "provider.py"
     program.write_text(
-        "import json\n"
+        "import json, time\n"
         f"open({str(asked)!r}, 'a').write('x')\n"
-        "print(json.dumps({'Version': 1, 'AccessKeyId': 'AKIDEXAMPLE', 'SecretAccessKey': 'secret'}))\n"
+        "end = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(time.time() + 7200))\n"
+        "keys = {'AccessKeyId': 'AKIDEXAMPLE', 'SecretAccessKey': 'secret', 'SessionToken': 't', 'Expiration': end}\n"
+        "print(json.dumps({'Version': 1, **keys}))\n"
     )
-    config.write_text(f"[default]\ncredential_process = {sys.executable} {program}\n")
+    command = f"credential_process = {sys.executable} {program}\n"
+    config.write_text(f"[default]\n{command}[profile other]\n{command}")
     fetched = 'lambdaproxy_credentials_refresh_total{invoker="aws",result="ok"}'
     env = {"AWS_CONFIG_FILE": str(config), "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     with Whole(tmp_path, *options(stub), "--workers", "3", env=env) as whole:
@@ -383,7 +386,11 @@ def test_credentials_are_resolved_once(tmp_path, stub):
         assert [request(whole.port, "GET", f"/?rid={n}")[0] for n in range(6)] == [200] * 6
         assert whole.ctl("reload")[0] == 0
         until(lambda: whole.metrics()[fetched] == 6, "credentials of every worker")
-        assert asked.read_text() == "xx"
+        assert asked.read_text() == "x", "those of the generation before are as good"
+        whole.config.write_text('aws-profile = "other"\n')
+        assert whole.ctl("reload")[0] == 0
+        until(lambda: whole.metrics()[fetched] == 9, "credentials of every worker")
+        assert asked.read_text() == "xx", "those of another profile are not"
 
 
 @contextmanager

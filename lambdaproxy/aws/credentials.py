@@ -87,6 +87,8 @@ class BotocoreSource:
     ) -> None:
         self._region, self._profile, self._role = region, profile, role
         self._external_id, self._session_name = external_id, session_name
+        #: What decides, beside environment and files, which credentials are found.
+        self.identity = repr((region, profile, role, external_id))
         # A session and its credentials: together, because a fetch that was given up may still end.
         self._loaded: tuple[Any, Any] = (None, None)
         self._seen = self._stamps()

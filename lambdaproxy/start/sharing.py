@@ -31,7 +31,9 @@ class Sharing:
         self._alone = False
 
     def __call__(self, name: str, source: Any) -> SharedSource:
-        shared = self._sources[name] = SharedSource(self, name, source)
+        # By all that decides what the providers give: a worker of another generation may have been told otherwise.
+        key = f"{name} {source.identity}"
+        shared = self._sources[key] = SharedSource(self, key, source)
         return shared
 
     def ask(self, name: str, anew: bool) -> dict[str, Any] | None:

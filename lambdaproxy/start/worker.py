@@ -59,6 +59,7 @@ class Worker:
         self._beat.clock = reactor
         self._beats = 0
         self._told_full = False
+        self._told_why: str | None = ""
 
     def exposition(self) -> CollectorRegistry:
         """The metrics of the whole."""
@@ -104,7 +105,11 @@ class Worker:
         self.metrics.refresh()
 
     def _look(self) -> None:
-        self.metrics.area.set(READY, self._program.why_not_ready() is None)
+        why = self._program.why_not_ready()
+        self.metrics.area.set(READY, why is None)
+        if why != self._told_why:
+            self._told_why = why
+            self._link.pong(self._program.requests, why or "")
         self.metrics.refresh(process=self._beats % PROCESS == 0)
         self._beats += 1
         if self.metrics.full and not self._told_full:

@@ -135,13 +135,25 @@ class Asked:
             if answer is not None:
                 answer(message["answer"])
         elif message["say"] == "credentials":
-            theirs = message["id"]
-            leader = generation.leader()
-            if leader is None or leader is child:
-                child.send({"do": "take", "id": theirs, "answer": None})
-                return
-            number = self._wait(lambda found: child.send({"do": "take", "id": theirs, "answer": found}), {})
-            leader.send({"do": "credentials", "id": number, "name": message["name"], "anew": message["anew"]})
+            # Who serves already has them, if they are resolved in the same way; else who leads the new generation.
+            serving = self._supervisor.current
+            leaders = [each.leader() for each in dict.fromkeys((serving, generation)) if each is not None]
+            self._credentials(child, message, [leader for leader in leaders if leader is not None])
+
+    def _credentials(self, child: Child, message: dict[str, Any], leaders: list[Child]) -> None:
+        """Ask one leader after the other; a worker that leads itself, or that nobody can help, asks its providers."""
+        if not leaders or leaders[0] is child:
+            child.send({"do": "take", "id": message["id"], "answer": None})
+            return
+
+        def found(answer: dict[str, Any] | None) -> None:
+            if answer:
+                child.send({"do": "take", "id": message["id"], "answer": answer})
+            else:
+                self._credentials(child, message, leaders[1:])
+
+        number = self._wait(found, {})
+        leaders[0].send({"do": "credentials", "id": number, "name": message["name"], "anew": message["anew"]})
 
 
 def _result(good: bool, text: str) -> dict[str, Any]:
