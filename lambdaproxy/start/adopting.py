@@ -17,8 +17,8 @@ from lambdaproxy.start.link import Link, Place
 WAIT = 0.01
 """Seconds for which a worker leaves a connection to another one that has fewer; then it takes it itself."""
 
-SLACK = 8
-"""A worker may have one connection more than another, and one for every so many of its own."""
+SLACK, MOST = 8, 32
+"""A worker may have one connection more than another, or one for every so many of its own; and so many at once."""
 
 
 class _GivenUnixPort(unix.Port):
@@ -121,7 +121,7 @@ class FromSupervisor(Givens):
 
 
 class _Turn:
-    """Accepts one connection at a time, and leaves it to a worker that has fewer if one comes for it soon."""
+    """Accepts as many connections as others have more, and leaves one to a worker that has fewer if it comes soon."""
 
     def __init__(self, reactor: Any, port: Any, board: Board, slot: int) -> None:
         self._reactor, self._port, self._board, self._slot = reactor, port, board, slot
@@ -130,6 +130,7 @@ class _Turn:
 
     def accept(self) -> None:
         board = self._board
+        room = 1
         if not self._waited:
             mine = board.word(self._slot, CONNECTIONS)
             others = [
@@ -137,13 +138,14 @@ class _Turn:
                 for slot in board.in_state(LIVE)
                 if slot != self._slot and board.word(slot, ACCEPTS)
             ]
-            if others and mine > min(others) + mine // SLACK:
+            room = int(min(others) + mine // SLACK - mine) + 1 if others else MOST
+            if room < 1:
                 self._port.stopReading()
                 self._waited = True
                 self._reactor.callLater(WAIT, self._again)
                 return
         self._waited = False
-        self._port.numberAccepts = 1
+        self._port.numberAccepts = min(room, MOST)
         self._read()
 
     def _again(self) -> None:
