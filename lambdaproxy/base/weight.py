@@ -104,7 +104,8 @@ async def _compacted(document: bytes, compact: Callable[[bytes], bytes], turn: T
     written = []
     for piece in pieces(document):
         if piece is not None:
-            written.append(compact(document[slice(*piece)]))
+            start, end = piece
+            written.append(compact(document[start:end]))
         await turn()
     return b",".join(written)
 

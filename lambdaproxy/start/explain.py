@@ -23,6 +23,8 @@ from lambdaproxy.proxy import Proxy
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.start.assembly import AWS, Assembly
 from lambdaproxy.start.exposure import hosts_of
+from lambdaproxy.watch.accounts import Accounts
+from lambdaproxy.watch.metrics import FunctionLabels, Metrics
 from lambdaproxy.web.admin import HEALTH, METRICS, READY
 from lambdaproxy.web.forwarded import Forwarded, Origin
 from lambdaproxy.web.heads import make_head
@@ -86,9 +88,9 @@ def lines(assembly: Assembly, asked: Asked) -> Iterator[str]:
         yield _line("answer", f"{error.status}, before any route is looked for: {error.reason}, {error.detail}")
         return
     hosts = hosts_of(assembly.settings, assembly.router.routes, _in_browsers_reach(assembly))
-    proxy = Proxy(
-        Clock(), assembly.router, assembly.header, assembly.resolve, _nothing, assembly.timeout, accounts=_NO_ACCOUNTS
-    )
+    clock = Clock()
+    unread = Accounts(clock, Metrics(), FunctionLabels(frozenset()), None)
+    proxy = Proxy(clock, assembly.router, assembly.header, assembly.resolve, _nothing, assembly.timeout, unread)
     try:
         if hosts is not None:
             _check_host(hosts, proxy, head)
@@ -273,6 +275,3 @@ def _line(what: str, text: str) -> str:
 
 def _nothing(name: str) -> Any:
     raise AssertionError(f"{name} is not to be invoked")
-
-
-_NO_ACCOUNTS: Any = None
