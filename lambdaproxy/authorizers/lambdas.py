@@ -17,7 +17,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from lambdaproxy.authorizers import events
+from lambdaproxy.authorizers import documents, events
 from lambdaproxy.authorizers.policy import MalformedPolicy, Verdict, judge
 from lambdaproxy.authorizers.sources import Source
 from lambdaproxy.errors import AuthorizerFailed, Denied, DeniedByPolicy, LambdaProxyError, Unauthorized
@@ -30,6 +30,9 @@ MOST_SECONDS = 10.0
 MOST_KEPT = 1024
 MOST_BYTES_KEPT = 16 * 1024
 """Answers that are kept, and bytes of one: clients may invent identities. A larger answer is asked for each time."""
+
+MOST_ANSWER = 256 * 1024
+"""Bytes of an answer. All of it is read and judged at once, and each event shows what is in its context."""
 
 MOST_IDENTITY = 4096
 """Characters of all identity values together that an answer is kept under."""
@@ -112,12 +115,14 @@ class LambdaAuthorizer:
         raise AuthorizerFailed("the function failed")
 
     def _understood(self, payload: bytes) -> Mapping[str, Any]:
+        if len(payload) > MOST_ANSWER:
+            raise AuthorizerFailed(f"the function answered with {len(payload)} bytes; at most {MOST_ANSWER} are read")
         try:
-            answer = json.loads(payload)
-        except (ValueError, RecursionError):
+            answer = documents.read(payload)
+        except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            raise AuthorizerFailed("the function answered something that is no JSON object")
+            raise AuthorizerFailed("the function answered something that is no JSON object, or that no event can show")
         return answer
 
     def _keep(self, identity: tuple[str, ...], answer: Mapping[str, Any], size: int) -> None:
@@ -142,7 +147,7 @@ class LambdaAuthorizer:
             if not allowed:
                 raise Denied("the authorizer says no")
         else:
-            facts = {"aws:sourceip": request.client}
+            facts = {"aws:sourceip": request.client} if request.client else {}
             try:
                 verdict = judge(answer.get("policyDocument"), arn, facts)
             except MalformedPolicy as error:

@@ -7,6 +7,7 @@ one is taken for true where it denies and for false where it allows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import lru_cache
@@ -86,39 +87,28 @@ def _texts(value: object, key: str) -> list[str]:
 
 
 @lru_cache(maxsize=512)
-def _pattern(pattern: str) -> tuple[str, ...] | None:
-    """The parts between stars, or None where there is a question mark, too."""
-    return None if "?" in pattern else tuple(pattern.split("*"))
+def _parts(pattern: str) -> tuple[re.Pattern[str], ...]:
+    """What stands between the stars."""
+    return tuple([re.compile(re.escape(part).replace(r"\?", "."), re.DOTALL) for part in pattern.split("*")])
 
 
 def _like(pattern: str, text: str) -> bool:
-    """Whether the whole text fits; the time it takes grows with the product of both lengths at most."""
-    if "?" not in pattern:
-        parts = _pattern(pattern) or ("",)
-        if len(parts) == 1:
-            return pattern == text
-        if not text.startswith(parts[0]):
+    """Whether the whole text fits; the time it takes grows with the product of both lengths at most.
+
+    What stands between two stars has a length of its own, so the first place where it fits is as good as any.
+    """
+    if "*" not in pattern and "?" not in pattern:
+        return pattern == text
+    first, *rest = _parts(pattern)
+    if not rest:
+        return first.fullmatch(text) is not None
+    found = first.match(text)
+    for part in rest[:-1]:
+        if found is None:
             return False
-        at = len(parts[0])
-        for part in parts[1:-1]:
-            at = text.find(part, at)
-            if at < 0:
-                return False
-            at += len(part)
-        return len(text) - at >= len(parts[-1]) and text.endswith(parts[-1])
-    star, again = -1, 0
-    at = where = 0
-    while where < len(text):
-        if at < len(pattern) and pattern[at] == "*":
-            star, again, at = at, where, at + 1
-        elif at < len(pattern) and pattern[at] in ("?", text[where]):
-            at, where = at + 1, where + 1
-        elif star >= 0:
-            again += 1
-            at, where = star + 1, again
-        else:
-            return False
-    return not pattern[at:].strip("*")
+        found = part.search(text, found.end())
+    start = len(text) - len(pattern.rpartition("*")[2])
+    return found is not None and start >= found.end() and rest[-1].fullmatch(text, start) is not None
 
 
 def _holds(condition: object, facts: Mapping[str, str], *, unknown: bool) -> bool:
@@ -141,11 +131,12 @@ def _holds(condition: object, facts: Mapping[str, str], *, unknown: bool) -> boo
 
 
 def _within(networks: Iterable[str], address: str) -> bool:
+    """A network that is none is a mistake: taken for one that nobody is in, it would let in whom it was to keep out."""
     try:
-        found = ip_address(address)
-        return any(found in ip_network(each, strict=False) for each in networks)
+        found, known = ip_address(address), [ip_network(each, strict=False) for each in networks]
     except ValueError:
-        return False
+        raise MalformedPolicy("a condition on addresses has something that is no address or network") from None
+    return any(found in network for network in known)
 
 
 _OPERATORS: dict[str, Callable[[list[str], str], bool]] = {

@@ -11,8 +11,10 @@ import binascii
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from lambdaproxy.authorizers import documents
 from lambdaproxy.errors import Denied, Unauthorized
 from lambdaproxy.messages import Grant
 
@@ -77,12 +79,12 @@ def judge(token: Token, key: Any, rules: Rules, scopes: Sequence[str], now: floa
     from joserfc.errors import JoseError
 
     try:
-        payload = jws.deserialize_compact(token.text, key, algorithms=[token.algorithm]).payload
+        payload = jws.deserialize_compact(token.text, key, registry=_registry(token.algorithm)).payload
     except (JoseError, ValueError, TypeError):
         raise refused("crypto/rsa: verification error", scopes, "the signature does not fit the key") from None
     try:
-        claims = json.loads(payload)
-    except (ValueError, RecursionError):
+        claims = documents.read(payload)
+    except ValueError:
         claims = None
     if not isinstance(claims, dict):
         raise refused("the token is malformed", scopes, "the claims are no JSON object")
@@ -95,6 +97,19 @@ def judge(token: Token, key: Any, rules: Rules, scopes: Sequence[str], now: floa
         )
         raise Denied(f"the token has none of the scopes {wanted}", challenge)
     return Grant("jwt", claims, tuple(granted) if scopes else None)
+
+
+@cache
+def _registry(algorithm: str) -> Any:
+    """What is asked of a token's head: parameters that nobody knows are ignored (RFC 7515, 4), long ones (`x5c`) taken.
+
+    Those that must be understood (`crit`) were refused, and the size of the whole is bounded.
+    """
+    from joserfc.jws import JWSRegistry
+
+    registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+    registry.max_header_length = registry.max_payload_length = registry.max_signature_length = MOST_TOKEN
+    return registry
 
 
 def _check_claims(claims: Mapping[str, Any], rules: Rules, scopes: Sequence[str], now: float) -> None:

@@ -151,6 +151,11 @@ def _asked(headers: Headers) -> tuple[bytes | None, bytes | None, bytes]:
     return (origin or None) if origins == 1 else None, method or None, b",".join(names)
 
 
+MOST_ORIGIN = 300
+"""Bytes of an origin that is compared with patterns: a name has 253 at most (RFC 1035), and every `*` may be tried at
+each of them."""
+
+
 def _origins(allowed: tuple[str, ...]) -> Callable[[bytes], bool]:
     """Whether an origin is one of these. Scheme and host are compared in lower case, as browsers send them."""
     if ANY in allowed:
@@ -164,7 +169,9 @@ def _origins(allowed: tuple[str, ...]) -> Callable[[bytes], bool]:
 
     def allows(origin: bytes) -> bool:
         lower = origin.lower()
-        return lower in exact or any(pattern.fullmatch(lower) for pattern in patterns)
+        if lower in exact:
+            return True
+        return len(lower) <= MOST_ORIGIN and any(pattern.fullmatch(lower) for pattern in patterns)
 
     return allows
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from lambdaproxy.config.doors import FixedResponse, Redirect, refill
@@ -19,6 +20,9 @@ from lambdaproxy.messages import Grant, Head, Response
 Network = IPv4Network | IPv6Network
 
 _PLACE = re.compile(r"#\{([a-z]+)\}")
+MOST_NAME = 256
+"""Characters of a name that a bucket is kept under; a longer one is known by its digest."""
+
 _TEXT = b"text/plain; charset=utf-8"
 
 
@@ -147,11 +151,17 @@ def _network_of(client: str) -> str:
 def _name_of(by: str, grant: Grant | None) -> str | None:
     if grant is None:
         return None
+    found: object
     if by == "key":
-        return grant.key_id or grant.key
-    if by == "principal":
-        claims = grant.claims or {}
-        found = grant.principal or claims.get("sub")
-        return found if isinstance(found, str) else None
-    value = (grant.claims or grant.context).get(by.removeprefix("claim."))
-    return str(value)[:256] if isinstance(value, str | int) else None
+        found = grant.key_id or grant.key
+    elif by == "principal":
+        found = grant.principal or (grant.claims or {}).get("sub")
+    else:
+        found = (grant.claims or grant.context).get(by.removeprefix("claim."))
+    if not isinstance(found, str | int) or found == "":
+        return None
+    name = str(found)
+    if len(name) <= MOST_NAME:
+        return name
+    # Tokens and functions give names of any length, and a bucket keeps its own.
+    return sha256(name.encode("utf-8", "surrogatepass")).hexdigest()

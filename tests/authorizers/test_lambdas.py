@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
-from lambdaproxy.authorizers.lambdas import MOST_KEPT
+from lambdaproxy.authorizers.lambdas import MOST_ANSWER, MOST_KEPT
 from lambdaproxy.authorizers.makers import lambda_
 from lambdaproxy.config.values import spec
 from lambdaproxy.errors import (
@@ -29,6 +30,9 @@ from tests.authorizers.asking import request
 ROUTE = Match("/users/{id}", (), (("id", "7"),))
 ALLOW = {"principalId": "me", "policyDocument": {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}}
 DENY = {"principalId": "me", "policyDocument": {"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}}
+
+
+LEVELS = json.loads("[" * 250 + "]" * 250)
 
 
 def allow(resource, **more):
@@ -136,6 +140,11 @@ def test_a_stage_is_in_the_arn_once():
         ((TOKEN,), None, (AuthorizerFailed, None)),
         ((TOKEN,), InvocationResult(b"no json"), (AuthorizerFailed, None)),
         ((TOKEN,), InvocationResult(b"[" * 100_000), (AuthorizerFailed, None)),
+        ((TWO, SIMPLE), InvocationResult(b'{"isAuthorized":true,"context":{"a":"\\ud800"}}'), (AuthorizerFailed, None)),
+        ((TWO, SIMPLE), InvocationResult(b'{"isAuthorized":true,"context":{"a":NaN}}'), (AuthorizerFailed, None)),
+        ((TWO, SIMPLE), {"isAuthorized": True, "context": {"a": LEVELS}}, (AuthorizerFailed, None)),
+        ((TWO, SIMPLE), {"isAuthorized": True, "context": {"a": "x" * MOST_ANSWER}}, (AuthorizerFailed, None)),
+        ((TWO, SIMPLE), {"isAuthorized": True, "context": {"a": "x" * 200_000}}, None),
         ((TOKEN,), InvocationResult(b'{"errorMessage":"Unauthorized"}', "Unhandled"), (Unauthorized, None)),
         ((TOKEN,), InvocationResult(b'{"errorMessage":"unauthorized"}', "Unhandled"), (AuthorizerFailed, None)),
         ((TWO,), InvocationResult(b'{"errorMessage":"Unauthorized"}', "Unhandled"), (AuthorizerFailed, None)),
@@ -193,6 +202,19 @@ def test_an_answer_is_kept_and_judged_for_each_method():
     asked.clock.advance(300)
     asked.enters("/a", Match("/a"), Authorization="t")
     assert len(asked.told) == 3
+
+
+def test_a_condition_on_addresses_keeps_out_who_has_none():
+    asked = Asked(ALLOW, TOKEN)
+    asked.answer = {"principalId": "me", "policyDocument": {"Statement": [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}},
+    ]}}  # fmt: skip
+    asked.enters(Authorization="t")
+    unknown = replace(request("/users/7", Authorization="t"), client="")
+    found: list[Any] = []
+    Deferred.addBoth(asked.authorizer.authorize(unknown, ROUTE, ()), found.append)
+    assert isinstance(found[0].value, DeniedByPolicy)
 
 
 def test_denials_are_kept_and_errors_are_not():

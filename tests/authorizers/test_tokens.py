@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,6 +69,24 @@ def test_claims_that_are_not_good(said, words):
     with pytest.raises(Unauthorized) as caught:
         judge(token(claims(**said)))
     assert caught.value.challenge == f'Bearer scope="" error="invalid_token" error_description="{words}"'
+
+
+@pytest.mark.parametrize(
+    "head", [{"nonce": "n"}, {"x5c": ["A" * 1600]}, {"x5t#S256": "A" * 43}, {"jku": "https://elsewhere.example"}]
+)
+def test_what_else_a_head_says_does_not_matter(head):
+    text = f"{part({'alg': 'RS256', 'kid': 'rsa', **head})}.{part(claims())}"
+    signature = RSA.get_op_key("sign").sign(text.encode(), PKCS1v15(), SHA256())
+    assert judge(f"{text}.{part(signature)}").claims == claims()
+
+
+@pytest.mark.parametrize("said", ['"\\ud800"', "NaN", "1e400", "[" * 300 + "]" * 300, '{"\\ud800":1}'])
+def test_claims_that_no_event_could_show(said):
+    whole = json.dumps(claims())[:-1] + f',"more":{said}}}'
+    text = f"{part({'alg': 'RS256', 'kid': 'rsa'})}.{part(whole.encode())}"
+    signature = RSA.get_op_key("sign").sign(text.encode(), PKCS1v15(), SHA256())
+    with pytest.raises(Unauthorized, match="no JSON object"):
+        judge(f"{text}.{part(signature)}")
 
 
 def test_a_client_id_counts_only_where_it_may():

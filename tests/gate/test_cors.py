@@ -413,6 +413,12 @@ def test_a_pattern_in_a_host_where_it_is_asked_for():
     assert not rules.allows(b"https://www.a.example:1")
 
 
+def test_an_origin_that_is_no_name_is_not_compared_with_patterns():
+    rules = CorsRules(cors_of_table({"allow-origins": ["https://*.*.a.example"], "wildcards": "any"}), MemoryCodec())
+    assert rules.allows(b"https://" + b"x." * 100 + b"a.example")
+    assert not rules.allows(b"https://" + b"x." * 200 + b"a.example")
+
+
 def test_a_decided_answer_is_no_failure(tmp_path):
     door = Door(tmp_path, URL)
     asked = head(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lambdaproxy.errors import ConfigError
-from lambdaproxy.gate.door import _network_of
+from lambdaproxy.gate.door import MOST_NAME, _name_of, _network_of
+from lambdaproxy.messages import Grant
 from tests.gate.test_cors import Door
 
 ROUTE = """
@@ -83,6 +84,17 @@ def test_no_rate_at_all_lets_nobody_through(tmp_path):
 def test_each_client_has_a_rate_of_his_own(tmp_path):
     asked = door(tmp_path, 'rate = "1/m"\nrate-by = "client"')
     assert [asked.ask("GET", client=f"192.0.2.{n}")[0] for n in (1, 2, 1, 3)] == [200, 200, 429, 200]
+
+
+@pytest.mark.parametrize("by", ["key", "principal", "claim.sub"])
+def test_a_long_name_is_kept_as_short_as_any_and_is_nobody_elses(by):
+    def named(text):
+        return _name_of(by, Grant("x", None if by == "key" else {"sub": text}, key=text if by == "key" else None))
+
+    one, other = named("a" * 10_000 + "1"), named("a" * 10_000 + "2")
+    assert one != other
+    assert len(one) <= MOST_NAME
+    assert named("a" * MOST_NAME) == "a" * MOST_NAME
 
 
 def test_half_an_address_is_a_client():
