@@ -24,6 +24,7 @@ from lambdaproxy.errors import (
     let_go,
 )
 from lambdaproxy.gate.decided import Decided
+from lambdaproxy.gate.filling import as_set
 from lambdaproxy.gate.keeper import Gate
 from lambdaproxy.inspector.recorder import Recorder
 from lambdaproxy.interfaces import IAuthorizer, IInvoker
@@ -284,6 +285,10 @@ class Proxy:
         trace_id, trace_parent = request.trace_id, ""
         if admission.head.traced and (trace_of := getattr(route.codec, "event_trace", None)) is not None:
             trace_id, trace_parent = trace_parts(trace_of(request), trace_id)
+        if route.fillings is not None:
+            context, tenant, durable = route.fillings.fill(request, admission.match)
+        else:
+            context, tenant, durable = as_set(settings, request.id)
         return Invocation(
             admission.function,
             payload,
@@ -291,11 +296,11 @@ class Proxy:
             request.id,
             trace_id,
             route.mode,
-            settings.client_context,
-            settings.tenant_id,
+            context,
+            tenant,
             settings.log_tail or self._recorder is not None,
             request.method in IDEMPOTENT or settings.repeatable,
-            settings.durable_name + request.id if settings.durable_name else None,
+            durable,
             trace_parent,
         )
 

@@ -23,6 +23,7 @@ from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import BadRequest, MethodNotAllowed
 from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import Door
+from lambdaproxy.gate.filling import Fillings
 from lambdaproxy.interfaces import IEventCodec, IPathReader
 from lambdaproxy.messages import NO_ROUTE, Function, Head, Match, Mode
 
@@ -36,7 +37,7 @@ class Route:
     or None. `timeout` is in seconds, or None for the invoker's default; `error_detail` is None where it depends on the
     listener. `cors` are the rules about pages of other origins, or None where the function sees to that.
     `authorizer` names who says who may come in, None for anybody; `scopes` are what a token must have one of.
-    `door` decides what needs no function, or is None.
+    `door` decides what needs no function, or is None; `fillings` fill settings from the request, where any does.
     """
 
     path: str | None
@@ -56,6 +57,7 @@ class Route:
     door: Door | None = None
     #: Requests are refused as unknown paths are, unless the header names a function.
     closed: bool = False
+    fillings: Fillings | None = None
 
     def __str__(self) -> str:
         where = f"{self.host or ''}{self.path or DEFAULT}"

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from lambdaproxy.config import cors, doors, values
+from lambdaproxy.config import cors, doors, filled, values
 from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.doors import FixedResponse, Rate, Redirect
+from lambdaproxy.config.filled import Filled
 from lambdaproxy.config.values import Network, Spec
 from lambdaproxy.messages import MOST_EVENT
 from lambdaproxy.selection import parse_allow, parse_function
@@ -435,26 +436,28 @@ class Settings:
         section="Invoking",
         where=EVERYWHERE,
     )
-    client_context: str | None = setting(
-        values.json_object,
+    client_context: str | Filled | None = setting(
+        filled.filled("context", values.json_object),
         None,
-        "Client context for every invocation: a JSON object.",
+        "Client context for every invocation: a JSON object, with places as in tenant-id.",
         section="Invoking",
         metavar="JSON",
         where=EVERYWHERE,
     )
-    tenant_id: str | None = setting(
-        values.tenant_id,
+    tenant_id: str | Filled | None = setting(
+        filled.filled("tenant", values.tenant_id),
         None,
-        "Tenant id for every invocation, for functions with tenant isolation.",
+        "Tenant id, for functions with tenant isolation; {header.NAME}, {path.NAME}, {query.NAME}, {claim.NAME}, "
+        "{principal} and {key} are filled from the request.",
         section="Invoking",
         metavar="ID",
         where=EVERYWHERE,
     )
-    durable_name: str | None = setting(
-        values.durable_name,
+    durable_name: str | Filled | None = setting(
+        filled.filled("durable", values.durable_name),
         None,
-        "Beginning of the durable execution's name; the request id follows.",
+        "Beginning of the durable execution's name, the request id follows; with places as in tenant-id, the whole "
+        "name.",
         section="Invoking",
         metavar="PREFIX",
         where=EVERYWHERE,

@@ -13,6 +13,7 @@ from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import door_of
+from lambdaproxy.gate.filling import of_settings as fillings_of
 from lambdaproxy.interfaces import IInvokerMaker
 from lambdaproxy.messages import Function, Mode
 from lambdaproxy.routing import Route, RouteConflict, Router
@@ -283,6 +284,7 @@ def _route(
         raise ConfigError(f"{route.where('cors')}: cors: {error}") from None
     try:
         door = door_of(settings, codec, authorizer)
+        fillings = fillings_of(settings, route.path, authorizer)
     except ValueError as error:
         raise ConfigError(f"{route.where(str(error).partition(':')[0])}: {error}") from None
     return Route(
@@ -302,6 +304,7 @@ def _route(
         settings.scopes,
         door,
         route.closed,
+        fillings,
     )
 
 

@@ -34,6 +34,7 @@ class Answering(MemoryInvoker):
         self.result, self.events = result, []
 
     def invoke(self, invocation):
+        self.invocations.append(invocation)
         self.events.append(json.loads(invocation.payload))
         return succeed(InvocationResult(json.dumps(self.result).encode()))
 
