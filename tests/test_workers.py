@@ -257,7 +257,7 @@ MISTAKES = [
     ("--workers 0", "--workers: 0 is out of range: 1 to 512, or auto"),
     ("--workers many", "--workers: 'many' is no whole number, or auto"),
     ("--workers 2 --local a=examples/hello.py:handler", "embedded functions run in one process"),
-    ("--workers 2 --inspect tcp:0:interface=127.0.0.1", "--inspect shows the requests of one process"),
+    ("--workers 2 --inspect tcp:0:interface=127.0.0.1", "--inspect: the inspector shows one process"),
     ("--workers 2 --max-requests 1", "--max-requests is 1, which 2 workers cannot share; raise it"),
     ("--workers 3 --max-in-flight 2", "max-in-flight of the invoker aws is 2, which 3 workers cannot share"),
     ("--control /tmp/x", "--control: it goes with --workers; --workers 1 will do"),

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from lambdaproxy.aws.endpoint import Endpoint
     from lambdaproxy.aws.pool import Pool
     from lambdaproxy.messages import Invocation
-    from lambdaproxy.watch.metrics import Cell, Metrics
+    from lambdaproxy.watch.cells import Cell
+    from lambdaproxy.watch.metrics import Metrics
 
 _log = Logger(__name__)
 

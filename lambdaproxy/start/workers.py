@@ -32,20 +32,14 @@ def count_workers(assembly: Assembly) -> int | None:
             f"{where.get('inspect', '--inspect')}: the inspector shows one process that is not reloaded; leave out "
             "--workers, or --inspect"
         )
-    inspected = settings.inspect not in (None, "off")
     if settings.workers == 0:
-        workers = 1 if assembly.functions or inspected else processors()
+        workers = 1 if assembly.functions else processors()
     else:
         workers = settings.workers
         if workers > 1 and assembly.functions:
             raise ConfigError(
                 f"{where.get('workers', '--workers')}: embedded functions run in one process, which keeps to their "
                 "concurrency; write --workers 1, which can be reloaded, too"
-            )
-        if workers > 1 and inspected:
-            raise ConfigError(
-                f"{where.get('workers', '--workers')}: --inspect shows the requests of one process; write --workers 1, "
-                "or leave --inspect out"
             )
     options = {name: assembly.maker(name)[1] for name in sorted(assembly.used_invokers())}
     check_parts(workers, settings, options)

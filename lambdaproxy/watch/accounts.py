@@ -13,8 +13,9 @@ from lambdaproxy import __version__
 from lambdaproxy.base.native import form
 from lambdaproxy.errors import LambdaProxyError, NotPermitted
 from lambdaproxy.messages import Function, Head, Response
+from lambdaproxy.watch.cells import Cell, HistogramCell
 from lambdaproxy.watch.logs import Limited
-from lambdaproxy.watch.metrics import OTHER, Cell, FunctionLabels, HistogramCell, Metrics
+from lambdaproxy.watch.metrics import OTHER, FunctionLabels, Metrics
 from lambdaproxy.watch.trail import NOTHING, Trail
 
 _log = Logger(__name__)

@@ -1,4 +1,4 @@
-"""Metric cells of our own, exposed through a prometheus-client collector.
+"""Metrics of our own, exposed through a prometheus-client collector; what is changed in the way of requests is `cells`.
 
 `prometheus_client`'s own cells cost 3 to 6 microseconds an update, because they lock for threads; ours are changed in
 the reactor thread only and cost a dictionary look-up and an addition.
@@ -6,16 +6,15 @@ the reactor thread only and cost a dictionary look-up and an addition.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from functools import partial
 
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from lambdaproxy.base.native import mypyc_attr
+from lambdaproxy.watch.cells import Cell, Family, HistogramCell, new_cell, new_histogram_cell
 
 DURATION_BUCKETS = (
     0.001,
@@ -40,78 +39,6 @@ DURATION_BUCKETS = (
 OTHER = "other"
 
 
-class Cell:
-    """One number, in a list of its own or where `numbers`, which may be memory of several processes, has it."""
-
-    __slots__ = ("_at", "_numbers")
-
-    def __init__(self, numbers: Any = None, at: int = 0) -> None:
-        self._numbers: Any = [0.0] if numbers is None else numbers
-        self._at = at
-
-    @property
-    def value(self) -> float:
-        number: float = self._numbers[self._at]
-        return number
-
-    def inc(self, amount: float = 1.0) -> None:
-        self._numbers[self._at] += amount
-
-    def dec(self, amount: float = 1.0) -> None:
-        self._numbers[self._at] -= amount
-
-    def set(self, value: float) -> None:
-        self._numbers[self._at] = value
-
-
-class HistogramCell:
-    """The buckets of one label combination, and their sum behind them; `observe` takes seconds."""
-
-    __slots__ = ("_at", "_numbers", "_sum", "bounds")
-
-    def __init__(self, bounds: tuple[float, ...], numbers: Any = None, at: int = 0) -> None:
-        self.bounds = bounds
-        self._numbers: Any = [0.0] * (len(bounds) + 2) if numbers is None else numbers
-        self._at, self._sum = at, at + len(bounds) + 1
-
-    @property
-    def counts(self) -> list[int]:
-        """How many fell into each bucket, and above them."""
-        return [int(self._numbers[at]) for at in range(self._at, self._sum)]
-
-    @property
-    def sum(self) -> float:
-        """Of all that was observed, in seconds."""
-        sum: float = self._numbers[self._sum]
-        return sum
-
-    def observe(self, value: float) -> None:
-        self._numbers[self._at + bisect_left(self.bounds, value)] += 1
-        self._numbers[self._sum] += value
-
-
-C = TypeVar("C")
-
-
-class Family(Generic[C]):
-    """One metric and its cells, one for each combination of label values."""
-
-    def __init__(self, name: str, help: str, labels: tuple[str, ...], make: Callable[[tuple[str, ...]], C]) -> None:
-        self.name, self.help, self.labels = name, help, labels
-        self._make = make
-        self.cells: dict[tuple[str, ...], C] = {}
-
-    def cell(self, *values: str) -> C:
-        """The cell of these label values, made when first asked for; keep it where it is asked for often."""
-        try:
-            return self.cells[values]
-        except KeyError:
-            if len(values) != len(self.labels):
-                raise ValueError(f"{self.name} has the labels {self.labels}, not {values}") from None
-            return self.cells.setdefault(values, self._make(values))
-
-
-@mypyc_attr(native_class=False)
 class Metrics(Collector):
     """All the families of one process; register it with a prometheus-client registry to expose it."""
 
@@ -123,11 +50,11 @@ class Metrics(Collector):
 
     def counter(self, name: str, help: str, labels: tuple[str, ...] = ()) -> Family[Cell]:
         """The counter `name` (which ends in `_total`); the same one however often it is asked for."""
-        return self._counters.setdefault(name, Family(name, help, labels, lambda _: Cell()))
+        return self._counters.setdefault(name, Family(name, help, labels, new_cell))
 
     def gauge(self, name: str, help: str, labels: tuple[str, ...] = (), merge: str = "sum") -> Family[Cell]:
         """The gauge `name`, set by whoever owns it; `merge` (`sum`, `max`) is for the whole of several processes."""
-        return self._gauges.setdefault(name, Family(name, help, labels, lambda _: Cell()))
+        return self._gauges.setdefault(name, Family(name, help, labels, new_cell))
 
     def read_gauge(self, name: str, help: str, read: Callable[[], float]) -> None:
         """A gauge without labels that is read when somebody looks; the last reader wins."""
@@ -141,7 +68,7 @@ class Metrics(Collector):
         bounds: tuple[float, ...] = DURATION_BUCKETS,
     ) -> Family[HistogramCell]:
         """The histogram `name`, in seconds."""
-        return self._histograms.setdefault(name, Family(name, help, labels, lambda _: HistogramCell(bounds)))
+        return self._histograms.setdefault(name, Family(name, help, labels, partial(new_histogram_cell, bounds)))
 
     def collect(self) -> Iterator[Metric]:
         for counter in list(self._counters.values()):

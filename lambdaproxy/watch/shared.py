@@ -15,7 +15,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import CollectorRegistry
 
 from lambdaproxy.base.board import LIVE, NUMBER, STATE, Area, Board, Series
-from lambdaproxy.watch.metrics import DURATION_BUCKETS, Cell, Family, HistogramCell, Metrics, cumulative
+from lambdaproxy.watch.cells import Cell, Family, HistogramCell
+from lambdaproxy.watch.metrics import DURATION_BUCKETS, Metrics, cumulative
 
 
 class SharedMetrics(Metrics):
