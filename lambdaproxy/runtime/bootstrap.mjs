@@ -18,6 +18,10 @@ const PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response";
 const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
 const HIGH_WATER_MARK = Symbol.for("aws.lambda.runtime.handler.streaming.highWaterMark");
 
+// Whose rules hold: those of the runtime that the function names, else of the one with the Node that runs it.
+process.env.AWS_EXECUTION_ENV ??= `AWS_Lambda_nodejs${process.versions.node.split(".")[0]}.x`;
+const SINCE_24 = Number(/nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV)?.[1] ?? 0) >= 24;
+
 // --- the Runtime API: one kept connection, which this process was born with, written by hand, as in the Python bootstrap ---
 
 class Api {
@@ -118,44 +122,61 @@ class Api {
 
 // --- console records ---
 
-let currentId = "undefined";
+let currentId = SINCE_24 ? "-" : "undefined";
+let invoked = false;
 const jsonLogs = (process.env.AWS_LAMBDA_LOG_FORMAT ?? "").toUpperCase() === "JSON";
+const LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+const pause = new Int32Array(new SharedArrayBuffer(4));
 
-function writeRecord(level, args) {
-  const time = new Date().toISOString();
-  if (jsonLogs) {
-    const record = { timestamp: time, level, requestId: currentId };
-    const error = args.find((one) => types.isNativeError(one));
-    record.message = args.length === 1 && !error && typeof args[0] === "object" ? args[0] : format(...args);
-    if (error) {
-      record.errorType = error.name;
-      record.errorMessage = error.message;
-      record.stackTrace = (error.stack ?? "").split("\n");
-    }
-    let text;
+function writeWhole(text) {
+  const data = Buffer.from(text);
+  for (let at = 0; at < data.length; ) {
     try {
-      text = JSON.stringify(record);
-    } catch {
-      text = JSON.stringify({ ...record, message: format(...args) });
+      at += fs.writeSync(1, data, at);
+    } catch (problem) {
+      // The pipe is full: whoever reads it needs a moment.
+      if (problem.code !== "EAGAIN") throw problem;
+      Atomics.wait(pause, 0, 0, 1);
     }
-    fs.writeSync(1, text + "\n");
-    return;
   }
-  fs.writeSync(1, `${time}\t${currentId}\t${level}\t${format(...args)}`.replace(/\n/g, "\r") + "\n");
+}
+
+const described = (error) => ({
+  errorType: (error instanceof RuntimeFault ? error.name.split(".")[1] : error.constructor?.name) ?? "UnknownError",
+  errorMessage: error.message,
+  stackTrace: typeof error.stack === "string" ? error.stack.split("\n") : error.stack,
+});
+
+function jsonRecord(level, message, params) {
+  const record = { timestamp: new Date().toISOString(), level, requestId: currentId };
+  if (!params.length) {
+    record.message = message;
+    try {
+      return JSON.stringify(record, (_, one) => (one instanceof Error ? Object.assign(described(one), one) : one));
+    } catch {
+      record.message = format(message);
+      return JSON.stringify(record);
+    }
+  }
+  record.message = format(message, ...params);
+  const error = [message, ...params].find((one) => one instanceof Error);
+  return JSON.stringify(error ? { ...record, ...described(error) } : record);
+}
+
+function writeRecord(level, message, ...params) {
+  const line = jsonLogs
+    ? jsonRecord(level, message, params)
+    : `${new Date().toISOString()}\t${currentId}\t${level}\t${format(message, ...params)}`;
+  writeWhole(line.replace(/\n/g, "\r") + "\n");
 }
 
 function patchConsole() {
-  const levels = { trace: "TRACE", debug: "DEBUG", info: "INFO", log: "INFO", warn: "WARN", error: "ERROR" };
-  for (const [method, level] of Object.entries(levels)) {
-    console[method] = (...args) => {
-      try {
-        writeRecord(level, args);
-      } catch (problem) {
-        if (problem.code !== "EAGAIN") throw problem;
-        process.stdout.write(`${format(...args)}\n`);
-      }
-    };
-  }
+  const least = Math.max(0, LEVELS.indexOf((process.env.AWS_LAMBDA_LOG_LEVEL ?? "").toUpperCase()));
+  LEVELS.forEach((level, priority) => {
+    console[level.toLowerCase()] =
+      priority >= least ? (message, ...params) => writeRecord(level, message, ...params) : () => {};
+  });
+  console.log = console.info;
 }
 
 // --- errors ---
@@ -163,21 +184,28 @@ function patchConsole() {
 class RuntimeFault extends Error {
   constructor(type, message, trace) {
     super(message);
-    this.name = type;
+    Object.defineProperty(this, "name", { value: type });
     if (trace) this.stack = trace;
   }
 }
 
+const isText = (value) => typeof value === "string" && value !== "";
+
 function errorDocument(error) {
+  const clean = (text) => text.replace(/\x7f/g, "%7F");
   try {
-    if (types.isNativeError(error) || (error?.name && error.message && error.stack)) {
+    if (
+      SINCE_24
+        ? error instanceof Error
+        : types.isNativeError(error) || (isText(error?.name) && isText(error.message) && isText(error.stack))
+    ) {
       return {
-        errorType: error.name,
-        errorMessage: error.message,
-        trace: (error.stack ?? "").split("\n"),
+        errorType: error.name && clean(error.name),
+        errorMessage: error.message && clean(error.message),
+        trace: SINCE_24 && error.stack === undefined ? [] : clean(error.stack).split("\n"),
       };
     }
-    return { errorType: typeof error, errorMessage: String(error), trace: [] };
+    return { errorType: typeof error, errorMessage: SINCE_24 ? String(error) : error.toString(), trace: [] };
   } catch {
     return {
       errorType: "handled",
@@ -188,15 +216,32 @@ function errorDocument(error) {
   }
 }
 
-function logError(title, error) {
-  const document = errorDocument(error);
-  let extra = {};
-  if (types.isNativeError(error)) extra = { ...error };
+// An error as a log shows it: with what was added to it, and with the errors inside, each with its stack.
+function spelled(error) {
+  const inside = (_, one) => {
+    if (!(one instanceof Error)) return one;
+    const all = { errorType: one.name, errorMessage: one.message, code: one.code, ...one };
+    if (typeof one.stack === "string") all.stack = one.stack.split("\n");
+    return all;
+  };
   try {
-    writeRecord("ERROR", [`${title}\t` + JSON.stringify({ ...document, ...extra, stack: document.trace })]);
+    return "\t" + JSON.stringify(error, inside);
   } catch {
-    writeRecord("ERROR", [`${title}\t` + JSON.stringify(document)]);
+    return "\t" + JSON.stringify(errorDocument(error));
   }
+}
+
+function logError(title, thrown) {
+  let error = thrown;
+  if (!(error instanceof Error)) {
+    try {
+      error = new Error(thrown);
+    } catch {
+      error = new Error("what was thrown is no text");
+    }
+  }
+  if (jsonLogs) console.error(error);
+  else console.error(title, spelled(error));
 }
 
 const typeHeader = (type) =>
@@ -229,35 +274,76 @@ async function findHandler(root, text) {
   const found = /^([^.]*)\.(.*)$/.exec(base);
   if (!found) throw new RuntimeFault("Runtime.MalformedHandlerName", "Bad handler");
   const [, file, names] = found;
-  const module = await load(path.resolve(root, folder, file), path.join(folder, file), root);
-  let handler = module;
-  for (const name of names.split(".")) handler = handler?.[name];
-  if (!handler && module.default && typeof module.default === "object") {
-    handler = module.default;
-    for (const name of names.split(".")) handler = handler?.[name];
+  const module = await load(root, folder, file);
+  let handler = names.split(".").reduce((at, name) => at && at[name], module);
+  if (SINCE_24) {
+    const find = (from) => names.split(".").reduce((at, name) => (at && typeof at === "object" ? at[name] : undefined), from);
+    handler = find(module);
+    if (!handler && typeof module === "object" && "default" in module) handler = find(module.default);
   }
   if (!handler) throw new RuntimeFault("Runtime.HandlerNotFound", `${text} is undefined or not exported`);
   if (typeof handler !== "function") {
     throw new RuntimeFault("Runtime.HandlerNotFound", `${text} is not a function`);
   }
+  if (SINCE_24 && handler.length >= 3 && !handler[STREAMING]) {
+    throw new RuntimeFault(
+      "Runtime.CallbackHandlerDeprecated",
+      "ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to " +
+        "modify this function to use a supported handler signature to use Node.js 24 or later. For more information see " +
+        "https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.",
+    );
+  }
   return handler;
 }
 
-async function load(stem, name, root) {
-  const require = createRequire(path.join(root, "_"));
+// Lambda's runtimes before 24 do not take ES module syntax in a file that is not said to be one; newer Nodes would.
+function refuseModuleSyntax(file, require) {
+  if (/--experimental-(detect|require)-module/.test(process.env.NODE_OPTIONS ?? "")) return;
+  if (!fs.statSync(file).isFile()) return;
+  const text = fs.readFileSync(file, "utf8").replace(/^#!.*/, "");
+  if (!/(?:^|[;}])\s*(?:import|export)\b|import\.meta/m.test(text)) return;
   try {
-    for (const suffix of ["", ".js", ".mjs", ".cjs"]) {
-      const file = stem + suffix;
-      if (fs.statSync(file, { throwIfNoEntry: false })?.isFile()) {
-        return isModule(file) ? await import(pathToFileURL(file).href) : require(file);
-      }
-    }
-    return require(require.resolve(name, { paths: [root, ...(process.env.NODE_PATH ?? "").split(":")] }));
+    const names = ["exports", "require", "module", "__filename", "__dirname"];
+    require("node:vm").compileFunction(text, names, { filename: file });
+  } catch (problem) {
+    const which = /import statement outside a module|Unexpected token 'export'|import\.meta' outside a module/;
+    if (which.test(problem.message)) throw problem;
+  }
+}
+
+async function loadBefore24(stem, require) {
+  const js = stem + ".js";
+  const isJs = fs.existsSync(js);
+  const isNew = isJs && isModule(js);
+  if (isJs && !isNew) refuseModuleSyntax(js, require);
+  return (
+    (fs.existsSync(stem) && require(stem)) ||
+    (isJs && !isNew && require(js)) ||
+    (isNew && (await import(pathToFileURL(js).href))) ||
+    (fs.existsSync(stem + ".mjs") && (await import(pathToFileURL(stem + ".mjs").href))) ||
+    (fs.existsSync(stem + ".cjs") && require(stem + ".cjs"))
+  );
+}
+
+async function loadSince24(stem) {
+  for (const suffix of ["", ".js", ".mjs", ".cjs"]) {
+    if (fs.existsSync(stem + suffix)) return import(pathToFileURL(stem + suffix).href);
+  }
+  return undefined;
+}
+
+async function load(root, folder, file) {
+  const require = createRequire(path.join(root, "_"));
+  const stem = path.resolve(root, folder, file);
+  try {
+    const found = await (SINCE_24 ? loadSince24(stem) : loadBefore24(stem, require));
+    return found || require(require.resolve(file, { paths: [root, path.join(root, folder)] }));
   } catch (problem) {
     if (problem instanceof SyntaxError) {
       throw new RuntimeFault("Runtime.UserCodeSyntaxError", problem.toString(), problem.stack);
     }
-    if (problem?.code === "MODULE_NOT_FOUND" || problem?.code === "ERR_MODULE_NOT_FOUND") {
+    // What an ES module imports and is nowhere keeps the error of Node (ERR_MODULE_NOT_FOUND), as on Lambda.
+    if (problem?.code === "MODULE_NOT_FOUND") {
       throw new RuntimeFault("Runtime.ImportModuleError", problem.toString(), problem.stack);
     }
     throw problem;
@@ -274,6 +360,8 @@ class ResponseStream extends Writable {
     this.id = id;
     this.contentType = "application/octet-stream";
     this.begun = false;
+    this.wrote = false;
+    this.finishedBody = false;
     this.ended = false;
     this.pending = 0;
     this.accepted = null;
@@ -282,8 +370,24 @@ class ResponseStream extends Writable {
   }
 
   setContentType(type) {
-    if (this.begun) throw new Error("the content type cannot be set after the first write");
+    if (this.wrote) {
+      throw new RuntimeFault("Runtime.InvalidStreamingOperation", "Cannot set content-type, too late.");
+    }
     this.contentType = type;
+  }
+
+  // What is neither text nor bytes is written as JSON. A head goes out with the first write; `end` alone sends none, as
+  // on Lambda.
+  write(chunk, encoding, callback) {
+    void chunk.length;
+    let data = chunk;
+    const isBytes = SINCE_24 ? chunk instanceof Uint8Array : Buffer.isBuffer(chunk) || chunk.constructor === Uint8Array;
+    if (typeof chunk !== "string" && !isBytes) data = JSON.stringify(chunk);
+    if (!this.wrote && typeof this._onBeforeFirstWrite === "function") {
+      this._onBeforeFirstWrite((head) => super.write(Buffer.from(head)));
+    }
+    this.wrote = true;
+    return super.write(data, encoding, callback);
   }
 
   begin() {
@@ -295,7 +399,6 @@ class ResponseStream extends Writable {
     const type = String(this.contentType).replace(/[^\x20-\x7e]/g, "");
     this.api.socket.write(this.api.head(`invocation/${this.id}/response`, type, extra, null), "latin1");
     this.accepted = this.api.message();
-    if (this._onBeforeFirstWrite) this._onBeforeFirstWrite((data) => this.chunk(Buffer.from(data), () => {}));
   }
 
   chunk(data, done) {
@@ -335,6 +438,7 @@ class ResponseStream extends Writable {
   }
 
   finishBody() {
+    this.finishedBody = true;
     let trailers = "";
     if (this.failure) {
       const document = errorDocument(this.failure);
@@ -374,7 +478,14 @@ async function runStreaming(api, handler, event, context, id) {
   });
   const idle = nothingLeft();
   try {
-    const ran = (async () => handler(event, stream, context))();
+    const returned = handler(event, stream, context);
+    if (typeof returned?.then !== "function") {
+      const message = "Streaming does not support non-async handlers.";
+      throw SINCE_24 ? new Error(message) : message;
+    }
+    const ran = returned.then((result) => {
+      if (result !== undefined) console.warn("Streaming handlers ignore return values.");
+    });
     const left = await Promise.race([Promise.all([ran, closed]), idle.promise]);
     if (left === idle && !stream.writableFinished) {
       failure ??= new RuntimeFault("Runtime.StreamNotEnded", "The handler did not end its response stream");
@@ -389,9 +500,9 @@ async function runStreaming(api, handler, event, context, id) {
     await stream.accepted;
     return api.next();
   }
-  logError("Invoke Error ", failure);
+  logError("Invoke Error", failure);
   if (stream.begun) {
-    if (!stream.writableFinished) {
+    if (!stream.finishedBody) {
       stream.failure = failure;
       stream.finishBody();
     }
@@ -424,7 +535,7 @@ function makeContext(headers) {
   // Lambda says the time of day; what is left of it must not change when somebody sets the clock.
   const deadline = monotonicNow() + Number(headers["lambda-runtime-deadline-ms"]) - Date.now();
   const context = {
-    callbackWaitsForEmptyEventLoop: true,
+    ...(SINCE_24 ? { xRayTraceId: headers["lambda-runtime-trace-id"] } : { callbackWaitsForEmptyEventLoop: true }),
     functionVersion: process.env.AWS_LAMBDA_FUNCTION_VERSION,
     functionName: process.env.AWS_LAMBDA_FUNCTION_NAME,
     memoryLimitInMB: process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
@@ -449,43 +560,52 @@ function jsonHeader(headers, name, title) {
   }
 }
 
-// The handler's result, by promise or by callback; `wait` says whether the event loop has to be empty first.
+function written(result) {
+  try {
+    return JSON.stringify(result === undefined ? null : result) ?? "null";
+  } catch {
+    const message = "Unable to stringify response body";
+    throw SINCE_24 ? new RuntimeFault("Runtime.JSONStringifyError", message) : new Error(message);
+  }
+}
+
+// The handler's result as JSON, by promise or by callback, whichever is first; a callback may wait until the event loop
+// is empty, `context.done` and the promise do not.
 function run(handler, event, context) {
   return new Promise((resolve, reject) => {
-    let settled = false;
+    let finished = false;
     const idle = nothingLeft();
-    const now = (error, result) => {
-      settled = true;
-      idle.stop();
-      if (error !== null && error !== undefined) reject(error);
-      else resolve(result);
-    };
-    const callback = (error, result) => {
-      if (settled) return;
-      settled = true;
-      if (context.callbackWaitsForEmptyEventLoop === false || (error !== null && error !== undefined)) {
-        now(error, result);
-      } else {
-        idle.promise.then(() => now(null, result));
+    const end = (error, result) => {
+      if (error !== null && error !== undefined) {
+        idle.stop();
+        reject(error);
+        return;
       }
+      const text = written(result);
+      idle.stop();
+      resolve(text);
     };
-    context.done = callback;
-    context.succeed = (result) => callback(null, result);
-    context.fail = (error) => callback(error ?? "handled");
-    // A handler that neither calls back nor resolves ends with null, as on AWS.
-    idle.promise.then(() => {
-      if (!settled) now(null, null);
+    const first = (call) => (one, other) => {
+      if (finished) return;
+      call(one, other);
+      finished = true;
+    };
+    const callback = first((error, result) => {
+      if ((error !== null && error !== undefined) || !context.callbackWaitsForEmptyEventLoop) end(error, result);
+      else onNothingLeft = () => end(null, result);
     });
+    context.done = first(end);
+    context.succeed = first((result) => end(null, result));
+    context.fail = first((error) => end(error ?? "handled"));
+    // A handler that neither calls back nor resolves ends with null, as on AWS.
+    idle.promise.then(() => end(null, null));
     try {
       const returned = handler(event, context, callback);
       if (typeof returned?.then === "function") {
-        returned.then(
-          (result) => now(null, result),
-          (error) => now(error ?? "handled"),
-        );
+        returned.then(context.succeed, context.fail).catch(context.fail);
       }
     } catch (error) {
-      now(error ?? "handled");
+      callback(error);
     }
   });
 }
@@ -496,6 +616,7 @@ async function serve(api, handler) {
     const { headers, body } = message;
     const id = headers["lambda-runtime-aws-request-id"];
     currentId = id;
+    invoked = true;
     if (headers["lambda-runtime-trace-id"]) process.env._X_AMZN_TRACE_ID = headers["lambda-runtime-trace-id"];
     else delete process.env._X_AMZN_TRACE_ID;
     api.socket.unref();
@@ -508,21 +629,16 @@ async function serve(api, handler) {
         message = await runStreaming(api, handler, event, context, id);
         continue;
       }
-      const result = await run(handler, event, context);
-      try {
-        text = JSON.stringify(result === undefined ? null : result) ?? "null";
-      } catch {
-        throw new Error("Unable to stringify response body");
-      }
+      text = SINCE_24 ? written(await handler(event, context)) : await run(handler, event, context);
     } catch (problem) {
-      failure = problem ?? new Error("the handler failed without a reason");
+      failure = { problem };
     }
     api.socket.ref();
     if (failure === null) {
       message = await api.answer(`invocation/${id}/response`, text);
     } else {
-      logError("Invoke Error ", failure);
-      const document = errorDocument(failure);
+      logError("Invoke Error", failure.problem);
+      const document = errorDocument(failure.problem);
       message = await api.answer(`invocation/${id}/error`, JSON.stringify(document), typeHeader(document.errorType));
     }
   }
@@ -532,7 +648,7 @@ async function fatal(api, error, title, status) {
   api.socket.ref();
   logError(title, error);
   const document = errorDocument(error);
-  const what = currentId === "undefined" ? "init/error" : `invocation/${currentId}/error`;
+  const what = !invoked ? "init/error" : `invocation/${currentId}/error`;
   await api.post(what, JSON.stringify(document), typeHeader(document.errorType));
   process.exit(status);
 }
@@ -543,19 +659,26 @@ async function main() {
   process.argv.splice(2);
   patchConsole();
   const api = new Api(process.env.AWS_LAMBDA_RUNTIME_API);
-  process.on("uncaughtException", (error) => fatal(api, error, "Uncaught Exception ", 129));
-  process.on("unhandledRejection", (reason, promise) => {
-    const error = new RuntimeFault("Runtime.UnhandledPromiseRejection", String(reason?.toString?.() ?? reason));
-    Object.assign(error, { reason, promise });
-    return fatal(api, error, "Unhandled Promise Rejection ", 128);
-  });
+  if (!SINCE_24) {
+    process.on("uncaughtException", (error) => fatal(api, error, "Uncaught Exception", 129));
+    process.on("unhandledRejection", (reason, promise) => {
+      const error = new RuntimeFault("Runtime.UnhandledPromiseRejection", String(reason?.toString?.() ?? reason));
+      Object.assign(error, { reason, promise });
+      return fatal(api, error, "Unhandled Promise Rejection", 128);
+    });
+  }
+  // A module that waits for what never comes ends the process, as on Lambda, instead of waiting with our socket.
+  api.socket.unref();
   let handler;
   try {
     handler = await findHandler(root, process.env._HANDLER);
   } catch (error) {
-    await fatal(api, error, "Init Error ", 1);
+    await fatal(api, error, "Init Error", 1);
   }
+  api.socket.ref();
   await serve(api, handler);
 }
 
-await main();
+// A wait without end is status 13 where it is one of the top level, and 0 in the client since 24, where it is none.
+const running = main();
+if (!SINCE_24) await running;

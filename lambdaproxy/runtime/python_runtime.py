@@ -143,15 +143,20 @@ def _plain(value):
             if type(one) not in _SCALARS and _plain(one) is not one:
                 return [_plain(one) for one in value]
         return value
-    if isinstance(value, tuple):
-        as_dict = getattr(value, "_asdict", None)
-        return _plain(as_dict()) if callable(as_dict) else [_plain(one) for one in value]
     if kind is bytes:
         return value.decode()
-    if isinstance(value, dict):
-        return _plain(dict(value))
     if isinstance(value, list):
         return _plain(list(value))
+    as_dict = None if isinstance(value, (str, int, float)) else getattr(value, "_asdict", None)
+    if callable(as_dict):
+        fields = as_dict()
+        if not isinstance(fields, dict):
+            raise TypeError(f"_asdict() must return a dict, not {type(fields).__name__}")
+        return _plain(dict(fields))
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return _plain(dict(value))
     decimal = sys.modules.get("decimal")
     if decimal is not None and isinstance(value, decimal.Decimal):
         return float("nan") if value.is_nan() else _Decimal(value)

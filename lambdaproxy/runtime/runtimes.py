@@ -204,7 +204,8 @@ def _environment(settings: FunctionSettings, site: Site, address: str, log_strea
         "LAMBDA_TASK_ROOT": settings.directory,
         "LAMBDA_RUNTIME_DIR": _HERE,
     }
-    if settings.family != "provided":
+    # Our bootstrap names the Node that runs it where the function names none: since 24 other rules hold.
+    if settings.family != "provided" and not (settings.runtime == "nodejs" and settings.ours):
         own["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{identifier(settings)}"
     return own
 

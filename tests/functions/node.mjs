@@ -43,6 +43,40 @@ export const never = () => {};
 
 export const succeeds = (event, context) => context.succeed({ old: true });
 
+export const answers_by_both = async (event, context, callback) => {
+  callback(null, "by callback");
+};
+
+export const succeeds_async = async (event, context) => {
+  context.succeed("by context");
+};
+
+export const done_at_once = (event, context) => {
+  setTimeout(() => {}, 60000);
+  context.done(null, "done");
+};
+
+export const fails_with_nothing = async (event, context) => context.fail();
+
+export const throws_nothing = () => {
+  throw null;
+};
+
+export const rejects_with_nothing = async () => {
+  throw undefined;
+};
+
+export const returns_sync = () => "at once";
+
+export const never_settles = () => new Promise(() => {});
+
+export const loses_its_stack = async () => {
+  const error = new Error("no stack");
+  delete error.stack;
+  Object.defineProperty(error, "stack", { value: undefined });
+  throw error;
+};
+
 export const fails = (event, context) => context.fail(new Error("old style"));
 
 export const calls_back_error = (event, context, callback) => callback(new RangeError("by callback"));
@@ -86,6 +120,11 @@ export const prints = async () => {
   console.error("three");
   process.stdout.write("four\n");
   return "printed";
+};
+
+export const levels = async () => {
+  for (const level of ["trace", "debug", "info", "log", "warn", "error", "fatal"]) console[level](`by ${level}`);
+  console.error("with", new RangeError("inner"));
 };
 
 export const sleeps = (event) => new Promise((resolve) => setTimeout(() => resolve("slept"), event.seconds * 1000));
@@ -150,4 +189,33 @@ export const stream_stubborn = streamifyResponse(async (event, stream) => {
   process.on("SIGTERM", () => {});
   stream.write("some");
   await new Promise((resolve) => setTimeout(resolve, 60000));
+});
+
+export const stream_json = streamifyResponse(async (event, stream) => {
+  stream.write({ a: 1 });
+  stream.end();
+});
+
+export const stream_nothing = streamifyResponse(async (event, stream) => {
+  stream.write(null);
+});
+
+export const stream_end_only = streamifyResponse(async (event, stream) => {
+  HttpResponseStream.from(stream, { statusCode: 201 }).end("no head");
+});
+
+export const stream_sync = streamifyResponse(() => {});
+
+export const stream_type_late = streamifyResponse(async (event, stream) => {
+  stream.write("some");
+  stream.setContentType("text/plain");
+});
+
+export const stream_after_end = streamifyResponse(async (event, stream) => {
+  stream.on("error", () => {});
+  stream.write("some");
+  stream.end();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  stream.write("late");
+  await new Promise((resolve) => setTimeout(resolve, 50));
 });

@@ -7,8 +7,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import orjson
@@ -55,6 +57,22 @@ CASES = (
     Case("does_not_wait", payload=b'"at once"'),
     Case("never", payload=b"null"),
     Case("succeeds", payload=b'{"old":true}'),
+    Case("answers_by_both", payload=b'"by callback"'),
+    Case("succeeds_async", payload=b'"by context"'),
+    Case("done_at_once", payload=b'"done"'),
+    Case("fails_with_nothing", error=("string", "handled")),
+    Case("throws_nothing", payload=b"null"),
+    Case("rejects_with_nothing", error=("string", "handled")),
+    Case("returns_sync", payload=b"null"),
+    Case("never_settles", payload=b"null"),
+    Case(
+        "loses_its_stack",
+        error=(
+            "handled",
+            "callback called with Error argument, but there was a problem while retrieving one or more of its message, "
+            "name, and stack",
+        ),
+    ),
     Case("fails", error=("Error", "old style")),
     Case("calls_back_error", error=("RangeError", "by callback")),
     Case("raises", error=("TypeError", "this is ünicode")),
@@ -84,8 +102,59 @@ CASES = (
     ),
     Case("stream_fails", error=("RangeError", "in the middle")),
     Case("stream_fails_first", error=("RangeError", "before the first byte")),
+    Case("stream_json", payload=b'{"a":1}'),
+    Case("stream_nothing", error=("TypeError", "Cannot read properties of null (reading 'length')")),
+    Case("stream_end_only", payload=b"no head"),
+    Case("stream_sync", error=("string", "Streaming does not support non-async handlers.")),
+    Case("stream_type_late", error=("Runtime.InvalidStreamingOperation", "Cannot set content-type, too late.")),
+    Case("stream_after_end", payload=b"some"),
     Case("stream_not_ended", error=("Runtime.StreamNotEnded", "The handler did not end its response stream")),
 )
+
+
+_NO_CALLBACKS = (
+    "ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to "
+    "modify this function to use a supported handler signature to use Node.js 24 or later. For more information see "
+    "https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html."
+)
+_ENDED = "RequestId: ID Error: Runtime exited "
+
+#: What differs from nodejs24.x on (version 4 of the official client): callbacks and the old ways to end are gone, what
+#: a handler returns at once counts, nothing waits for the event loop, what is thrown aside ends the process without a
+#: word, and what cannot be JSON has an error type of its own.
+SINCE_24 = {
+    case.handler: case
+    for case in (
+        *(
+            Case(name, error=("Runtime.CallbackHandlerDeprecated", _NO_CALLBACKS))
+            for name in ("calls_back", "calls_back_error", "waits", "does_not_wait", "answers_by_both")
+        ),
+        Case("succeeds", error=("TypeError", "context.succeed is not a function")),
+        Case("succeeds_async", error=("TypeError", "context.succeed is not a function")),
+        Case("done_at_once", error=("TypeError", "context.done is not a function")),
+        Case("fails", error=("TypeError", "context.fail is not a function")),
+        Case("fails_with_nothing", error=("TypeError", "context.fail is not a function")),
+        Case("throws_nothing", error=("object", "null")),
+        Case("rejects_with_nothing", error=("undefined", "undefined")),
+        Case("returns_sync", payload=b'"at once"'),
+        Case("never_settles", error=(EXIT, _ENDED + "without providing a reason")),
+        Case("loses_its_stack", error=("Error", "no stack")),
+        Case("rejects_aside", error=(EXIT, _ENDED + "with error: exit status 1")),
+        Case("throws_aside", error=(EXIT, _ENDED + "with error: exit status 1")),
+        Case("circular", error=("Runtime.JSONStringifyError", "Unable to stringify response body")),
+        Case("stream_sync", error=("Error", "Streaming does not support non-async handlers.")),
+    )
+}
+
+
+@cache
+def major(node: str) -> int:
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
+    return int(said[1:].split(".")[0])
+
+
+def expected(case: Case, since_24: bool) -> Case:
+    return SINCE_24.get(case.handler, case) if since_24 else case
 
 
 class Matrix(NodeProcesses):
@@ -93,10 +162,15 @@ class Matrix(NodeProcesses):
 
     async def check(self, case: Case) -> None:
         for node in NODES:
-            await self.check_with(node, case)
+            await self.check_with(node, expected(case, major(node) >= 24))
+        if case.handler in SINCE_24:
+            # The version that the function names counts, not that of the Node that runs it.
+            await self.check_with(NODES[0], case, runtime="nodejs20.x")
+            await self.check_with(NODES[0], SINCE_24[case.handler], runtime="nodejs24.x")
 
-    async def check_with(self, node: str, case: Case) -> None:
-        local = self.node(case.handler, timeout=1.0 if case.handler == "spins" else 10.0, node=node)
+    async def check_with(self, node: str, case: Case, **changes: Any) -> None:
+        timeout = 1.0 if case.handler == "spins" else 10.0
+        local = self.node(case.handler, timeout=timeout, node=node, **changes)
         for _ in range(2):
             result = await local.invoke("f", case.event, request_id="ID")
             assert isinstance(result.payload, bytes)
@@ -195,8 +269,8 @@ class Modules(NodeProcesses):
                 file.write(text)
         return folder
 
-    async def outcome(self, folder: str, handler: str, **changes: Any) -> Any:
-        local = self.local(FunctionSettings("f", handler, "nodejs", folder, node=NODES[0], **changes))
+    async def outcome(self, folder: str, handler: str, runtime: str = "nodejs", **changes: Any) -> Any:
+        local = self.local(FunctionSettings("f", handler, runtime, folder, **{"node": NODES[0], **changes}))
         return orjson.loads((await local.invoke("f")).payload)
 
     async def test_kinds(self) -> None:
@@ -209,6 +283,7 @@ class Modules(NodeProcesses):
             ([("index.mjs", new)], "index.handler", "new"),
             ([("index.js", new), ("package.json", '{"type":"module"}')], "index.handler", "new"),
             ([("src/app.js", old)], "src/app.handler", "old"),
+            ([("src/index.js", old)], "src.handler", "old"),
             (
                 [("index.mjs", "import it from 'dep'; export const handler = async () => it"),
                  ("node_modules/dep/index.js", "module.exports = 'dependency'")],
@@ -227,7 +302,12 @@ class Modules(NodeProcesses):
         for files, handler, type, message in (
             ([], "index.handler", "Runtime.ImportModuleError", "Cannot find module 'index'"),
             ([("index.js", "require('nowhere')")], "index.handler", "Runtime.ImportModuleError", "'nowhere'"),
-            ([("index.mjs", "import 'nowhere'")], "index.handler", "Runtime.ImportModuleError", "'nowhere'"),
+            ([("index.mjs", "import 'nowhere'")], "index.handler", "Error", "'nowhere'"),
+            ([("index.js", "import 'fs'")], "index.handler", "Runtime.UserCodeSyntaxError", "outside a module"),
+            ([("index.js", "x();export {x}")], "index.handler", "Runtime.UserCodeSyntaxError", "token 'export'"),
+            ([("index.mjs", "await new Promise(() => {})")], "index.handler", EXIT, "exit status 13"),
+            ([("src/a.js", "")], "src.handler", "Runtime.ImportModuleError", "Cannot find module"),
+            ([("index.mjs", "export default { handler() {} }")], "index.handler", "Runtime.HandlerNotFound", ""),
             ([("index.js", "exports.handler = (")], "index.handler", "Runtime.UserCodeSyntaxError", "SyntaxError"),
             ([("index.mjs", "export const handler = (")], "index.handler", "Runtime.UserCodeSyntaxError", "Syntax"),
             ([("index.js", "exports.x = 1")], "index.x", "Runtime.HandlerNotFound", "index.x is not a function"),
@@ -236,9 +316,21 @@ class Modules(NodeProcesses):
             ([("index.js", "throw new RangeError('at import')")], "index.handler", "RangeError", "at import"),
             ([("index.js", "process.exit(7)")], "index.handler", EXIT, "exit status 7"),
         ):
-            document = await self.outcome(self.tree(files), handler)
+            document = await self.outcome(self.tree(files), handler, runtime="nodejs20.x")
             self.assertEqual(document["errorType"], type)
             self.assertIn(message, document["errorMessage"])
+
+    async def test_since_24(self) -> None:
+        node = next((one for one in NODES if major(one) >= 24), None)
+        if node is None:
+            raise SkipTest("there is no Node 24")
+        new = "export const handler = () => 'new'"
+        folder = self.tree([("index.js", new), ("default.mjs", "export default { handler: () => 'default' }")])
+        self.assertEqual(await self.outcome(folder, "index.handler", node=node), "new")
+        self.assertEqual(await self.outcome(folder, "default.handler", node=node), "default")
+        document = await self.outcome(self.tree([("src/index.js", new)]), "src.handler", node=node)
+        self.assertEqual(document["errorType"], "Error")
+        self.assertIn("Directory import", document["errorMessage"])
 
     async def test_reload(self) -> None:
         folder = self.tree([("index.mjs", "export const handler = async () => 1")])
@@ -259,7 +351,7 @@ class Around(NodeProcesses):
         self.assertEqual(about["client"], {"custom": {"a": 1}})
         self.assertTrue(4000 < about["left"] <= 5000)
         self.assertTrue(about["trace"].startswith("Root=1-"))
-        self.assertEqual(about["execution"], "AWS_Lambda_nodejs22.x")
+        self.assertEqual(about["execution"], f"AWS_Lambda_nodejs{major(NODES[0])}.x")
 
     async def test_what_is_left_of_the_time_does_not_follow_the_clock(self) -> None:
         left = orjson.loads((await self.node("sets_the_clock", timeout=5.0).invoke("f")).payload)
@@ -278,28 +370,32 @@ class Around(NodeProcesses):
         record = orjson.loads((result.log_tail or b"").splitlines()[1])
         self.assertEqual((record["level"], record["message"], record["requestId"]), ("INFO", "one\ntwo", "ID"))
 
+    async def test_levels(self) -> None:
+        for form in ("text", "json"):
+            local = self.node("levels", log_format=form, environment=(("AWS_LAMBDA_LOG_LEVEL", "warn"),))
+            lines = ((await local.invoke("f", log_tail=True)).log_tail or b"").decode().splitlines()[1:]
+            if form == "text":
+                self.assertEqual([one.split("\t")[2:] for one in lines[:3]],
+                                 [["WARN", "by warn"], ["ERROR", "by error"], ["FATAL", "by fatal"]])  # fmt: skip
+            else:
+                records = [orjson.loads(one) for one in lines[:4]]
+                self.assertEqual([one["level"] for one in records], ["WARN", "ERROR", "FATAL", "ERROR"])
+                self.assertEqual((records[3]["errorType"], records[3]["errorMessage"]), ("RangeError", "inner"))
+
+    async def test_rejections_show_the_stack_of_their_reason(self) -> None:
+        local = self.node("rejects_aside", runtime="nodejs20.x")
+        text = ((await local.invoke("f", log_tail=True)).log_tail or b"").decode()
+        record = next(line for line in text.splitlines() if "Unhandled Promise Rejection" in line)
+        reason = orjson.loads(record.split("\t")[-1])["reason"]
+        self.assertEqual((reason["errorType"], reason["errorMessage"]), ("Error", "nobody listens"))
+        self.assertIn("node.mjs", reason["stack"][1])
+
     async def test_inspector(self) -> None:
         local = self.local(
             function("f", "node.mjs:handler", node=NODES[0]), site=Site(reload=False, debug={"f": 18461})
         )
         self.assertIsNone((await local.invoke("f")).function_error)
         self.assertIn("Debugger listening on ws://127.0.0.1:18461/", local.log)
-
-
-#: Error types of the official client from version 4 on, the one of nodejs24.x, where it differs from version 3, which
-#: ours follows because functions for older runtimes must run too: callbacks and the old ways to end are gone, what is
-#: thrown aside ends the process without a word, and what cannot be JSON has an error type of its own.
-SINCE_4 = {
-    "calls_back": "Runtime.CallbackHandlerDeprecated",
-    "calls_back_error": "Runtime.CallbackHandlerDeprecated",
-    "waits": "Runtime.CallbackHandlerDeprecated",
-    "does_not_wait": "Runtime.CallbackHandlerDeprecated",
-    "succeeds": "TypeError",
-    "fails": "TypeError",
-    "rejects_aside": "Runtime.ExitError",
-    "throws_aside": "Runtime.ExitError",
-    "circular": "Runtime.JSONStringifyError",
-}
 
 
 class WithAwsLambdaRic(NodeProcesses):
@@ -310,7 +406,7 @@ class WithAwsLambdaRic(NodeProcesses):
         if not os.path.isdir(os.path.join(modules, "aws-lambda-ric")):
             raise SkipTest("aws-lambda-ric is not installed where LAMBDAPROXY_NODE_MODULES says")
         with open(os.path.join(modules, "aws-lambda-ric", "package.json"), "rb") as file:
-            others = SINCE_4 if int(orjson.loads(file.read())["version"].split(".")[0]) >= 4 else {}
+            since_24 = int(orjson.loads(file.read())["version"].split(".")[0]) >= 4
         folder = os.path.abspath(self.mktemp())
         os.makedirs(folder)
         os.symlink(modules, os.path.join(folder, "node_modules"))
@@ -319,13 +415,18 @@ class WithAwsLambdaRic(NodeProcesses):
             if case.handler == "stream_not_ended":
                 continue  # the official client waits for the time-out
             settings = FunctionSettings(
-                "f", f"node.{case.handler}", "nodejs", folder, ric="aws-lambda-ric", timeout=2.0
+                "f",
+                f"node.{case.handler}",
+                "nodejs24.x" if since_24 else "nodejs20.x",
+                folder,
+                ric="aws-lambda-ric",
+                timeout=2.0,
             )
             local = self.local(settings)
             result = await local.invoke("f", case.event, request_id="ID")
-            expected = others.get(case.handler) or (case.error and case.error[0])
-            if expected is None:
-                self.assertEqual((result.function_error, result.payload), (None, case.payload), case.handler)
+            wanted = expected(case, since_24)
+            if wanted.error is None:
+                self.assertEqual((result.function_error, result.payload), (None, wanted.payload), case.handler)
             else:
-                self.assertEqual(orjson.loads(result.payload)["errorType"], expected, case.handler)
+                self.assertEqual(orjson.loads(result.payload)["errorType"], wanted.error[0], case.handler)
             await local.invoker.stop()

@@ -19,6 +19,25 @@ from lambdaproxy.runtime import python_runtime
 
 Pair = namedtuple("Pair", "first second")
 
+
+class Record:
+    """No tuple, but with the method by which named tuples are known."""
+
+    def __init__(self, fields: Any) -> None:
+        self.fields = fields
+
+    def __repr__(self) -> str:
+        return f"Record({self.fields})"
+
+    def _asdict(self) -> Any:
+        return self.fields
+
+
+class Fields(dict):  # type: ignore[type-arg]
+    def _asdict(self) -> dict[str, int]:
+        return {"own": 1}
+
+
 SCALARS = (
     st.none()
     | st.booleans()
@@ -86,6 +105,9 @@ def test_results_are_written_as_aws_writes_them(value):
         b"\xff",
         {"bad": b"\xff"},
         {"": None, b"": None},
+        Record({"a": (1, Record({}))}),
+        [Record([1])],
+        Fields(b=2),
     ],
     ids=repr,
 )
