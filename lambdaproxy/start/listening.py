@@ -7,6 +7,7 @@ import re
 from shlex import quote
 from typing import Any
 
+from OpenSSL import SSL, crypto
 from twisted.application.service import Service
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, succeed
@@ -28,6 +29,9 @@ UNIX_MODE = "660"
 
 PLAIN = ("tcp:", "tcp6:", "unix:", "systemd:")
 """What endpoints begin with whose connections go to our factory as they are."""
+
+TLS_ERRORS = (SSL.Error, crypto.Error)
+"""What pyOpenSSL raises for a certificate or key: a list of library, function and reason."""
 
 PROXIED = "haproxy:"
 """What an endpoint begins with whose connections begin with a PROXY header."""
@@ -57,9 +61,9 @@ class Listener(Service):
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
+        description = _private(self._description.removeprefix(PROXIED))
         try:
             factory: Any = self.factory
-            description = _private(self._description.removeprefix(PROXIED))
             if self._description.startswith(PROXIED):
                 factory = ProxiedFactory(factory)
             if not description.startswith(PLAIN):
@@ -72,6 +76,11 @@ class Listener(Service):
                 raise ConfigError(
                     f"{self._option}: systemd gave us no socket for {self._description}; start the .socket unit, "
                     "whose FileDescriptorName= is the name here"
+                ) from None
+            if description.startswith("ssl:") and isinstance(error, (OSError, *TLS_ERRORS)):
+                raise ConfigError(
+                    f"{self._option}: {self._description}: the certificate or its key cannot be used "
+                    f"({_reason(error)}); privateKey= and certKey= name PEM files that lambdaproxy may read"
                 ) from None
             raise ConfigError(
                 f"{self._option}: {self._description} is no endpoint that Twisted understands ({_reason(error)}); "
@@ -171,4 +180,6 @@ async def _closed(port: IListeningPort, given: bool) -> None:
 def _reason(error: BaseException | None) -> str:
     if isinstance(error, CannotListenError):
         return getattr(error.socketError, "strerror", None) or str(error.socketError)
+    if isinstance(error, TLS_ERRORS) and error.args and error.args[0]:
+        return ", ".join(part[-1] for part in error.args[0])  # of library, function and reason, the one for people
     return str(error) or type(error).__name__
