@@ -20,6 +20,7 @@ from lambdaproxy.errors import ConfigError
 from lambdaproxy.start.assembly import Assembly, assemble
 from lambdaproxy.start.exposure import check_listener
 from lambdaproxy.start.link import Link, Place, to_supervisor
+from lambdaproxy.start.places import check_places, check_profiles
 from lambdaproxy.start.shares import Share
 from lambdaproxy.start.workers import check_twistd, count_workers, supervise
 from lambdaproxy.watch.outputs import TWISTD_LOG
@@ -31,6 +32,8 @@ class Options(cli.Options):
     assembly: Assembly
     #: How many workers there are to be; None for one process without a supervisor.
     workers: int | None = None
+    #: Whether sockets, files and profiles are looked for: they are to be used here.
+    looks = True
     #: Which of them this process is.
     worker: tuple[Link, Place] | None = None
 
@@ -57,6 +60,9 @@ class Options(cli.Options):
             for name in sorted(self.assembly.used_invokers()):
                 maker, options = self.assembly.maker(name)
                 maker.check(options)
+            if self.looks:
+                check_places(settings, self.assembly.configuration.origins)
+                check_profiles(self.assembly, os.environ)
             if link is not None:
                 self._take_our_place(link)
         except ConfigError as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,24 @@ class Profile:
         if found is None and self._environment.get("REQUESTS_CA_BUNDLE"):
             found = Found(self._environment["REQUESTS_CA_BUNDLE"], "REQUESTS_CA_BUNDLE")
         return found
+
+
+def check_profile(profile: str, environment: Mapping[str, str]) -> None:
+    """`ConfigError` if the AWS files do not have the profile that was asked for by name."""
+    files = [environment.get(variable) or name for variable, name in _FILES]
+    known: list[str] = []
+    if any(map(_exists, files)):
+        from botocore.exceptions import ConfigParseError
+        from botocore.session import Session
+
+        try:
+            known = Session().available_profiles
+        except ConfigParseError as error:
+            raise ConfigError(f"{error}; mend this AWS file") from None
+    if profile not in known:
+        near = get_close_matches(profile, known, 1)
+        meant = f"; did you mean {near[0]!r}?" if near else f" ({' and '.join(files)}); name one that is, or add it"
+        raise ConfigError(f"the profile {profile!r} is not in the AWS files{meant}")
 
 
 def _exists(name: str) -> bool:

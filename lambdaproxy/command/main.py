@@ -33,6 +33,7 @@ class _Options(Options):
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.looks = name == "check"  # who only reads a configuration may do so on another machine
         super().__init__()
 
     def getUsage(self, width: int | None = None) -> str:

@@ -30,11 +30,15 @@ class RouteSettings:
 
 @dataclass(frozen=True, slots=True)
 class InvokerSettings:
-    """An `[invoker.NAME]` table: a maker's name, and the options that the table itself sets, as text."""
+    """An `[invoker.NAME]` table: a maker's name, and the options that the table itself sets, as text.
+
+    `where(key)` is `FILE:LINE` of a key.
+    """
 
     name: str
     kind: str
     given: tuple[tuple[str, str], ...] = ()
+    where: Callable[[str | None], str] = field(default=str, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,9 @@ COMMAND_LINE, FILE, ROUTE = "command line", "file", "route"
 BOTH = frozenset((COMMAND_LINE, FILE))
 EVERYWHERE = BOTH | {ROUTE}
 
+_NUMBERS = frozenset(("N", "SECONDS", "BYTES", "PORT", "ENDPOINT", "STATUS"))
+"""What may be a number in the file; names and patterns are texts, and a number there is a mistake."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -44,6 +47,16 @@ class Setting:
     shown_default: str
     #: What a TOML table gives, where one may stand instead of a text.
     table: Callable[[Mapping[str, Any]], Any] | None = None
+
+    def text(self, value: object) -> str:
+        """The text of a TOML value, as one would write it on the command line.
+
+        `ValueError` where a number or `true` stands for a text, or another kind of value than there can be.
+        """
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and not values.takes_yes(self.parse) and not _NUMBERS & {*self.metavar.split("|")}:
+            raise ValueError(f"{value} is a number; put it in quotes if it is meant as a text")
+        return values.text_for(self.parse, value)
 
 
 def setting(

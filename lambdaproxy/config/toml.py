@@ -161,17 +161,19 @@ class _Reader:
         return found
 
     def _value(self, setting: Setting, value: object, at: KeyPath) -> Any:
+        if setting.name == LOCAL and isinstance(value, dict):
+            raise self._error(at, "an embedded function with settings of its own is a [function.NAME] table")
         try:
             if setting.multiple:
                 items = value if isinstance(value, list) else [value]
-                return tuple(setting.parse(values.scalar(item)) for item in items)
+                return tuple(setting.parse(setting.text(item)) for item in items)
             if setting.name == "format":
-                given = values.spec_of_table(value) if isinstance(value, dict) else values.spec(values.scalar(value))
+                given = values.spec_of_table(value) if isinstance(value, dict) else values.spec(setting.text(value))
                 registry.make_codec(given)
                 return given
             if setting.table is not None and isinstance(value, dict):
                 return setting.table(value)
-            return setting.parse(values.scalar(value))
+            return setting.parse(setting.text(value))
         except ValueError as error:
             raise self._error(at, f"{setting.name}: {error}") from None
 
@@ -216,11 +218,17 @@ class _Reader:
     def _given(self, at: KeyPath, table: Mapping[str, Any], maker: Any) -> tuple[tuple[str, str], ...]:
         """The options of a table as text, each of them checked; its kind aside."""
         given: list[tuple[str, str]] = []
+        parsers = {option.name: option.parse for option in maker.options}
         for key, value in table.items():
             if key != "kind":
+                name = key.replace("_", "-")
                 try:
                     for item in value if isinstance(value, list) else [value]:
-                        given.append((key.replace("_", "-"), values.scalar(item)))
+                        try:
+                            text = values.text_for(parsers.get(name, values.yes_no), item)
+                        except ValueError as error:
+                            raise ValueError(f"[{at[0]}.{at[1]}]: {key}: {error}") from None
+                        given.append((name, text))
                     registry.parse_options(f"[{at[0]}.{at[1]}]", maker.options, given)
                 except ValueError as error:
                     raise self._error((*at, key), error) from None
@@ -238,4 +246,4 @@ class _Reader:
             maker = registry.invoker_maker(kind)
         except ValueError as error:
             raise self._error((*at, "kind"), error) from None
-        return InvokerSettings(name, kind, self._given(at, table, maker))
+        return InvokerSettings(name, kind, self._given(at, table, maker), self._where_in(at))

@@ -339,5 +339,21 @@ def scalar(value: object) -> str:
     raise ValueError(f"{value} is a {type(value).__name__}; put it in quotes")
 
 
+def takes_yes(parse: Callable[[str], Any]) -> bool:
+    """Whether a parser is for yes and no, which a file writes `true` and `false`."""
+    try:
+        return isinstance(parse("yes"), bool)
+    except ValueError:
+        return False
+
+
+def text_for(parse: Callable[[str], Any], value: object) -> str:
+    """The same for a parser: `ValueError` for `true` and `false` where it takes neither yes nor no."""
+    written = scalar(value)
+    if isinstance(value, bool) and not takes_yes(parse):
+        raise ValueError(f"{'true' if value else 'false'} cannot stand here: this is no setting of yes or no")
+    return written
+
+
 def _escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace(":", "\\:")

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from lambdaproxy.base.addresses import is_loopback
 from lambdaproxy.base.platform import accept_last
+from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.start.adopting import FromSupervisor, Givens
 from lambdaproxy.start.link import Link, Place
@@ -26,6 +27,9 @@ from lambdaproxy.web.proxy_header import ProxiedFactory
 
 UNIX_MODE = "660"
 """Who may connect to a Unix socket is believed, and may use our credentials."""
+
+BACKLOG = ":backlog=1024"
+"""What a port given as a number has besides: a long queue of connections."""
 
 PLAIN = ("tcp:", "tcp6:", "unix:", "systemd:")
 """What endpoints begin with whose connections go to our factory as they are."""
@@ -35,6 +39,14 @@ TLS_ERRORS = (SSL.Error, crypto.Error)
 
 PROXIED = "haproxy:"
 """What an endpoint begins with whose connections begin with a PROXY header."""
+
+
+def main_endpoint(settings: Settings) -> str:
+    """The endpoint of `--port` and `--host`; a long queue of connections, so that a burst is not refused."""
+    if not settings.port.isdigit():
+        return settings.port
+    host = settings.host.replace(":", "\\:")
+    return f"tcp{'6' if ':' in settings.host else ''}:{settings.port}:interface={host}{BACKLOG}"
 
 
 class Listener(Service):
@@ -72,20 +84,7 @@ class Listener(Service):
             outcome: list[Any] = []
             endpoint.listen(factory).addBoth(outcome.append)
         except Exception as error:
-            if self._description.startswith("systemd:") and isinstance(error, LookupError):
-                raise ConfigError(
-                    f"{self._option}: systemd gave us no socket for {self._description}; start the .socket unit, "
-                    "whose FileDescriptorName= is the name here"
-                ) from None
-            if description.startswith("ssl:") and isinstance(error, (OSError, *TLS_ERRORS)):
-                raise ConfigError(
-                    f"{self._option}: {self._description}: the certificate or its key cannot be used "
-                    f"({_reason(error)}); privateKey= and certKey= name PEM files that lambdaproxy may read"
-                ) from None
-            raise ConfigError(
-                f"{self._option}: {self._description} is no endpoint that Twisted understands ({_reason(error)}); "
-                "examples are tcp:8011:interface=127.0.0.1, unix:/run/lambdaproxy.sock and systemd:domain=INET:index=0"
-            ) from None
+            raise refused(self._option, self._description, description, error) from None
         if not outcome:
             raise ConfigError(f"{self._option}: {self._description}: this kind of endpoint does not bind at once")
         if isinstance(outcome[0], Failure):
@@ -145,6 +144,24 @@ class Listener(Service):
             return succeed(None)
         given = self.given is not None and self.given.ends_with_us(port, self.last)
         return Deferred.fromCoroutine(_closed(port, given))
+
+
+def refused(option: str, written: str, description: str, error: Exception) -> ConfigError:
+    """What to say of an endpoint that Twisted refuses to make; `description` is what Twisted is given of it."""
+    if written.startswith("systemd:") and isinstance(error, LookupError):
+        return ConfigError(
+            f"{option}: systemd gave us no socket for {written}; start the .socket unit, "
+            "whose FileDescriptorName= is the name here"
+        )
+    if description.startswith("ssl:") and isinstance(error, (OSError, *TLS_ERRORS)):
+        return ConfigError(
+            f"{option}: {written}: the certificate or its key cannot be used "
+            f"({_reason(error)}); privateKey= and certKey= name PEM files that lambdaproxy may read"
+        )
+    return ConfigError(
+        f"{option}: {written} is no endpoint that Twisted understands ({_reason(error)}); "
+        "examples are tcp:8011:interface=127.0.0.1, unix:/run/lambdaproxy.sock and systemd:domain=INET:index=0"
+    )
 
 
 def _private(description: str) -> str:

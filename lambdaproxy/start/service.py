@@ -36,7 +36,7 @@ from lambdaproxy.start.hints import hint
 from lambdaproxy.start.inspecting import CONNECTIONS as PAGES
 from lambdaproxy.start.inspecting import Inspecting, is_loopback_endpoint
 from lambdaproxy.start.link import Link, Place
-from lambdaproxy.start.listening import Listener
+from lambdaproxy.start.listening import Listener, main_endpoint
 from lambdaproxy.start.systemd import Systemd
 from lambdaproxy.start.worker import Worker
 from lambdaproxy.watch.accounts import Accounts
@@ -415,11 +415,3 @@ class ProxyService(Service):
             self._worker.stop()
         self._access.flush()
         log.info("Stopped")
-
-
-def main_endpoint(settings: Settings) -> str:
-    """The endpoint of `--port` and `--host`; a long queue of connections, so that a burst is not refused."""
-    if not settings.port.isdigit():
-        return settings.port
-    host = settings.host.replace(":", "\\:")
-    return f"tcp{'6' if ':' in settings.host else ''}:{settings.port}:interface={host}:backlog=1024"

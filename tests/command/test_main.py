@@ -167,3 +167,25 @@ def test_a_reader_that_leaves_is_no_traceback():
     )
     assert done.stdout.startswith("# lambdaproxy ")
     assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["--port", "tpc:80"], "--port: tpc:80: unknown kind of endpoint 'tpc'"),
+        (["--inspect", "unix:/nonexist/x.sock"], "--inspect: there is no folder /nonexist"),
+        (["--aws-profile", "nosuch"], "--aws-profile: the profile 'nosuch' is not in the AWS files"),
+    ],
+)
+def test_check_looks_at_what_a_start_would_need(typed, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["check", *typed])
+    assert ended.value.code == 1
+    told = capsys.readouterr()
+    assert told.err.startswith(f"lambdaproxy: {said}")
+    assert told.err.count("\n") == 1 and told.out == ""
+
+
+def test_who_only_reads_a_configuration_needs_no_places(capsys):
+    main(["routes", "--port", "unix:/nonexist/x.sock"])
+    assert "$default" in capsys.readouterr().out

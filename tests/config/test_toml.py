@@ -81,7 +81,7 @@ def test_everything(read):
         ("format = 'alp'", 1, "did you mean 'alb'"),
         ("format = {name = 'alb', multi_valu = true}", 1, "did you mean 'multi_value'"),
         ("format = {multi_value = true}", 1, "needs a name"),
-        ("allow = [1, {}]", 1, "a table cannot stand here; give one value"),
+        ("allow = ['a', {}]", 1, "a table cannot stand here; give one value"),
         ("[route]\npath = '/'", 1, "[[route]]"),
         ("[[route]]\nfunction = 'a'", 1, "needs a path"),
         ("[[route]]\npath = 'a'", 2, "does not begin with /"),
