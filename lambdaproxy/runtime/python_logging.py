@@ -14,11 +14,9 @@ class _Handler(logging.Handler):
         self._current = current
 
     def emit(self, record):
-        try:
-            record.aws_request_id, record.tenant_id = self._current["id"], self._current["tenant"]
-            sys.stdout.write(self.format(record))
-        except Exception:
-            self.handleError(record)
+        # A record that cannot be written fails the function, as on Lambda.
+        record.aws_request_id, record.tenant_id = self._current["id"], self._current["tenant"]
+        sys.stdout.write(self.format(record))
 
 
 class _JsonFormatter(logging.Formatter):

@@ -16,6 +16,7 @@ import time
 
 MOST_RECEIVE = 262144
 INHERITED = 3
+FAR = 1000
 
 
 class Fault(Exception):
@@ -24,6 +25,29 @@ class Fault(Exception):
     def __init__(self, type, message, trace=None):
         super().__init__(message)
         self.type, self.message, self.trace = type, message, trace
+
+
+def _out_of_the_way(descriptor):
+    """Move our connection to where a function that closes what it finds open, as daemons do, leaves it alone.
+
+    Lambda's own runtime survives that, because its client connects anew; ours has only this connection.
+    """
+    try:
+        kept = os.dup2(descriptor, FAR, inheritable=False)
+        os.close(descriptor)
+    except OSError:
+        kept = descriptor  # the limit is lower
+        os.set_inheritable(kept, False)
+    close, pid = os.closerange, os.getpid()
+
+    def closerange(fd_low, fd_high, /):
+        if fd_low <= kept < fd_high and os.getpid() == pid:
+            close(fd_low, kept)
+            fd_low = kept + 1
+        close(fd_low, fd_high)
+
+    os.closerange = closerange
+    return kept
 
 
 # --- the Runtime API --------------------------------------------------------------------------------------------------
@@ -37,9 +61,7 @@ class Api:
     """
 
     def __init__(self, address):
-        self._socket = _socket.socket(fileno=INHERITED)
-        # It is for nobody that the function starts.
-        os.set_inheritable(INHERITED, False)
+        self._socket = _socket.socket(fileno=_out_of_the_way(INHERITED))
         self._host = b"Host: " + address.encode() + b"\r\n"
         self._next = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n" + self._host + b"\r\n"
         self._buffer = b""
@@ -337,7 +359,7 @@ def log_error(document):
     """The record that Lambda writes for a failed invocation; `\\r` keeps its lines together."""
     if JSON_LOGS:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        sys.stdout.write(_dumps({"timestamp": stamp, "level": "ERROR", **document}) + "\n")
+        _print(_dumps({"timestamp": stamp, "level": "ERROR", **document}) + "\n")
         return
     lines = [
         "[ERROR] {}: {}".format(document["errorType"], document["errorMessage"]),
@@ -347,7 +369,12 @@ def log_error(document):
         for line in frame.splitlines() or [""]:
             text = line.lstrip(" ")
             lines.append("\u00a0" * (len(line) - len(text)) + text)
-    sys.stdout.write("\r".join(lines) + "\n")
+    _print("\r".join(lines) + "\n")
+
+
+def _print(text):
+    """Write what may not be text: a lone surrogate in an exception must not keep it from being told."""
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
 
 
 JSON_LOGS = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
@@ -460,8 +487,8 @@ def main(load):
     for layer in layers:
         paths += [os.path.join(layer, "python"), os.path.join(layer, "python", "lib", version, "site-packages")]
     sys.path[0:0] = paths
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=True)
+    for stream, errors in ((sys.stdout, "strict"), (sys.stderr, "backslashreplace")):
+        stream.reconfigure(encoding="utf-8", errors=errors, line_buffering=True, write_through=True)
     logging = _WhenLogging(load)
     if "logging" in sys.modules:
         logging.set_up()

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from lambdaproxy.messages import MOST_RESULT
 from lambdaproxy.wire.failures import error_type, printable
 
+HTTP_STREAM = b"application/vnd.awslambda.http-integration-response"
+"""What a runtime calls a result that has a head in front of its body."""
+
 TIMED_OUT = "Sandbox.Timedout"
 EXIT_ERROR = "Runtime.ExitError"
 TOO_LARGE = "Function.ResponseSizeTooLarge"

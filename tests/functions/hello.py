@@ -75,6 +75,41 @@ def prints(event, context):
     return "printed"
 
 
+def prints_what_is_no_text(event, context):
+    print("\ud800")
+
+
+def logs_what_does_not_fit(event, context):
+    logging.getLogger().warning("%d", "no number")
+
+
+def logs_what_is_no_text(event, context):
+    logging.getLogger().warning("\ud800")
+
+
+def raises_what_is_no_text(event, context):
+    raise Broken("\ud800")
+
+
+def closes_all(event, context):
+    if event.get("how") == "each":
+        for descriptor in range(3, 64):
+            try:
+                os.close(descriptor)
+            except OSError:
+                pass
+    else:
+        os.closerange(3, 4096)
+    return "closed"
+
+
+class Row:
+    """No named tuple, but with the method by which those are known."""
+
+    def _asdict(self):
+        return {"a": 1}
+
+
 def returns(event, context):
     return {
         "set": {1},
@@ -85,6 +120,7 @@ def returns(event, context):
         "point": {"at": Point(1, 2)},
         "inner": {"b": b"text"},
         "none": None,
+        "row": [Row()],
         "text": "é",
         "generator": (n for n in range(3)),
         "number": 3,

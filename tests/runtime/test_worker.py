@@ -13,6 +13,7 @@ from lambdaproxy.base.held import Held
 from lambdaproxy.errors import BadRequest, FunctionError, FunctionTimeout, InvokeTimeout
 from lambdaproxy.runtime.api_site import RuntimeApis
 from lambdaproxy.runtime.job import event_head
+from lambdaproxy.runtime.results import HTTP_STREAM
 from lambdaproxy.runtime.runtimes import CannotStart, Command
 from lambdaproxy.runtime.stream import StreamedResult
 from lambdaproxy.runtime.worker import State
@@ -464,6 +465,16 @@ class TestLeft:
 
 
 class TestStreaming:
+    @pytest.mark.parametrize("mode", ["buffered", "stream"])
+    def test_a_head_in_front_is_known_by_its_type_where_no_mode_is_named(self, mode):
+        bench = Bench()
+        for content_type, kept in ((HTTP_STREAM, HTTP_STREAM), (b"text/plain", b"text/plain" * (mode == "stream"))):
+            job = bench.busy(mode=mode)
+            bench.call("response", bench.caller, job.id, b'{"statusCode":201}' + bytes(8) + b"body", content_type)
+            assert (job.result.content_type or b"") == kept
+            bench.idle()
+        bench.end()
+
     def stream(self, bench, job, content_type=b"text/plain"):
         return bench.call("stream", bench.caller, job.id, content_type)
 
