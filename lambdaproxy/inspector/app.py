@@ -98,6 +98,8 @@ class InspectorApp:
             if head.method == "POST" and _field(head.headers, b"x-inspector") == b"1":
                 return await self._post(path, body)
             raise Unknown(f"there is no {head.method} {path[:100]}")
+        except RecursionError:
+            return self.answer(head, BadRequest("this nests too deeply to be shown"))
         except LambdaProxyError as error:
             return self.answer(head, error)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IConsumer
 from zope.interface import implementer
 
 from lambdaproxy.errors import FunctionError, LambdaProxyError
+from lambdaproxy.inspector import masks
 from lambdaproxy.interfaces import IBody
 from lambdaproxy.messages import Grant, Head, Headers, InvocationResult, Match, Request, Response
 
@@ -30,20 +31,32 @@ OVERHEAD = 4096
 class Kept:
     """Some bytes, or the beginning of them."""
 
-    __slots__ = ("data", "size")
+    __slots__ = ("_data", "size")
 
     def __init__(self, data: bytes = b"") -> None:
-        self.data, self.size = bytes(data[:MOST_OF_ONE]), len(data)
+        self._data: bytes | bytearray = bytes(data[:MOST_OF_ONE])
+        self.size = len(data)
+
+    @property
+    def data(self) -> bytes:
+        return bytes(self._data)
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept."""
+        return len(self._data)
 
     def more(self, data: bytes) -> None:
-        room = MOST_OF_ONE - len(self.data)
+        room = MOST_OF_ONE - len(self._data)
         if room > 0:
-            self.data += data[:room]
+            if isinstance(self._data, bytes):
+                self._data = bytearray(self._data)
+            self._data += data[:room]
         self.size += len(data)
 
     @property
     def cut(self) -> bool:
-        return self.size > len(self.data)
+        return self.size > len(self._data)
 
 
 class Entry:
@@ -63,6 +76,7 @@ class Entry:
         "grant",
         "head",
         "headers",
+        "hidden",
         "invoked",
         "log",
         "match",
@@ -75,8 +89,8 @@ class Entry:
         "version",
     )
 
-    def __init__(self, number: int, head: Head) -> None:
-        self.number, self.head = number, head
+    def __init__(self, number: int, head: Head, hidden: frozenset[str]) -> None:
+        self.number, self.head, self.hidden = number, head, hidden
         self.headers: Headers = head.headers
         self.route: Route | None = None
         self.match: Match | None = None
@@ -106,8 +120,12 @@ class Entry:
     def size(self) -> int:
         """Bytes that it takes."""
         kept = (self.body, self.event, self.result, self.answer_body)
-        fields = sum([len(name) + len(value) for name, value in self.headers])
-        return OVERHEAD + fields + sum([len(each.data) for each in kept if each is not None]) + len(self.log or b"")
+        headers = self.headers if self.answer is None else (*self.headers, *self.answer.headers)
+        fields = sum([len(name) + len(value) for name, value in headers])
+        said = len(self.head.target) + len(self.log or b"") + (len(self.error[1]) if self.error is not None else 0)
+        # What the authorizer found out stands in the event, too, or is not kept.
+        grant = self.event.held if self.event is not None and self.grant is not None else 0
+        return OVERHEAD + fields + said + grant + sum([each.held for each in kept if each is not None])
 
     def request(self, body: bytes) -> Request:
         """The request as codecs take it."""
@@ -119,10 +137,21 @@ class Entry:
 
 
 class Recorder:
-    """Told by the proxy of every step; `changed` is called with an entry that began or ended."""
+    """Told by the proxy of every step; `changed` is called with an entry that began or ended.
 
-    def __init__(self, seconds: Callable[[], float], most: int = MOST_ENTRIES, most_bytes: int = MOST_BYTES) -> None:
+    `hidden` are names of headers and parameters, in lower case, whose values let people in, besides those that always
+    do.
+    """
+
+    def __init__(
+        self,
+        seconds: Callable[[], float],
+        most: int = MOST_ENTRIES,
+        most_bytes: int = MOST_BYTES,
+        hidden: Iterable[str] = (),
+    ) -> None:
         self._seconds, self._most, self._most_bytes = seconds, most, most_bytes
+        self._hidden = masks.SECRET | frozenset(hidden)
         self._entries: deque[Entry] = deque()
         self._open: dict[str, tuple[Entry, float]] = {}
         self._count = 0
@@ -141,6 +170,7 @@ class Recorder:
         entry.headers, entry.route, entry.match, entry.function = headers, route, match, function
         entry.body = Kept(body)
         entry.admitted = 0.0
+        self._measure(entry)
         self._open[head.id] = entry, self._seconds()
         self.changed(entry)
 
@@ -149,7 +179,9 @@ class Recorder:
         found = self._open.get(head.id)
         if found is not None:
             entry, began = found
-            entry.event, entry.grant, entry.asked = Kept(payload), grant, self._seconds() - began
+            entry.event, entry.asked = Kept(payload), self._seconds() - began
+            entry.grant = None if entry.event.cut else grant
+            self._measure(entry)
 
     def result(self, head: Head, result: InvocationResult) -> None:
         """The invocation gave a result, or the beginning of a stream."""
@@ -163,11 +195,22 @@ class Recorder:
                 result.executed_version,
                 result.log_tail,
             )
+            self._measure(entry)
 
     def streamed(self, head: Head, body: IBody) -> IBody:
         """The body of a stream, of which the beginning is kept."""
         found = self._open.get(head.id)
-        return body if found is None else _Copied(body, found[0].answer_body)
+        if found is None:
+            return body
+        entry = found[0]
+
+        def copy(data: bytes) -> None:
+            room = not entry.answer_body.cut
+            entry.answer_body.more(data)
+            if room and entry.number in self._sizes:
+                self._measure(entry)
+
+        return _Copied(body, copy)
 
     def failed(self, head: Head, error: LambdaProxyError) -> None:
         """An error is the answer."""
@@ -231,7 +274,7 @@ class Recorder:
 
     def _new(self, head: Head) -> Entry:
         self._count += 1
-        entry = Entry(self._count, head)
+        entry = Entry(self._count, head, self._hidden)
         self._entries.append(entry)
         self._measure(entry)
         while len(self._entries) > self._most:
@@ -252,19 +295,19 @@ class Recorder:
 
 @implementer(IBody)
 class _Copied:
-    """A body that leaves a copy of its beginning."""
+    """A body of which somebody gets a copy."""
 
-    def __init__(self, body: IBody, kept: Kept) -> None:
-        self._body, self._kept = body, kept
+    def __init__(self, body: IBody, copy: Callable[[bytes], object]) -> None:
+        self._body, self._copy = body, copy
 
     def start(self, consumer: IConsumer) -> Deferred[None]:
-        return self._body.start(_Copier(consumer, self._kept))
+        return self._body.start(_Copier(consumer, self._copy))
 
 
 @implementer(IConsumer)
 class _Copier:
-    def __init__(self, consumer: Any, kept: Kept) -> None:
-        self._consumer, self._kept = consumer, kept
+    def __init__(self, consumer: Any, copy: Callable[[bytes], object]) -> None:
+        self._consumer, self._copy = consumer, copy
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         self._consumer.registerProducer(producer, streaming)
@@ -273,5 +316,5 @@ class _Copier:
         self._consumer.unregisterProducer()
 
     def write(self, data: bytes) -> None:
-        self._kept.more(data)
+        self._copy(data)
         self._consumer.write(data)

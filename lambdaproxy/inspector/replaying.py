@@ -13,7 +13,8 @@ from lambdaproxy import registry, streaming
 from lambdaproxy.admission import Admission
 from lambdaproxy.base.ids import new_ids
 from lambdaproxy.config.values import spec
-from lambdaproxy.errors import LambdaProxyError
+from lambdaproxy.errors import ConfigError, LambdaProxyError
+from lambdaproxy.inspector import masks
 from lambdaproxy.messages import Head, Response
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def head_and_body(
         raise BadReplay("a method is written in capitals")
     if not isinstance(target, str) or not _TARGET.fullmatch(target):
         raise BadReplay("a target begins with a slash and has no blanks; write them as %20")
+    target = masks.restored(target, entry.head.target.decode("latin-1"))
     body = _body(entry, changes)
     given = changes.get("headers")
     headers = entry.head.headers
@@ -85,8 +87,6 @@ def _body(entry: Entry, changes: Mapping[str, Any]) -> bytes:
 
 def _fields(given: Any, entry: Entry) -> Any:
     """Header fields as they were typed; a value that was hidden is the one that was sent."""
-    from lambdaproxy.inspector.masks import HIDDEN
-
     if not isinstance(given, list):
         raise BadReplay("headers are a list of pairs")
     for pair in given:
@@ -96,7 +96,7 @@ def _fields(given: Any, entry: Entry) -> Any:
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise BadReplay(f"{name[:40]!r} is no header that could be sent")
         raw = name.encode("latin-1")
-        if value == HIDDEN:
+        if value == masks.HIDDEN:
             sent = [old for key, old in entry.headers if key.lower() == raw.lower()]
             if sent:
                 yield raw, sent[0]
@@ -109,21 +109,24 @@ async def replay(proxy: Proxy, entry: Entry, changes: Mapping[str, Any], seconds
     head, body = head_and_body(entry, changes)
     started = seconds()
     admission: Admission | None = None
+    response, size, fate = Response(499), 0, "client_gone"
     try:
-        admission = proxy.admit(head)
-        admission = _as_asked(proxy, admission, changes)
-        response = await proxy.handle(admission, body)
-        if not isinstance(response.body, bytes):
-            response = Response(
-                response.status, response.headers, await streaming.collect(response.body), response.outcome
-            )
-    except LambdaProxyError as error:
-        response = proxy.answer(head, error, admission)
-    except BadReplay:
-        proxy.account(head, admission, Response(400, outcome="refused"), 0, 0.0)
-        raise
-    size = len(response.body) if isinstance(response.body, bytes) else 0
-    proxy.account(head, admission, response, size, seconds() - started)
+        try:
+            admission = proxy.admit(head)
+            admission = _as_asked(proxy, admission, changes)
+            response = await proxy.handle(admission, body)
+            if not isinstance(response.body, bytes):
+                whole = await streaming.collect(response.body)
+                response = Response(response.status, response.headers, whole, response.outcome)
+        except LambdaProxyError as error:
+            response = proxy.answer(head, error, admission)
+        except BadReplay:
+            response, fate = Response(400, outcome="refused"), ""
+            raise
+        size, fate = len(response.body) if isinstance(response.body, bytes) else 0, ""
+    finally:
+        # Whoever asked may have left: that is no reason to count the request for ever.
+        proxy.account(head, admission, response, size, seconds() - started, fate)
     return head.id
 
 
@@ -136,7 +139,7 @@ def _as_asked(proxy: Proxy, admission: Admission, changes: Mapping[str, Any]) ->
             given = spec(format)
             settings = replace(route.settings, format=given)
             route = replace(route, codec=registry.make_codec(given), settings=settings)
-    except ValueError as error:
+    except (ValueError, ConfigError) as error:
         raise BadReplay(str(error)) from None
     if isinstance(function, str) and function and function != str(chosen):
         chosen = proxy.permitted(function)

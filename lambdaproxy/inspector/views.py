@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from math import isinf
 from shlex import quote
 from typing import Any
 
@@ -43,24 +44,25 @@ def summary(entry: Entry) -> dict[str, Any]:
 def detail(entry: Entry, reveal: bool = False) -> dict[str, Any]:
     """Everything of an entry."""
     head = entry.head
+    hidden = None if reveal else entry.hidden
     found = summary(entry)
     if entry.refused is not None:
         status, reason, what = entry.refused
-        found["refused"] = {"status": status, "reason": reason, "detail": what, "bytes": _bytes(entry.body, reveal)}
+        found["refused"] = {"status": status, "reason": reason, "detail": what, "bytes": _bytes(entry, reveal)}
         return found
     found |= {
         "id": head.id,
         "client": head.client,
-        "target": head.target.decode("latin-1") if reveal else _without_secrets(head.target.decode("latin-1")),
+        "target": _target(entry, hidden),
         "scheme": head.scheme,
         "route": str(entry.route) if entry.route is not None else None,
         "format": str(entry.route.settings.format) if entry.route is not None else None,
         "version": entry.version,
-        "headers": _headers(entry.headers, reveal),
+        "headers": _headers(entry.headers, hidden),
         "body": _body(entry.body),
-        "event": _document(entry.event, reveal),
+        "event": _document(entry.event, hidden),
         "log": entry.log.decode("utf-8", "replace") if entry.log is not None else None,
-        "result": _document(entry.result, reveal),
+        "result": _document(entry.result, hidden),
         "function_error": entry.result_error,
         "answer": None,
         "times": _times(entry),
@@ -69,7 +71,7 @@ def detail(entry: Entry, reveal: bool = False) -> dict[str, Any]:
     if entry.answer is not None:
         found["answer"] = {
             "status": entry.answer.status,
-            "headers": _headers(entry.answer.headers, reveal),
+            "headers": _headers(entry.answer.headers, hidden),
             "body": _body(entry.answer_body),
             "sent": entry.sent,
         }
@@ -94,34 +96,37 @@ def formats(entry: Entry, reveal: bool = False) -> list[dict[str, Any]]:
         try:
             codec = registry.make_codec(spec(name))
             event = json.loads(codec.encode_request(request, entry.match or NO_ROUTE))
-            found.append({"format": name, "own": name == own, "event": event if reveal else masks.document(event)})
+            shown = event if reveal else masks.document(event, entry.hidden)
+            found.append({"format": name, "own": name == own, "event": shown})
         except LambdaProxyError as error:
             found.append({"format": name, "own": name == own, "refused": error.detail or error.public})
     return found if reveal else masks.without(found, _secrets(entry))
 
 
-def _secrets(entry: Entry) -> set[str]:
+def _secrets(entry: Entry) -> masks.Secrets:
     """Values of the request, and of its answer, that let people in: functions may repeat them anywhere."""
-    found = set()
+    found = []
     answered = entry.answer.headers if entry.answer is not None else ()
     for name, value in (*entry.headers, *answered):
-        if name.decode("latin-1").lower() in masks.SECRET:
-            text = value.decode("latin-1")
-            found |= {text, *re.split(r"[\s;=,]+", text)}
-    query = entry.head.target.partition(b"?")[2].decode("latin-1")
-    found |= {each.partition("=")[2] for each in query.split("&") if _QUERY_SECRET.match(f"?{each}")}
-    return {each for each in found if len(each) >= masks.SHORTEST}
+        if name.decode("latin-1").lower() in entry.hidden:
+            found.append(value)
+    for each in entry.head.target.partition(b"?")[2].split(b"&"):
+        name, _, value = each.partition(b"=")
+        if masks.is_secret_parameter(name.decode("latin-1"), entry.hidden):
+            found.append(value)
+    return masks.Secrets(found)
 
 
 def curl(entry: Entry, reveal: bool = False) -> str:
     """A command that sends the request again."""
     head = entry.head
+    hidden = None if reveal else entry.hidden
     words = ["curl", "-i"]
     if head.method == "HEAD":
         words.append("-I")
     elif head.method != "GET" or entry.body.size:
         words += ["-X", head.method]
-    for name, value in _headers(entry.headers, reveal):
+    for name, value in _headers(entry.headers, hidden):
         if name.lower() not in ("host", "content-length", "user-agent", "accept", "connection", "transfer-encoding"):
             words += ["-H", quote(f"{name}: {value}")]
     if entry.body.size:
@@ -129,17 +134,18 @@ def curl(entry: Entry, reveal: bool = False) -> str:
             words += ["--data-binary", quote(entry.body.data.decode("utf-8"))]
         except UnicodeDecodeError:
             words += ["--data-binary", "@body"]
-    words.append(quote(f"{head.scheme}://{head.host}{head.target.decode('latin-1')}"))
+    words.append(quote(f"{head.scheme}://{head.host}{_target(entry, hidden)}"))
     return " ".join(words)
 
 
 def case(entry: Entry, reveal: bool = False) -> dict[str, Any]:
     """A conformance case that says what was seen, in the form of `tests/conformance`."""
     head = entry.head
+    hidden = None if reveal else entry.hidden
     request: dict[str, Any] = {
         "method": head.method,
-        "target": head.target.decode("latin-1"),
-        "headers": [pair for pair in _headers(entry.headers, reveal) if pair[0].lower() not in _FRAMING],
+        "target": _target(entry, hidden),
+        "headers": [pair for pair in _headers(entry.headers, hidden) if pair[0].lower() not in _FRAMING],
         "host": head.host,
         "scheme": head.scheme,
         "port": head.port,
@@ -154,7 +160,7 @@ def case(entry: Entry, reveal: bool = False) -> dict[str, Any]:
         except UnicodeDecodeError:
             request["body_base64"] = base64.b64encode(entry.body.data).decode()
     found: dict[str, Any] = {
-        "name": f"{head.method} {head.target.decode('latin-1')}",
+        "name": f"{head.method} {_target(entry, hidden)}",
         "source": "seen by the inspector",
     }
     if entry.route is not None:
@@ -167,7 +173,7 @@ def case(entry: Entry, reveal: bool = False) -> dict[str, Any]:
             "methods": list(entry.match.methods),
             "path_parameters": [list(pair) for pair in entry.match.path_parameters],
         }
-    event = _document(entry.event, reveal)
+    event = _document(entry.event, hidden)
     if event is not None and "value" in event:
         found["event"] = event["value"]
     return found
@@ -176,18 +182,14 @@ def case(entry: Entry, reveal: bool = False) -> dict[str, Any]:
 _FRAMING = frozenset(("host", "content-length", "transfer-encoding", "connection"))
 
 
-def _headers(headers: Headers, reveal: bool) -> list[list[str]]:
+def _target(entry: Entry, hidden: frozenset[str] | None) -> str:
+    target = entry.head.target.decode("latin-1")
+    return target if hidden is None else masks.query(target, hidden)
+
+
+def _headers(headers: Headers, hidden: frozenset[str] | None) -> list[list[str]]:
     pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-    return [[name, value if reveal else masks.header(name, value)] for name, value in pairs]
-
-
-_QUERY_SECRET = re.compile(
-    r"(?i)([?&](?:[a-z_-]*token|key|apikey|api_key|code|password|secret|signature|x-amz-[a-z-]+)=)[^&]*"
-)
-
-
-def _without_secrets(target: str) -> str:
-    return _QUERY_SECRET.sub(rf"\g<1>{masks.HIDDEN}", target)
+    return [[name, value if hidden is None else masks.header(name, value, hidden)] for name, value in pairs]
 
 
 def _body(kept: Kept) -> dict[str, Any]:
@@ -202,28 +204,33 @@ def _body(kept: Kept) -> dict[str, Any]:
     return found
 
 
-def _bytes(kept: Kept, reveal: bool) -> str:
+def _bytes(entry: Entry, reveal: bool) -> str:
     """Bytes for people; of a request line and what else came, secrets may be anywhere."""
-    shown = ascii(kept.data[:2048])[2:-1]
-    return (
-        shown
-        if reveal
-        else re.sub(r"(?i)((?:authorization|cookie)[^:]*:).*?(\\r|\\n|$)", rf"\1 {masks.HIDDEN}\2", shown)
-    )
+    data = entry.body.data[:4096]
+    return ascii((data if reveal else masks.raw(data, entry.hidden))[:2048])[2:-1]
 
 
-def _document(kept: Kept | None, reveal: bool) -> dict[str, Any] | None:
-    """A JSON document as a value, or what is there as text."""
+def _document(kept: Kept | None, hidden: frozenset[str] | None) -> dict[str, Any] | None:
+    """A JSON document as a value, or what is there as text. What JSON has no number for is a text."""
     if kept is None:
         return None
     if not kept.cut:
         try:
-            value = json.loads(kept.data)
+            value = json.loads(kept.data, parse_constant=str, parse_float=_number)
         except (ValueError, RecursionError):
             pass
         else:
-            return {"size": kept.size, "cut": False, "value": value if reveal else masks.document(value)}
+            return {
+                "size": kept.size,
+                "cut": False,
+                "value": value if hidden is None else masks.document(value, hidden),
+            }
     return _body(kept)
+
+
+def _number(text: str) -> float | str:
+    value = float(text)
+    return text if isinf(value) else value
 
 
 def _times(entry: Entry) -> list[tuple[str, float | None]]:

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.logger import Logger
 
 from lambdaproxy import registry
+from lambdaproxy.authorizers.sources import Source
 from lambdaproxy.config.model import AuthorizerSettings, RouteSettings
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
@@ -90,6 +91,15 @@ def functions_of(authorizers: Iterable[AuthorizerSettings]) -> Iterator[tuple[Fu
         options = maker_of(each)[1]
         if isinstance(options.get("function"), FunctionName):
             yield options["function"], options.get("invoker")
+
+
+def identities(authorizers: Mapping[str, AuthorizerSettings]) -> Iterator[str]:
+    """Names of headers and parameters, in lower case, that authorizers read: what stands there lets people in."""
+    for each in authorizers.values():
+        sources = maker_of(each)[1].get("identity-source") or ()
+        for source in (sources,) if isinstance(sources, Source) else sources:
+            if isinstance(source, Source) and not source.of_event:
+                yield source.name.lower()
 
 
 def check(authorizers: Iterable[AuthorizerSettings]) -> None:

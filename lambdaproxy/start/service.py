@@ -29,7 +29,7 @@ from lambdaproxy.runtime.invoke_keys import load_or_make_keys
 from lambdaproxy.runtime.invoker import LocalInvoker
 from lambdaproxy.start import explain, invoking
 from lambdaproxy.start.assembly import LOCAL, Assembly
-from lambdaproxy.start.authorizing import Authorizers, asker
+from lambdaproxy.start.authorizing import Authorizers, asker, identities
 from lambdaproxy.start.authorizing import Context as AuthorizerContext
 from lambdaproxy.start.exposure import check_invoke_api, check_listener, check_open_files, hosts_of, hosts_of_operators
 from lambdaproxy.start.hints import hint
@@ -133,7 +133,9 @@ class ProxyService(Service):
         context = Context(reactor, settings, self.metrics, assembly.functions, self.held, share)
         self.invokers = Invokers(assembly, context)
         inspected = settings.inspect is not None and settings.inspect != "off"
-        self.recorder = Recorder(reactor.seconds) if inspected else None
+        self.recorder = (
+            Recorder(reactor.seconds, hidden=identities(assembly.configuration.authorizers)) if inspected else None
+        )
         self.authorizers = Authorizers(
             assembly.configuration.authorizers,
             AuthorizerContext(reactor, settings, self.metrics, asker(reactor, assembly.resolve, self.invokers.get)),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 from twisted.internet.task import Clock
@@ -12,7 +15,7 @@ from lambdaproxy.errors import FunctionError
 from lambdaproxy.inspector import masks, views
 from lambdaproxy.inspector.advice import advice
 from lambdaproxy.inspector.recorder import MOST_OF_ONE, Recorder
-from lambdaproxy.messages import NO_ROUTE, InvocationResult, Response
+from lambdaproxy.messages import NO_ROUTE, Grant, InvocationResult, Response
 from lambdaproxy.start.assembly import assemble
 from tests.contracts import leaves
 from tests.memory import head as a_head
@@ -91,9 +94,98 @@ def test_nothing_that_lets_people_in_is_shown_unless_asked_for(route):
     assert SECRET in json.dumps(views.formats(entry, reveal=True))
 
 
+def detail_of(route, headers=HEADERS, target=b"/", event=b"{}", result=b"{}", answer=b"", hidden=()):
+    recorder = Recorder(Clock().seconds, hidden=hidden)
+    head = a_head(headers=headers, target=target)
+    recorder.admitted(head, headers, route, NO_ROUTE, "f", b"")
+    recorder.asking(head, event, None)
+    recorder.result(head, InvocationResult(result))
+    recorder.ended(head, Response(200, (), answer), 0, "")
+    [entry] = recorder
+    return views.detail(entry), views.formats(entry)
+
+
+PASSWORD = 'p\xe4ss"w\\rd+1'
+ENCODED = b64encode(f"x {PASSWORD}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"target": b"/?token=" + quote(PASSWORD).encode(), "event": {"queryStringParameters": {"a": PASSWORD}}},
+        {"target": b"/?%74oken=" + PASSWORD.encode().replace(b'"', b"%22"), "result": {"a": f"<{PASSWORD}>"}},
+        {"target": b"/?auth=" + quote(PASSWORD).encode(), "result": {"a": PASSWORD}, "hidden": ["auth"]},
+        {"headers": ((b"X-My-Pass", PASSWORD.encode("latin-1")),), "event": {"X-MY-Pass": PASSWORD},
+         "hidden": ["x-my-pass"]},
+        {"headers": ((b"X-Api-Key", PASSWORD.encode()),), "result": {"body": f"key {PASSWORD}"}},
+        {"headers": ((b"Cookie", b"a=" + PASSWORD.encode()),), "answer": PASSWORD.encode()},
+        {"headers": ((b"Cookie", PASSWORD.encode()),), "result": {"a": ENCODED}},
+        {"headers": ((b"Cookie", PASSWORD.encode()),), "answer": b"\xff\xfe " + PASSWORD.encode()},
+        {"headers": ((b"Cookie", PASSWORD.encode()),), "event": {"a": PASSWORD, "b": "x" * MOST_OF_ONE}},
+        {"headers": ((b"Cookie", b"; ".join([b"n=v%07d" % n for n in range(3000)]) + b"; x=" + PASSWORD.encode()),),
+         "result": {"a": PASSWORD}, "answer": b"v0001234 " * 1000},
+    ],
+)  # fmt: skip
+def test_however_it_is_written_what_lets_people_in_is_hidden(route, asked):
+    documents = {name: json.dumps(asked[name]).encode() for name in ("event", "result") if name in asked}
+    shown = json.dumps(detail_of(route, **{**asked, **documents}), ensure_ascii=False)
+    for form in (PASSWORD, PASSWORD.encode().decode("latin-1"), quote(PASSWORD), "v0001234"):
+        assert form not in shown
+        assert json.dumps(form)[1:-1] not in shown
+        assert json.dumps(json.dumps(form))[3:-3] not in shown
+        assert json.dumps(form, ensure_ascii=False)[1:-1] not in shown
+    assert ENCODED not in shown
+    assert b64encode(b"\xff\xfe " + PASSWORD.encode()).decode() not in shown
+    assert masks.HIDDEN in shown
+
+
+def test_numbers_that_json_does_not_have_are_texts(route):
+    found, _ = detail_of(route, result=b'{"a":NaN,"b":-1e400,"c":1.5}')
+    assert found["result"]["value"] == {"a": "NaN", "b": "-1e400", "c": 1.5}
+    json.dumps(found, allow_nan=False)
+
+
+def test_what_is_in_progress_counts_and_so_does_a_stream_as_it_grows(route):
+    played = Played(route, most_bytes=4 * MOST_OF_ONE)
+    heads = [replace(a_head(), id=f"{number:0>36}") for number in range(20)]
+    for head in heads:
+        played.recorder.admitted(head, (), route, NO_ROUTE, "f", b"x" * MOST_OF_ONE)
+    assert played.recorder.held <= 4 * MOST_OF_ONE
+    assert len(played.recorder._open) == 3
+    head = heads[-1]
+    parts: Any = Parts([b"y" * 1000] * 300)
+    consumer: Any = Consumer()
+    body = played.recorder.streamed(head, parts)
+    body.start(consumer)
+    entry = list(played.recorder)[-1]
+    assert entry.answer_body.held == MOST_OF_ONE
+    assert played.recorder.held == sum(entry.size for entry in played.recorder) <= 4 * MOST_OF_ONE
+    played.recorder.asking(head, b"z" * MOST_OF_ONE + b"z", Grant("jwt", {}))
+    assert entry.grant is None, "what was found out stands in an event that was not kept whole"
+    played.recorder.ended(head, Response(200, ((b"X", b"y" * 5000),), parts), 0, "")
+    assert played.recorder.held == sum(entry.size for entry in played.recorder) > 3 * MOST_OF_ONE + 5000
+
+
+class Parts:
+    def __init__(self, parts):
+        self.parts = parts
+
+    def start(self, consumer):
+        for part in self.parts:
+            consumer.write(part)
+
+
+class Consumer:
+    def write(self, data):
+        pass
+
+
 def test_bytes_that_were_no_request_hide_theirs(route):
     played = Played(route)
-    data = b"GET / HTTP/1.1\r\nAuthorization: hunter2\r\ncookie : hunter2\r\nX: \xff\x00y\r\n"
+    data = (
+        b"GET /?a=b&token=hunter2 HTTP/1.1\r\nAuthorization:\r\n hunter2\r\n\thunter2\r\ncookie : hunter2\r\n"
+        b"X-Api-Key: hunter2\n\x00X-Amz-Security-Token:hunter2\rX: \xff\x00y\r\n"
+    )
     played.recorder.refused(a_head(), 400, "field-name", "a blank", data)
     [entry] = played.recorder
     found = views.detail(entry)

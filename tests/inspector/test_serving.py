@@ -95,6 +95,28 @@ def test_what_cannot_be_sent_is_said(said):
         assert server.request("GET", "/x")[0] == 200
 
 
+def test_who_leaves_while_a_request_is_sent_again_leaves_nothing_behind(tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import time\ndef handler(event, context):\n"
+        "    if 'wait' in event['rawPath']:\n        time.sleep(60)\n    return 'x'\n"
+    )
+    with Inspected(
+        "--local", f"f={tmp_path}/slow.py:handler", "--function", "f", "--format", "apigateway-v2"
+    ) as server:
+        server.request("GET", "/x?token=hunter2000")
+        [line] = server.look("/api/requests")["requests"]
+        said = json.dumps({"number": line["number"], "target": "/wait?token=(hidden)"}).encode()
+        with socket.create_connection(("127.0.0.1", server.inspector), WAIT) as asking:
+            asking.sendall(
+                b"POST /api/replay HTTP/1.1\r\nHost: localhost\r\nX-Inspector: 1\r\nContent-Length: %d\r\n\r\n%b"
+                % (len(said), said)
+            )
+            until(lambda: len(server.look("/api/requests")["requests"]) == 2, "sent again")
+        until(lambda: all(each["done"] for each in server.look("/api/requests")["requests"]), "it is over")
+        again = server.look(f"/api/requests/{line['number'] + 1}?reveal=1")
+        assert (again["fate"], again["target"]) == ("client_gone", "/wait?token=hunter2000")
+
+
 def test_who_may_look():
     with Inspected(*HELLO) as server:
         look = lambda headers, method="GET", path="/api/requests": request(  # noqa: E731
