@@ -134,7 +134,7 @@ def _check_file(option: str, path: str) -> None:
 
 
 def _check_folder(option: str, path: str) -> None:
-    folder = os.path.dirname(path)
+    folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder) and not _is(folder, stat.S_ISDIR):
         what = "is no folder" if os.path.lexists(folder) else "there is no folder"
         said = f"{folder} {what}" if what == "is no folder" else f"{what} {folder}"

@@ -201,6 +201,7 @@ def test_addresses_to_listen_on(host):
         "--port systemd:domain=INET:index=0 --metrics-listen systemd:name=metrics",
         "--port unix:/tmp/new.sock:mode=600 --access-log -",
         "--access-log off",
+        f"--local a={ROOT}/examples/hello.py:handler --invoke-api 3001",
     ],
 )
 def test_places_that_are_good(typed):
