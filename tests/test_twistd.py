@@ -221,7 +221,7 @@ def test_a_hangup_ends_nothing(server):
         (["--host", "0.0.0.0", "--port", "0", "--insecure"], "--allow 'api-*'"),
         ([*HELLO, "--port", "0", "--invoke-api", "tcp:0", "--invoke-api-unsigned"], "unsigned on loopback only"),
         (["--aws"], "--aws goes with --check"),
-        (["--port", "0", "--access-log", "/nowhere/x"], "--access-log: /nowhere/x"),
+        (["--port", "0", "--access-log", "/nowhere/x"], "--access-log: there is no folder /nowhere for x"),
         (["--port", "nothing:1"], "--port: "),
         (["--config", "nowhere.toml"], "--config: nowhere.toml"),
     ],
