@@ -313,6 +313,16 @@ def test_the_control_socket(tmp_path, stub):
             connection.connect(whole.control)
             connection.sendall(b"no JSON\n")
             assert json.loads(connection.makefile().readline())["ok"] is False
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(WAIT)
+            connection.connect(whole.control)
+            connection.sendall(b'{"do":"status","fds":1000000000000}\n')
+            assert json.loads(connection.makefile().readline())["ok"] is False
+        before = whole.pids(3)
+        assert "no character" in whole.ask(do="explain", request="GET http://a/\ud800")["error"]
+        assert whole.ask(do="explain", request={"a": 1}, headers=5)["ok"] is False
+        assert "users on aws" in whole.ctl("explain", "GET http://localhost/users/7")[1], "it is heard as before"
+        assert whole.pids(3) == before
         assert whole.ctl("drain")[0] == 0
         assert whole.process.wait() == -signal.SIGTERM
     code, out, err = whole.ctl("status")

@@ -78,10 +78,15 @@ class Wire:
         if len(rest) > self._most:
             raise TooLong
         for line in lines:
-            message = json.loads(line)
+            try:
+                message = json.loads(line)
+            except RecursionError:
+                raise ValueError("a message nests too deeply") from None
             if not isinstance(message, dict):
                 raise ValueError("a message is a JSON object")
             count = message.pop("fds", 0)
+            if type(count) is not int or not 0 <= count <= MOST_FDS:
+                raise ValueError(f"a message has 0 to {MOST_FDS} descriptors beside it")
             yield message, [self._fds.popleft() for _ in range(count) if self._fds]
 
     def close(self) -> None:

@@ -59,6 +59,9 @@ class Asked:
 def parse(words: Sequence[str], headers: Sequence[str]) -> Asked:
     """`GET https://host/path` in one word or two, GET where no method stands; `ValueError` with what to write."""
     text = " ".join(words).strip()
+    for each in (text, *headers):
+        if not each.isascii() and each.encode("utf-8", "replace").decode() != each:
+            raise ValueError(f"{each!r} has something that is no character; write what is no ASCII in UTF-8")
     found = _REQUEST.fullmatch(text)
     if not text or found is None or not (found["scheme"] or found["target"]):
         what = f"{text!r} is no request" if text else "say which request"

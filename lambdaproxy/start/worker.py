@@ -138,4 +138,12 @@ class Worker:
         elif what == "credentials":
             self.sharing.give(message["id"], message["name"], message["anew"])
         else:
-            self._link.answer(message["id"], program.answer(message))
+            self._link.answer(message["id"], self._answer(message))
+
+    def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        """What was asked must not cost the pipe: who cannot be heard is ended."""
+        try:
+            return self._program.answer(question)
+        except Exception:
+            log.failure("What was asked at the control socket could not be answered")
+            return {"ok": False, "error": "an error of the worker's own; its log says more"}

@@ -62,6 +62,15 @@ def told(assembly: Assembly, *words: str, headers: tuple[str, ...] = ()) -> str:
 
 
 @pytest.mark.parametrize(
+    ("words", "headers"),
+    [(["GET http://a\udc80/"], []), (["G\ud800 /"], []), (["/"], ["a: \udc80"]), (["/"], ["\ud800: b"])],
+)
+def test_what_is_no_text_is_refused(words, headers):
+    with pytest.raises(ValueError, match="no character"):
+        explain.parse(words, headers)
+
+
+@pytest.mark.parametrize(
     ("request_", "headers", "says"),
     [
         ("GET https://x.org/users/7?a=1", (), r"route +GET /users/\{id\} \(.*p.toml:9\)"),
