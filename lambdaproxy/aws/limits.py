@@ -233,6 +233,11 @@ class Limiter:
         if not self.queued:
             return
         now = self._seconds()
+        # Nobody is refused because of our own steps: where the machine stood still, they come all at once.
+        while stepping := [gate for gate in self._waiting if gate.fresh and gate.waiting[0].until <= now]:
+            for gate in stepping:
+                gate.step()
+            self._admit()
         for gate in list(self._waiting):
             while late := next((each for each in gate.waiting if each.until <= now), None):
                 self._take(gate, late).refused(

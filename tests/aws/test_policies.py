@@ -245,6 +245,19 @@ def test_a_burst_goes_out_in_steps_until_a_throttle_comes() -> None:
     assert clock.getDelayedCalls() == []
 
 
+def test_steps_refuse_nobody_on_a_machine_that_stood_still() -> None:
+    clock = Clock()
+    limiter = Limiter(Limits(in_flight=1000, per_function=1000), clock.seconds, lambda after, call: None)
+    gate = limiter.gate()
+    waiters = [Waiter() for _ in range(100)]
+    for each in waiters:
+        limiter.enter(gate, each)
+    clock.advance(1.5)
+    limiter.sweep()
+    assert [each.events for each in waiters] == [[]] * 16 + [["admitted"]] * 84
+    assert (gate.in_flight, limiter.queued) == (100, 0)
+
+
 def test_steps_refuse_nobody() -> None:
     clock = Clock()
     limiter = Limiter(Limits(in_flight=1000, per_function=1000, queue=5), clock.seconds, clock.callLater)
