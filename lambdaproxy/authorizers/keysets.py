@@ -127,9 +127,9 @@ class KeySet:
         self._wake()
 
     def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each.callback(None)
+        # One by one: what the first does may make another's client leave, and who has left is waked no more.
+        while self._waiting:
+            self._waiting.pop(0).callback(None)
 
     def stop(self) -> None:
         """No look follows; whoever waits is told."""

@@ -60,6 +60,15 @@ class KeySetTests(SynchronousTestCase):
             self.successResultOf(each)
         self.assertEqual(len(self.asked), 2)
 
+    def test_who_leaves_because_another_was_answered_keeps_nobody_waiting(self):
+        first, second, third = [self.keys.changed() for _ in range(3)]
+        first.addCallback(lambda _: second.cancel())
+        self.discovered()
+        self.found(RSA)
+        self.successResultOf(first)
+        self.failureResultOf(second, CancelledError)
+        self.successResultOf(third)
+
     def test_invented_keys_make_one_look_in_a_while(self):
         self.ready()
         self.clock.advance(PAUSE)
