@@ -184,7 +184,7 @@ function patchConsole() {
 class RuntimeFault extends Error {
   constructor(type, message, trace) {
     super(message);
-    Object.defineProperty(this, "name", { value: type });
+    Object.defineProperty(this, "name", { value: type, enumerable: SINCE_24 });
     if (trace) this.stack = trace;
   }
 }
@@ -235,7 +235,7 @@ function logError(title, thrown) {
   let error = thrown;
   if (!(error instanceof Error)) {
     try {
-      error = new Error(thrown);
+      error = new Error(SINCE_24 ? String(thrown) : thrown);
     } catch {
       error = new Error("what was thrown is no text");
     }
@@ -361,12 +361,21 @@ class ResponseStream extends Writable {
     this.contentType = "application/octet-stream";
     this.begun = false;
     this.wrote = false;
+    this.ready = new Promise((resolve) => (this.isReady = resolve));
     this.finishedBody = false;
     this.ended = false;
     this.pending = 0;
     this.accepted = null;
     this.failure = null;
     this._onBeforeFirstWrite = null;
+  }
+
+  // What goes wrong at once, as a write after `end`, comes before anything is sent.
+  _construct(done) {
+    setImmediate(() => {
+      done();
+      setImmediate(this.isReady);
+    });
   }
 
   setContentType(type) {
@@ -473,8 +482,13 @@ async function runStreaming(api, handler, event, context, id) {
   const stream = new ResponseStream(api, id, handler[HIGH_WATER_MARK]);
   const closed = new Promise((resolve) => stream.once("close", resolve));
   let failure = null;
+  let lost = false;
   stream.on("error", (problem) => {
     failure ??= problem;
+    if (stream.begun) return;
+    // Nobody hears of it in the official client, either: it is an unhandled rejection, and ends the process.
+    lost = true;
+    Promise.reject(problem);
   });
   const idle = nothingLeft();
   try {
@@ -494,6 +508,9 @@ async function runStreaming(api, handler, event, context, id) {
     failure = problem ?? new Error("the handler failed without a reason");
   }
   idle.stop();
+  // What was written before a failure goes out in front of it.
+  if (stream.wrote && !stream.begun) await stream.ready;
+  if (lost) await new Promise(() => {});
   stream.ended = true;
   api.socket.ref();
   if (failure === null) {
@@ -561,12 +578,16 @@ function jsonHeader(headers, name, title) {
 }
 
 function written(result) {
+  let text;
   try {
-    return JSON.stringify(result === undefined ? null : result) ?? "null";
+    text = JSON.stringify(result === undefined ? null : result);
   } catch {
     const message = "Unable to stringify response body";
     throw SINCE_24 ? new RuntimeFault("Runtime.JSONStringifyError", message) : new Error(message);
   }
+  // A function or a symbol is nothing in JSON.
+  if (text === undefined) throw new TypeError("Wrong arguments");
+  return text;
 }
 
 // The handler's result as JSON, by promise or by callback, whichever is first; a callback may wait until the event loop

@@ -68,6 +68,8 @@ export const rejects_with_nothing = async () => {
 
 export const returns_sync = () => "at once";
 
+export const returns_a_function = async () => () => 1;
+
 export const never_settles = () => new Promise(() => {});
 
 export const loses_its_stack = async () => {
@@ -218,4 +220,15 @@ export const stream_after_end = streamifyResponse(async (event, stream) => {
   await new Promise((resolve) => setTimeout(resolve, 50));
   stream.write("late");
   await new Promise((resolve) => setTimeout(resolve, 50));
+});
+
+export const stream_after_end_at_once = streamifyResponse(async (event, stream) => {
+  stream.write("some");
+  stream.end();
+  stream.write("late");
+});
+
+export const stream_destroyed = streamifyResponse(async (event, stream) => {
+  stream.write("some");
+  stream.destroy(new Error("gone"));
 });

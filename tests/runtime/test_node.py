@@ -64,6 +64,7 @@ CASES = (
     Case("throws_nothing", payload=b"null"),
     Case("rejects_with_nothing", error=("string", "handled")),
     Case("returns_sync", payload=b"null"),
+    Case("returns_a_function", error=("TypeError", "Wrong arguments")),
     Case("never_settles", payload=b"null"),
     Case(
         "loses_its_stack",
@@ -108,6 +109,11 @@ CASES = (
     Case("stream_sync", error=("string", "Streaming does not support non-async handlers.")),
     Case("stream_type_late", error=("Runtime.InvalidStreamingOperation", "Cannot set content-type, too late.")),
     Case("stream_after_end", payload=b"some"),
+    Case(
+        "stream_after_end_at_once",
+        error=("Runtime.UnhandledPromiseRejection", "Error [ERR_STREAM_WRITE_AFTER_END]: write after end"),
+    ),
+    Case("stream_destroyed", error=("Runtime.UnhandledPromiseRejection", "Error: gone")),
     Case("stream_not_ended", error=("Runtime.StreamNotEnded", "The handler did not end its response stream")),
 )
 
@@ -139,6 +145,8 @@ SINCE_24 = {
         Case("returns_sync", payload=b'"at once"'),
         Case("never_settles", error=(EXIT, _ENDED + "without providing a reason")),
         Case("loses_its_stack", error=("Error", "no stack")),
+        Case("stream_after_end_at_once", error=(EXIT, _ENDED + "with error: exit status 1")),
+        Case("stream_destroyed", error=(EXIT, _ENDED + "with error: exit status 1")),
         Case("rejects_aside", error=(EXIT, _ENDED + "with error: exit status 1")),
         Case("throws_aside", error=(EXIT, _ENDED + "with error: exit status 1")),
         Case("circular", error=("Runtime.JSONStringifyError", "Unable to stringify response body")),
