@@ -104,7 +104,7 @@ def test_it_is_a_file_that_says_the_same(text, tmp_path):
         ("--format", "apigateway-v1:binary_media_types=*/*:binary_media_types=image/png"),
         ("--access-log", "off", "--error-detail", "no", "--disable-metrics"),
         ("--host", "::1", "--allow-host", "*.example.com", "--allow-host", "*", "--header-timeout", "250ms"),
-        ("--metrics-listen", "unix:/tmp/a b", "--aws-profile", 'q"\\\u00fc\u2028'),
+        ("--metrics-listen", "unix:/tmp/a b", "--access-log", 'q"\\\u00fc\u2028'),
     ],
 )
 def test_values_of_every_kind_come_back(words, tmp_path):
