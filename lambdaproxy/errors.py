@@ -70,6 +70,13 @@ class BadRequest(LambdaProxyError):
     public = "Bad request"
 
 
+class AmbiguousPath(BadRequest):
+    """The formats of this listener read the path differently, so that no route can be the right one."""
+
+    label = "ambiguous_path"
+    public = "The request target can be read in more than one way"
+
+
 class MethodNotAllowed(BadRequest):
     """A method that the dialect does not know; `status` overrides the table's."""
 

@@ -20,7 +20,7 @@ from typing import Any
 from lambdaproxy.base.paths import SHOWN_AS_SENT, PathReader, Segments, as_sent, parameters_in
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.config.templates import DEFAULT
-from lambdaproxy.errors import BadRequest, MethodNotAllowed
+from lambdaproxy.errors import AmbiguousPath, MethodNotAllowed
 from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import Door
 from lambdaproxy.gate.filling import Fillings
@@ -78,13 +78,6 @@ class RouteConflict(ValueError):
     def __init__(self, other: Route, route: Route) -> None:
         super().__init__(f"the routes {other} and {route} match the same requests")
         self.route = route
-
-
-class AmbiguousPath(BadRequest):
-    """The formats of this listener read the path differently, so that no route can be the right one."""
-
-    label = "ambiguous_path"
-    public = "The request target can be read in more than one way"
 
 
 _NOTHING: Segments = ((), ())

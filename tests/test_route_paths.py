@@ -19,9 +19,9 @@ from lambdaproxy.codecs._implements import (
     RestApiCodec,
 )
 from lambdaproxy.config.settings import Settings
-from lambdaproxy.errors import BadRequest, LambdaProxyError
+from lambdaproxy.errors import AmbiguousPath, BadRequest, LambdaProxyError
 from lambdaproxy.interfaces import IPathReader
-from lambdaproxy.routing import AmbiguousPath, Route, RouteConflict, Router
+from lambdaproxy.routing import Route, RouteConflict, Router
 from tests.codecs.dialects import request
 
 FORMATS: dict[str, Any] = {

@@ -291,7 +291,6 @@ class Modules(NodeProcesses):
             ([("index.mjs", new)], "index.handler", "new"),
             ([("index.js", new), ("package.json", '{"type":"module"}')], "index.handler", "new"),
             ([("src/app.js", old)], "src/app.handler", "old"),
-            ([("src/index.js", old)], "src.handler", "old"),
             (
                 [("index.mjs", "import it from 'dep'; export const handler = async () => it"),
                  ("node_modules/dep/index.js", "module.exports = 'dependency'")],

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from lambdaproxy.selection import parse_function
+from lambdaproxy.watch.accounts import Accounts
+from lambdaproxy.watch.metrics import FunctionLabels, Metrics
 from tests.templates.support import a_function, asked, of_template, resource, written
 
 REST: dict[str, Any] = {
@@ -58,7 +60,8 @@ def test_pages_of_ours_are_there_still(tmp_path):
     from tests.memory import head
 
     found = of_template(written(tmp_path, {"Resources": REST}))
-    proxy = Proxy(Clock(), found.router, found.header, found.resolve, None, found.timeout, None)  # type: ignore[arg-type]
+    accounts = Accounts(Clock(), Metrics(), FunctionLabels(frozenset()), None)
+    proxy = Proxy(Clock(), found.router, found.header, found.resolve, None, found.timeout, accounts)  # type: ignore[arg-type]
     assert not proxy.would_answer(head(method="GET", target=b"/healthz", headers=()))
     assert proxy.would_answer(head(method="GET", target=b"/a", headers=()))
 
