@@ -1,4 +1,4 @@
-"""What was decided about a request by its head, and the request that codecs see."""
+"""What was decided about a request by its head."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from lambdaproxy.frozen import freeze, seal
-from lambdaproxy.messages import Function, Grant, Head, Headers, Match, Request
+from lambdaproxy.messages import Function, Head, Headers, Match
 from lambdaproxy.routing import Route
 
 
@@ -47,24 +47,3 @@ class Admission:
 
 
 seal(Admission)
-
-
-def request_of(head: Head, headers: Headers, body: bytes, grant: Grant | None = None) -> Request:
-    """The request of a head; `headers` are those that the event will show."""
-    return Request(
-        head.method,
-        head.target,
-        head.version,
-        headers,
-        body,
-        head.scheme,
-        head.host,
-        head.port,
-        head.client,
-        head.forwarded_for,
-        head.tls,
-        head.id,
-        head.trace_id,
-        head.received,
-        grant,
-    )

@@ -202,6 +202,27 @@ class Request:
 seal(Request)
 
 
+def request_of(head: Head, headers: Headers, body: bytes, grant: Grant | None = None) -> Request:
+    """The request of a head; `headers` are those that the event will show."""
+    return Request(
+        head.method,
+        head.target,
+        head.version,
+        headers,
+        body,
+        head.scheme,
+        head.host,
+        head.port,
+        head.client,
+        head.forwarded_for,
+        head.tls,
+        head.id,
+        head.trace_id,
+        head.received,
+        grant,
+    )
+
+
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Response:

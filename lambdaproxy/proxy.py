@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lambdaproxy import streaming
-from lambdaproxy.admission import Admission, request_of
+from lambdaproxy.admission import Admission
 from lambdaproxy.base import weight
 from lambdaproxy.base.held import BODIES, SMALL, Ledger
 from lambdaproxy.base.ids import trace_parts
@@ -37,6 +37,7 @@ from lambdaproxy.messages import (
     Invocation,
     Request,
     Response,
+    request_of,
 )
 from lambdaproxy.results import Results
 from lambdaproxy.routing import Route, Router

@@ -25,10 +25,10 @@ MOST_SECONDS = 1.5
 class Fetcher:
     """`fetch(url)` gives the body of an answer of 200; redirections are not followed."""
 
-    def __init__(self, reactor: Any, ca_bundle: bytes | None = None, plain: bool = False) -> None:
+    def __init__(self, reactor: Any, ca_bundle: bytes | None = None) -> None:
         trust = None if ca_bundle is None else trustRootFromCertificates(certificates(ca_bundle))
         agent = Agent(reactor, BrowserLikePolicyForHTTPS(trust), connectTimeout=MOST_SECONDS)
-        self._reactor, self._client, self._plain = reactor, HTTPClient(agent), plain
+        self._reactor, self._client = reactor, HTTPClient(agent)
 
     def __call__(self, url: str) -> Deferred[bytes]:
         fetching = Deferred.fromCoroutine(self._fetch(url))
@@ -36,7 +36,7 @@ class Fetcher:
 
     async def _fetch(self, url: str) -> bytes:
         parts = urlsplit(url)
-        if parts.scheme != "https" and not (self._plain or is_loopback(parts.hostname or "")):
+        if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
             raise ValueError(f"{url[:200]} is not https")
         response = await self._client.get(
             url, headers=Headers({"Accept": ["application/json"]}), allow_redirects=False, unbuffered=True

@@ -20,6 +20,7 @@ from zope.interface import implementer
 from lambdaproxy.authorizers import documents, events
 from lambdaproxy.authorizers.policy import MalformedPolicy, Verdict, judge
 from lambdaproxy.authorizers.sources import Source
+from lambdaproxy.base.weight import text_of
 from lambdaproxy.errors import AuthorizerFailed, Denied, DeniedByPolicy, LambdaProxyError, Unauthorized
 from lambdaproxy.interfaces import IAuthorizer, IEventCodec
 from lambdaproxy.messages import Grant, InvocationResult, Match, Request
@@ -110,7 +111,7 @@ class LambdaAuthorizer:
         document = result.payload if isinstance(result.payload, bytes) else b""
         if result.function_error is None:
             return document
-        if self._rest and _message(document) == "Unauthorized":
+        if self._rest and len(document) <= MOST_BYTES_KEPT and text_of(document, "errorMessage") == "Unauthorized":
             raise Unauthorized("the function raised Unauthorized")
         raise AuthorizerFailed("the function failed")
 
@@ -169,13 +170,3 @@ class LambdaAuthorizer:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _message(document: bytes) -> object:
-    if len(document) > MOST_BYTES_KEPT:
-        return None
-    try:
-        found = json.loads(document)
-    except (ValueError, RecursionError):
-        return None
-    return found.get("errorMessage") if isinstance(found, dict) else None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-from urllib.parse import unquote_plus
 
+from lambdaproxy.base.asked import header, parameter
 from lambdaproxy.messages import Request
 
 _SOURCE = re.compile(
@@ -48,7 +49,7 @@ def parse(text: str) -> Source:
             f"{text!r} is no identity source such as $request.header.Authorization or $request.querystring.token"
         )
     kind, name = found["kind"], found["name"]
-    return Source(text.strip(), kind, name, _header(name) if kind == "header" else _query(name))
+    return Source(text.strip(), kind, name, partial(header if kind == "header" else parameter, name))
 
 
 def parse_any(text: str) -> Source:
@@ -59,25 +60,3 @@ def parse_any(text: str) -> Source:
 
 def _nowhere(request: Request) -> str | None:
     return None
-
-
-def _header(name: str) -> Callable[[Request], str | None]:
-    wanted = name.lower().encode("ascii")
-
-    def read(request: Request) -> str | None:
-        found = [value for key, value in request.headers if len(key) == len(wanted) and key.lower() == wanted]
-        # What was sent twice could be read as either by the function, so it is neither.
-        return found[0].decode("latin-1").strip(" \t") or None if len(found) == 1 else None
-
-    return read
-
-
-def _query(name: str) -> Callable[[Request], str | None]:
-    def read(request: Request) -> str | None:
-        query = request.target.partition(b"?")[2].decode("latin-1")
-        found = [
-            value for key, _, value in (part.partition("=") for part in query.split("&")) if unquote_plus(key) == name
-        ]
-        return unquote_plus(found[0]) or None if len(found) == 1 else None
-
-    return read

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 
+_INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])+)")
 _USER = re.compile(r"(?<=//)[^/?#]*@")
 
 
@@ -24,3 +25,9 @@ def is_loopback(host: str) -> bool:
 def without_user(url: str) -> str:
     """A URL for a message: a user and a password in it are left out."""
     return _USER.sub("...@", url)
+
+
+def interface_of(endpoint: str) -> str | None:
+    """The address that the description of a Twisted endpoint listens on, or None if it names none."""
+    found = _INTERFACE.search(endpoint)
+    return found[1].replace("\\:", ":") if found is not None else None

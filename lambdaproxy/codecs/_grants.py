@@ -86,5 +86,13 @@ def of_rest(grant: Grant, typed_claims: bool, typed_context: bool) -> dict[str, 
     return None
 
 
+def show(grant: Grant, authorizer: dict[str, Any] | None, context: dict[str, Any]) -> None:
+    """Add what is known of the caller to the context of an event that has an `identity`."""
+    if authorizer is not None:
+        context["authorizer"] = authorizer
+    if grant.key is not None:
+        context["identity"]["apiKey"], context["identity"]["apiKeyId"] = grant.key, grant.key_id
+
+
 def _scopes(grant: Grant) -> list[str] | None:
     return None if grant.scopes is None else list(grant.scopes)

@@ -17,7 +17,7 @@ from lambdaproxy.codecs._body import check_escapes, event_base64, media_type, re
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED, Fields, Naming
 from lambdaproxy.codecs._forwarded import NOWHERE
-from lambdaproxy.codecs._grants import of_rest
+from lambdaproxy.codecs._grants import of_rest, show
 from lambdaproxy.codecs._layout import Layouts
 from lambdaproxy.codecs._names import shown
 from lambdaproxy.codecs._paths import (
@@ -61,7 +61,7 @@ from lambdaproxy.errors import (
     MethodNotAllowed,
     QuotaExceeded,
 )
-from lambdaproxy.messages import Grant, Headers, InvocationResult, Match, Request, Response
+from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
 
 # What API Gateway takes out of a request (recorded on a regional REST API, AWS_PROXY), and what else is not meant for
 # a function: Keep-Alive, Proxy-Authorization, Proxy-Connection.
@@ -306,7 +306,9 @@ class RestApiCodec(Codec):
             "isBase64Encoded": encoded,
         }
         if request.grant is not None:
-            self._show(request.grant, event["requestContext"])
+            show(
+                request.grant, of_rest(request.grant, self._typed_claims, self._typed_context), event["requestContext"]
+            )
         return _json.dumps(event)
 
     def overriding_method(self, headers: Headers) -> str | None:
@@ -340,14 +342,6 @@ class RestApiCodec(Codec):
     def encode_response(self, response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
         """Text wherever it is UTF-8, whatever its type: only an API with binary types decodes base64."""
         return result_of(response, event, *result_body(response, None))
-
-    def _show(self, grant: Grant, context: dict[str, Any]) -> None:
-        """Add what is known of the caller to the context of an event."""
-        authorizer = of_rest(grant, self._typed_claims, self._typed_context)
-        if authorizer is not None:
-            context["authorizer"] = authorizer
-        if grant.key is not None:
-            context["identity"]["apiKey"], context["identity"]["apiKeyId"] = grant.key, grant.key_id
 
     def decode_event(self, event: Mapping[str, Any]) -> Request:
         path = text_of(event, "path", "/")

@@ -17,7 +17,7 @@ from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._fields import Fields
 from lambdaproxy.codecs._forwarded import NOWHERE
-from lambdaproxy.codecs._grants import of_payload1
+from lambdaproxy.codecs._grants import of_payload1, show
 from lambdaproxy.codecs._http_api import TEXT_PLAIN, HttpApi
 from lambdaproxy.codecs._layout import Layouts
 from lambdaproxy.codecs._names import is_hop_by_hop, shown
@@ -46,7 +46,7 @@ from lambdaproxy.codecs._result import (
 from lambdaproxy.codecs._reverse import result_body, text_of
 from lambdaproxy.codecs._stamps import clock_text, gateway_id, milliseconds
 from lambdaproxy.errors import MalformedResult
-from lambdaproxy.messages import Grant, InvocationResult, Match, Request, Response
+from lambdaproxy.messages import InvocationResult, Match, Request, Response
 
 _SHOWN = shown(
     is_hop_by_hop,
@@ -141,16 +141,8 @@ class HttpApiPayload1Codec(HttpApi):
             "isBase64Encoded": encoded,
         }
         if request.grant is not None:
-            self._show(request.grant, event["requestContext"])
+            show(request.grant, of_payload1(request.grant), event["requestContext"])
         return _json.dumps(event)
-
-    def _show(self, grant: Grant, context: dict[str, Any]) -> None:
-        """Add what is known of the caller to the context of an event."""
-        authorizer = of_payload1(grant)
-        if authorizer is not None:
-            context["authorizer"] = authorizer
-        if grant.key is not None:
-            context["identity"]["apiKey"], context["identity"]["apiKeyId"] = grant.key, grant.key_id
 
     def decode_event(self, event: Mapping[str, Any]) -> Request:
         path = text_of(event, "path", "/")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote
 
+from lambdaproxy.base.asked import header, parameter
 from lambdaproxy.config.filled import Filled
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import BadRequest
@@ -73,14 +73,11 @@ def find(place: str, request: Request, match: Match) -> str | None:
     """What stands in a place of a request; None where nothing does, or where it was sent twice."""
     kind, _, name = place.partition(".")
     if kind == "header":
-        wanted = name.lower().encode("ascii")
-        return _only([value.decode("latin-1") for key, value in request.headers if key.lower() == wanted])
-    if kind == "path":
-        return _only([unquote(value) for key, value in match.path_parameters if key == name])
+        return header(name, request)
     if kind == "query":
-        query = request.target.partition(b"?")[2].decode("latin-1")
-        pairs = (part.partition("=") for part in query.split("&"))
-        return _only([unquote_plus(value) for key, _, value in pairs if unquote_plus(key) == name])
+        return _stripped(parameter(name, request))
+    if kind == "path":
+        return _stripped(next((unquote(value) for key, value in match.path_parameters if key == name), None))
     grant = request.grant
     if grant is None:
         return None
@@ -91,5 +88,5 @@ def find(place: str, request: Request, match: Match) -> str | None:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
 
 
-def _only(values: Sequence[str]) -> str | None:
-    return (values[0].strip(" \t") or None) if len(values) == 1 else None
+def _stripped(value: str | None) -> str | None:
+    return None if value is None else value.strip(" \t") or None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.gate.cors import CorsRules, is_preflight, origin_of
 from lambdaproxy.gate.decided import Decided
-from lambdaproxy.messages import Head, Headers, Request
+from lambdaproxy.messages import Head, Headers, request_of
 from lambdaproxy.routing import Route, Router
 
 
@@ -34,11 +34,9 @@ class Gate:
                 return
         elif not rules.answers(takes, "OPTIONS" in route.methods):
             return
-        request = Request(
-            head.method, head.target, head.version, headers, b"", head.scheme, head.host, head.port, head.client,
-            head.forwarded_for, head.tls, head.id, head.trace_id, head.received,
-        )  # fmt: skip
-        raise Decided(rules.answer(request), "a preflight, or OPTIONS that no route takes (cors)", True)
+        raise Decided(
+            rules.answer(request_of(head, headers, b"")), "a preflight, or OPTIONS that no route takes (cors)", True
+        )
 
     def welcomes(self, head: Head) -> bool:
         """Whether the page that sent this is one whose origin the request's route permits."""

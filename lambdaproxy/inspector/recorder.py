@@ -12,7 +12,7 @@ from zope.interface import implementer
 from lambdaproxy.errors import FunctionError, LambdaProxyError
 from lambdaproxy.inspector import masks
 from lambdaproxy.interfaces import IBody
-from lambdaproxy.messages import Grant, Head, Headers, InvocationResult, Match, Request, Response
+from lambdaproxy.messages import Grant, Head, Headers, InvocationResult, Match, Request, Response, request_of
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -129,11 +129,7 @@ class Entry:
 
     def request(self, body: bytes) -> Request:
         """The request as codecs take it."""
-        h = self.head
-        return Request(
-            h.method, h.target, h.version, self.headers, body, h.scheme, h.host, h.port, h.client, h.forwarded_for,
-            h.tls, h.id, h.trace_id, h.received, self.grant,
-        )  # fmt: skip
+        return request_of(self.head, self.headers, body, self.grant)
 
 
 class Recorder:

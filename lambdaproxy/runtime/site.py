@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
+from lambdaproxy.base.addresses import interface_of
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.invoke_keys import load_or_make_keys
 from lambdaproxy.runtime.runtimes import DUMMY_KEY, Site
@@ -20,7 +21,6 @@ log = Logger(namespace="lambdaproxy.function")
 
 PYTHON_PORT, NODE_PORT = 5678, 9229
 _ENDPOINT = re.compile(r"tcp6?:(?:port=)?(\d+)(?::|\Z)")
-_INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])+)")
 
 
 def make_site(settings: Settings, functions: Mapping[str, FunctionSettings], account: str) -> Site:
@@ -47,8 +47,7 @@ def invoke_url(endpoint: str) -> str | None:
     found = _ENDPOINT.match(endpoint)
     if found is None or found[1] == "0":
         return None
-    interface = _INTERFACE.search(endpoint)
-    host = interface[1].replace("\\:", ":") if interface else "127.0.0.1"
+    host = interface_of(endpoint) or "127.0.0.1"
     if host in ("0.0.0.0", "", "::"):  # noqa: S104
         host = "127.0.0.1"
     return f"http://[{host}]:{found[1]}" if ":" in host else f"http://{host}:{found[1]}"

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 
 from lambdaproxy.admission import Admission
 from lambdaproxy.aws.region import find_region
-from lambdaproxy.base.addresses import is_loopback
+from lambdaproxy.base.addresses import interface_of, is_loopback
 from lambdaproxy.base.hosts import Hosts
 from lambdaproxy.config.settings import attribute
 from lambdaproxy.errors import STATUSES, ForeignPage, LambdaProxyError
@@ -141,10 +141,7 @@ def _head(assembly: Assembly, asked: Asked) -> Head:
 def _in_browsers_reach(assembly: Assembly) -> bool:
     """Whether the listener is on loopback, as far as its description tells; a real start asks the socket."""
     settings = assembly.settings
-    if settings.port.isdigit():
-        return is_loopback(settings.host)
-    interface = re.search(r":interface=((?:\\:|[^:])+)", settings.port)
-    return interface is not None and is_loopback(interface[1].replace("\\:", ":"))
+    return is_loopback(settings.host if settings.port.isdigit() else interface_of(settings.port) or "")
 
 
 def _pages(assembly: Assembly) -> tuple[bytes, ...]:

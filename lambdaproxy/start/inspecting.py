@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from typing import Any
 
 from twisted.logger import Logger
 
-from lambdaproxy.base.addresses import is_loopback
+from lambdaproxy.base.addresses import interface_of, is_loopback
 from lambdaproxy.base.ids import new_ids
 from lambdaproxy.base.platform import share_of_files
 from lambdaproxy.inspector.app import InspectorApp
@@ -63,8 +62,7 @@ class Inspecting:
 
 def is_loopback_endpoint(endpoint: str) -> bool:
     """Whether only this machine reaches an endpoint, as its description says."""
-    found = re.search(r":interface=((?:\\:|[^:])+)", endpoint)
-    return found is not None and is_loopback(found[1].replace("\\:", ":"))
+    return is_loopback(interface_of(endpoint) or "")
 
 
 def most_connections() -> int:
