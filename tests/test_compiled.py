@@ -47,3 +47,13 @@ def test_no_generator_expression_has_to_be_lazy(path):
     taken |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Starred)}
     lazy = [node for node in ast.walk(tree) if isinstance(node, ast.GeneratorExp) and id(node) not in taken]
     assert not [ast.unparse(node) for node in lazy]
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_no_exception_has_attributes_of_its_class(path):
+    """Where its module is compiled they are lost, and it would have those of its base: a label, an outcome, a text."""
+    module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+    for node in ast.parse((ROOT / path).read_text()).body:
+        if isinstance(node, ast.ClassDef) and issubclass(getattr(module, node.name), BaseException):
+            own = [ast.unparse(each) for each in node.body if isinstance(each, ast.Assign | ast.AnnAssign)]
+            assert own == [], f"{node.name} belongs into a module that is not compiled"

@@ -109,6 +109,10 @@ class Gate:
         else:
             self.grow(now)
 
+    def late(self, now: float) -> bool:
+        """Whether anybody has waited too long: the first need not be the one who came first."""
+        return any(each.until <= now for each in self.waiting)
+
     def step(self) -> None:
         """Let the next part of a burst out."""
         self.limit = min(self.most, 2 * self.limit)
@@ -234,7 +238,7 @@ class Limiter:
             return
         now = self._seconds()
         # Nobody is refused because of our own steps: where the machine stood still, they come all at once.
-        while stepping := [gate for gate in self._waiting if gate.fresh and gate.waiting[0].until <= now]:
+        while stepping := [gate for gate in self._waiting if gate.fresh and gate.late(now)]:
             for gate in stepping:
                 gate.step()
             self._admit()

@@ -258,6 +258,20 @@ def test_steps_refuse_nobody_on_a_machine_that_stood_still() -> None:
     assert (gate.in_flight, limiter.queued) == (100, 0)
 
 
+def test_who_goes_on_after_a_pause_hides_nobody_who_is_late() -> None:
+    clock = Clock()
+    limiter = Limiter(Limits(in_flight=1000, per_function=1000), clock.seconds, lambda after, call: None)
+    gate = limiter.gate()
+    _full(gate, limiter, 16)
+    late, again = Waiter(), Waiter()
+    limiter.enter(gate, late)
+    clock.advance(0.8)
+    limiter.enter_again(gate, again)
+    clock.advance(0.3)
+    limiter.sweep()
+    assert (late.events, again.events) == (["admitted"], ["admitted"])
+
+
 def test_steps_refuse_nobody() -> None:
     clock = Clock()
     limiter = Limiter(Limits(in_flight=1000, per_function=1000, queue=5), clock.seconds, clock.callLater)
