@@ -22,6 +22,7 @@ from lambdaproxy.http1.head import header
 from lambdaproxy.messages import Headers, Response
 from lambdaproxy.runtime.calls import Calls, Stream, error_body
 from lambdaproxy.runtime.collected import Whole
+from lambdaproxy.runtime.results import has_head
 from lambdaproxy.web.answer import Answer
 
 if TYPE_CHECKING:
@@ -95,7 +96,11 @@ class Call(Answer):
 
     def _begin_response(self) -> None:
         self._finish = Call._do_response
-        mode = header(self._head.headers, b"lambda-runtime-function-response-mode")
+        head = self._head
+        mode = header(head.headers, b"lambda-runtime-function-response-mode")
+        if mode is None and head.content_length is None and has_head(self._content_type()):
+            # Clients in Go name no mode: what has a head in front and comes in chunks is a stream.
+            mode = b"streaming"
         if mode is not None and mode.lower() == b"streaming":
             self._passing = self._worker.stream(self, self._id, self._content_type())
             if self._passing is not None:

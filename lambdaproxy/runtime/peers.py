@@ -11,12 +11,16 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 KNOWN = sys.platform == "linux"
 """Whether the system can be asked at all."""
 
 MOST_PROCESSES = 256
+MOST_DESCRIPTORS = 16384
+"""What is looked at of one worker's processes, and of one process: a function may start and open what it likes."""
+FORGET_SECONDS = 10.0
 _SOCK_DIAG, _BY_FAMILY, _REQUEST = 4, 20, 1
 _ANY_COOKIE = b"\xff" * 8
 _HEADER = struct.Struct("=IHHII")
@@ -54,7 +58,7 @@ def holds(pid: int, inode: int) -> bool:
 def _has_open(pid: int, inode: int) -> bool:
     wanted, folder = f"socket:[{inode}]", f"/proc/{pid}/fd/"
     try:
-        for name in os.listdir(folder):
+        for name in os.listdir(folder)[:MOST_DESCRIPTORS]:
             try:
                 if os.readlink(folder + name) == wanted:
                     return True
@@ -74,9 +78,9 @@ def _family(pid: int) -> Iterator[int]:
                 found.append(child)
                 yield child
     # What has lost its parent is still of the session; to look for it costs more.
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) not in seen and _session(name) == pid:
-            yield int(name)
+    for one in _sessions.members(pid):
+        if one not in seen:
+            yield one
 
 
 def _children(pid: int) -> list[int]:
@@ -90,10 +94,53 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _session(pid: str) -> int:
+def _session(pid: int) -> int:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             # State, parent, process group, session.
             return int(file.read().rpartition(b")")[2].split()[3])
     except (OSError, ValueError, IndexError):
         return -1
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+class Sessions:
+    """Which processes are of which session: each is read once, so that who connects again and again costs a listing.
+
+    At most `most` are read in one call, the youngest first; the others have their turn at the next.
+    """
+
+    def __init__(
+        self,
+        pids: Callable[[], list[int]] = _pids,
+        session: Callable[[int], int] = _session,
+        clock: Callable[[], float] = time.monotonic,
+        most: int = 1024,
+    ) -> None:
+        self._pids, self._session, self._clock, self._most = pids, session, clock, most
+        self._known: dict[int, int] = {}
+        self._since = 0.0
+
+    def members(self, session: int) -> list[int]:
+        """The processes of this session, `MOST_PROCESSES` at most."""
+        now = self._clock()
+        if now - self._since >= FORGET_SECONDS:
+            # A process may have made a session of its own since.
+            self._since = now
+            self._known.clear()
+        pids = self._pids()
+        alive = set(pids)
+        for gone in self._known.keys() - alive:
+            del self._known[gone]
+        unknown = sorted(alive - self._known.keys(), reverse=True)[: self._most]
+        for pid in unknown:
+            self._known[pid] = self._session(pid)
+        found = [pid for pid, its in self._known.items() if its == session][:MOST_PROCESSES]
+        # The number of one that has ended may be another's by now.
+        return [pid for pid in found if self._session(pid) == session]
+
+
+_sessions = Sessions()

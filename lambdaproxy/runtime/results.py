@@ -15,6 +15,12 @@ from lambdaproxy.wire.failures import error_type, printable
 HTTP_STREAM = b"application/vnd.awslambda.http-integration-response"
 """What a runtime calls a result that has a head in front of its body."""
 
+
+def has_head(content_type: bytes | None) -> bool:
+    """Whether a result of this type has a head in front, as `HTTP_STREAM` says, with parameters or without."""
+    return content_type is not None and content_type.partition(b";")[0].strip().lower() == HTTP_STREAM
+
+
 TIMED_OUT = "Sandbox.Timedout"
 EXIT_ERROR = "Runtime.ExitError"
 TOO_LARGE = "Function.ResponseSizeTooLarge"

@@ -21,13 +21,13 @@ from lambdaproxy.runtime.job import STREAMS, Job
 from lambdaproxy.runtime.logs import WorkerLog, report_line, start_line
 from lambdaproxy.runtime.process import Launcher, Running
 from lambdaproxy.runtime.results import (
-    HTTP_STREAM,
     INVALID_MODE,
     TRUNCATED,
     Exit,
     FunctionFailure,
     exited,
     failure,
+    has_head,
     reported,
     result_too_large,
     timed_out,
@@ -333,7 +333,7 @@ class Worker:
         caller.accepted()
         # Only a stream has the type for its client; of a buffered result it is JSON, whatever a runtime says, unless it
         # says that there is a head in front: clients in Go send those without naming the mode.
-        typed = job.invocation.mode == "stream" or content_type == HTTP_STREAM
+        typed = job.invocation.mode == "stream" or has_head(content_type)
         job.succeed(body, content_type if typed else None)
 
     def error(self, caller: Caller, request_id: str, body: bytes, error_type: str) -> None:

@@ -17,6 +17,7 @@ from lambdaproxy.messages import MOST_RESULT
 from lambdaproxy.runtime.api_site import RuntimeApis, RuntimeSite
 from lambdaproxy.runtime.calls import Caller
 from lambdaproxy.runtime.connections import LONGEST, MOST_CONNECTIONS
+from lambdaproxy.runtime.results import HTTP_STREAM
 from tests.http1.cases import BAD
 from tests.runtime.real import RealProcesses, until, wait
 from tests.runtime.support import reactor
@@ -24,6 +25,9 @@ from tests.web.serving import GONE, Transport, replies
 
 BASE = b"/2018-06-01/runtime/"
 NEXT = b"GET " + BASE + b"invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+MODE = b"Lambda-Runtime-Function-Response-Mode: streaming\r\n"
 
 
 def post(what: bytes, body: bytes, *headers: bytes) -> bytes:
@@ -34,9 +38,12 @@ def post(what: bytes, body: bytes, *headers: bytes) -> bytes:
 def streamed(what: bytes, pieces: list[bytes], trailers: bytes = b"", *headers: bytes) -> bytes:
     lines = b"".join(line + b"\r\n" for line in headers)
     body = b"".join(map(chunk, pieces)) + (b"0\r\n" + trailers + b"\r\n" if trailers else last_chunk)
-    return (
-        b"POST %b%b HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n%b"
-        b"Transfer-Encoding: chunked\r\n\r\n%b" % (BASE, what, lines, body)
+    return b"POST %b%b HTTP/1.1\r\nHost: x\r\n%b%bTransfer-Encoding: chunked\r\n\r\n%b" % (
+        BASE,
+        what,
+        MODE,
+        lines,
+        body,
     )
 
 
@@ -149,6 +156,18 @@ REQUESTS: dict[str, tuple[bytes, list[Any]]] = {
     "streaming": (
         streamed(b"invocation/id-1/response", [b"one", b"two"], b"", b"Content-Type: text/plain"),
         [("stream", "id-1", b"text/plain"), ("data", b"onetwo"), ("end", "", b"")],
+    ),
+    "streaming as clients in Go say it": (
+        streamed(b"invocation/id-1/response", [b"one"], b"", b"Content-Type: %b; x=1" % HTTP_STREAM).replace(MODE, b""),
+        [("stream", "id-1", HTTP_STREAM + b"; x=1"), ("data", b"one"), ("end", "", b"")],
+    ),
+    "a head in front, whole": (
+        post(b"invocation/id-1/response", b"{}", b"Content-Type: " + HTTP_STREAM),
+        [("response", "id-1", b"{}")],
+    ),
+    "chunks without a head or a mode": (
+        streamed(b"invocation/id-1/response", [b"{", b"}"]).replace(MODE, b""),
+        [("response", "id-1", b"{}")],
     ),
     "trailers": (
         streamed(

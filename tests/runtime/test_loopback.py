@@ -19,7 +19,7 @@ from twisted.trial.unittest import SkipTest
 
 from lambdaproxy.runtime import loopback
 from lambdaproxy.runtime.loopback import LoopbackPort
-from lambdaproxy.runtime.peers import KNOWN, holds, socket_of_peer
+from lambdaproxy.runtime.peers import KNOWN, Sessions, holds, socket_of_peer
 from tests.processes import until
 from tests.runtime.real import RealProcesses, wait
 from tests.runtime.support import function, reactor
@@ -104,6 +104,47 @@ def test_a_socket_is_looked_for_in_a_process_and_its_session():
             finally:
                 os.kill(orphan, 9)
         until(lambda: not holds(process.pid, inode), "the orphan has gone")
+
+
+class TestSessions:
+    def make(self, processes: dict[int, int], most: int = 1024) -> tuple[Sessions, list[int], list[float]]:
+        asked: list[int] = []
+        now = [100.0]
+
+        def session(pid: int) -> int:
+            asked.append(pid)
+            return processes.get(pid, -1)
+
+        return Sessions(lambda: list(processes), session, lambda: now[0], most), asked, now
+
+    def test_each_process_is_read_once(self):
+        processes = dict.fromkeys(range(10, 2010), 1) | {3000: 7, 3001: 7}
+        sessions, asked, now = self.make(processes, most=10_000)
+        assert sorted(sessions.members(7)) == [3000, 3001]
+        asked.clear()
+        processes[3002] = 7
+        del processes[3000]
+        assert sorted(sessions.members(7)) == [3001, 3002]
+        assert len(asked) == 3, "the new one, and both once more"
+        asked.clear()
+        now[0] += 20
+        sessions.members(7)
+        assert len(asked) == 2002 + 2, "a process may have made a session of its own"
+
+    def test_the_youngest_are_read_first_and_the_others_at_the_next_call(self):
+        sessions, asked, _ = self.make(dict.fromkeys(range(10, 5010), 1) | {5: 7}, most=100)
+        assert sessions.members(7) == []
+        assert asked == list(range(5009, 4909, -1))
+        for _ in range(50):
+            found = sessions.members(7)
+        assert found == [5]
+
+    def test_a_number_that_is_anothers_by_now(self):
+        processes = {20: 7}
+        sessions, _, _ = self.make(processes)
+        assert sessions.members(7) == [20]
+        processes[20] = 8
+        assert sessions.members(7) == []
 
 
 class Echo(Protocol):
