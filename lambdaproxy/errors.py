@@ -126,6 +126,10 @@ class Unauthorized(LambdaProxyError):
         self.challenge = challenge
 
 
+class TokenExpired(Unauthorized):
+    """The token of a user pool was good once; its service says so."""
+
+
 class Denied(LambdaProxyError):
     """Who asks is known, or need not be, and may not.
 
@@ -145,6 +149,19 @@ class DeniedByPolicy(Denied):
     """A Lambda authorizer's policy does not permit it."""
 
     label = "denied_by_policy"
+
+
+class NotSigned(Denied):
+    """What is wrong with a request that has to be signed, in the words of AWS.
+
+    `code` is the type of the error, `text` its message; `capital` says whether it stands under `Message`.
+    """
+
+    label = "not_signed"
+
+    def __init__(self, code: str, text: str, detail: str = "", capital: bool = False) -> None:
+        super().__init__(detail or text)
+        self.code, self.text, self.capital = code, text, capital
 
 
 class AuthorizerFailed(LambdaProxyError):

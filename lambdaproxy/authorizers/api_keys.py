@@ -60,6 +60,8 @@ class ApiKeyAuthorizer:
         self._keys = read_keys(path)
         self._stamp = _stamp(path)
         self._looked = float("-inf")
+        #: What keys that were used give; one for each of the file at most.
+        self._grants: dict[bytes, Grant] = {}
 
     def start(self) -> None:
         """Nothing has to be fetched."""
@@ -70,12 +72,16 @@ class ApiKeyAuthorizer:
         if sent is None:
             raise Denied(f"there is no key in {self._source.text}")
         self._refresh()
-        name = None
-        if SHORTEST <= len(sent) <= LONGEST:
-            name = self._keys.get(hashlib.sha256(sent.encode("utf-8", "surrogatepass")).digest())
-        if name is None:
+        if not SHORTEST <= len(sent) <= LONGEST:
             raise Denied(f"the key in {self._source.text} is none of ours")
-        return Grant("api-key", key=sent, key_id=name)
+        digest = hashlib.sha256(sent.encode("utf-8", "surrogatepass")).digest()
+        grant = self._grants.get(digest)
+        if grant is None:
+            name = self._keys.get(digest)
+            if name is None:
+                raise Denied(f"the key in {self._source.text} is none of ours")
+            grant = self._grants[digest] = Grant("api-key", key=sent, key_id=name)
+        return grant
 
     def _refresh(self) -> None:
         now = self._seconds()
@@ -87,7 +93,7 @@ class ApiKeyAuthorizer:
             return
         self._stamp = stamp
         try:
-            self._keys = read_keys(self._path)
+            self._keys, self._grants = read_keys(self._path), {}
         except (OSError, ValueError) as error:
             _log.error("The keys that were there go on serving: {why}", why=str(error))
         else:

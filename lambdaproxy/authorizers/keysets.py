@@ -31,9 +31,15 @@ Fetch = Callable[[str], Deferred[bytes]]
 
 
 class KeySet:
-    """The keys of one issuer. `fetch` gives the body of a URL, or fails; `url` is that of the keys, if it is known."""
+    """The keys of one issuer, `most` at most.
 
-    def __init__(self, clock: IReactorTime, fetch: Fetch, issuer: str, url: str | None = None) -> None:
+    `fetch` gives the body of a URL, or fails; `url` is that of the keys, if it is known.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, fetch: Fetch, issuer: str, url: str | None = None, most: int | None = None
+    ) -> None:
+        self._most = most
         self._seconds, self._fetch, self._issuer, self._url = clock.seconds, fetch, issuer, url
         self._known_url = url
         self._found: dict[str, Mapping[str, Any]] | None = None
@@ -43,6 +49,8 @@ class KeySet:
         self._waiting: list[Deferred[None]] = []
         self._looking: Deferred[Any] | None = None
         self.stopped = False
+        #: Changes when keys do: what was judged by others has to be judged again.
+        self.generation = 0
 
     @property
     def any(self) -> bool:
@@ -53,12 +61,16 @@ class KeySet:
         """The key, or None. Stale ones are given too, while fresh ones are fetched."""
         if self._found is None or key_id not in self._found:
             return None
-        if self._seconds() - self._fetched > FRESH:
-            self.look()
+        self.refresh()
         key = self._imported.get(key_id)
-        if key is None:
+        if key is None and key_id in self._found:
             key = self._imported[key_id] = _import(self._found[key_id])
         return key
+
+    def refresh(self) -> None:
+        """Fetch keys again that are used and stale."""
+        if self._seconds() - self._fetched > FRESH:
+            self.look()
 
     def may_change(self) -> bool:
         """Whether it is worth to wait: a look is on its way, or may be begun now."""
@@ -94,8 +106,14 @@ class KeySet:
             url = self._known_url or await self._discover()
             document = json.loads(await self._fetch(url))
             keys = document["keys"]
-            self._found = {key["kid"]: key for key in keys if isinstance(key, dict) and isinstance(key.get("kid"), str)}
-            self._imported, self._fetched = {}, self._seconds()
+            found: dict[str, Mapping[str, Any]]
+            found = {key["kid"]: key for key in keys if isinstance(key, dict) and isinstance(key.get("kid"), str)}
+            if self._most is not None and len(found) > self._most:
+                raise ValueError(f"there are {len(found)} keys; at most {self._most} are taken")
+            if found != self._found:
+                self._found, self._imported = found, {}
+                self.generation += 1
+            self._fetched = self._seconds()
         except Exception as error:
             self._failures += 1
             _log.warn(
@@ -116,6 +134,8 @@ class KeySet:
         url = document["jwks_uri"]
         if not isinstance(url, str):
             raise ValueError("its discovery document has no jwks_uri")
+        if self._issuer.startswith("https:") and not url.startswith("https:"):
+            raise ValueError("its discovery document names keys that do not come by https")
         self._known_url = url
         return url
 

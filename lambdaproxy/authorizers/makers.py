@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from zope.interface import implementer
 
+from lambdaproxy.authorizers.claims import parse as parse_claim
+from lambdaproxy.authorizers.claims import together
 from lambdaproxy.authorizers.events import CODECS, PAYLOADS
 from lambdaproxy.authorizers.sources import parse, parse_any
 from lambdaproxy.base.addresses import is_loopback
@@ -18,6 +20,15 @@ from lambdaproxy.config import values
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IAuthorizer, IAuthorizerMaker, Option
 from lambdaproxy.selection import parse_function
+
+MANNERS = ("http-api", "rest", "cognito", "alb")
+MOST_OF_BALANCER = 10
+"""Keys of an issuer that a load balancer takes (ELB guide, `listener-verify-jwt`)."""
+
+_POOL = re.compile(
+    r"(?:arn:aws[a-z-]*:cognito-idp:(?P<region>[a-z0-9-]+):\d{12}:userpool/)?"
+    r"(?P<id>(?P<own>[a-z]{2}(?:-[a-z]+)+-\d)_[A-Za-z0-9]{1,55})"
+)
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512")
 
@@ -30,6 +41,25 @@ def _issuer(text: str) -> str:
     return text
 
 
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is no regular expression: {error}") from None
+
+
+def _user_pool(text: str) -> str:
+    """The issuer of a user pool, as its tokens name it (Cognito guide, "Verifying JSON web tokens")."""
+    found = _POOL.fullmatch(text.strip())
+    if found is None or (found["region"] or found["own"]) != found["own"]:
+        raise ValueError(
+            f"{text!r} is no user pool such as eu-west-1_AbCdEf123 or "
+            "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEf123"
+        )
+    end = "amazonaws.com.cn" if found["own"].startswith("cn-") else "amazonaws.com"
+    return f"https://cognito-idp.{found['own']}.{end}/{found['id']}"
+
+
 @implementer(IAuthorizerMaker)
 class JwtMaker:
     """Makes authorizers for JSON Web Tokens."""
@@ -37,7 +67,22 @@ class JwtMaker:
     name = "jwt"
     help = "JSON Web Tokens of an issuer, as an HTTP API's JWT authorizer takes them"
     options = (
-        Option("issuer", _issuer, None, "The issuer, exactly as tokens name it (iss); its keys are found from there."),
+        Option(
+            "issuer",
+            _issuer,
+            (),
+            "The issuer, exactly as tokens name it (iss), repeatable; its keys are found from there.",
+            multiple=True,
+        ),
+        Option(
+            "user-pool", _user_pool, (), "The id or ARN of a Cognito user pool, instead, repeatable.", multiple=True
+        ),
+        Option(
+            "rules",
+            values.one_of(*MANNERS),
+            "http-api",
+            "Whose rules hold: an HTTP API's, or rest (a REST API's JWT authorizer), cognito (its user pools), alb.",
+        ),
         Option("audience", values.text, (), "Who tokens must be for (aud, or client_id), repeatable.", multiple=True),
         Option("identity-source", parse, parse("$request.header.Authorization"), "Where the token stands."),
         Option("jwks-url", _issuer, None, "Where the issuer's keys are, if it has no discovery document."),
@@ -49,17 +94,47 @@ class JwtMaker:
             multiple=True,
         ),
         Option("leeway", values.seconds, 0.0, "How far the issuer's clock may be off."),
-        Option("client-id", values.yes_no, True, "Whether client_id stands in for an absent aud."),
-        Option("unavailable", values.one_of("401", "500", "503"), "401", "The status while no keys could be fetched."),
+        Option(
+            "client-id", values.yes_no, None, "Whether client_id stands in for an absent aud; default: not for rest."
+        ),
+        Option(
+            "claim",
+            parse_claim,
+            (),
+            "A claim that must be there, as tenant, tenant=acme, groups[]=admin or roles~=admin, repeatable.",
+            multiple=True,
+        ),
+        Option("validation", _pattern, None, "Regular expression that aud must match as a whole; for cognito."),
+        Option(
+            "unavailable",
+            values.one_of("401", "500", "503"),
+            None,
+            "The status while no keys could be fetched; default: 500 for alb, else 401.",
+        ),
+        Option("denied-status", values.one_of("401", "403"), "401", "The status of who has no good token; for alb."),
         Option("ca-bundle", values.file, None, "PEM file of the authorities to trust at the issuer."),
     )
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Issuer and audience must be there, and the library for signatures."""
-        if options["issuer"] is None:
+        rules = options["rules"]
+        issuers = (*options["issuer"], *options["user-pool"])
+        if not issuers:
             raise ConfigError('it needs an issuer, such as issuer = "https://login.example.com"')
-        if not options["audience"]:
+        if len(set(issuers)) < len(issuers):
+            raise ConfigError("issuer: one stands there twice")
+        if len(issuers) > 1 and options["jwks-url"] is not None:
+            raise ConfigError("jwks-url: it goes with one issuer")
+        if not options["audience"] and rules in ("http-api", "rest"):
             raise ConfigError('it needs an audience, such as audience = ["my-client"]')
+        if options["validation"] is not None and rules != "cognito":
+            raise ConfigError('validation: it is for rules = "cognito"')
+        if options["denied-status"] != "401" and rules != "alb":
+            raise ConfigError('denied-status: it is for rules = "alb"')
+        try:
+            together(options["claim"])
+        except ValueError as error:
+            raise ConfigError(f"claim: {error}") from None
         try:
             import joserfc
         except ImportError:
@@ -83,15 +158,25 @@ class JwtMaker:
         from lambdaproxy.authorizers.tokens import Rules
 
         bundle = Path(options["ca-bundle"]).read_bytes() if options["ca-bundle"] else None
-        rules = Rules(
-            options["issuer"],
-            options["audience"],
-            frozenset(options["algorithms"] or ALGORITHMS[:3]),
-            options["leeway"],
-            options["client-id"],
-        )
-        keys = KeySet(context.reactor, Fetcher(context.reactor, bundle), options["issuer"], options["jwks-url"])
-        return JwtAuthorizer(rules, options["identity-source"], keys, time.time, options["unavailable"])
+        manner, by_client = options["rules"], options["client-id"]
+        usual = ALGORITHMS[:1] if manner == "alb" else ALGORITHMS[:3]
+        fetch = Fetcher(context.reactor, bundle)
+        issuers = {}
+        for issuer in (*options["issuer"], *options["user-pool"]):
+            rules = Rules(
+                issuer,
+                options["audience"],
+                frozenset(options["algorithms"] or usual),
+                options["leeway"],
+                manner != "rest" if by_client is None else by_client,
+                manner,
+                together(options["claim"]),
+                options["validation"],
+            )
+            most = MOST_OF_BALANCER if manner == "alb" else None
+            issuers[issuer] = rules, KeySet(context.reactor, fetch, issuer, options["jwks-url"], most)
+        unavailable = options["unavailable"] or ("500" if manner == "alb" else "401")
+        return JwtAuthorizer(issuers, options["identity-source"], time.time, unavailable, options["denied-status"])
 
 
 @implementer(IAuthorizerMaker)
@@ -125,13 +210,6 @@ class ApiKeyMaker:
         from lambdaproxy.authorizers.api_keys import ApiKeyAuthorizer
 
         return ApiKeyAuthorizer(options["file"], options["identity-source"], context.reactor.seconds)
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise ValueError(f"{text!r} is no regular expression: {error}") from None
 
 
 def _ttl(text: str) -> float:

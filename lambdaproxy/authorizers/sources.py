@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lambdaproxy.base.asked import header, parameter
+from lambdaproxy.base.asked import named, parameter
 from lambdaproxy.messages import Request
 
 _SOURCE = re.compile(
@@ -49,7 +49,8 @@ def parse(text: str) -> Source:
             f"{text!r} is no identity source such as $request.header.Authorization or $request.querystring.token"
         )
     kind, name = found["kind"], found["name"]
-    return Source(text.strip(), kind, name, partial(header if kind == "header" else parameter, name))
+    read = partial(named, name.lower().encode("ascii")) if kind == "header" else partial(parameter, name)
+    return Source(text.strip(), kind, name, read)
 
 
 def parse_any(text: str) -> Source:

@@ -1,7 +1,8 @@
 """What makes a JSON Web Token good (RFC 7519, RFC 8725), in the order and the words of an HTTP API's authorizer.
 
 The rules are those of the API Gateway guide (`http-api-jwt-authorizer`); the texts of the challenge that are known were
-seen on AWS between 2020 and 2026, the others are ours.
+seen on AWS between 2020 and 2026, the others are ours. Three services have rules of their own besides: the JWT
+authorizer of REST APIs, that for Cognito's user pools, and the `jwt-validation` of load balancers.
 """
 
 from __future__ import annotations
@@ -9,28 +10,43 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from lambdaproxy.authorizers import documents
-from lambdaproxy.errors import Denied, Unauthorized
+from lambdaproxy.authorizers.claims import Wanted
+from lambdaproxy.errors import Denied, DeniedByPolicy, TokenExpired, Unauthorized
 from lambdaproxy.messages import Grant
 
 MOST_TOKEN = 64 * 1024
 """Bytes of a token that are looked at; header limits are mostly lower."""
 
+MOST_AUDIENCE = 256
+"""Characters of an audience that an operator's expression is tried on."""
+
+
+HTTP, REST, COGNITO, ALB = "http-api", "rest", "cognito", "alb"
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a token must say. `leeway` is in seconds; `client_id` stands in for an absent `aud`, if `by_client_id`."""
+    """What a token must say, by the rules of a service (`manner`).
+
+    `leeway` is in seconds; `client_id` stands in for an absent `aud`, if `by_client_id`. Without an audience any will
+    do; `validation` is what it has to match as a whole. `wanted` are more claims that must be there.
+    """
 
     issuer: str
     audience: tuple[str, ...]
     algorithms: frozenset[str]
     leeway: float = 0.0
     by_client_id: bool = True
+    manner: str = HTTP
+    wanted: tuple[Wanted, ...] = ()
+    validation: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +58,26 @@ class Token:
     key_id: str
 
 
-def refused(description: str, scopes: Sequence[str], detail: str = "") -> Unauthorized:
-    """The refusal of a token, with the challenge that an HTTP API sends."""
+def refused(description: str, scopes: Sequence[str], detail: str = "", expired: bool = False) -> Unauthorized:
+    """The refusal of a token, with the challenge that an HTTP API sends; `expired` where a user pool's has ended."""
     scope = " ".join(scopes)
     challenge = f'Bearer scope="{scope}" error="invalid_token" error_description="{description}"'
-    return Unauthorized(detail or description, challenge)
+    return (TokenExpired if expired else Unauthorized)(detail or description, challenge)
 
 
-def without_scheme(value: str) -> str:
-    """The token of `Bearer TOKEN`, or of a bare one."""
+def without_scheme(value: str, manner: str = HTTP) -> str:
+    """The token of `Bearer TOKEN`, or of a bare one, which a load balancer does not take."""
     scheme, _, rest = value.partition(" ")
-    return rest.strip() if scheme.lower() == "bearer" else value
+    if scheme.lower() == "bearer":
+        return rest.strip()
+    return "" if manner == ALB else value
+
+
+def issuer_of(text: str) -> str | None:
+    """Who a token says that it is from, before anybody has looked at its signature."""
+    claims = _object(text.split(".")[1]) if text.count(".") == 2 and len(text) <= MOST_TOKEN else None
+    issuer = None if claims is None else claims.get("iss")
+    return issuer if isinstance(issuer, str) else None
 
 
 def read(text: str, rules: Rules, scopes: Sequence[str]) -> Token:
@@ -75,6 +100,13 @@ def read(text: str, rules: Rules, scopes: Sequence[str]) -> Token:
 
 def judge(token: Token, key: Any, rules: Rules, scopes: Sequence[str], now: float) -> Grant:
     """Check signature and claims; raises `Unauthorized`, or `Denied` for scopes that are missing."""
+    claims = verified(token, key, scopes)
+    check_claims(claims, rules, scopes, now)
+    return granted(claims, rules, scopes)
+
+
+def verified(token: Token, key: Any, scopes: Sequence[str]) -> Mapping[str, Any]:
+    """The claims of a token whose signature fits the key; raises `Unauthorized`."""
     from joserfc import jws
     from joserfc.errors import JoseError
 
@@ -88,15 +120,23 @@ def judge(token: Token, key: Any, rules: Rules, scopes: Sequence[str], now: floa
         claims = None
     if not isinstance(claims, dict):
         raise refused("the token is malformed", scopes, "the claims are no JSON object")
-    _check_claims(claims, rules, scopes, now)
-    granted = granted_scopes(claims)
-    if scopes and not set(scopes) & set(granted):
-        wanted = " ".join(scopes)
-        challenge = (
-            f'Bearer scope="{wanted}" error="insufficient_scope" error_description="expected scopes: [{wanted}]"'
-        )
-        raise Denied(f"the token has none of the scopes {wanted}", challenge)
-    return Grant("jwt", claims, tuple(granted) if scopes else None)
+    return claims
+
+
+def granted(claims: Mapping[str, Any], rules: Rules, scopes: Sequence[str]) -> Grant:
+    """What good claims give on a route that wants these scopes; raises where they give too little."""
+    kind = COGNITO if rules.manner == COGNITO else "jwt"
+    if not scopes:
+        return Grant(kind, claims)
+    found = granted_scopes(claims)
+    if set(scopes) & set(found):
+        return Grant(kind, claims, tuple(found))
+    wanted = " ".join(scopes)
+    why = f"the token has none of the scopes {wanted}"
+    if rules.manner in (COGNITO, ALB):
+        raise Unauthorized(why)
+    challenge = f'Bearer scope="{wanted}" error="insufficient_scope" error_description="expected scopes: [{wanted}]"'
+    raise (DeniedByPolicy if rules.manner == REST else Denied)(why, challenge)
 
 
 @cache
@@ -112,24 +152,44 @@ def _registry(algorithm: str) -> Any:
     return registry
 
 
-def _check_claims(claims: Mapping[str, Any], rules: Rules, scopes: Sequence[str], now: float) -> None:
+def check_claims(claims: Mapping[str, Any], rules: Rules, scopes: Sequence[str], now: float) -> None:
+    """Whether a token says what it must, at this time; raises `Unauthorized`."""
     if claims.get("iss") != rules.issuer:
         raise refused("the token does not have a valid issuer", scopes)
     audience = claims.get("aud")
     if audience is None and rules.by_client_id:
         audience = claims.get("client_id")
-    named = audience if isinstance(audience, list) else [audience]
-    if not any(isinstance(each, str) and each in rules.audience for each in named):
-        raise refused("the token does not have a valid audience", scopes)
-    ends = _time(claims, "exp", scopes)
-    if ends is None or now >= ends + rules.leeway:
-        raise refused("the token has expired", scopes, "" if ends is not None else "the token has no end (exp)")
+    if rules.audience:
+        named = audience if isinstance(audience, list) else [audience]
+        if not any(isinstance(each, str) and each in rules.audience for each in named):
+            raise refused("the token does not have a valid audience", scopes)
+    if rules.validation is not None and not rules.validation.fullmatch(str(audience)[:MOST_AUDIENCE]):
+        raise refused("the token does not have a valid audience", scopes, "aud does not match the validation")
+    check_end(claims, rules, scopes, now)
     begins = _time(claims, "nbf", scopes)
     if begins is not None and begins > now + rules.leeway:
         raise refused("the token is not valid yet", scopes)
     issued = _time(claims, "iat", scopes)
     if issued is not None and issued > now + rules.leeway:
         raise refused("the token was used before it was issued", scopes)
+    for each in rules.wanted:
+        why = each.lacking(claims)
+        if why is not None:
+            raise refused("the token does not have a valid claim", scopes, why)
+    if rules.manner == COGNITO:
+        use = "access" if scopes else "id"
+        if claims.get("token_use") != use:
+            raise refused("the token is of another use", scopes, f"this route takes a token whose token_use is {use}")
+
+
+def check_end(claims: Mapping[str, Any], rules: Rules, scopes: Sequence[str], now: float) -> float:
+    """When the token ends; raises `Unauthorized` if that is past, or unsaid."""
+    ends = _time(claims, "exp", scopes)
+    if ends is None:
+        raise refused("the token has expired", scopes, "the token has no end (exp)")
+    if now >= ends + rules.leeway:
+        raise refused("the token has expired", scopes, expired=rules.manner == COGNITO)
+    return ends
 
 
 def _time(claims: Mapping[str, Any], name: str, scopes: Sequence[str]) -> float | None:

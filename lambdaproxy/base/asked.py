@@ -12,8 +12,13 @@ from lambdaproxy.messages import Request
 
 def header(name: str, request: Request) -> str | None:
     """The value of a header field; None where there is none, an empty one, or several."""
-    wanted = name.lower().encode("ascii")
-    found = [value for key, value in request.headers if len(key) == len(wanted) and key.lower() == wanted]
+    return named(name.lower().encode("ascii"), request)
+
+
+def named(wanted: bytes, request: Request) -> str | None:
+    """The same, of a name in lower case."""
+    size = len(wanted)
+    found = [value for key, value in request.headers if len(key) == size and key.lower() == wanted]
     return found[0].decode("latin-1").strip(" \t") or None if len(found) == 1 else None
 
 

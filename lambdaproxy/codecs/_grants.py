@@ -57,7 +57,7 @@ def of_payload2(grant: Grant) -> dict[str, Any] | None:
         return {"jwt": {"claims": claim_texts(grant.claims), "scopes": _scopes(grant)}}
     if grant.kind == "lambda":
         return {"lambda": dict(grant.context) or None}
-    return None
+    return {"iam": dict(grant.context)} if grant.kind == "iam" else None
 
 
 def of_payload1(grant: Grant) -> dict[str, Any] | None:
@@ -72,7 +72,7 @@ def of_payload1(grant: Grant) -> dict[str, Any] | None:
 def of_rest(grant: Grant, typed_claims: bool, typed_context: bool) -> dict[str, Any] | None:
     """`requestContext.authorizer` of a REST API."""
     if grant.claims is not None:
-        if typed_claims:
+        if typed_claims and grant.kind != "cognito":
             return {"claims": dict(grant.claims)}
         claims = {name: _cognito_text(name, value) for name, value in grant.claims.items() if value is not None}
         return {"claims": claims}
@@ -86,10 +86,31 @@ def of_rest(grant: Grant, typed_claims: bool, typed_context: bool) -> dict[str, 
     return None
 
 
+def hide_signature(grant: Grant, event: dict[str, Any]) -> None:
+    """Take the signature that was verified out of an event: AWS shows it to no function (aws-lambda-go's samples)."""
+    if grant.kind != "iam":
+        return
+    for key in ("headers", "multiValueHeaders"):
+        fields = event.get(key)
+        if fields is not None:
+            for name in [name for name in fields if name.lower() == "authorization"]:
+                del fields[name]
+
+
 def show(grant: Grant, authorizer: dict[str, Any] | None, context: dict[str, Any]) -> None:
     """Add what is known of the caller to the context of an event that has an `identity`."""
     if authorizer is not None:
         context["authorizer"] = authorizer
+    if grant.kind == "iam":
+        who = grant.context
+        context["identity"] |= {
+            "accessKey": who["accessKey"],
+            "accountId": who["accountId"],
+            "caller": who["callerId"],
+            "principalOrgId": who["principalOrgId"],
+            "user": who["userId"],
+            "userArn": who["userArn"],
+        }
     if grant.key is not None:
         context["identity"]["apiKey"], context["identity"]["apiKeyId"] = grant.key, grant.key_id
 

@@ -17,7 +17,7 @@ from lambdaproxy.codecs._body import check_escapes, event_base64, media_type, re
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED, Fields, Naming
 from lambdaproxy.codecs._forwarded import NOWHERE
-from lambdaproxy.codecs._grants import of_rest, show
+from lambdaproxy.codecs._grants import hide_signature, of_rest, show
 from lambdaproxy.codecs._layout import Layouts
 from lambdaproxy.codecs._names import shown
 from lambdaproxy.codecs._paths import (
@@ -59,7 +59,9 @@ from lambdaproxy.errors import (
     LambdaProxyError,
     MalformedResult,
     MethodNotAllowed,
+    NotSigned,
     QuotaExceeded,
+    TokenExpired,
 )
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
 
@@ -309,6 +311,7 @@ class RestApiCodec(Codec):
             show(
                 request.grant, of_rest(request.grant, self._typed_claims, self._typed_context), event["requestContext"]
             )
+            hide_signature(request.grant, event)
         return _json.dumps(event)
 
     def overriding_method(self, headers: Headers) -> str | None:
@@ -450,6 +453,10 @@ class RestApiCodec(Codec):
             body = json_body("message", words)
         elif isinstance(error, DeniedByPolicy):
             kind, body = b"AccessDeniedException", _EXPLICIT if error.explicit else _NOT_PERMITTED
+        elif isinstance(error, NotSigned):
+            kind, body = error.code.encode(), json_body("Message" if error.capital else "message", error.text)
+        elif isinstance(error, TokenExpired):
+            body = b'{"message":"The incoming token has expired"}'
         elif isinstance(error, QuotaExceeded):
             kind, body = b"LimitExceededException", b'{"message":"Limit Exceeded"}'
         elif isinstance(error, UnknownStage):

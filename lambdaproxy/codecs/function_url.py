@@ -13,7 +13,7 @@ from lambdaproxy.codecs._body import event_body
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED_LOWER, Fields, Naming, refuse_other
 from lambdaproxy.codecs._forwarded import NOWHERE
-from lambdaproxy.codecs._grants import of_payload2
+from lambdaproxy.codecs._grants import hide_signature, of_payload2
 from lambdaproxy.codecs._layout import TLS, lower_layouts
 from lambdaproxy.codecs._paths import ALL_METHODS, DOMAINS, split
 from lambdaproxy.codecs._payload2 import cookie_list, event_headers, joined_query, request_from, result_of
@@ -29,7 +29,7 @@ from lambdaproxy.codecs._result import (
 )
 from lambdaproxy.codecs._reverse import TEXT_TYPES, text_of
 from lambdaproxy.codecs._stamps import clock_text, event_trace, milliseconds, response_trace, sent_traces
-from lambdaproxy.errors import LambdaProxyError, MethodNotAllowed
+from lambdaproxy.errors import LambdaProxyError, MethodNotAllowed, NotSigned
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
 
 _JSON_TYPE = (b"Content-Type", b"application/json")
@@ -158,6 +158,9 @@ class FunctionUrlCodec(Codec):
         }
         if request.grant is not None and (authorizer := of_payload2(request.grant)) is not None:
             event["requestContext"]["authorizer"] = authorizer
+            if request.grant.kind == "iam":
+                event["requestContext"]["accountId"] = request.grant.context["accountId"]
+                hide_signature(request.grant, event)
         encoded = False
         if request.body:
             event["body"], encoded = event_body(
@@ -232,6 +235,8 @@ class FunctionUrlCodec(Codec):
         if words is not None:
             kind = kind if error.outcome == "forbidden" else b"BadRequestException"
             body = json_body("Message", words)
+        elif isinstance(error, NotSigned):
+            kind, body = error.code.encode(), json_body("Message" if error.capital else "message", error.text)
         headers: list[tuple[bytes, bytes]] = [
             _JSON_TYPE,
             (b"x-amzn-RequestId", request.id.encode()),
