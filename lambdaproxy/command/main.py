@@ -12,7 +12,7 @@ from typing import Any
 
 from lambdaproxy import __version__
 from lambdaproxy.base.native import form
-from lambdaproxy.command import ctl, importing, plugins, shown
+from lambdaproxy.command import ctl, event, importing, plugins, shown
 from lambdaproxy.config import cli
 from lambdaproxy.start import explain
 from lambdaproxy.start.assembly import Assembly
@@ -122,6 +122,10 @@ def _plugins(words: list[str]) -> None:
     raise SystemExit(0 if all(good for _, good in found) else 1)
 
 
+def _event(words: list[str]) -> None:
+    print(event.text(words))
+
+
 def _ctl(words: list[str]) -> None:
     if words and words[0] in ("--help", "-h"):
         print(f"lambdaproxy ctl {ctl.USAGE}\n\n{COMMANDS['ctl'].help}")
@@ -161,6 +165,7 @@ COMMANDS = {
         "Print what a template of SAM, CloudFormation or the CDK defines as a file for --config, with what differs.",
         _import,
     ),
+    "event": Command(event.USAGE, event.HELP, _event),
     "ctl": Command(
         ctl.USAGE,
         "Ask the supervisor of --workers how it is, or have it reload, add a worker, or stop. PATH is that of "
@@ -185,6 +190,8 @@ _MEANT = {
     "formats": "plugins",
     "convert": "import",
     "sam": "import",
+    "generate-event": "event",
+    "events": "event",
     "reload": "ctl reload",
     "status": "ctl status",
 }
@@ -222,7 +229,8 @@ def _help() -> str:
         lines += [f"  lambdaproxy {name} {command.arguments}".rstrip(), f"      {command.help}"]
     lines += [
         "",
-        "`lambdaproxy serve --help` lists the options, which all commands but ctl and plugins take. --version, --help.",
+        "`lambdaproxy serve --help` lists the options, which all commands but event, ctl and plugins take.",
+        "--version, --help.",
     ]
     return "\n".join(lines)
 
