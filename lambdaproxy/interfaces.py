@@ -116,7 +116,11 @@ class Option:
 
 
 class IEventCodecMaker(IPlugin):
-    """A plugin that makes codecs: a cheap object at module level in a module of `lambdaproxy.plugins`."""
+    """A plugin that makes codecs: a cheap object at module level in a module of `lambdaproxy.plugins`.
+
+    One whose options change what kind of event a function gets may have `variants`, a tuple of what `--format` takes,
+    one for each kind; they stand side by side wherever formats are compared. Without it there is one kind, `name`.
+    """
 
     name = Attribute("What follows `--format`: lower-case letters, digits and hyphens.")
     help = Attribute("One line for the operator.")

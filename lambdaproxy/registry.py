@@ -32,6 +32,11 @@ def codec_makers() -> Mapping[str, IEventCodecMaker]:
     return _makers(IEventCodecMaker)
 
 
+def formats() -> tuple[str, ...]:
+    """What `--format` takes, each kind of event once: every format, and the variants that it says it has."""
+    return tuple([text for name, maker in codec_makers().items() for text in getattr(maker, "variants", (name,))])
+
+
 def invoker_makers() -> Mapping[str, IInvokerMaker]:
     """All invoker makers that are installed, by name."""
     return _makers(IInvokerMaker)

@@ -27,6 +27,8 @@ FORMATS = {
     "HttpApiStage": "apigateway-v2:stage=prod",
     "HttpApiPayload1": "apigateway-v2:payload=1.0",
     "FunctionUrl": "function-url",
+    "VpcLattice": "vpc-lattice",
+    "VpcLatticeFirst": "vpc-lattice:version=1:limits=aws:incomplete=accept",
     "FunctionUrlPlain": "function-url:errors=plain",
 }
 

@@ -63,7 +63,7 @@ def _shown(event: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("sent", SENT)
-@pytest.mark.parametrize("dialect", CODECS)
+@pytest.mark.parametrize("dialect", [name for name in CODECS if not name.startswith("lattice")])
 def test_the_invocation_carries_the_trace_of_the_event(dialect: str, sent: list[str]) -> None:
     lines = b"".join(b"X-Amzn-Trace-Id: %b\r\n" % text.encode() for text in sent)
     parsed = parse_request(b"GET / HTTP/1.1\r\nHost: example.com\r\n" + lines + b"\r\n", HeadLimits())

@@ -12,6 +12,7 @@ from lambdaproxy.codecs.apigateway_v1 import RestApiCodec
 from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec
 from lambdaproxy.codecs.apigateway_v2_payload1 import HttpApiPayload1Codec
 from lambdaproxy.codecs.function_url import FunctionUrlCodec
+from lambdaproxy.codecs.vpc_lattice import VpcLatticeCodec
 from lambdaproxy.messages import Request, Response
 
 __all__ = ["TEXT_TYPES", "Dialects", "Reverse", "Target", "recognise"]
@@ -28,7 +29,8 @@ class Reverse(Protocol):
 
 
 def recognise(event: Mapping[str, Any]) -> str:
-    """The dialect of an event: `alb`, `apigateway-v1`, `apigateway-v2`, `apigateway-v2:payload=1.0` or `function-url`.
+    """The dialect of an event: `alb`, `apigateway-v1`, `apigateway-v2`, `apigateway-v2:payload=1.0`, `function-url` or
+    `vpc-lattice`.
 
     A function URL is told from an HTTP API by its domain, or by its request id, which is a UUID where the HTTP API has
     16 characters. `ValueError` for events of something else.
@@ -37,12 +39,16 @@ def recognise(event: Mapping[str, Any]) -> str:
     if isinstance(context, Mapping):
         if "elb" in context:
             return "alb"
+        if "serviceArn" in context or "targetGroupArn" in context:
+            return "vpc-lattice"
         version = event.get("version")
         if version == "2.0" and isinstance(context.get("http"), Mapping):
             is_url = ".lambda-url." in str(context.get("domainName")) or len(str(context.get("requestId"))) == 36
             return "function-url" if is_url else "apigateway-v2"
     if "httpMethod" in event:
         return "apigateway-v2:payload=1.0" if event.get("version") == "1.0" else "apigateway-v1"
+    if "raw_path" in event and "method" in event:
+        return "vpc-lattice"
     raise ValueError("the event comes from no load balancer, API or function URL: it has no requestContext of theirs")
 
 
@@ -100,6 +106,8 @@ class Dialects:
             return HttpApiCodec(stage=stage, text_types=types)
         if name == "function-url":
             return FunctionUrlCodec(text_types=types)
+        if name == "vpc-lattice":
+            return VpcLatticeCodec(text_types=types)
         return HttpApiPayload1Codec(stage=stage, text_types=types)
 
     def target(self, request: Request) -> Target:

@@ -98,10 +98,12 @@ class Naming:
         dropped: frozenset[str],
         remapped: Mapping[str, str] = MappingProxyType({}),
         canonical_names: bool = False,
+        lower_names: bool = False,
     ) -> None:
         self._dropped = dropped
         self._remapped = remapped
         self._canonical = canonical_names
+        self._lower = lower_names
         #: The name as the function spells it -> the bytes for the wire, or None where the field is dropped.
         self.known: Known[str, bytes | None] = Known(self._decide, is_short, most=2048)
 
@@ -116,7 +118,7 @@ class Naming:
             return self._remapped[low].encode("ascii")
         if low in self._dropped:
             return None
-        return (canonical(name) if self._canonical else name).encode("ascii")
+        return (canonical(name) if self._canonical else low if self._lower else name).encode("ascii")
 
     def collect(
         self, pairs: Collection[tuple[str, Any]], other: Callable[[Any], str | None]

@@ -9,12 +9,14 @@ from lambdaproxy.codecs.apigateway_v1 import RestApiCodec
 from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec
 from lambdaproxy.codecs.apigateway_v2_payload1 import HttpApiPayload1Codec
 from lambdaproxy.codecs.function_url import FunctionUrlCodec
+from lambdaproxy.codecs.vpc_lattice import VpcLatticeCodec
 from lambdaproxy.interfaces import ICorsCodec, IEventCodec, IPathReader
 
-__all__ = ["AlbCodec", "FunctionUrlCodec", "HttpApiCodec", "HttpApiPayload1Codec", "RestApiCodec"]
+__all__ = ["AlbCodec", "FunctionUrlCodec", "HttpApiCodec", "HttpApiPayload1Codec", "RestApiCodec", "VpcLatticeCodec"]
 
 classImplements(AlbCodec, IEventCodec, IPathReader)
 classImplements(RestApiCodec, IEventCodec, IPathReader)
 classImplements(HttpApiCodec, IEventCodec, IPathReader, ICorsCodec)
 classImplements(HttpApiPayload1Codec, IEventCodec, IPathReader, ICorsCodec)
 classImplements(FunctionUrlCodec, IEventCodec, IPathReader, ICorsCodec)
+classImplements(VpcLatticeCodec, IEventCodec, IPathReader)

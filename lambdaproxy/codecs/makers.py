@@ -57,6 +57,12 @@ def _variable(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _lattice_arn(resource: str) -> str:
+    return f"arn:aws:vpc-lattice:us-east-1:123456789012:{resource}-0123456789abcdef0"
+
+
+_SOURCE_VPC_ARN = "arn:aws:ec2:us-east-1:123456789012:vpc/vpc-0123456789abcdef0"
+
 _ERRORS = Option(
     "errors",
     _choice("aws", "plain"),
@@ -96,6 +102,7 @@ class AlbMaker:
 
     name = "alb"
     help = "Application Load Balancer with a Lambda target group"
+    variants = ("alb", "alb:multi_value=yes")
     options = (
         Option("multi_value", _yes_no, False, "multi-value headers, as the target group's attribute says"),
         Option(
@@ -150,6 +157,7 @@ class HttpApiMaker:
 
     name = "apigateway-v2"
     help = "API Gateway HTTP API (payload 2.0, or 1.0)"
+    variants = ("apigateway-v2", "apigateway-v2:payload=1.0")
     options = (
         Option("payload", _choice("2.0", "1.0"), "2.0", "payload format version"),
         *_API_OPTIONS,
@@ -192,9 +200,36 @@ class FunctionUrlMaker:
         return FunctionUrlCodec(**_check_options(options))
 
 
+@implementer(IEventCodecMaker)
+class VpcLatticeMaker:
+    """Makes `vpc-lattice` codecs."""
+
+    name = "vpc-lattice"
+    help = "VPC Lattice with a Lambda target group"
+    variants = ("vpc-lattice", "vpc-lattice:version=1")
+    options = (
+        Option("version", _choice("2", "1"), "2", "event structure version of the target group"),
+        Option("service_arn", _arn, _lattice_arn("service/svc"), "ARN of the service; its region is the event's"),
+        Option("service_network_arn", _arn, _lattice_arn("servicenetwork/sn"), "ARN of the service network"),
+        Option("target_group_arn", _arn, _lattice_arn("targetgroup/tg"), "ARN of the target group"),
+        Option("source_vpc_arn", _arn, _SOURCE_VPC_ARN, "ARN of the VPC that clients are in"),
+        Option("incomplete", _choice("refuse", "accept"), "refuse", "results without one of the required members"),
+        _xff("append", "append", "preserve", "remove", "replace"),
+        _ERRORS,
+        _LIMITS,
+    )
+
+    def make(self, options: Mapping[str, Any]) -> IEventCodec:
+        """A `VpcLatticeCodec`."""
+        from lambdaproxy.codecs._implements import VpcLatticeCodec
+
+        return VpcLatticeCodec(**(dict(options) | {"version": int(options["version"])}))
+
+
 alb = AlbMaker()
 apigateway_v1 = RestApiMaker()
 apigateway_v2 = HttpApiMaker()
 function_url = FunctionUrlMaker()
+vpc_lattice = VpcLatticeMaker()
 
-MAKERS = (alb, apigateway_v1, apigateway_v2, function_url)
+MAKERS = (alb, apigateway_v1, apigateway_v2, function_url, vpc_lattice)

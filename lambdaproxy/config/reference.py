@@ -58,7 +58,7 @@ read, and how its template is:
 
 | format | what routes compare |
 |---|---|
-| `alb` | the path as sent, segment by segment; `/%61` is `/a`, an encoded slash separates nothing |
+| `alb`, `vpc-lattice` | the path as sent, segment by segment; `/%61` is `/a`, an encoded slash separates nothing |
 | `apigateway-v1` | the same, with one slash in front and none behind: `//hello/` is `/hello` |
 | `apigateway-v2` | the path decoded twice and cut at a `?` that came out of it |
 | `apigateway-v2:payload=1.0` | the path decoded |

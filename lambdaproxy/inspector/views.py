@@ -18,9 +18,6 @@ from lambdaproxy.inspector.advice import advice
 from lambdaproxy.inspector.recorder import Entry, Kept
 from lambdaproxy.messages import NO_ROUTE, Headers
 
-FORMATS = (
-    "alb", "alb:multi_value=yes", "apigateway-v1", "apigateway-v2", "apigateway-v2:payload=1.0", "function-url",
-)  # fmt: skip
 _INIT = re.compile(rb"Init Duration: ([0-9.]+) ms")
 
 
@@ -90,7 +87,8 @@ def formats(entry: Entry, reveal: bool = False) -> list[dict[str, Any]]:
     """The same request as every format's event; or the reason why that front door would not have invoked."""
     own = str(entry.route.settings.format) if entry.route is not None else ""
     request = entry.request(entry.body.data)
-    names = dict.fromkeys((own, *FORMATS) if own else FORMATS)
+    every = registry.formats()
+    names = dict.fromkeys((own, *every) if own else every)
     found = []
     for name in names:
         try:
@@ -100,6 +98,8 @@ def formats(entry: Entry, reveal: bool = False) -> list[dict[str, Any]]:
             found.append({"format": name, "own": name == own, "event": shown})
         except LambdaProxyError as error:
             found.append({"format": name, "own": name == own, "refused": error.detail or error.public})
+        except ValueError as error:  # a plugin that cannot be without its options
+            found.append({"format": name, "own": False, "refused": str(error)})
     return found if reveal else masks.without(found, _secrets(entry))
 
 

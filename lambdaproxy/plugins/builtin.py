@@ -2,9 +2,20 @@
 
 from lambdaproxy.authorizers.makers import api_key, jwt, lambda_
 from lambdaproxy.aws.maker import AwsInvokerMaker
-from lambdaproxy.codecs.makers import alb, apigateway_v1, apigateway_v2, function_url
+from lambdaproxy.codecs.makers import alb, apigateway_v1, apigateway_v2, function_url, vpc_lattice
 from lambdaproxy.runtime.maker import local
 
-__all__ = ["alb", "api_key", "apigateway_v1", "apigateway_v2", "aws", "function_url", "jwt", "lambda_", "local"]
+__all__ = [
+    "alb",
+    "api_key",
+    "apigateway_v1",
+    "apigateway_v2",
+    "aws",
+    "function_url",
+    "jwt",
+    "lambda_",
+    "local",
+    "vpc_lattice",
+]
 
 aws = AwsInvokerMaker()

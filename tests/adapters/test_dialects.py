@@ -12,6 +12,7 @@ from lambdaproxy.codecs.apigateway_v1 import RestApiCodec
 from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec
 from lambdaproxy.codecs.apigateway_v2_payload1 import HttpApiPayload1Codec
 from lambdaproxy.codecs.function_url import FunctionUrlCodec
+from lambdaproxy.codecs.vpc_lattice import VpcLatticeCodec
 from lambdaproxy.messages import Response
 from tests.codecs.dialects import event
 from tests.conformance import corpus
@@ -22,6 +23,7 @@ MADE = {
     "apigateway-v2": (HttpApiCodec(), HttpApiCodec(stage="dev")),
     "apigateway-v2:payload=1.0": (HttpApiPayload1Codec(),),
     "function-url": (FunctionUrlCodec(), FunctionUrlCodec(domain="abc.lambda-url.eu-west-1.on.aws")),
+    "vpc-lattice": (VpcLatticeCodec(), VpcLatticeCodec(version=1)),
 }
 KINDS = [(name, codec) for name, codecs in MADE.items() for codec in codecs]
 RECORDED = {
@@ -64,6 +66,24 @@ def test_recorded_and_published_events():
                 request = Dialects().codec(plain).decode_event(plain)
                 assert request.method and request.target.startswith(b"/")
     assert seen == set(RECORDED.values())
+
+
+@pytest.mark.skipif(not corpus.ROOT.is_dir(), reason="the samples are not there (../shared/corpus)")
+def test_published_events_of_lattice():
+    """Written by hand from the guide: with one value where the service sends lists, without the query in the path."""
+    seen = set()
+    for path in sorted((corpus.ROOT / "lattice").glob("*.json")):
+        sample = json.loads(path.read_text())
+        assert recognise(sample) == "vpc-lattice"
+        asked = Dialects().codec(sample).decode_event(sample)
+        assert (asked.method, asked.client) in {("GET", "10.213.229.10"), ("GET", "172.31.40.143")}
+        assert ".vpc-lattice-svcs." in asked.host
+        seen.add((asked.target, asked.body))
+    assert (b"/testpath?order-id=1", b'{"test": "event"}') in seen
+    assert (
+        b"/newpath?parameter1=value1&parameter1=value2&parameter2=value",
+        b'{"message": "Hello from Lambda!"}',
+    ) in seen
 
 
 @pytest.mark.parametrize(

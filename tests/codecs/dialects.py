@@ -12,6 +12,7 @@ from lambdaproxy.codecs.apigateway_v1 import RestApiCodec
 from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec
 from lambdaproxy.codecs.apigateway_v2_payload1 import HttpApiPayload1Codec
 from lambdaproxy.codecs.function_url import FunctionUrlCodec
+from lambdaproxy.codecs.vpc_lattice import VpcLatticeCodec
 from lambdaproxy.messages import InvocationResult, Match, Request, Response
 
 #: Every dialect once, and its variants that change how a request or a result is written.
@@ -24,6 +25,8 @@ CODECS: dict[str, Any] = {
     "payload1": HttpApiPayload1Codec(),
     "payload1-stage": HttpApiPayload1Codec(stage="dev"),
     "function-url": FunctionUrlCodec(),
+    "lattice": VpcLatticeCodec(),
+    "lattice-1": VpcLatticeCodec(version=1),
 }
 
 ID = "7c2af7db-31f3-42b5-8a6d-9ffc74e3b9e0"
@@ -100,9 +103,11 @@ def left_of_headers(name: str, headers) -> dict[str, list[str]]:
             continue
         if low in _TLS or low.startswith("proxy-"):
             continue
+        if name.startswith("lattice") and low.startswith(("x-amzn-lattice-", "x-amzn-source-vpc")):
+            continue
         found.setdefault(low, []).append(_text(value))
     for low, values in found.items():
-        if low == "cookie":
+        if low == "cookie" and name != "lattice":
             joined = "; ".join(values)
             if name.startswith("apigateway-v2"):
                 crumbs = [crumb.strip() for crumb in joined.split(";")]
@@ -110,7 +115,7 @@ def left_of_headers(name: str, headers) -> dict[str, list[str]]:
             found[low] = [joined]
         elif name == "alb":
             found[low] = values[-1:]
-        elif name in ("apigateway-v2", "apigateway-v2-stage", "function-url"):
+        elif name in ("apigateway-v2", "apigateway-v2-stage", "function-url", "lattice-1"):
             found[low] = [",".join(values)]
     if found.get("cookie") == [""] and name.startswith("apigateway-v2"):
         del found["cookie"]
@@ -127,7 +132,7 @@ def left_of_path(name: str, path: str) -> str:
 
 def left_of_query(name: str, query: str):
     """Pairs as far as they can still be told apart: verbatim, or by name, encoded or not."""
-    if name in ("apigateway-v2", "apigateway-v2-stage", "function-url"):
+    if name in ("apigateway-v2", "apigateway-v2-stage", "function-url") or name.startswith("lattice"):
         return query
     pairs = [part.partition("=")[::2] for part in query.split("&") if part]
     if name == "alb":
@@ -166,8 +171,11 @@ def left_of_request(name: str, message: Request) -> dict[str, object]:
         "trace": message.trace_id,
     }
     left["forwarded_for"] = message.forwarded_for
-    if name in ("apigateway-v1", "function-url"):
+    if name in ("apigateway-v1", "function-url") or name.startswith("lattice"):
         left["id"] = message.id
-    if not name.startswith("alb"):
+    if not name.startswith("alb") and name != "lattice-1":
         left["received"] = round(message.received, 3)
+    if name.startswith("lattice"):
+        for unsaid in ("scheme", "port", "trace"):
+            del left[unsaid]
     return left

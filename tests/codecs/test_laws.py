@@ -79,7 +79,7 @@ def test_a_result_keeps_the_response(name, response):
         there.pop(own, None)
     if "content-type" not in wanted:
         there.pop("content-type", None)
-    if name in ("alb", "apigateway-v2", "apigateway-v2-stage", "function-url"):
+    if name in ("alb", "apigateway-v2", "apigateway-v2-stage", "function-url", "lattice", "lattice-1"):
         wanted = {key: values if key == "set-cookie" else [", ".join(values)] for key, values in wanted.items()}
     assert there == wanted
 
@@ -127,6 +127,10 @@ _keys = [
     "isBase64Encoded",
     "requestContext",
     "rawPath",
+    "raw_path",
+    "method",
+    "query_string_parameters",
+    "is_base64_encoded",
     "rawQueryString",
     "cookies",
     "version",

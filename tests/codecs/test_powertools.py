@@ -15,6 +15,7 @@ from lambdaproxy.codecs.apigateway_v1 import RestApiCodec
 from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec
 from lambdaproxy.codecs.apigateway_v2_payload1 import HttpApiPayload1Codec
 from lambdaproxy.codecs.function_url import FunctionUrlCodec
+from lambdaproxy.codecs.vpc_lattice import VpcLatticeCodec
 from lambdaproxy.errors import BadRequest
 from lambdaproxy.messages import Match
 from tests.codecs.dialects import event, request
@@ -32,6 +33,7 @@ EVENTS: dict[str, Any] = {
     "apigateway-v2-stage": (HttpApiCodec(stage="dev", stage_variables={"a": "b"}), "APIGatewayProxyEventV2Model"),
     "payload1": (HttpApiPayload1Codec(), "APIGatewayProxyEventModel"),
     "function-url": (FunctionUrlCodec(), "LambdaFunctionUrlModel"),
+    "vpc-lattice:version=1": (VpcLatticeCodec(version=1), "VpcLatticeModel"),
 }
 ALL = pytest.mark.parametrize("name", EVENTS)
 

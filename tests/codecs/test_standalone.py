@@ -28,6 +28,7 @@ from lambdaproxy.codecs.apigateway_v1 import RestApiCodec
 from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec
 from lambdaproxy.codecs.apigateway_v2_payload1 import HttpApiPayload1Codec
 from lambdaproxy.codecs.function_url import FunctionUrlCodec
+from lambdaproxy.codecs.vpc_lattice import VpcLatticeCodec
 from lambdaproxy.messages import InvocationResult, Match, Request
 
 def flat(environ, start_response):
@@ -46,7 +47,7 @@ asked = Request("POST", b"/a%20b?c=d", "HTTP/1.1", ((b"Content-Type", b"text/pla
                 "example.com", 443, "198.51.100.7", "", None, "7c2af7db-31f3-42b5-8a6d-9ffc74e3b9e0",
                 "1-6a5145a8-536f3e792f6be9b44c1f46fa", 1.5)
 codecs = [AlbCodec(), AlbCodec(multi_value=True), RestApiCodec(binary_media_types=["*/*"]), HttpApiCodec(),
-          HttpApiPayload1Codec(), FunctionUrlCodec()]
+          HttpApiPayload1Codec(), FunctionUrlCodec(), VpcLatticeCodec(), VpcLatticeCodec(version=1)]
 for codec in codecs:
     for handler in (wsgi.handler(flat), asgi.handler(waiting)):
         event = json.loads(codec.encode_request(asked, Match()))

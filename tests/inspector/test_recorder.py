@@ -16,6 +16,7 @@ from lambdaproxy.inspector import masks, views
 from lambdaproxy.inspector.advice import advice
 from lambdaproxy.inspector.recorder import MOST_OF_ONE, Recorder
 from lambdaproxy.messages import NO_ROUTE, Grant, InvocationResult, Response
+from lambdaproxy.registry import formats
 from lambdaproxy.start.assembly import assemble
 from tests.contracts import leaves
 from tests.memory import head as a_head
@@ -245,7 +246,7 @@ def test_the_request_as_every_format_shows_it(route):
     played.request(body=b"\xff")
     [entry] = played.recorder
     found = views.formats(entry)
-    assert [each["format"] for each in found] == ["apigateway-v2", *(f for f in views.FORMATS if f != "apigateway-v2")]
+    assert [each["format"] for each in found] == ["apigateway-v2", *(f for f in formats() if f != "apigateway-v2")]
     assert [each["own"] for each in found].count(True) == 1
     assert all("event" in each or "refused" in each for each in found)
 
