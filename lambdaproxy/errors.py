@@ -49,6 +49,10 @@ class LambdaProxyError(Exception):
     #: What the Lambda API calls the call that failed, if it said so.
     aws_request_id = ""
 
+    #: How often the function was asked for, where it was; and the seconds in which nobody was asked.
+    attempts: int | None = None
+    waited = 0.0
+
     def __init__(self, detail: str = "", *, retry_after: int | None = None) -> None:
         super().__init__(detail or self.public)
         self.detail = detail

@@ -373,7 +373,8 @@ class InvocationResult:
     `function_error` is AWS's word (`Unhandled`, `Handled`) or None. A `stream` has an `IBody` as payload, and its
     content type where the invoker knows it. `log_tail` is at most the last 4 KiB of the function's log. `durable_arn`
     names the durable execution, where there is one. `outline` is what a payload that takes long to parse says about
-    its response, where that was read already (`base.weight.outline`).
+    its response, where that was read already (`base.weight.outline`). `waited` are the seconds in which it was not with
+    the function: for a place, keys, a connection, a worker, or between two attempts.
     """
 
     payload: Final[bytes | IBody]
@@ -385,6 +386,7 @@ class InvocationResult:
     attempts: Final[int]
     durable_arn: Final[str]
     outline: Final[Any]
+    waited: Final[float]
 
     def __init__(
         self,
@@ -397,6 +399,7 @@ class InvocationResult:
         attempts: int = 1,
         durable_arn: str = "",
         outline: Any = None,
+        waited: float = 0.0,
     ) -> None:
         self.payload = payload
         self.function_error = function_error
@@ -407,6 +410,7 @@ class InvocationResult:
         self.attempts = attempts
         self.durable_arn = durable_arn
         self.outline = outline
+        self.waited = waited
         freeze(self)
 
 

@@ -254,7 +254,7 @@ class Proxy:
                 self._held.give(held)
             # A stream tells its outcome itself, at its end.
             if outcome:
-                self._accounts.invoked(function, outcome, self._seconds() - started)
+                self._accounts.invoked(admission.head, function, outcome, self._seconds() - started)
         return response
 
     async def _authorize(self, admission: Admission, name: str) -> Grant:
@@ -316,7 +316,7 @@ class Proxy:
                 self._accounts.failed(admission.head, admission.function, error)
                 self._trails.broke(admission.head.id, error)
                 outcome = error.label
-        self._accounts.invoked(admission.function, outcome, self._seconds() - started)
+        self._accounts.invoked(admission.head, admission.function, outcome, self._seconds() - started)
 
     def answer(self, head: Head, error: LambdaProxyError, admission: Admission | None = None) -> Response:
         """The response for an error, in the words of the route's codec; the log and the metrics learn of it."""
@@ -349,11 +349,19 @@ class Proxy:
         return self._gate.welcomes(head)
 
     def account(
-        self, head: Head, admission: Admission | None, response: Response, sent: int, seconds: float, fate: str = ""
+        self,
+        head: Head,
+        admission: Admission | None,
+        response: Response,
+        sent: int,
+        seconds: float,
+        fate: str = "",
+        first: float | None = None,
     ) -> None:
         """Say, exactly once for each request, how it ended: bytes of body sent, seconds since the head was complete.
 
-        `fate` is empty, `client_gone`, `write_timeout`, `slow_reader` or `draining`.
+        `fate` is empty, `client_gone`, `write_timeout`, `slow_reader` or `draining`. `first` is when the first byte was
+        sent, where that was before the last.
         """
         if admission is not None:
             self.in_flight -= 1
@@ -366,6 +374,7 @@ class Proxy:
             fate,
             self._trails.ended(head.id),
             self._names.get(id(admission.route)) if admission else None,
+            first,
         )
         if self._recorder is not None:
             self._recorder.ended(head, response, sent, fate)

@@ -316,7 +316,9 @@ class ProxyTests(SynchronousTestCase):
         waiting.cancel()
         self.failureResultOf(waiting, CancelledError)
         self.assertEqual((self.invoker.cancelled, self.proxy.in_flight), (1, 0))
-        self.assertEqual(self.metrics.counter("lambdaproxy_invocations_total", "").cell("hello", "abandoned").value, 1)
+        self.assertEqual(
+            self.metrics.counter("lambdaproxy_invocations_total", "").cell("hello", "", "abandoned").value, 1
+        )
 
     def test_answers_to_refusals_use_the_routes_codec(self):
         response = self.proxy.answer(HEAD, errors.EventTooLarge("detail"))
@@ -392,6 +394,8 @@ class ProxyTests(SynchronousTestCase):
             first,
             {
                 "time": "2025-06-15T15:06:40.250Z",
+                "level": "info",
+                "event": "request",
                 "id": HEAD.id,
                 "client": "192.0.2.1",
                 "method": "POST",
@@ -406,6 +410,8 @@ class ProxyTests(SynchronousTestCase):
                 "received": 0,
                 "bytes": 4,
                 "ms": 1.5,
+                "first_ms": 1.5,
+                "queue_ms": None,
                 "invoke_ms": None,
                 "attempts": None,
                 "version": None,
@@ -415,8 +421,8 @@ class ProxyTests(SynchronousTestCase):
         )
         self.assertEqual((second["function"], second["outcome"]), (None, "client_gone"))
         requests = self.metrics.counter("lambdaproxy_requests_total", "")
-        self.assertEqual(requests.cell("hello", "POST", "2xx").value, 2)
-        self.assertEqual(requests.cell("none", "POST", "4xx").value, 1)
+        self.assertEqual(requests.cell("ANY $default", "hello", "", "POST", "2xx").value, 2)
+        self.assertEqual(requests.cell("none", "none", "", "POST", "4xx").value, 1)
 
     def told(self, result, handed=b"12345"):
         """The access line of a request whose invocation ends so."""
@@ -477,7 +483,7 @@ class ProxyTests(SynchronousTestCase):
             (errors.ConnectionLost("x"), "connection_lost"),
             (CancelledError(), "abandoned"),
         ]:
-            counted = self.metrics.counter("lambdaproxy_invocations_total", "").cell("hello", outcome)
+            counted = self.metrics.counter("lambdaproxy_invocations_total", "").cell("hello", "", outcome)
             before = counted.value
             body = MemoryBody()
             response = self.finish(self.handle(), body, content_type=HTTP_STREAM)
@@ -500,7 +506,7 @@ class ProxyTests(SynchronousTestCase):
                 self.assertIsNone(self.successResultOf(response.body.start(MemoryConsumer())))
                 self.assertTrue(body.done.called, "cancelled: nobody reads it")
                 after = {key: cell.value for key, cell in counts.items() if cell.value != before.get(key)}
-                self.assertEqual(after, {("hello", "ok"): before.get(("hello", "ok"), 0) + 1})
+                self.assertEqual(after, {("hello", "", "ok"): before.get(("hello", "", "ok"), 0) + 1})
 
     def test_events_are_counted_until_there_is_a_result(self):
         held = self.proxy._held
@@ -566,7 +572,7 @@ class ProxyTests(SynchronousTestCase):
 @pytest.mark.parametrize("name", ["other", "hello"])
 def test_only_proved_names_become_labels(name):
     labels = FunctionLabels(frozenset({"hello"}), most=1)
-    assert labels.label(name) == (name if name == "hello" else "other")
+    assert labels.label(name) == (name if name == "hello" else "other", "")
     labels.proved("first")
     labels.proved("second")
-    assert (labels.label("first"), labels.label("second")) == ("first", "other")
+    assert (labels.label("first"), labels.label("second")) == (("first", ""), ("other", ""))

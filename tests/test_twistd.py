@@ -101,7 +101,7 @@ def test_metrics_and_health_answer_what_nothing_else_would(server):
     server.request("GET", "/", headers={"X-Lambda-Function": "invented"})
     status, headers, text = server.request("GET", "/metrics")
     assert status == 200 and headers["content-type"].startswith("text/plain")
-    assert b'lambdaproxy_requests_total{code="2xx",function="hello",method="GET"}' in text
+    assert b'lambdaproxy_requests_total{alias="",code="2xx",function="hello",method="GET",route="ANY $default"}' in text
     assert f'lambdaproxy_build_info{{form="{form()}",version="'.encode() in text
     assert b"process_resident_memory_bytes" in text
     assert b"invented" not in text

@@ -113,13 +113,15 @@ def test_workers_share_one_port_and_are_replaced(tmp_path, stub):
         first = whole.pids()
         assert len(first) == 2 and sorted(children(supervisor)) == sorted(first)
         assert all(request(whole.port, "GET", f"/?rid=a-{n}")[0] == 200 for n in range(20))
-        before = whole.metrics()['lambdaproxy_requests_total{code="2xx",function="alb",method="GET"}']
+        before = whole.metrics()[
+            'lambdaproxy_requests_total{alias="",code="2xx",function="alb",method="GET",route="ANY $default"}'
+        ]
         assert before == 20
         os.kill(first[0], signal.SIGKILL)
         until(lambda: len(whole.pids()) == 2 and first[0] not in whole.pids(), "another worker in its place")
         assert first[1] in whole.pids()
         assert all(request(whole.port, "GET", f"/?rid=b-{n}")[0] == 200 for n in range(10))
-        counted = 'lambdaproxy_requests_total{code="2xx",function="alb",method="GET"}'
+        counted = 'lambdaproxy_requests_total{alias="",code="2xx",function="alb",method="GET",route="ANY $default"}'
         until(lambda: whole.metrics()[counted] == 30, "none is forgotten")
         assert whole.metrics()["lambdaproxy_processes_replaced_total"] == 1
         whole.process.wait_for(r"worker \d of generation 1 \(pid \d+\) ended: it was ended by SIGKILL; it is replaced")
@@ -502,7 +504,7 @@ def test_reloads_and_kills_under_load_lose_only_what_the_killed_worker_had(tmp_p
         assert max(executed.values()) == 1, "nothing is executed twice"
 
         def counted() -> float:
-            begin = 'lambdaproxy_requests_total{code="2xx",function="'
+            begin = 'lambdaproxy_requests_total{alias="",code="2xx",function="'
             found = whole.metrics().items()
             return sum(value for name, value in found if name.startswith(begin) and 'function="none"' not in name)
 

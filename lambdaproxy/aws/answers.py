@@ -52,8 +52,8 @@ def by_name(head: ResponseHead) -> dict[bytes, bytes]:
     return {name.lower(): value for name, value in head.headers}
 
 
-def result(head: ResponseHead, payload: bytes, attempts: int) -> InvocationResult:
-    """A 200, 202 or 204 -> the result; of repeated fields the last counts."""
+def result(head: ResponseHead, payload: bytes, attempts: int, waited: float = 0.0) -> InvocationResult:
+    """A 200, 202 or 204 -> the result; of repeated fields the last counts. `waited` as in `InvocationResult`."""
     headers = head.headers
     request_id, version, error, log, durable = _places[head.names]
     return InvocationResult(
@@ -65,6 +65,8 @@ def result(head: ResponseHead, payload: bytes, attempts: int) -> InvocationResul
         None,
         attempts,
         _clean(headers[durable][1].decode("latin-1"), 1024) if durable is not None else "",
+        None,
+        waited,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 WINDOW = 10
 LEAST_CALLS = 20
@@ -16,7 +17,7 @@ class Breaker:
     While it is open one call a second is let through; the first that succeeds closes it.
     """
 
-    __slots__ = ("_calls", "_failures", "_probe", "_second", "_seconds", "good", "is_open")
+    __slots__ = ("_calls", "_failures", "_probe", "_second", "_seconds", "changed", "good", "is_open")
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -27,6 +28,8 @@ class Breaker:
         #: Calls that succeeded since the last `fold`: callers may count here instead of calling `succeeded`.
         self.good = 0
         self.is_open = False
+        #: Told when it opens, with how many of how many calls failed, and when it closes, with 0 and 0.
+        self.changed: Any = None
 
     def allow(self) -> bool:
         """Whether a call may be tried now; taken as tried."""
@@ -45,6 +48,8 @@ class Breaker:
             self.is_open = False
             self._calls = [0] * WINDOW
             self._failures = [0] * WINDOW
+            if self.changed is not None:
+                self.changed(0, 0)
 
     def failed(self) -> None:
         """A call failed to connect, lost its connection or met a 5xx."""
@@ -52,9 +57,12 @@ class Breaker:
         self._calls[slot] += 1
         self._failures[slot] += 1
         calls = sum(self._calls)
-        if not self.is_open and calls >= LEAST_CALLS and sum(self._failures) >= calls * FAILURES:
+        failures = sum(self._failures)
+        if not self.is_open and calls >= LEAST_CALLS and failures >= calls * FAILURES:
             self.is_open = True
             self._probe = self._seconds() + PROBE_SECONDS
+            if self.changed is not None:
+                self.changed(failures, calls)
 
     def fold(self) -> int:
         """Put `good` into the present second's count, whose index is given; due ten times a second while calls come."""

@@ -63,6 +63,8 @@ class Call:
         self._state = _QUEUED
         self._attempts = self._repeats = self._signed_at = 0
         self._waited = self._cost = 0.0
+        #: The time in which nobody was asked, and since when that is so; negative while somebody is.
+        self._idle, self._idle_since = 0.0, -1.0
         #: What the last attempt met, and the last one of which nobody knows whether the function ran.
         self._met: LambdaProxyError | None = None
         self._unknown: LambdaProxyError | None = None
@@ -80,6 +82,18 @@ class Call:
         connection = invoker.pool.acquire(self)
         if connection is not None:
             self.connected(connection)
+        elif self._state == _CONNECTING:
+            self.waits()
+
+    def waits(self) -> None:
+        """Nobody is asked for now."""
+        if self._idle_since < 0:
+            self._idle_since = self._invoker.seconds()
+
+    def _goes_on(self) -> None:
+        if self._idle_since >= 0:
+            self._idle += self._invoker.seconds() - self._idle_since
+            self._idle_since = -1.0
 
     def refused(self, error: Unavailable) -> None:
         # What was sent before has told more than the queue does.
@@ -88,6 +102,7 @@ class Call:
     def _wait_for_keys(self, waiting: Deferred[Keys]) -> None:
         self._state = _KEYS
         self._waiting = waiting
+        self.waits()
         waiting.addCallbacks(self._keyed, self._unkeyed)
 
     def _keyed(self, keys: Keys) -> None:
@@ -107,6 +122,8 @@ class Call:
         invocation, keys = self.invocation, self._invoker.credentials.keys
         assert keys is not None
         attempts = self._attempts = self._attempts + 1
+        if self._idle_since >= 0:
+            self._goes_on()
         try:
             head, self._signed_at = self._function.requests.head(invocation, keys, attempts, MOST_ATTEMPTS)
         except LambdaProxyError as error:
@@ -132,7 +149,7 @@ class Call:
         invoker = self._invoker
         invoker.answered.inc()
         self._got_through()
-        result = answers.result(head, body, self._attempts)
+        result = answers.result(head, body, self._attempts, self._idle)
         if result.durable_arn:
             invoker.durable(self.invocation, result.durable_arn)
         if result.log_tail is not None:
@@ -173,7 +190,7 @@ class Call:
             function.breaker.succeeded()
         if refusal.throttled:
             function.gate.throttled(invoker.seconds())
-            invoker.throttled(refusal.reason)
+            invoker.throttled(self.invocation.function, refusal.reason)
         invoker.attempted("throttled" if refusal.throttled else "server_error" if refusal.status >= 500 else "refused")
         error = self._met = refusal.error()
         if refusal.unknown:
@@ -233,6 +250,7 @@ class Call:
         self._cost = again.cost
         self._waited += pause
         self._state = _PAUSED
+        self.waits()
         self._leave()
         self._timer = invoker.reactor.callLater(pause, self._resume)
         return True
@@ -391,4 +409,10 @@ class Call:
         self._let_go()
         deferred = self._close()
         if deferred is not None:
-            deferred.errback(with_earlier(error, self._unknown))
+            deferred.errback(self.told(with_earlier(error, self._unknown)))
+
+    def told(self, error: LambdaProxyError) -> LambdaProxyError:
+        """An error that says what it cost."""
+        self._goes_on()
+        error.attempts, error.waited = self._attempts, self._idle
+        return error

@@ -10,16 +10,17 @@ from twisted.logger import Logger
 from lambdaproxy.aws.limits import Gate, Limiter, Limits
 from lambdaproxy.aws.request import Clock, Requests
 from lambdaproxy.aws.retry import Budget, Policy
+from lambdaproxy.watch.functions import FunctionGauges, FunctionNow, Throttles
 from lambdaproxy.watch.logs import Limited
+from lambdaproxy.watch.metrics import FunctionLabels, Metrics
 
 if TYPE_CHECKING:
     from lambdaproxy.aws.breaker import Breaker
     from lambdaproxy.aws.credentials import Credentials
     from lambdaproxy.aws.endpoint import Endpoint
     from lambdaproxy.aws.pool import Pool
-    from lambdaproxy.messages import Invocation
+    from lambdaproxy.messages import Function, Invocation
     from lambdaproxy.watch.cells import Cell
-    from lambdaproxy.watch.metrics import Metrics
 
 _log = Logger(__name__)
 
@@ -41,13 +42,14 @@ there are connections: 32 are opened at a time."""
 
 
 class FunctionState:
-    """What is kept of one function and qualifier at this endpoint."""
+    """What is kept of one function and qualifier at this endpoint; `throttled` is whether that was said of it."""
 
-    __slots__ = ("breaker", "budget", "gate", "requests")
+    __slots__ = ("breaker", "budget", "gate", "requests", "throttled")
 
     def __init__(self, requests: Requests, gate: Gate, breaker: Breaker) -> None:
         self.requests, self.gate, self.breaker = requests, gate, breaker
         self.budget = Budget()
+        self.throttled = False
 
 
 class Calling:
@@ -69,6 +71,7 @@ class Calling:
         abort: tuple[bool, bool],
         limits: Limits,
         time: Callable[[], float],
+        labels: FunctionLabels | None = None,
     ) -> None:
         self.reactor, self.credentials, self.pool = reactor, credentials, pool
         self.seconds: Callable[[], float] = reactor.seconds
@@ -76,6 +79,7 @@ class Calling:
         self.abort_on_disconnect, self.abort_streams = abort
         self.limiter = Limiter(limits, self.seconds, reactor.callLater, self._unsent)
         self.calls: set[Any] = set()
+        self.functions: dict[Function, FunctionState] = {}
         self.clock = Clock(time)
         self.endpoint, self._time, self._name = endpoint, time, name
         self._limited = Limited(_log, reactor, most=1)
@@ -85,9 +89,19 @@ class Calling:
         )
         self.answered: Cell = self._attempts.cell(name, "ok")
         self._retries = metrics.counter("lambdaproxy_retries_total", "Requests sent again.", ("invoker", "reason"))
-        self._throttles = metrics.counter(
-            "lambdaproxy_throttles_total", "Answers that said too many requests.", ("invoker", "reason")
+        labels = labels or FunctionLabels(frozenset())
+        self._throttles = Throttles(metrics, name, labels)
+        FunctionGauges(metrics, name, labels, self._now)
+        self._opened = metrics.counter(
+            "lambdaproxy_breaker_openings_total", "Times that a function was no longer called.", ("invoker",)
+        ).cell(name)
+        bounds = metrics.gauge(
+            "lambdaproxy_aws_invocations_limit",
+            "How many invocations there may be, by where they are.",
+            ("invoker", "state"),
         )
+        bounds.cell(name, "in_flight").set(limits.in_flight)
+        bounds.cell(name, "queued").set(limits.queue)
         self._offset: Cell = metrics.gauge(
             "lambdaproxy_clock_offset_seconds", "How far AWS's clock is ahead of ours.", ("invoker",), "max"
         ).cell(name)
@@ -113,12 +127,66 @@ class Calling:
         """Count a repeat."""
         self._retries.cell(self._name, reason).inc()
 
-    def throttled(self, reason: str) -> None:
-        """Count and mention a throttle."""
-        self._throttles.cell(self._name, reason if reason in _REASONS else "other").inc()
+    def throttled(self, function: Function, reason: str) -> None:
+        """Count and mention a throttle, which the function's gate has heard of."""
+        self._throttles.count(function, reason if reason in _REASONS else "other")
+        state = self.functions.get(function)
+        if state is None:
+            return
+        state.throttled = True
         self._limited.warn(
-            "Lambda throttles invoker {name}: {reason}", name=self._name, reason=reason or "no reason given"
+            "Lambda throttles {function} on invoker {name}: {reason}; {limit} of it run at once until more get through",
+            event="throttled",
+            function=str(function),
+            name=self._name,
+            reason=reason or "no reason given",
+            limit=max(1, int(state.gate.limit)),
         )
+
+    def no_longer_throttled(self, function: Function, state: FunctionState) -> None:
+        """The limit that throttles had found is not in force any more."""
+        state.throttled = False
+        self._limited.info(
+            "Lambda throttles {function} on invoker {name} no longer",
+            event="throttles-over",
+            function=str(function),
+            name=self._name,
+        )
+
+    def breaker_changed(self, function: Function, failures: int, calls: int) -> None:
+        """A function's breaker has opened, because of so many failures of so many calls, or closed."""
+        if calls:
+            self._opened.inc()
+            self._logs.error(
+                "{failures} of {calls} calls of {function} on invoker {name} within 10 s could not connect, lost their "
+                "connection or met a 5xx: further ones get 503 at once, and one a second is tried",
+                event="breaker-open",
+                failures=failures,
+                calls=calls,
+                function=str(function),
+                name=self._name,
+            )
+        else:
+            self._logs.info(
+                "{function} on invoker {name} is called again: a call got through",
+                event="breaker-closed",
+                function=str(function),
+                name=self._name,
+            )
+
+    def _now(self) -> list[FunctionNow]:
+        """For the gauges."""
+        return [
+            FunctionNow(
+                function.name,
+                function.qualifier,
+                state.gate.in_flight,
+                len(state.gate.waiting),
+                state.gate.limit if state.gate.adapting else state.gate.most,
+                state.breaker.is_open,
+            )
+            for function, state in self.functions.items()
+        ]
 
     def correct_clock(self, date: float) -> None:
         """Sign with AWS's idea of the time from now on; `date` is the server's, in epoch seconds."""

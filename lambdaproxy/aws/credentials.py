@@ -231,6 +231,19 @@ class Credentials:
             ("invoker",),
             "max",
         ).cell(name)
+        self._succeeded = metrics.gauge(
+            "lambdaproxy_credentials_last_success_timestamp_seconds",
+            "When credentials were last fetched, in epoch seconds.",
+            ("invoker",),
+            "max",
+        ).cell(name)
+        ready = metrics.gauge(
+            "lambdaproxy_credentials_ready",
+            "Whether there are credentials that AWS can be expected to take.",
+            ("invoker",),
+            "min",
+        ).cell(name)
+        metrics.before_reading(lambda: ready.set(self.ready() is None))
 
     def start(self) -> None:
         """Begin to look for credentials."""
@@ -343,6 +356,7 @@ class Credentials:
             self._not_renewed(_SAME)
             return
         self._good.inc()
+        self._succeeded.set(self._time())
         if not same:
             self.keys = fetched.keys
         self._expires, self._problem, self._failures = fetched.expires, None, 0

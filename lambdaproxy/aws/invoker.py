@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from time import time as epoch_seconds
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from lambdaproxy.aws.credentials import Credentials
     from lambdaproxy.aws.endpoint import Endpoint
     from lambdaproxy.messages import Function, Invocation, InvocationResult
-    from lambdaproxy.watch.metrics import Metrics
+    from lambdaproxy.watch.metrics import FunctionLabels, Metrics
 
 SWEEP_SECONDS = 0.1
 IDLE_SWEEP_SECONDS = 1.0
@@ -63,6 +64,7 @@ class AwsInvoker(Calling):
         name: str,
         settings: InvokeSettings | None = None,
         time: Callable[[], float] = epoch_seconds,
+        labels: FunctionLabels | None = None,
     ) -> None:
         settings = settings or InvokeSettings()
         gone = settings.abort_on_disconnect
@@ -77,8 +79,8 @@ class AwsInvoker(Calling):
             abort=(gone is True, gone is not False),
             limits=settings.limits,
             time=time,
+            labels=labels,
         )
-        self._functions: dict[Function, FunctionState] = {}
         self._timer: Any = None
         self._fast = False
         self._stopped = False
@@ -92,7 +94,7 @@ class AwsInvoker(Calling):
         if size > MOST_ASYNC and (invocation.mode == "event" or size > MOST_EVENT):
             most = MOST_ASYNC if invocation.mode == "event" else MOST_EVENT
             return fail(EventTooLarge(f"an event of {size} bytes; Lambda takes {most}"))
-        function = self._functions.get(invocation.function)
+        function = self.functions.get(invocation.function)
         if function is None:
             name = invocation.function.name
             if name.startswith("arn:") and name.split(":")[3] != self.endpoint.region:
@@ -121,6 +123,8 @@ class AwsInvoker(Calling):
             self._arm(SWEEP_SECONDS)
         if placed:
             call.admitted()
+        else:
+            call.waits()
         return deferred
 
     def ready(self) -> str | None:
@@ -156,11 +160,13 @@ class AwsInvoker(Calling):
         self._in_flight.set(self.limiter.in_flight)
         self._queued.set(self.limiter.queued)
         broken = 0
-        for function in self._functions.values():
+        for name, function in self.functions.items():
             breaker = function.breaker
             if breaker.good:
                 breaker.fold()
             broken += breaker.is_open
+            if function.throttled and not function.gate.adapting:
+                self.no_longer_throttled(name, function)
         self._breakers.set(broken)
         if self._stopped:
             pass  # by whoever was told something just now
@@ -172,14 +178,14 @@ class AwsInvoker(Calling):
             self._fast = False
 
     def _new_function(self, function: Function) -> FunctionState:
-        if len(self._functions) >= MOST_FUNCTIONS:
-            idle = [
-                key for key, state in self._functions.items() if not state.gate.in_flight and not state.gate.waiting
-            ]
+        if len(self.functions) >= MOST_FUNCTIONS:
+            idle = [key for key, state in self.functions.items() if not state.gate.in_flight and not state.gate.waiting]
             for key in idle[: MOST_FUNCTIONS // 10]:
-                del self._functions[key]
-        state = self._functions[function] = FunctionState(
-            Requests(self.endpoint, function, self.clock), self.limiter.gate(), Breaker(self.seconds)
+                del self.functions[key]
+        breaker = Breaker(self.seconds)
+        breaker.changed = partial(self.breaker_changed, function)
+        state = self.functions[function] = FunctionState(
+            Requests(self.endpoint, function, self.clock), self.limiter.gate(), breaker
         )
         return state
 

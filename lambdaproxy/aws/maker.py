@@ -121,7 +121,8 @@ class AwsInvokerMaker:
         credentials = Credentials(reactor, source, run, metrics, name)
         gone = given["on-disconnect"]
         settings = InvokeSettings(given["retry"], None if gone is None else gone == "abort", limits)
-        invoker = AwsInvoker(reactor, there, credentials, pool, metrics, name, settings)
+        labels = getattr(context, "labels", None)
+        invoker = AwsInvoker(reactor, there, credentials, pool, metrics, name, settings, labels=labels)
         credentials.start()
         return invoker
 

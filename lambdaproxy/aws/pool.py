@@ -117,11 +117,13 @@ class Pool:
         self._opened = metrics.counter("lambdaproxy_aws_connections_total", "Connections opened.", ("invoker",)).cell(
             name
         )
+        most = metrics.gauge("lambdaproxy_aws_connections_limit", "Open connections at most.", ("invoker",)).cell(name)
+        most.set(self._settings.connections)
         failed = metrics.counter(
             "lambdaproxy_aws_connect_failures_total", "Connections that could not be opened.", ("invoker", "reason")
         )
         self._failed, self._verify_failed = failed.cell(name, "connect"), failed.cell(name, "certificate")
-        self._gauge = metrics.gauge("lambdaproxy_aws_connections", "Open connections.", ("invoker",)).cell(name)
+        self._gauge = metrics.gauge("lambdaproxy_aws_connections_open", "Open connections.", ("invoker",)).cell(name)
 
     # -- for invocations -------------------------------------------------------------------------------------------
 

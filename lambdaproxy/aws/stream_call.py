@@ -25,7 +25,7 @@ class StreamCall(Call):
     def __init__(self, invoker: Calling, function: FunctionState, invocation: Invocation) -> None:
         super().__init__(invoker, function, invocation)
         self.body: StreamBody | None = None
-        self._version = "$LATEST"
+        self._version, self._request_id = "$LATEST", ""
 
     def streamed(self, head: ResponseHead) -> None:
         assert self._connection is not None
@@ -37,6 +37,7 @@ class StreamCall(Call):
         self._got_through()
         fields = answers.by_name(head)
         self._version = fields.get(b"x-amz-executed-version", b"$LATEST").decode("latin-1")
+        self._request_id = fields.get(b"x-amzn-requestid", b"").decode("latin-1")
 
     def piece(self, data: bytes) -> None:
         body = self.body
@@ -68,20 +69,26 @@ class StreamCall(Call):
             if tail:
                 self._invoker.log_tail(self.invocation, tail)
         waiting = self._close()
+        if error is not None:
+            error.aws_request_id = error.aws_request_id or self._request_id
+            self.told(error)
         body.end(error)
         if waiting is None:
             return
         if body.function_error is not None:
-            waiting.callback(
-                InvocationResult(body.error_document(), "Unhandled", self._version, attempts=self._attempts)
-            )
+            waiting.callback(self._result(body.error_document(), "Unhandled"))
         elif body.outcome is not None:
             waiting.callback(self._stream_result(body))
         else:
-            waiting.errback(error or ConnectionLost("the stream ended before its end was announced"))
+            waiting.errback(error or self.told(ConnectionLost("the stream ended before its end was announced")))
 
     def _stream_result(self, body: StreamBody) -> InvocationResult:
-        return InvocationResult(body, None, self._version, attempts=self._attempts)
+        return self._result(body, None)
+
+    def _result(self, payload: bytes | StreamBody, error: str | None) -> InvocationResult:
+        return InvocationResult(
+            payload, error, self._version, self._request_id, attempts=self._attempts, waited=self._idle
+        )
 
     def _ignore(self) -> None:
         if self.body is not None:

@@ -153,6 +153,8 @@ class Recorder:
         self._count = 0
         self._bytes = 0
         self._sizes: dict[int, int] = {}
+        #: How many requests had to make room for later ones.
+        self.forgotten = 0
         self.paused = False
         self.changed: Callable[[Entry], object] = lambda entry: None
 
@@ -285,6 +287,7 @@ class Recorder:
 
     def _forget(self) -> None:
         entry = self._entries.popleft()
+        self.forgotten += 1
         self._bytes -= self._sizes.pop(entry.number, 0)
         self._open.pop(entry.head.id, None)
 

@@ -37,6 +37,7 @@ from lambdaproxy.runtime.invoke_stream import EventStream
 from lambdaproxy.runtime.invoker import LocalInvoker
 from lambdaproxy.runtime.names import PATTERN, QUALIFIER_PATTERN, is_qualifier, split_name
 from lambdaproxy.runtime.runtimes import identifier
+from lambdaproxy.watch.calls import ApiCalls
 from lambdaproxy.wire.eventstream import CONTENT_TYPE
 from lambdaproxy.wire.sigv4 import Keys, SignatureError, verify
 
@@ -87,8 +88,9 @@ class InvokeApi:
         keys: Iterable[Keys] | None,
         held: Held,
         wall: Callable[[], float] = time.time,
+        calls: ApiCalls | None = None,
     ) -> None:
-        self._held = held
+        self._held, self._calls = held, calls or ApiCalls()
         self._clock, self._invoker, self._wall = reactor, invoker, wall
         self._keys = None if keys is None else {one.access_key: one for one in keys}
         #: The hosts that unsigned calls may name, or None for any.
@@ -127,8 +129,17 @@ class InvokeApi:
             del body
             self._held.requests.give(held)
 
-    def account(self, head: Head, call: Any, response: Response, sent: int, seconds: float, fate: str = "") -> None:
-        """Calls of this API are told of by their functions' own log."""
+    def account(
+        self,
+        head: Head,
+        call: Any,
+        response: Response,
+        sent: int,
+        seconds: float,
+        fate: str = "",
+        first: float | None = None,
+    ) -> None:
+        self._calls.ended(head, response, sent, seconds, fate, first)
 
     def _authenticate(self, head: Head, body: bytes | None) -> None:
         if self._keys is None:
@@ -227,7 +238,12 @@ class InvokeApi:
             tenant_id=_tenant(head.headers),
             log_tail=wants_log,
         )
+        trail = self._calls.begun(head, settings.name, function, len(body))
+        began = self._clock.seconds()
         result = await self._invoker.invoke(invocation)
+        trail.answered(result, self._clock.seconds() - began)
+        if result.function_error is not None:
+            trail.error = "function_error"
         shared: Headers = (
             (b"x-amzn-RequestId", request_id.encode()),
             *_safe(b"X-Amz-Executed-Version", result.executed_version.encode()),
@@ -276,7 +292,9 @@ class InvokeApi:
 
     def answer(self, head: Head, error: LambdaProxyError, call: Any = None) -> Response:
         """The error document for an error, in the API's own words."""
-        return _error_answer(error if isinstance(error, _ApiError) else self._translated(error), head.id)
+        known = error if isinstance(error, _ApiError) else self._translated(error)
+        self._calls.failed(head, error, known.code)
+        return _error_answer(known, head.id)
 
     def refuse(self, status: int, reason: str) -> Response:
         """The answer to what is no request, or none that we wait for any longer."""
@@ -375,7 +393,7 @@ def _invoke_answer(mode: Mode, result: InvocationResult, shared: Headers, wants_
         headers += _safe(b"X-Amz-Function-Error", result.function_error.encode())
     if wants_log and result.log_tail is not None:
         headers.append((b"X-Amz-Log-Result", base64.b64encode(result.log_tail)))
-    return Response(200, tuple(headers), result.payload)
+    return Response(200, tuple(headers), result.payload, "function" if result.function_error else "ok")
 
 
 def _json_answer(document: dict[str, Any], request_id: str) -> Response:
@@ -391,4 +409,5 @@ def _error_answer(error: _ApiError, request_id: str) -> Response:
     headers = [(b"x-amzn-RequestId", request_id.encode()), (b"x-amzn-ErrorType", error.code.encode()), _JSON]
     if error.retry_after is not None:
         headers.append((b"Retry-After", b"%d" % error.retry_after))
-    return Response(error.status, tuple(headers), orjson.dumps(document))
+    outcome = "refused" if error.status < 500 else "unavailable" if error.status == 503 else "internal"
+    return Response(error.status, tuple(headers), orjson.dumps(document), outcome)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -14,9 +14,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from lambdaproxy.base.held import Held
-from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Unavailable, UnknownFunction
+from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Throttled, Unavailable, UnknownFunction
 from lambdaproxy.interfaces import IInvoker
-from lambdaproxy.messages import MOST_EVENT, Invocation, InvocationResult, Mode
+from lambdaproxy.messages import MOST_EVENT, Function, Invocation, InvocationResult, Mode
 from lambdaproxy.runtime.api_site import RuntimeApis
 from lambdaproxy.runtime.events import EventQueue
 from lambdaproxy.runtime.functions import FunctionSettings
@@ -29,8 +29,9 @@ from lambdaproxy.runtime.process import Launcher, launcher
 from lambdaproxy.runtime.reload import Watch
 from lambdaproxy.runtime.runtimes import Command, Site, command
 from lambdaproxy.runtime.worker import DEBUG_SECONDS, Worker
+from lambdaproxy.watch.functions import FunctionGauges, FunctionNow, Throttles
 from lambdaproxy.watch.logs import Limited
-from lambdaproxy.watch.metrics import Metrics
+from lambdaproxy.watch.metrics import FunctionLabels, Metrics
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -68,6 +69,7 @@ class LocalInvoker:
         name: str = "local",
         abort: Collection[Mode] = STREAMS,
         held: Held | None = None,
+        labels: FunctionLabels | None = None,
     ) -> None:
         self.name = name
         self.site = site or Site()
@@ -83,6 +85,7 @@ class LocalInvoker:
         self._events = EventQueue(reactor, self._again, self._batch)
         self._stopped: Deferred[None] | None = None
         self._workers_started = None
+        self._throttles: Throttles | None = None
         if metrics is not None:
             self._workers_started = metrics.counter(
                 "lambdaproxy_worker_starts_total", "Worker processes started.", ("function",)
@@ -95,6 +98,13 @@ class LocalInvoker:
                 "Invocations of embedded functions that wait for a worker.",
                 lambda: float(sum(pool.waiting for pool in self._pools.values())),
             )
+            labels = labels or FunctionLabels(frozenset(self._functions))
+            self._throttles = Throttles(metrics, name, labels)
+            FunctionGauges(metrics, name, labels, self._now)
+
+    def _now(self) -> Iterable[FunctionNow]:
+        """For the gauges."""
+        return [FunctionNow(name, None, each.running, each.waiting, each.most) for name, each in self._pools.items()]
 
     # --- IInvoker ---
 
@@ -112,6 +122,8 @@ class LocalInvoker:
                 return succeed(InvocationResult(b"", request_id=invocation.request_id))
             return self._submit(settings, invocation).result
         except LambdaProxyError as error:
+            if isinstance(error, Throttled) and self._throttles is not None:
+                self._throttles.count(Function(self.name, settings.name), error.reason)
             return fail(error)
 
     def ready(self) -> str | None:

@@ -38,6 +38,8 @@ class Job:
 
     __slots__ = (
         "_clock",
+        "_queue_seconds",
+        "_queued_at",
         "_timer",
         "done",
         "gone",
@@ -64,6 +66,8 @@ class Job:
         self.result: Deferred[InvocationResult] = Deferred(self._cancelled)
         self.running = False
         self.done = False
+        self._queued_at: float | None = None
+        self._queue_seconds = 0.0
         #: Whether nobody waits for the result any more, though the function runs.
         self.gone = False
         self.left: Callable[[Job], None] | None = None
@@ -93,6 +97,21 @@ class Job:
         """The answer is needed within so many seconds."""
         if self._timer is None and not self.done:
             self._timer = self._clock.callLater(max(0.0, seconds), self._late)
+
+    def queue(self) -> None:
+        """There is no worker yet."""
+        self._queued_at = self._clock.seconds()
+
+    def given(self) -> None:
+        """There is one now."""
+        if self._queued_at is not None:
+            self._queue_seconds = self._clock.seconds() - self._queued_at
+            self._queued_at = None
+
+    def _waited(self) -> float:
+        """Seconds without a worker."""
+        self.given()
+        return self._queue_seconds
 
     def _late(self) -> None:
         self._timer = None
@@ -138,7 +157,13 @@ class Job:
         if isinstance(payload, WholeBody):
             payload.log_tail = self.log_tail
         self.result.callback(
-            InvocationResult(payload, request_id=self.request_id, log_tail=tail, content_type=content_type)
+            InvocationResult(
+                payload,
+                request_id=self.request_id,
+                log_tail=tail,
+                content_type=content_type,
+                waited=self._waited(),
+            )
         )
 
     def end_stream(self) -> None:
@@ -151,13 +176,16 @@ class Job:
         """The function, or Lambda on its behalf, reports an error."""
         if self._settle():
             tail = self.log_tail() if self.log_tail is not None else None
-            self.result.callback(InvocationResult(failure.document, "Unhandled", "$LATEST", self.request_id, tail))
+            self.result.callback(
+                InvocationResult(failure.document, "Unhandled", "$LATEST", self.request_id, tail, waited=self._waited())
+            )
         elif self.stream is not None:
             self.stream.fail(failure)
 
     def fail(self, error: LambdaProxyError) -> None:
         """It did not run, or nobody knows."""
         if self._settle():
+            error.attempts, error.waited = int(self.running), self._waited()
             self.result.errback(Failure(error))
 
 

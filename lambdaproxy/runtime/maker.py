@@ -68,6 +68,7 @@ class LocalInvokerMaker:
             name=name,
             abort=_ABORT[options["on-disconnect"]],
             held=context.held,
+            labels=getattr(context, "labels", None),
         )
         # Workers are children of the process that serves, not of the one that twistd forks from.
         context.reactor.callWhenRunning(invoker.prewarm)

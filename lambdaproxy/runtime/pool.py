@@ -73,6 +73,11 @@ class FunctionPool:
         return len(self._waiting)
 
     @property
+    def most(self) -> int:
+        """How many may run at once."""
+        return self._most
+
+    @property
     def running(self) -> int:
         return sum(worker.busy for worker in self.workers)
 
@@ -105,6 +110,7 @@ class FunctionPool:
                 else "ConcurrentInvocationLimitExceeded",
             )
         self._waiting.append(job)
+        job.queue()
         job.withdrawn = self._withdraw
         job.wait(remaining)
         self._spawn()

@@ -194,6 +194,7 @@ class Worker:
         self.state = State.BUSY
         self._job = job
         job.running, job.left = True, self._left
+        job.given()
         job.log_tail = self._log.tail
         now = self._reactor.seconds()
         self._given = now

@@ -101,10 +101,17 @@ class Assembly:
             yield self.resolve(name, invoker)
 
     def names(self) -> frozenset[str]:
-        """The functions that the configuration names: these may be values of metric labels."""
+        """The functions that the configuration names, with and without qualifiers: these may be labels of metrics."""
         routes = (*self.router.routes, self.router.default)
-        named = {each.name for route in routes for each in (route.function, route.fallback) if each}
-        return frozenset(self.functions) | named
+        named = {each for route in routes for each in (route.function, route.fallback) if each}
+        return frozenset(self.functions) | {each.name for each in named} | {str(each) for each in named}
+
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """Each route, as `describe` shows it, with the functions that it names itself."""
+        routes = (*self.router.routes, self.router.default)
+        return frozenset(
+            (str(route), str(each)) for route in routes for each in (route.function, route.fallback) if each
+        )
 
     def maker(self, invoker: str) -> tuple[IInvokerMaker, dict[str, Any]]:
         """The maker of an invoker and its options: the table's, else the top-level settings, else the maker's own."""

@@ -38,11 +38,12 @@ class Inspecting:
         proxy: Proxy,
         open_to_all: bool,
         placed: tuple[Link, Place] | None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._token = None if open_to_all else secrets.token_urlsafe(24)
         self.app = InspectorApp(recorder, proxy, reactor.seconds, self._token)
         limits = Limits(connections=most_connections(), idle_time=600.0)
-        self.site = ProxySite(reactor, self.app, Metrics(), limits)
+        self.site = ProxySite(reactor, self.app, metrics or Metrics(), limits, listener="inspector")
         self.listener = Listener(reactor, endpoint, self.site, "--inspect", placed)
 
         self._recorder = recorder

@@ -10,6 +10,7 @@ from lambdaproxy.base.held import Held
 from lambdaproxy.base.platform import share_of_files
 from lambdaproxy.runtime.invoke_api import MOST_BODY, InvokeApi
 from lambdaproxy.runtime.invoker import LocalInvoker
+from lambdaproxy.watch.calls import ApiCalls
 from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.web.limits import Limits, more
 from lambdaproxy.web.site import ProxySite
@@ -49,9 +50,12 @@ def invoke_site(
     *,
     held: Held | None = None,
     wall: Callable[[], float] = time.time,
+    metrics: Metrics | None = None,
+    line: Callable[[str], object] | None = None,
 ) -> tuple[ProxySite, InvokeApi]:
-    """The factory for a listener, and the application behind it."""
+    """The factory for a listener, and the application behind it; `line` takes access lines."""
     held = held or Held(reactor)
-    api = InvokeApi(reactor, invoker, keys, held, wall)
-    # Its connections are none of those that the main listener's metrics count.
-    return ProxySite(reactor, api, Metrics(), invoke_limits(), held=held, plain=api.refuse), api
+    metrics = metrics or Metrics()
+    api = InvokeApi(reactor, invoker, keys, held, wall, ApiCalls(metrics, line))
+    site = ProxySite(reactor, api, metrics, invoke_limits(), held=held, plain=api.refuse, listener="invoke-api")
+    return site, api

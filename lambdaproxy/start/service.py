@@ -38,8 +38,10 @@ from lambdaproxy.start.inspecting import Inspecting, is_loopback_endpoint
 from lambdaproxy.start.link import Link, Place
 from lambdaproxy.start.listening import Listener, main_endpoint
 from lambdaproxy.start.systemd import Systemd
+from lambdaproxy.start.vitals import Vitals
 from lambdaproxy.start.worker import Worker
 from lambdaproxy.watch.accounts import Accounts
+from lambdaproxy.watch.lines import MOST_WAITING
 from lambdaproxy.watch.logs import AccessLog
 from lambdaproxy.watch.metrics import FunctionLabels, Metrics, exposition
 from lambdaproxy.watch.outputs import Outputs
@@ -67,6 +69,8 @@ class Context:
     held: Held = None  # type: ignore[assignment]
     #: Wraps an invoker's source of credentials, where several workers are to share what it finds; by name and source.
     share_source: Callable[[str, Any], Any] | None = None
+    #: What the metrics call functions.
+    labels: FunctionLabels | None = None
 
     def __post_init__(self) -> None:
         if self.held is None:
@@ -122,15 +126,15 @@ class ProxyService(Service):
         dropped = self.metrics.counter("lambdaproxy_log_lines_dropped_total", "Log lines that could not be written.")
         self._outputs = Outputs(reactor, dropped.cell().inc, worker[1].lock if worker is not None else None)
         self._access, self._access_log = AccessLog(reactor), access_log
-        labels = FunctionLabels(assembly.names())
+        labels = FunctionLabels(assembly.names(), pairs=assembly.pairs())
         accounts = Accounts(reactor, self.metrics, labels, self._access.line if access_log else None)
         self.held = Held(reactor, settings.max_bodies, settings.max_unwritten)
-        for way, ledger in (("requests", self.held.requests), ("answers", self.held.answers)):
-            self.metrics.read_gauge(
-                f"lambdaproxy_held_{way}_bytes", f"Bytes of {way} in memory.", partial(getattr, ledger, "held")
-            )
+        self.vitals = Vitals(reactor, self.metrics)
+        self.vitals.holds("requests", partial(getattr, self.held.requests, "held"), self.held.requests.most)
+        self.vitals.holds("answers", partial(getattr, self.held.answers, "held"), self.held.answers.most)
+        self.vitals.holds("log", partial(getattr, self._outputs, "waiting"), MOST_WAITING)
         share = self._worker.sharing if self._worker is not None else None
-        context = Context(reactor, settings, self.metrics, assembly.functions, self.held, share)
+        context = Context(reactor, settings, self.metrics, assembly.functions, self.held, share, labels)
         self.invokers = Invokers(assembly, context)
         inspected = settings.inspect is not None and settings.inspect != "off"
         self.recorder = (
@@ -154,9 +158,10 @@ class ProxyService(Service):
             self.held.answers,
             self.recorder,
         )
-        self.metrics.read_gauge(
-            "lambdaproxy_requests_in_progress", "Requests being handled.", lambda: self.proxy.in_flight
-        )
+        self.vitals.requests(lambda: self.proxy.in_flight, settings.max_requests)
+        self.vitals.ready(self.why_not_ready)
+        if self.recorder is not None:
+            self.vitals.inspects(self.recorder)
         self._stopping = False
         self._drain_for: tuple[float, float] | None = None
         self._systemd = Systemd(reactor, self._status)
@@ -179,7 +184,7 @@ class ProxyService(Service):
             self.site.count = self._worker.count_connections
         self.main = Listener(self._reactor, main_endpoint(settings), self.site, "--port", self._placed)
         self._listeners = [self.main]
-        self._operators = operators_site(self._reactor, admin)
+        self._operators = operators_site(self._reactor, admin, self.metrics if elsewhere else None)
         if settings.metrics_listen:
             self._listeners.append(
                 Listener(self._reactor, settings.metrics_listen, self._operators, "--metrics-listen", self._placed)
@@ -190,7 +195,7 @@ class ProxyService(Service):
             # Who runs embedded functions only, for this machine only, is at his desk.
             at_home = self._assembly.all_embedded and is_loopback_endpoint(settings.inspect)
             self.inspecting = Inspecting(
-                self._reactor, settings.inspect, self.recorder, self.proxy, at_home, self._placed
+                self._reactor, settings.inspect, self.recorder, self.proxy, at_home, self._placed, self.metrics
             )
             self.site.refusals.seen = self.inspecting.refused
             self._listeners.append(self.inspecting.listener)
@@ -222,7 +227,10 @@ class ProxyService(Service):
         assert isinstance(invoker, LocalInvoker)
         self._keys_file = values.file(settings.invoke_api_keys)
         keys = None if settings.invoke_api_unsigned else load_or_make_keys(self._keys_file)
-        self._calls, self._api = invoking.invoke_site(self._reactor, invoker, keys, held=self.held)
+        line = self._access.line if self._access_log else None
+        self._calls, self._api = invoking.invoke_site(
+            self._reactor, invoker, keys, held=self.held, metrics=self.metrics, line=line
+        )
         return Listener(self._reactor, endpoint, self._calls, "--invoke-api", self._placed)
 
     def why_not_ready(self) -> str | None:
@@ -282,6 +290,7 @@ class ProxyService(Service):
         for name in sorted(self._assembly.used_invokers()):
             self.invokers.get(name)
         self.authorizers.start()
+        self._reactor.callWhenRunning(self.vitals.start)
         signal.signal(signal.SIGHUP, self._hung_up)
         if self._worker is None:
             self._say_what_we_do()
@@ -413,6 +422,7 @@ class ProxyService(Service):
         for listener in self._listeners:
             await listener.stopService()
         self._systemd.stop()
+        self.vitals.stop()
         if self._worker is not None:
             self._worker.stop()
         self._access.flush()

@@ -20,8 +20,13 @@ from lambdaproxy.watch.trail import NOTHING, Trail
 
 _log = Logger(__name__)
 
+REQUEST = "request"
+"""The event of access lines of the main listener."""
+
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
-NO_FUNCTION = "none"
+NONE = "none"
+"""The label where no function was chosen, and where no route was found."""
+
 MOST_TALLIES = 2048
 """Functions whose cells are kept at hand; clients may invent names."""
 
@@ -39,14 +44,15 @@ _LEVELS = {
 
 
 class _Tally:
-    """The cells of one function, kept at hand: invocations by outcome, answers by method and status."""
+    """The cells of one function, kept at hand: invocations by outcome, answers by method, status and route."""
 
-    __slots__ = ("answers", "function", "invocations", "label")
+    __slots__ = ("answers", "function", "invocations", "labels", "queue")
 
-    def __init__(self, function: str | None, label: str) -> None:
-        self.function, self.label = function, label
+    def __init__(self, function: str | None, labels: tuple[str, str]) -> None:
+        self.function, self.labels = function, labels
         self.invocations: dict[str, tuple[Cell, HistogramCell]] = {}
-        self.answers: dict[tuple[str, int], tuple[Cell, HistogramCell]] = {}
+        self.answers: dict[tuple[str, int, str | None], tuple[Cell, HistogramCell]] = {}
+        self.queue: HistogramCell | None = None
 
 
 class Accounts:
@@ -67,16 +73,26 @@ class Accounts:
         self._line = line
         self._limited = Limited(_log, reactor)
         self._requests = metrics.counter(
-            "lambdaproxy_requests_total", "Requests answered.", ("function", "method", "code")
+            "lambdaproxy_requests_total", "Requests answered.", ("route", "function", "alias", "method", "code")
         )
         self._durations = metrics.histogram(
-            "lambdaproxy_request_duration_seconds", "From the end of the headers to the last byte sent.", ("function",)
+            "lambdaproxy_request_duration_seconds",
+            "From the end of the headers to the last byte sent.",
+            ("route", "function", "alias"),
         )
         self._invocations = metrics.counter(
-            "lambdaproxy_invocations_total", "Invocations by outcome.", ("function", "outcome")
+            "lambdaproxy_invocations_total", "Invocations by outcome.", ("function", "alias", "outcome")
         )
         self._invoke_seconds = metrics.histogram(
-            "lambdaproxy_invocation_duration_seconds", "From the event to the whole result.", ("function",)
+            "lambdaproxy_invocation_duration_seconds", "From the event to the whole result.", ("function", "alias")
+        )
+        self._queue_seconds = metrics.histogram(
+            "lambdaproxy_queue_duration_seconds",
+            "Of invocations that waited: how long they were not with their function.",
+            ("function", "alias"),
+        )
+        self._errors = metrics.counter(
+            "lambdaproxy_errors_total", "Requests that got an error of ours as their answer.", ("reason",)
         )
         self._gone = metrics.counter(
             "lambdaproxy_client_gone_total", "Requests whose client left, or read too slowly.", ("fate",)
@@ -84,29 +100,30 @@ class Accounts:
         build = metrics.gauge("lambdaproxy_build_info", "The version and form that run.", ("version", "form"), "max")
         build.cell(__version__, form()).set(1)
         self._tallies: dict[Function, _Tally] = {}
-        self._nobody = _Tally(None, NO_FUNCTION)
+        self._nobody = _Tally(None, (NONE, ""))
 
     def _tally(self, function: Function) -> _Tally:
         if len(self._tallies) >= MOST_TALLIES:
             self._tallies.clear()
-        tally = self._tallies[function] = _Tally(str(function), self._labels.label(function.name))
+        tally = self._tallies[function] = _Tally(str(function), self._labels.label(function.name, function.qualifier))
         return tally
 
-    def invoked(self, function: Function, outcome: str, seconds: float) -> None:
+    def invoked(self, head: Head, function: Function, outcome: str, seconds: float) -> None:
         """An invocation ended; `outcome` is `ok`, `abandoned` or the label of an error."""
         tally = self._tallies.get(function) or self._tally(function)
-        if outcome == "ok" and tally.label == OTHER and self._labels.proved(function.name):
+        if outcome == "ok" and OTHER in tally.labels and self._labels.proved(function.name, function.qualifier):
             self._tallies.clear()
             tally = self._tally(function)
         cells = tally.invocations.get(outcome)
         if cells is None:
-            cells = self._invocations.cell(tally.label, outcome), self._invoke_seconds.cell(tally.label)
+            cells = self._invocations.cell(*tally.labels, outcome), self._invoke_seconds.cell(*tally.labels)
             tally.invocations[outcome] = cells
         cells[0].inc()
-        cells[1].observe(seconds)
+        cells[1].observe_traced(seconds, head.trace_id, head.received + seconds)
 
     def failed(self, head: Head, function: Function | None, error: LambdaProxyError) -> None:
         """A request gets an error as its answer."""
+        self._errors.cell(error.label).inc()
         level = LogLevel.warn if isinstance(error, NotPermitted) else _LEVELS.get(error.outcome, LogLevel.warn)
         self._limited.emit(
             level,
@@ -124,11 +141,16 @@ class Accounts:
         text = tail.decode("utf-8", "replace").rstrip("\n").replace("\n", "\n  ")
         _log.info("Log of {function}, request {id}:\n  {text}", function=str(function), id=head.id, text=text)
 
-    def _answers(self, tally: _Tally, method: str, status: int) -> tuple[Cell, HistogramCell]:
-        named = method if method in METHODS else "other"
-        cells = self._requests.cell(tally.label, named, f"{status // 100}xx"), self._durations.cell(tally.label)
+    def _answers(self, tally: _Tally, method: str, status: int, route: str | None) -> tuple[Cell, HistogramCell]:
+        named = method if method in METHODS else OTHER
+        way = route or NONE
+        function, alias = self._labels.beside(way, tally.function, tally.labels)
+        cells = (
+            self._requests.cell(way, function, alias, named, f"{status // 100}xx"),
+            self._durations.cell(way, function, alias),
+        )
         if named == method:
-            tally.answers[method, status] = cells
+            tally.answers[method, status, route] = cells
         return cells
 
     def finished(
@@ -141,16 +163,28 @@ class Accounts:
         fate: str,
         trail: Trail = NOTHING,
         route: str | None = None,
+        first: float | None = None,
     ) -> None:
-        """A request ended: answered, or its client gone. `route` is the one that took it, as the start shows it."""
+        """A request ended: answered, or its client gone. `route` is the one that took it, as the start shows it.
+
+        `first` is when the first byte of the answer was sent, in seconds as `seconds`, if it was sent before the last.
+        """
         tally = self._nobody if function is None else self._tallies.get(function) or self._tally(function)
-        cells = tally.answers.get((head.method, response.status)) or self._answers(tally, head.method, response.status)
+        cells = tally.answers.get((head.method, response.status, route)) or self._answers(
+            tally, head.method, response.status, route
+        )
         cells[0].inc()
-        cells[1].observe(seconds)
+        cells[1].observe_traced(seconds, head.trace_id, head.received + seconds)
+        if trail.queued:
+            if tally.queue is None:
+                tally.queue = self._queue_seconds.cell(*tally.labels)
+            tally.queue.observe_traced(trail.queued, head.trace_id, head.received + seconds)
         if fate:
             self._gone.cell(fate).inc()
         if self._line is not None:
-            self._line(access_line(head, tally.function, response, sent, seconds, fate, trail, route))
+            if first is None and not fate:
+                first = seconds
+            self._line(access_line(head, tally.function, response, sent, seconds, fate, trail, route, first))
 
 
 def _aws_request(error: LambdaProxyError) -> str:
@@ -172,6 +206,8 @@ def access_line(
     fate: str,
     trail: Trail = NOTHING,
     route: str | None = None,
+    first: float | None = None,
+    event: str = REQUEST,
 ) -> str:
     """One JSON object: when the head was complete, who asked for what, what came of it, in how many milliseconds."""
     global _second, _stamp
@@ -180,6 +216,8 @@ def access_line(
         _second, _stamp = whole, strftime("%Y-%m-%dT%H:%M:%S", gmtime(whole))
     line = {
         "time": f"{_stamp}.{int((head.received - whole) * 1000):03d}Z",
+        "level": "info",
+        "event": event,
         "id": head.id,
         "client": head.client,
         "method": head.method,
@@ -194,6 +232,8 @@ def access_line(
         "received": trail.received,
         "bytes": sent,
         "ms": round(seconds * 1000, 3),
+        "first_ms": round(first * 1000, 3) if first is not None else None,
+        "queue_ms": None if trail.queued is None else round(trail.queued * 1000, 3),
         "invoke_ms": None if trail.invoked is None else round(trail.invoked * 1000, 3),
         "attempts": trail.attempts,
         "version": trail.version,

@@ -32,12 +32,16 @@ class Cell:
 
 
 class HistogramCell:
-    """The buckets of one label combination, and their sum behind them; `observe` takes seconds."""
+    """The buckets of one label combination, and their sum behind them; `observe` takes seconds.
 
-    __slots__ = ("_at", "_numbers", "_sum", "bounds")
+    `exemplars` are the last trace of each bucket that had one, what it took, and when that was, in epoch seconds.
+    """
+
+    __slots__ = ("_at", "_numbers", "_sum", "bounds", "exemplars")
 
     def __init__(self, bounds: tuple[float, ...], numbers: Any = None, at: int = 0) -> None:
         self.bounds = bounds
+        self.exemplars: dict[int, tuple[str, float, float]] = {}
         self._numbers: Any = [0.0] * (len(bounds) + 2) if numbers is None else numbers
         self._at, self._sum = at, at + len(bounds) + 1
 
@@ -55,6 +59,13 @@ class HistogramCell:
     def observe(self, value: float) -> None:
         self._numbers[self._at + bisect_left(self.bounds, value)] += 1
         self._numbers[self._sum] += value
+
+    def observe_traced(self, value: float, trace: str, when: float) -> None:
+        """The same, of something that can be found by its trace."""
+        bucket = bisect_left(self.bounds, value)
+        self._numbers[self._at + bucket] += 1
+        self._numbers[self._sum] += value
+        self.exemplars[bucket] = (trace, value, when)
 
 
 def new_cell(values: tuple[str, ...]) -> Cell:

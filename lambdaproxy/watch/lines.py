@@ -53,6 +53,11 @@ class Writer:
         self._until: float | None = None
         self._hurry = threading.Event()
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that are not written yet."""
+        return self._size
+
     def begin(self) -> None:
         """Write in a thread from now on."""
         if self._thread is None:

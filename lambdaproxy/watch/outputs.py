@@ -91,6 +91,11 @@ class Outputs:
             writer = self._writer(where, f"--access-log {where}", lambda: to_file(where))
         return lambda text: writer.write(text.encode("utf-8", "backslashreplace"))
 
+    @property
+    def waiting(self) -> int:
+        """Bytes of lines that wait to be written, to whichever destination."""
+        return sum(writer.waiting for writer in self._writers.values())
+
     def begin(self) -> None:
         """Write in threads from now on, and take over what twistd opened; call it in the process that serves.
 

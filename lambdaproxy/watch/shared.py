@@ -6,17 +6,19 @@ way for several processes keeps a file for each and locks at every update, for t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from time import time
 from typing import Any
 
 from prometheus_client import PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import CollectorRegistry
+from prometheus_client.samples import Exemplar
 
 from lambdaproxy.base.board import LIVE, NUMBER, STATE, Area, Board, Series
 from lambdaproxy.watch.cells import Cell, Family, HistogramCell
-from lambdaproxy.watch.metrics import DURATION_BUCKETS, Metrics, cumulative
+from lambdaproxy.watch.metrics import DURATION_BUCKETS, NO_EXEMPLARS, Metrics, cumulative, exemplar, recent
 
 
 class SharedMetrics(Metrics):
@@ -73,6 +75,7 @@ class SharedMetrics(Metrics):
 
     def refresh(self, *, process: bool = False) -> None:
         """Write the gauges that are read, and with `process` what the system says of this process."""
+        self.look()
         for name, (help, read) in list(self._read.items()):
             self.area.gauge(Series(name, "gauge", help), float(read()))
         if process:
@@ -83,10 +86,21 @@ class SharedMetrics(Metrics):
 
     def collect(self) -> Iterator[Metric]:
         self.refresh(process=True)
-        yield from whole(self.board)
+        yield from whole(self.board, self._exemplars)
+
+    def _exemplars(self, name: str, values: tuple[str, ...]) -> Mapping[int, Exemplar]:
+        """Those of this worker. Without their times: Prometheus would miss those of a worker that was slower."""
+        family = self._histograms.get(name)
+        cell = family.cells.get(values) if family is not None else None
+        found = recent(cell, time()) if cell is not None else ()
+        return {at: exemplar(each, timed=False) for at, each in found}
 
 
-def whole(board: Board) -> Iterator[Metric]:
+Exemplars = Callable[[str, tuple[str, ...]], Mapping[int, Exemplar]]
+"""Gives the exemplars of a histogram by its name and label values."""
+
+
+def whole(board: Board, exemplars: Exemplars = lambda name, values: NO_EXEMPLARS) -> Iterator[Metric]:
     """The sums over all workers and over those that have ended; gauges of a process with its worker's number."""
     families: dict[str, _Sum] = {}
     for slot, series, numbers in board.snapshot():
@@ -97,7 +111,7 @@ def whole(board: Board) -> Iterator[Metric]:
             family = families[series.name] = _Sum(series)
         family.add(series, numbers, str(int(board.word(slot, NUMBER))))
     for family in families.values():
-        yield family.metric()
+        yield family.metric(exemplars)
 
 
 class _Sum:
@@ -118,15 +132,17 @@ class _Sum:
         elif first.merge == "sum":
             self._values[values] = [one + other for one, other in zip(before, numbers, strict=True)]
         else:
-            self._values[values] = [max(before[0], numbers[0])]
+            self._values[values] = [(min if first.merge == "min" else max)(before[0], numbers[0])]
 
-    def metric(self) -> Metric:
+    def metric(self, exemplars: Exemplars) -> Metric:
         first = self._first
         metric: Any
         if first.kind == "histogram":
             metric = HistogramMetricFamily(first.name, first.help, labels=first.labels)
             for values, numbers in self._values.items():
-                metric.add_metric(values, *cumulative(first.bounds, numbers[:-1], numbers[-1]))
+                metric.add_metric(
+                    values, *cumulative(first.bounds, numbers[:-1], numbers[-1], exemplars(first.name, values))
+                )
             return metric  # type: ignore[no-any-return]
         labels = (*first.labels, "worker") if first.merge == "own" else first.labels
         make: Callable[..., Any] = GaugeMetricFamily

@@ -10,17 +10,19 @@ MOST = 8192
 
 
 class Trail:
-    """`received` are bytes of body; `invoked` seconds from the event to the result, or to the head of a stream.
+    """`received` are bytes of body; `invoked` seconds from the event to the result, or to the head of a stream, and
+    `queued` those of them in which it was not with the function.
 
     `error` is the label of what went wrong, `code` the Lambda API's own word for it or the function's error type.
     `aws_request_id` names the invocation in CloudWatch and in what AWS's support asks for.
     """
 
-    __slots__ = ("attempts", "aws_request_id", "code", "error", "invoked", "received", "version")
+    __slots__ = ("attempts", "aws_request_id", "code", "error", "invoked", "queued", "received", "version")
 
     def __init__(self) -> None:
         self.received = 0
         self.invoked: float | None = None
+        self.queued: float | None = None
         self.error: str | None = None
         self.code: str | None = None
         self.aws_request_id: str | None = None
@@ -29,7 +31,7 @@ class Trail:
 
     def answered(self, result: InvocationResult, seconds: float) -> None:
         """The invocation gave a result, be it an error of the function."""
-        self.invoked, self.attempts = seconds, result.attempts
+        self.invoked, self.attempts, self.queued = seconds, result.attempts, result.waited
         self.aws_request_id, self.version = result.request_id or None, result.executed_version
 
     def failed(self, error: LambdaProxyError) -> None:
@@ -37,6 +39,10 @@ class Trail:
         self.error = error.label
         self.code = error.detail if isinstance(error, FunctionError) else getattr(error, "code", "") or self.code
         self.aws_request_id = error.aws_request_id or self.aws_request_id
+        if error.attempts is not None:
+            self.attempts = error.attempts
+        if error.waited:
+            self.queued = error.waited
 
 
 NOTHING = Trail()

@@ -52,6 +52,8 @@ class Answer:
         self._response: Response | None = None
         self._instead: Response | None = None
         self._fate = ""
+        #: When the first byte of an answer went out of which the last goes out later; negative as long as none did.
+        self.first = -1.0
         self._ended = False
 
     # -- what becomes of the request: for subclasses ----------------------------------------------------------------
@@ -182,6 +184,7 @@ class Answer:
 
     def _write_large(self, lines: bytes, body: bytes) -> None:
         assert self.channel is not None
+        self.first = self._site.seconds()
         transport = self.channel.transport
         rest = send_now(transport, self.channel.uncork() + lines)
         if rest is None:
@@ -199,6 +202,7 @@ class Answer:
 
     def _stream(self, lines: bytes, body: Any, chunked: bool, empty: bool) -> None:
         assert self.channel is not None
+        self.first = self._site.seconds()
         transport = self.channel.transport
         rest = send_now(transport, self.channel.uncork() + lines)
         if rest is not None:

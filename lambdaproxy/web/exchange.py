@@ -140,6 +140,8 @@ class Exchange(Answer):
         self._coroutine = None
         site = self._listener
         try:
-            site.proxy.account(self.head, self.admission, response, sent, site.seconds() - self.started, self._fate)
+            first = self.first - self.started if self.first >= 0 else None
+            ended = site.seconds() - self.started
+            site.proxy.account(self.head, self.admission, response, sent, ended, self._fate, first)
         except Exception:
             _log.failure("Could not account for request {id}", id=self.head.id)

@@ -23,10 +23,15 @@ CONNECTIONS = 64
 """Open at once; scrapers and probes are few."""
 
 
-def operators_site(reactor: Any, admin: AdminResource) -> ProxySite:
-    """The site of `--metrics-listen`; what it counts of its own connections is not shown."""
+def operators_site(reactor: Any, admin: AdminResource, metrics: Metrics | None = None) -> ProxySite:
+    """The site of `--metrics-listen`."""
     return ProxySite(
-        reactor, _NoFunctions(reactor), Metrics(), Limits(connections=most_connections()), other=admin.leaf
+        reactor,
+        _NoFunctions(reactor),
+        metrics or Metrics(),
+        Limits(connections=most_connections()),
+        other=admin.leaf,
+        listener="metrics",
     )
 
 
@@ -63,6 +68,13 @@ class _NoFunctions:
         raise NotFound("there is no such page")  # nothing is ever admitted
 
     def account(
-        self, head: Head, admission: Any, response: Response, sent: int, seconds: float, fate: str = ""
+        self,
+        head: Head,
+        admission: Any,
+        response: Response,
+        sent: int,
+        seconds: float,
+        fate: str = "",
+        first: float | None = None,
     ) -> None:
         """Nothing: probes are no requests of clients."""

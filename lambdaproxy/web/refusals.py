@@ -26,7 +26,11 @@ class Refusals:
     """Turns a reason into a response; `reason` is a word of a closed set, such as `host` or `head-time`."""
 
     def __init__(
-        self, reactor: IReactorTime, metrics: Metrics, answer: Callable[[int, str], Response] | None = None
+        self,
+        reactor: IReactorTime,
+        metrics: Metrics,
+        answer: Callable[[int, str], Response] | None = None,
+        listener: str = "main",
     ) -> None:
         self._answer = answer or plain
         #: Told of each refusal: its status and reason, the client, the detail and the bytes.
@@ -34,8 +38,9 @@ class Refusals:
         self._limited = Limited(_log, reactor)
         # Overload is one event, however many connections it meets.
         self._overload = Limited(_log, reactor, most=1)
+        self._listener = listener
         self._rejected = metrics.counter(
-            "lambdaproxy_rejected_total", "Requests refused by the listener, by reason.", ("reason",)
+            "lambdaproxy_rejected_total", "Requests refused by a listener, by reason.", ("listener", "reason")
         )
 
     def refuse(self, status: int, reason: str, client: str, detail: str = "", head: bytes = b"") -> Response:
@@ -65,7 +70,7 @@ class Refusals:
         self._overload.warn("Closed connections at once: {count} are open ({bound})", count=open, bound=bound)
 
     def count(self, reason: str) -> None:
-        self._rejected.cell(reason).inc()
+        self._rejected.cell(self._listener, reason).inc()
 
 
 def plain(status: int, reason: str) -> Response:

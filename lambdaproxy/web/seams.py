@@ -47,9 +47,19 @@ class Application(Protocol):
         """The response for an error; `admission` is None where the request was not admitted."""
 
     def account(
-        self, head: Head, admission: Any, response: Response, sent: int, seconds: float, fate: str = ""
+        self,
+        head: Head,
+        admission: Any,
+        response: Response,
+        sent: int,
+        seconds: float,
+        fate: str = "",
+        first: float | None = None,
     ) -> None:
-        """The request has ended: bytes of body sent, seconds since its head was whole, and why if it was cut."""
+        """The request has ended: bytes of body sent, seconds since its head was whole, and why if it was cut.
+
+        `first` are the seconds to the first byte, where that was sent before the last one.
+        """
 
 
 class Asked(Protocol):

@@ -44,7 +44,7 @@ class ProxySite(ServerFactory):
     """A protocol factory for server endpoints.
 
     `other` may take a request for a resource of twisted.web that is rendered instead, such as `/metrics`; it is asked
-    first, with the head, and gives a leaf resource or None.
+    first, with the head, and gives a leaf resource or None. `listener` is what the metrics call it.
     """
 
     noisy = False
@@ -59,6 +59,7 @@ class ProxySite(ServerFactory):
         other: Callable[[Head], IResource | None] | None = None,
         held: Held | None = None,
         plain: Callable[[int, str], Response] = plain,
+        listener: str = "main",
     ) -> None:
         self.proxy: Application = proxy
         self.other = other
@@ -69,7 +70,7 @@ class ProxySite(ServerFactory):
         #: The hosts that are answered to, or None where every host is.
         self.hosts: Hosts | None = None
         self.seconds: Callable[[], float] = reactor.seconds
-        self.refusals = Refusals(reactor, metrics, plain)
+        self.refusals = Refusals(reactor, metrics, plain, listener)
         self.log = Limited(_log, reactor)
         self.draining = False
         #: Bytes that are held for clients, shared with whoever else holds some.
@@ -82,9 +83,14 @@ class ProxySite(ServerFactory):
         self._reactor = reactor
         self._sweep = Sweep(reactor, self._before_sweep, self.held.answers.look)
         self._connections = self._sweep.connections
-        self._accepted = metrics.counter("lambdaproxy_connections_total", "Connections accepted.").cell()
-        metrics.read_gauge("lambdaproxy_connections", "Connections that are open.", lambda: len(self._connections))
+        labels = ("listener",)
+        accepted = metrics.counter("lambdaproxy_connections_total", "Connections accepted.", labels)
+        self._accepted = accepted.cell(listener)
         self._most = max(1, self.limits.within(open_files()))
+        most = metrics.gauge("lambdaproxy_connections_limit", "Connections that may be open.", labels).cell(listener)
+        most.set(self._most)
+        now = metrics.gauge("lambdaproxy_connections_open", "Connections that are open.", labels).cell(listener)
+        metrics.before_reading(lambda: now.set(len(self._connections)))
         self._drained: Deferred[None] | None = None
         self._retire_at = self._give_up_at = self._abort_at = float("inf")
         self._spread = 0.0

@@ -208,7 +208,7 @@ def test_a_throttle_is_repeated_and_then_told() -> None:
     assert outcome.error.retry_after == 2
     assert outcome.error.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
     assert world.count("lambdaproxy_retries_total", "aws", "throttle") == 1  # a second pause of 2 s would be over 3 s
-    assert world.count("lambdaproxy_throttles_total", "aws", outcome.error.reason) == 2
+    assert world.count("lambdaproxy_throttles_total", "aws", "other", "", outcome.error.reason) == 2
     world.clean()
 
 
@@ -724,7 +724,7 @@ def test_the_breaker_opens_and_closes() -> None:
     assert isinstance(refused.error, errors.Unavailable)
     world.wires[-1].reply(OK)
     assert probe.result
-    (breaker,) = [state.breaker for function, state in world.invoker._functions.items() if function.name != "other"]
+    (breaker,) = [state.breaker for function, state in world.invoker.functions.items() if function.name != "other"]
     assert (breaker.is_open, breaker.good) == (False, 1), "a probe is one call"
     after = world.invoke()
     world.wires[-1].reply(OK)
@@ -740,7 +740,7 @@ def test_the_state_of_functions_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     for number in range(100):
         world.invoke(f"f{number}")
         world.wires[-1].reply(OK)
-    assert len(world.invoker._functions) <= 20
+    assert len(world.invoker.functions) <= 20
     world.clean()
 
 

@@ -113,7 +113,7 @@ path = "/c"
     assert second.function == Function("eu", "far", "prod")
     assert second.codec.name == "function-url"
     assert third.function is None
-    assert assembly.names() == {"hello", "far"}
+    assert assembly.names() == {"hello", "far", "far:prod"}
     assert any("far:prod on eu" in line for line in assembly.describe())
 
 

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import Histogram, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import CollectorRegistry
 
-from lambdaproxy.watch.metrics import Metrics, exposition
+from lambdaproxy.watch.metrics import EXEMPLAR_SECONDS, Metrics, exposition
 
 
 def samples(metrics):
@@ -67,3 +68,24 @@ def test_the_process_is_part_of_the_exposition():
     text = generate_latest(exposition(Metrics())).decode()
     assert "process_resident_memory_bytes" in text
     assert "python_gc_objects_collected_total" in text
+
+
+def test_an_exemplar_is_the_last_traced_request_of_a_bucket_and_not_shown_for_ever(monkeypatch):
+    metrics = Metrics()
+    cell = metrics.histogram("h_seconds", "H.", bounds=(0.1, 1.0)).cell()
+    monkeypatch.setattr("lambdaproxy.watch.metrics.time", lambda: 1000.0)
+    cell.observe_traced(0.5, "1-old", 1000.0 - EXEMPLAR_SECONDS - 1)
+    cell.observe_traced(0.05, "1-first", 990.0)
+    cell.observe_traced(0.06, "1-last", 995.0)
+    text = generate_openmetrics(exposition(metrics, process=False)).decode()
+    assert 'h_seconds_bucket{le="0.1"} 2.0 # {trace_id="1-last"} 0.06 995.0' in text
+    assert "1-old" not in text and "1-first" not in text
+    assert "1-last" not in generate_latest(exposition(metrics, process=False)).decode()
+    assert cell.counts == [2, 1, 0] and cell.sum == pytest.approx(0.61)
+
+
+def test_gauges_are_set_when_somebody_reads():
+    metrics, values = Metrics(), iter((1.0, 2.0))
+    gauge = metrics.gauge("a", "A.").cell()
+    metrics.before_reading(lambda: gauge.set(next(values)))
+    assert [samples(metrics)["a", ()] for _ in range(2)] == [1, 2]

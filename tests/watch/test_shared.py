@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from lambdaproxy.base.board import DRAINING, LIVE, NUMBER, STATE, Area, Board, create
 from lambdaproxy.watch.lines import locked, to_file
@@ -41,6 +43,8 @@ def test_any_worker_gives_the_sums(board):
         metrics.gauge("ends", "When.", (), "max").cell().set(10.0 * number)
         metrics.gauge("open", "Open.").cell().set(number)
         metrics.read_gauge("held", "Held.", lambda number=number: 100.0 * number)
+        ready = metrics.gauge("ready", "Ready.", (), "min").cell()
+        metrics.before_reading(lambda ready=ready, number=number: ready.set(number))
         histogram = metrics.histogram("seconds", "How long.", (), (0.1, 1)).cell()
         histogram.observe(0.0625)
         histogram.observe(2.0)
@@ -49,6 +53,7 @@ def test_any_worker_gives_the_sums(board):
     for metrics in workers:
         shown = text(metrics)
         assert 'hits_total{kind="a"} 9.0' in shown
+        assert "\nready 1.0" in shown
         assert "\nopen 6.0" in shown and "\nheld 600.0" in shown
         assert "\nends 20.0" in shown, "what an old generation says of itself is of no interest"
         assert (
@@ -65,6 +70,15 @@ def test_a_worker_that_was_killed_is_still_counted(board):
     another = worker(board, 1)
     another.counter("hits_total", "Hits.").cell().inc()
     assert "hits_total 7.0" in text(second)
+
+
+def test_exemplars_are_those_of_the_worker_that_is_asked(board):
+    first, second = worker(board, 1), worker(board, 2)
+    for metrics, trace in ((first, "1-a"), (second, "1-b")):
+        metrics.histogram("h_seconds", "H.", ("x",), (0.1, 1)).cell("y").observe_traced(0.5, trace, time.time())
+    shown = generate_openmetrics(exposition(second)).decode()
+    assert 'h_seconds_bucket{le="1.0",x="y"} 2.0 # {trace_id="1-b"} 0.5\n' in shown
+    assert "1-a" not in shown
 
 
 def test_of_each_process_there_is_one_number(board):

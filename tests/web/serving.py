@@ -86,7 +86,14 @@ class EchoProxy:
         return Response(STATUSES[error.outcome].plain, (), error.public.encode(), error.outcome)
 
     def account(
-        self, head: Head, admission: Any, response: Response, sent: int, seconds: float, fate: str = ""
+        self,
+        head: Head,
+        admission: Any,
+        response: Response,
+        sent: int,
+        seconds: float,
+        fate: str = "",
+        first: float | None = None,
     ) -> None:
         self.accounted.append((head.target, response.status, sent, fate))
 
@@ -209,8 +216,8 @@ class Served:
         return replies(transport.value(), *methods)
 
     def rejected(self) -> dict[str, float]:
-        cells = self.metrics.counter("lambdaproxy_rejected_total", "", ("reason",)).cells
-        return {reason: cell.value for (reason,), cell in cells.items()}
+        cells = self.metrics.counter("lambdaproxy_rejected_total", "", ("listener", "reason")).cells
+        return {reason: cell.value for (_, reason), cell in cells.items()}
 
     def pass_time(self, seconds: float) -> None:
         """Let the site's sweep see every half second of it."""
