@@ -8,7 +8,7 @@ INSPECT ?= 8012
 BIN = $(VENV)/bin
 COPY = build/compiled
 
-.PHONY: run test lint install build wheel compiled test-compiled compiler clean
+.PHONY: run test lint site install build wheel compiled test-compiled compiler clean
 
 run: $(VENV)/.installed
 	@echo
@@ -24,6 +24,11 @@ lint: $(VENV)/.installed-$(EXTRAS)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# The pages of docs/ as a site, in build/site.
+site: $(VENV)/.installed-$(EXTRAS)
+	$(BIN)/python -m sphinx -q -W --keep-going -d build/trees docs build/site
+	@echo "Open build/site/index.html"
 
 install: $(VENV)/.installed-$(EXTRAS)
 
