@@ -109,7 +109,7 @@ class Proxy:
         if self.in_flight >= self._max_requests:
             raise Unavailable(f"{self.in_flight} requests are in progress (--max-requests)", label="overload")
         value, headers = self._header.split(head.headers)
-        route, match = self._router.match(head.method, head.host, head.target)
+        route, match = self._router.match(head.method, head.host, head.target, head.headers, head.client)
         if head.method == "POST" and not route.methods and hasattr(route.codec, "overriding_method"):
             route, match = self._router.overridden(head, route, match)
         if head.method == "OPTIONS" and self._gate.has_cors:
@@ -162,7 +162,7 @@ class Proxy:
     def _route_of(self, head: Head) -> Route:
         """The route in whose words a request is refused."""
         try:
-            return self._router.match(head.method, head.host, head.target)[0]
+            return self._router.match(head.method, head.host, head.target, head.headers, head.client)[0]
         except LambdaProxyError:
             return self._router.default
 
@@ -172,7 +172,7 @@ class Proxy:
         What is not may be for `/metrics` and the like, which answer only what nothing else would.
         """
         try:
-            route, _ = self._router.match(head.method, head.host, head.target)
+            route, _ = self._router.match(head.method, head.host, head.target, head.headers, head.client)
             if route.fallback is not None or not (route.closed or route is self._router.default):
                 return True
             return self._header.split(head.headers)[0] is not None

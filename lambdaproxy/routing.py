@@ -1,8 +1,11 @@
 """Finds the route of a request: the most specific one, whatever the order in the file.
 
 The host decides first (a name, then `*.` patterns from the longest, then routes without a host), then the path,
-segment by segment: literal text before a parameter before a greedy parameter; then the method: named before any. This
-is how API Gateway chooses among resources (API Gateway guide, `http-api-develop-routes`).
+segment by segment: literal text before a parameter before a pattern before a greedy parameter; then the conditions:
+more before fewer; then the method: named before any. This is how API Gateway chooses among resources (API Gateway
+guide, `http-api-develop-routes`). Routes with a priority are looked at before all others, the lowest first, as the
+rules of a load balancer are; of the same priority the most specific one. What that costs depends on the path and on
+the routes that are for it, not on how many there are: values that conditions name exactly are looked up.
 
 A route decides on the path that its function will see: its codec says how it reads one (`lambdaproxy.base.paths`), and
 templates are read the same way. Where the routes of one listener have formats that read a path differently, each route
@@ -14,69 +17,46 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from lambdaproxy.base.globs import Glob
 from lambdaproxy.base.paths import SHOWN_AS_SENT, PathReader, Segments, as_sent, parameters_in
-from lambdaproxy.config.settings import Settings
-from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import AmbiguousPath, MethodNotAllowed
-from lambdaproxy.gate.cors import CorsRules
-from lambdaproxy.gate.door import Door
-from lambdaproxy.gate.filling import Fillings
-from lambdaproxy.interfaces import IEventCodec, IPathReader
-from lambdaproxy.messages import NO_ROUTE, Function, Head, Match, Mode
+from lambdaproxy.gate.conditions import SEVERAL, Asked, apart
+from lambdaproxy.gate.route import Route as Route
+from lambdaproxy.gate.trees import GREEDY, PARAMETER, PATTERN, Entry, Trees, kind_of
+from lambdaproxy.interfaces import IPathReader
+from lambdaproxy.messages import NO_ROUTE, Head, Headers, Match
 
+LAST = float("inf")
+_ORDER = {"": 0, PARAMETER: 1, PATTERN: 2, GREEDY: 3}
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A route, ready to serve: what it matches, and everything that handling a request of it needs.
-
-    `path` is a template or None, which matches anything. `function` is the route's own, which no header overrules;
-    `fallback` is `--function`, for requests that neither a route nor a header gives one. `invoker` is the route's own,
-    or None. `timeout` is in seconds, or None for the invoker's default; `error_detail` is None where it depends on the
-    listener. `cors` are the rules about pages of other origins, or None where the function sees to that.
-    `authorizer` names who says who may come in, None for anybody; `scopes` are what a token must have one of.
-    `door` decides what needs no function, or is None; `fillings` fill settings from the request, where any does.
-    """
-
-    path: str | None
-    host: str | None
-    methods: tuple[str, ...]
-    settings: Settings
-    codec: IEventCodec
-    function: Function | None
-    fallback: Function | None
-    invoker: str | None
-    timeout: float | None
-    error_detail: bool | None
-    mode: Mode = "buffered"
-    cors: CorsRules | None = None
-    authorizer: str | None = None
-    scopes: tuple[str, ...] = ()
-    door: Door | None = None
-    #: Requests are refused as unknown paths are, unless the header names a function.
-    closed: bool = False
-    fillings: Fillings | None = None
-
-    def __str__(self) -> str:
-        where = f"{self.host or ''}{self.path or DEFAULT}"
-        return f"{'|'.join(self.methods) or 'ANY'} {where}"
-
-
-@dataclass(slots=True)
-class _Node:
-    literal: dict[str, _Node] = field(default_factory=dict)
-    parameter: _Node | None = None
-    here: list[Route] = field(default_factory=list)
-    greedy: list[Route] = field(default_factory=list)
+MOST_TRIED = 1000
+"""Routes of one path whose conditions have to be looked at one by one; each costs about a microsecond."""
 
 
 class RouteConflict(ValueError):
-    """Two routes match exactly the same requests; `route` is the later one."""
+    """Two routes match the same requests, and nothing says which goes first; `route` is the later one."""
 
     def __init__(self, other: Route, route: Route) -> None:
-        super().__init__(f"the routes {other} and {route} match the same requests")
+        if route.conditions is None:
+            super().__init__(f"the routes {other} and {route} match the same requests")
+        else:
+            super().__init__(
+                f"the routes {other} and {route} can match the same requests; say with priority = N which is looked "
+                "at first"
+            )
+        self.route = route
+
+
+class TooManyPatterns(ValueError):
+    """More conditions have to be tried one by one than the loop has time for; `route` is one of them."""
+
+    def __init__(self, route: Route) -> None:
+        super().__init__(
+            f"more than {MOST_TRIED} routes for the path of {route} have conditions that are tried one by one; let one "
+            "of their conditions have values without * and ?, which are looked up"
+        )
         self.route = route
 
 
@@ -85,88 +65,94 @@ _ONLY_SLASHES = re.compile(r"(?<=/)%2[Ff](?:%2[Ff])*(?=/|\Z)")
 
 
 class Router:
-    """All routes; `default` serves what no route matches. Raises `RouteConflict`."""
+    """All routes; `default` serves what no route matches. Raises `RouteConflict` or `TooManyPatterns`."""
 
     def __init__(self, routes: Iterable[Route], default: Route) -> None:
         self.default = default
         self.routes = tuple(routes)
-        #: Host, or `*.` and a domain, or None -> for each reader of paths what its routes take.
-        self._trees: dict[str | None, dict[PathReader, _Node]] = {}
-        self._catch_all: dict[str | None, list[Route]] = {}
-        self._taken: dict[tuple[object, ...], list[Route]] = {}
-        # By the identity of a route: its template as its codec reads it, how specific it is, and how it reads paths.
-        self._templates: dict[int, Sequence[str]] = {}
-        self._ranks: dict[int, tuple[Any, ...]] = {id(default): (3,)}
-        self._reader_of = {id(route): _reader(route) for route in (*self.routes, default)}
-        for route in self.routes:
-            self._add(route)
-        self._readers = tuple(dict.fromkeys(self._reader_of.values()))
+        self._plain, self._first = Trees(), Trees()
+        self._nobody = Entry(default, (LAST, 3), _reader(default), ())
+        self._taken: dict[tuple[object, ...], dict[tuple[str, str] | None, dict[object, list[Route]]]] = {}
+        #: By the identity of a route: how specific it is.
+        self._ranks: dict[int, tuple[Any, ...]] = {id(default): self._nobody.rank}
+        #: Whether anything but host, path and method decides.
+        self.has_conditions = any(route.conditions is not None for route in self.routes)
+        self._has_priorities = any(route.priority is not None for route in self.routes)
+        for number, route in enumerate(self.routes):
+            self._add(route, number)
+        self._readers = tuple(dict.fromkeys(map(_reader, (*self.routes, default))))
         self._reader = self._readers[0] if len(self._readers) == 1 else None
-        self._patterns = any(key is not None and key.startswith("*.") for key in (*self._trees, *self._catch_all))
 
     def rank(self, route: Route) -> tuple[Any, ...]:
-        """Smaller is more specific: kind of host, its length (negative), kinds of the path's segments, any method."""
+        """Smaller goes first: priority, kind of host, its length (negative), kinds of the path's segments, conditions
+        (negative), any method, place in the file."""
         return self._ranks[id(route)]
 
-    def _add(self, route: Route) -> None:
+    def _add(self, route: Route, number: int) -> None:
         host = route.host.lower() if route.host else None
-        if route.path is None:
-            self._ranks[id(route)] = _rank(route, None)
-            self._check_conflict(route, (host, None))
-            self._catch_all.setdefault(host, []).append(route)
-            return
-        reader = self._reader_of[id(route)]
-        template, _ = reader(route.path)
-        self._templates[id(route)], self._ranks[id(route)] = template, _rank(route, template)
-        node = self._trees.setdefault(host, {}).setdefault(reader, _Node())
-        self._check_conflict(route, (host, *[_kind(segment) or segment for segment in template]))
-        leaf = node.greedy
-        for segment in template:
-            kind = _kind(segment)
-            if kind == _GREEDY:
-                leaf = node.greedy
-                break
-            if kind == _PARAMETER:
-                node.parameter = node.parameter or _Node()
-                node = node.parameter
-            else:
-                node = node.literal.setdefault(segment, _Node())
-            leaf = node.here
-        leaf.append(route)
+        reader = _reader(route)
+        trees = self._plain if route.priority is None else self._first
+        for template in _templates(route, reader):
+            entry = Entry(route, (*_rank(route, template), number), reader, template)
+            self._ranks[id(route)] = min(entry.rank, self._ranks.get(id(route), entry.rank))
+            shape = tuple(kind_of(segment) or segment for segment in template)
+            self._check_conflict(route, (host, shape))
+            if trees.add(host, entry).tried > MOST_TRIED:
+                raise TooManyPatterns(route)
 
     def _check_conflict(self, route: Route, shape: tuple[object, ...]) -> None:
-        taken = self._taken.setdefault(shape, [])
-        for other in taken:
-            if set(other.methods) & set(route.methods) or not (other.methods or route.methods):
-                raise RouteConflict(other, route)
-        taken.append(route)
+        """Two routes of the same rank must have methods or conditions that keep them apart."""
+        conditions = route.conditions
+        count = 0 if conditions is None else len(conditions)
+        exact = None if conditions is None else conditions.exact
+        for method in route.methods or ("",):
+            taken = self._taken.setdefault((shape, route.priority, count, method), {})
+            # Other values of the same field cannot meet, so a route need not be compared with all the others.
+            mine: tuple[str, str] | None = None
+            values: Sequence[object] = (None,)
+            if exact is not None and exact[1] != SEVERAL:
+                mine, values = exact[:2], exact[2]
+            others = [other for value in values for other in taken.get(mine, {}).get(value, ())]
+            others += [
+                other for its, table in taken.items() if its != mine for found in table.values() for other in found
+            ]
+            for other in others:
+                if other is not route and (
+                    conditions is None or other.conditions is None or not apart(conditions, other.conditions)
+                ):
+                    raise RouteConflict(other, route)
+            for value in values:
+                taken.setdefault(mine, {}).setdefault(value, []).append(route)
 
-    def match(self, method: str, host: str, target: bytes) -> tuple[Route, Match]:
+    def match(
+        self, method: str, host: str, target: bytes, headers: Headers = (), client: str = ""
+    ) -> tuple[Route, Match]:
         """The route of a request, and its path parameters; `default` and `NO_ROUTE` where none matches.
 
-        `host` may carry a port; `target` may carry a query. Raises `AmbiguousPath`.
+        `host` may carry a port; `target` may carry a query. Raises `AmbiguousPath`, or `BadRequest` where conditions
+        cannot be looked at.
         """
         if not self.routes:
             return self.default, NO_ROUTE
         path = target.partition(b"?")[0].decode("latin-1")
         name = (host if host.endswith("]") else host.rpartition(":")[0] or host).lower().removesuffix(".")
-        route, seen = self._look(name, method, path)
+        asked = Asked(name, target, headers, client) if self.has_conditions else None
+        found, seen = self._look(name, method, path, asked)
         if "%2" in path and ("%2F" in path or "%2f" in path):
             # Who takes an encoded slash for a slash must not get past a route that is for what is behind it.
-            other, behind = self._look(name, method, path.replace("%2F", "/").replace("%2f", "/"))
-            if self._ranks[id(other)] < self._ranks[id(route)]:
-                route, seen = other, behind
+            other, behind = self._look(name, method, path.replace("%2F", "/").replace("%2f", "/"), asked)
+            if other.rank < found.rank:
+                found, seen = other, behind
             # Nor must a function that sees the path as sent, and takes it for a name: `/admin/%2F`.
-            other, _ = self._look(name, method, _ONLY_SLASHES.sub("x", path))
-            reader = self._reader_of[id(other)]
-            better = self._ranks[id(other)] < self._ranks[id(route)]
-            if better and reader in SHOWN_AS_SENT:
-                route, seen = other, reader(path)
-        if route is self.default:
+            other, _ = self._look(name, method, _ONLY_SLASHES.sub("x", path), asked)
+            if other.rank < found.rank and other.reader in SHOWN_AS_SENT:
+                found, seen = other, other.reader(path)
+        route = found.route
+        if found is self._nobody:
             return route, NO_ROUTE
         if route.path is None or "{" not in route.path:
             return route, Match(route.path, route.methods)
-        parameters = parameters_in(self._templates[id(route)], seen[1])
+        parameters = parameters_in(found.template, seen[1])
         return route, Match(route.path, route.methods, tuple(parameters.items()) if parameters else ())
 
     def overridden(self, head: Head, route: Route, match: Match) -> tuple[Route, Match]:
@@ -174,94 +160,57 @@ class Router:
         method = route.codec.overriding_method(head.headers)  # type: ignore[attr-defined]
         if method is None:
             return route, match
-        other, its_match = self.match(method, head.host, head.target)
+        other, its_match = self.match(method, head.host, head.target, head.headers, head.client)
         if other is not route and not hasattr(other.codec, "overriding_method"):
             raise MethodNotAllowed("X-HTTP-Method-Override names the method of another route, whose format has no such")
         return other, its_match
 
-    def _look(self, host: str, method: str, path: str) -> tuple[Route, Segments]:
+    def _look(self, host: str, method: str, path: str, asked: Asked | None) -> tuple[Entry, Segments]:
         """The route of a path, and how its codec reads that."""
         if self._reader is not None:
             seen = self._reader(path) if path[:1] == "/" else _NOTHING
-            return self._best(host, method, {self._reader: seen}), seen
+            return self._best(host, method, {self._reader: seen}, asked), seen
         views = {reader: reader(path) if path[:1] == "/" else _NOTHING for reader in self._readers}
-        route = self._best(host, method, views)
-        seen = views[self._reader_of[id(route)]]
+        found = self._best(host, method, views, asked)
+        seen = views[found.reader]
         alike = all(view[0] == seen[0] for view in views.values())
-        if not alike and self._best(host, method, dict.fromkeys(views, seen)) is not route:
+        if not alike and self._best(host, method, dict.fromkeys(views, seen), asked).route is not found.route:
             raise AmbiguousPath("formats of this listener read the path differently")
-        return route, seen
+        return found, seen
 
-    def _best(self, host: str, method: str, views: Mapping[PathReader, Segments]) -> Route:
-        """The most specific route of all that match the path as they read it."""
-        for key in self._hosts(host):
-            found = None
-            for reader, node in self._trees.get(key, {}).items():
-                route = _find(node, views[reader][0], 0, method)
-                if route is not None and (found is None or self._ranks[id(route)] < self._ranks[id(found)]):
-                    found = route
-            found = found or _choose(self._catch_all.get(key, ()), method)
-            if found is not None:
-                return found
-        return self.default
-
-    def _hosts(self, host: str) -> Iterator[str | None]:
-        if host in self._trees or host in self._catch_all:
-            yield host
-        dot = host.find(".") if self._patterns else -1
-        while dot >= 0:
-            key = "*" + host[dot:]
-            if key in self._trees or key in self._catch_all:
-                yield key
-            dot = host.find(".", dot + 1)
-        yield None
+    def _best(self, host: str, method: str, views: Mapping[PathReader, Segments], asked: Asked | None) -> Entry:
+        """The one that goes first of all that match the path as they read it."""
+        found = self._first.lowest(host, method, views, asked) if self._has_priorities else None
+        return found or self._plain.best(host, method, views, asked) or self._nobody
 
 
-def _rank(route: Route, template: Sequence[str] | None) -> tuple[object, ...]:
-    """Smaller is more specific, in the order of the first lines of this module; None for what takes every path."""
+def _rank(route: Route, template: Sequence[str]) -> tuple[object, ...]:
+    """Smaller goes first, in the order of the first lines of this module; an empty template takes every path."""
     host = route.host or ""
     where = (2 if not host else 1 if host.startswith("*.") else 0), -len(host)
-    return *where, [3] if template is None else [_ORDER[_kind(each)] for each in template], not route.methods
+    kinds = [_ORDER[kind_of(each)] for each in template] if template or route.path is not None else [len(_ORDER)]
+    conditions = 0 if route.conditions is None else len(route.conditions)
+    return LAST if route.priority is None else route.priority, *where, kinds, -conditions, not route.methods
+
+
+def _templates(route: Route, reader: PathReader) -> Iterator[Sequence[str]]:
+    """The segments of a route's path; without one, those of its patterns as far as they are literal."""
+    if route.path is not None:
+        yield reader(route.path)[0]
+    elif route.conditions is None or not route.conditions.places:
+        yield ()
+    else:
+        yield from dict.fromkeys(map(_segments, route.conditions.places))
+
+
+def _segments(place: Glob | None) -> tuple[str, ...]:
+    if place is not None and place.exact is not None:
+        return tuple(place.exact[1:].split("/")) if place.exact.startswith("/") else (PATTERN,)
+    prefix = "" if place is None else place.prefix
+    return (*prefix[1:].split("/")[:-1], PATTERN)
 
 
 def _reader(route: Route) -> PathReader:
     """How the route's codec reads paths; as sent, if it was written before codecs could say so."""
     codec = route.codec
     return codec.read_path if IPathReader.providedBy(codec) else as_sent
-
-
-_PARAMETER, _GREEDY = "{}", "{+}"
-_ORDER = {"": 0, _PARAMETER: 1, _GREEDY: 2}
-
-
-def _kind(segment: str) -> str:
-    """What a segment of a template takes; empty for literal text."""
-    if segment.startswith("{") and segment.endswith("}"):
-        return _GREEDY if segment.endswith("+}") else _PARAMETER
-    return ""
-
-
-def _find(node: _Node, segments: Sequence[str], depth: int, method: str) -> Route | None:
-    """Literal before parameter before greedy; a node is visited once at most, so the cost is bounded by the routes."""
-    if depth == len(segments):
-        return _choose(node.here, method)
-    segment = segments[depth]
-    found = None
-    child = node.literal.get(segment)
-    if child is not None:
-        found = _find(child, segments, depth + 1, method)
-    if found is None and segment and node.parameter is not None:
-        found = _find(node.parameter, segments, depth + 1, method)
-    if found is None and node.greedy and (segment or depth + 1 < len(segments)):
-        found = _choose(node.greedy, method)
-    return found
-
-
-def _choose(routes: Iterable[Route], method: str) -> Route | None:
-    any_method = None
-    for route in routes:
-        if method in route.methods:
-            return route
-        if not route.methods:
-            any_method = route
-    return any_method

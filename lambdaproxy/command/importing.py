@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lambdaproxy.command.shown import comment, toml_text, toml_value
+from lambdaproxy.config.conditions import as_table as conditions_table
 from lambdaproxy.config.model import FunctionTable, RouteSettings
 from lambdaproxy.config.settings import SETTINGS, attribute
 from lambdaproxy.routing import Route
@@ -79,6 +80,10 @@ def _route(settings: RouteSettings, route: Route) -> Iterator[str]:
         yield f"host = {toml_text(settings.host)}"
     if settings.methods:
         yield f"methods = {toml_value(settings.methods)}"
+    if settings.priority is not None:
+        yield f"priority = {settings.priority}"
+    if settings.conditions:
+        yield f"when = {toml_value(conditions_table(settings.conditions))}"
     for name in SETTINGS:
         if attribute(name) in settings.own:
             value: Any = getattr(settings.settings, attribute(name))

@@ -17,6 +17,7 @@ from typing import Any
 from lambdaproxy import __version__
 from lambdaproxy.aws.region import find_region
 from lambdaproxy.base.platform import open_files
+from lambdaproxy.config.conditions import as_table as conditions_table
 from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.doors import FixedResponse, Redirect, as_table
 from lambdaproxy.config.help import sections
@@ -140,6 +141,10 @@ def _route(route: RouteSettings) -> Iterator[str]:
         yield f"host = {toml_value(route.host)}"
     if route.methods:
         yield f"methods = {toml_value(route.methods)}"
+    if route.priority is not None:
+        yield f"priority = {route.priority}"
+    if route.conditions:
+        yield f"when = {toml_value(conditions_table(route.conditions))}"
     for name, setting in SETTINGS.items():
         if attribute(name) in route.own:
             yield _setting(setting, getattr(route.settings, attribute(name)), route.where(name))

@@ -106,7 +106,14 @@ def configure(given: dict[str, list[str]], flags: dict[str, bool], config: str |
     settings = Settings(**values)
     routes = tuple(
         RouteSettings(
-            each.path, each.host, each.methods, replace(settings, **each.values), frozenset(each.values), each.where
+            each.path,
+            each.host,
+            each.methods,
+            replace(settings, **each.values),
+            frozenset(each.values),
+            each.where,
+            conditions=each.conditions,
+            priority=each.priority,
         )
         for each in file.routes
     )

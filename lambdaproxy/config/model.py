@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lambdaproxy.config.conditions import Condition
 from lambdaproxy.config.settings import Settings
 
 
@@ -26,6 +27,9 @@ class RouteSettings:
     where: Callable[[str | None], str]
     #: It has no function: what comes here is refused as its format refuses unknown paths.
     closed: bool = False
+    #: What else a request must have, and which routes are looked at first.
+    conditions: tuple[Condition, ...] = ()
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

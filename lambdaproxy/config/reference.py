@@ -77,6 +77,9 @@ So a route that guards something cannot be passed by with another spelling. All 
 and `/admin/{proxy+}`, as in an HTTP API: a greedy parameter takes at least one character, if only a slash.
 
 What no route matches goes where the header or `--function` says.
+
+A route may look at more: at headers, the query, addresses and patterns of hosts and paths (`when`), and routes may have
+an order of their own (`priority`): [routes that decide more](routes.md).
 """
 
 

@@ -13,16 +13,18 @@ from typing import Any
 from lambdaproxy import registry
 from lambdaproxy.base import files
 from lambdaproxy.config import values
+from lambdaproxy.config.conditions import PATH, Condition, conditions_of_table
 from lambdaproxy.config.locate import Path as KeyPath
 from lambdaproxy.config.locate import line_of, locate
 from lambdaproxy.config.model import AuthorizerSettings, FunctionTable, InvokerSettings
 from lambdaproxy.config.settings import FILE, ROUTE, SETTINGS, Setting, attribute
-from lambdaproxy.config.templates import check_host, check_template
+from lambdaproxy.config.templates import DEFAULT, check_host, check_template
 from lambdaproxy.errors import ConfigError
 
 _TABLES = ("route", "invoker", "authorizer", "function")
 _SETTINGS = "settings"
-_ROUTE_KEYS = ("path", "host", "methods")
+_ROUTE_KEYS = ("path", "host", "methods", "when", "priority")
+MOST_PRIORITY = 1_000_000
 LOCAL = "local"
 _METHOD = re.compile(r"[A-Z]{1,20}")
 
@@ -36,6 +38,8 @@ class RouteTable:
     methods: tuple[str, ...]
     values: Mapping[str, Any]
     where: Callable[[str | None], str]
+    conditions: tuple[Condition, ...] = ()
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,9 @@ class _Reader:
         own = {key: value for key, value in table.items() if key not in _ROUTE_KEYS}
         found = self._settings(own, at, ROUTE, _ROUTE_KEYS)
         path, host, methods = table.get("path"), table.get("host"), table.get("methods", [])
+        conditions = self._conditions(table.get("when", {}), (*at, "when"))
+        if path is None and any(each.kind == PATH for each in conditions):
+            path = DEFAULT
         if not isinstance(path, str):
             raise self._error((*at, "path"), 'a route needs a path, such as path = "/users/{id}" or "/{proxy+}"')
         if isinstance(methods, str):
@@ -197,7 +204,21 @@ class _Reader:
             except ValueError as error:
                 raise self._error((*at, key), f"{key}: {error}") from None
         named = tuple(method for method in methods if method != "ANY")
-        return RouteTable(path, host, named, found, self._where_in(at))
+        if path != DEFAULT and any(each.kind == PATH for each in conditions):
+            raise self._error((*at, "when"), f"{PATH}: the route has a path already; leave one of the two out")
+        priority = table.get("priority")
+        whole = isinstance(priority, int) and not isinstance(priority, bool) and 1 <= priority <= MOST_PRIORITY
+        if priority is not None and not whole:
+            raise self._error((*at, "priority"), f"priority: {priority!r} is no whole number of 1 to {MOST_PRIORITY}")
+        return RouteTable(path, host, named, found, self._where_in(at), conditions, priority)
+
+    def _conditions(self, table: object, at: KeyPath) -> tuple[Condition, ...]:
+        if not isinstance(table, dict):
+            raise self._error(at, 'when: it is a table of conditions, as in when = {source-ip = "10.0.0.0/8"}')
+        try:
+            return conditions_of_table(table)
+        except ValueError as error:
+            raise self._error((*at, str(error).partition(":")[0]), f"when: {error}") from None
 
     def _authorizer(self, name: str, table: Mapping[str, Any]) -> AuthorizerSettings:
         at: KeyPath = ("authorizer", name)

@@ -49,6 +49,6 @@ class Gate:
 
     def _rules(self, head: Head, method: str) -> CorsRules | None:
         try:
-            return self._router.match(method, head.host, head.target)[0].cors
+            return self._router.match(method, head.host, head.target, head.headers, head.client)[0].cors
         except LambdaProxyError:
             return None

@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lambdaproxy import registry
+from lambdaproxy.config.conditions import beyond_aws
 from lambdaproxy.config.model import AuthorizerSettings, Configuration, InvokerSettings, RouteSettings
 from lambdaproxy.config.settings import SETTINGS, Settings, attribute
 from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.gate.conditions import of_settings as conditions_of
 from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import door_of
 from lambdaproxy.gate.filling import of_settings as fillings_of
 from lambdaproxy.interfaces import IInvokerMaker
 from lambdaproxy.messages import Function, Mode
-from lambdaproxy.routing import Route, RouteConflict, Router
+from lambdaproxy.routing import Route, RouteConflict, Router, TooManyPatterns
 from lambdaproxy.runtime.functions import FunctionSettings, function_settings, parse_local
 from lambdaproxy.selection import FunctionHeader, FunctionName, permitted_by
 from lambdaproxy.start.authorizing import authorizer_of, functions_of
@@ -128,8 +130,12 @@ class Assembly:
 
     def describe(self) -> Iterable[str]:
         """The routes for a person to read, the most general last."""
-        everything = any(not (route.path or route.host or route.methods) for route in self.router.routes)
-        for route in (*self.router.routes, *(() if everything else (self.router.default,))):
+        everything = any(
+            not (route.path or route.host or route.methods or route.conditions) for route in self.router.routes
+        )
+        # Those with a priority are asked first, whatever their place in the file.
+        ordered = sorted(self.router.routes, key=lambda route: (route.priority is None, route.priority or 0))
+        for route in (*ordered, *(() if everything else (self.router.default,))):
             function = route.function or (route.fallback if self.header.header is None else None)
             to = f"{function} on {function.invoker}" if function else "nothing"
             if route.door is not None and route.door.instead is not None:
@@ -171,7 +177,7 @@ def assemble(configuration: Configuration) -> Assembly:
     routes = [_route(each, fallback, functions, default, authorizers) for each in configuration.routes]
     try:
         router = Router(routes, _route(whole, fallback, functions, default, authorizers))
-    except RouteConflict as error:
+    except (RouteConflict, TooManyPatterns) as error:
         place = configuration.routes[next(at for at, each in enumerate(routes) if each is error.route)]
         raise ConfigError(f"{place.where(None)}: {error}") from None
     for each, route in zip((*configuration.routes, whole), (*routes, router.default), strict=True):
@@ -284,6 +290,10 @@ def _route(
             f"another invoke-mode only"
         )
     codec = registry.make_codec(settings.format)
+    if settings.format.name == "alb" and ("limits", "aws") in settings.format.options:
+        beyond = beyond_aws(route.conditions, route.priority)
+        if beyond is not None:
+            raise ConfigError(f"{route.where('when')}: {beyond} (limits=aws)")
     authorizer = authorizer_of(route, authorizers)
     try:
         cors = None if settings.cors is None else CorsRules(settings.cors, codec)
@@ -312,6 +322,8 @@ def _route(
         door,
         route.closed,
         fillings,
+        conditions_of(route.conditions),
+        route.priority,
     )
 
 

@@ -16,6 +16,7 @@ from lambdaproxy.base.addresses import interface_of, is_loopback
 from lambdaproxy.base.hosts import Hosts
 from lambdaproxy.config.settings import attribute
 from lambdaproxy.errors import STATUSES, ForeignPage, LambdaProxyError
+from lambdaproxy.gate.conditions import Conditions
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.head import parse_request
 from lambdaproxy.messages import Head, Match
@@ -153,7 +154,7 @@ def _pages(assembly: Assembly) -> tuple[bytes, ...]:
 
 def _route(router: Router, head: Head) -> Route:
     try:
-        return router.match(head.method, head.host, head.target)[0]
+        return router.match(head.method, head.host, head.target, head.headers, head.client)[0]
     except LambdaProxyError:
         return router.default
 
@@ -184,10 +185,14 @@ def _of_route(assembly: Assembly, route: Route, match: Match | None) -> Iterator
         what = [f"the host {route.host}" if route.host else "any host"]
         what.append(f"the path {route.path}" if route.path is not None else "any path")
         what.append(f"the method {'|'.join(route.methods)}" if route.methods else "any method")
-        others = len(assembly.router.routes) - 1
-        yield _line(
-            "why", f"it is for {', '.join(what)}{', and no route that matches is more specific' * (others > 0)}"
-        )
+        if route.conditions is not None:
+            what += [str(each) for each in route.conditions.conditions]
+        best = ""
+        if len(assembly.router.routes) > 1:
+            best = ", and no route that matches is more specific"
+            if route.priority is not None:
+                best = f", its priority is {route.priority}, and no route that matches has a lower one"
+        yield _line("why", f"it is for {', '.join(what)}{best}")
     if route.cors is not None:
         yield _line("cors", f"pages of {','.join(route.cors.origins)} ({_where(assembly, route, 'cors')})")
     if match is not None and match.path_parameters:
@@ -244,27 +249,39 @@ def _losers(assembly: Assembly, head: Head, winner: Route) -> Iterator[str]:
 
 
 def _why_lost(assembly: Assembly, head: Head, winner: Route, route: Route) -> str:
-    if not _matches(replace(route, path=None, methods=()), head):
+    bare = replace(route, conditions=None)
+    if not _matches(replace(bare, path=None, methods=()), head):
         return f"its host is {route.host}, not {head.host}"
-    if not _matches(replace(route, host=None, methods=()), head):
+    if not _matches(replace(bare, host=None, methods=()), head):
         return "its path does not match"
     if route.methods and head.method not in route.methods:
         return f"its method is {' or '.join(route.methods)}"
+    for each in route.conditions.conditions if route.conditions is not None else ():
+        if not _matches(replace(route, conditions=Conditions((each,))), head):
+            return f"its condition does not hold: {each}"
     if winner is assembly.router.default:
         return "it matches the path in another format's reading only"
     ours, theirs = assembly.router.rank(winner), assembly.router.rank(route)
-    if ours[:2] != theirs[:2]:
+    if winner.priority != route.priority:
+        its = "none" if route.priority is None else route.priority
+        return f"it matches, but its priority is {its}, and {winner.priority} goes first"
+    if ours[1:3] != theirs[1:3]:
         return "it matches, but its host is less specific"
-    if ours[2] != theirs[2]:
+    if ours[3] != theirs[3]:
         return "it matches, but its path is less specific: literal text goes before {name}, and that before {name+}"
+    if ours[4] != theirs[4]:
+        return "it matches, but has fewer conditions"
+    if ours[5] == theirs[5]:
+        return "it matches as well, and stands behind in the file"
     return "it matches, but names no method, and the one that was taken does"
 
 
 def _matches(route: Route, head: Head) -> bool:
     """Whether this route alone, perhaps with a part left out, takes the request, by the router's own rules."""
-    nothing = replace(route, path=None, host=None, methods=())
+    nothing = replace(route, path=None, host=None, methods=(), conditions=None, priority=None)
     try:
-        return Router((route,), nothing).match(head.method, head.host, head.target)[0] is route
+        found = Router((route,), nothing).match(head.method, head.host, head.target, head.headers, head.client)[0]
+        return found is route
     except LambdaProxyError:
         return False
 

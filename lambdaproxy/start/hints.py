@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from urllib.parse import urlsplit
 
+from lambdaproxy.config.conditions import HEADER, HOST, PATH, QUERY
 from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.http1.head import RequestHead
 from lambdaproxy.proxy import Proxy
@@ -15,6 +16,7 @@ from lambdaproxy.routing import Route, Router
 from lambdaproxy.web.forwarded import Origin
 from lambdaproxy.web.heads import make_head
 
+_WILD = re.compile(r"[*?]")
 _PARAMETER = re.compile(r"\{[^/]*\}")
 _PATHS = ("/", "/hello", "/a/b")
 
@@ -31,6 +33,7 @@ class _Try:
     host: str = ""
     named: bool = False
     authorizer: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def hint(name: str, header: str | None, router: Router, proxy: Proxy, url: str, options: str = "") -> str | None:
@@ -60,15 +63,28 @@ def _tries(name: str, header: str | None, router: Router) -> Iterator[_Try]:
 def _of_route(route: Route) -> Iterator[_Try]:
     host = (route.host or "").replace("*.", "www.")
     template = route.path
-    paths = [_PARAMETER.sub("1", template), _PARAMETER.sub("example", template)] if template else _PATHS
+    paths = [_PARAMETER.sub("1", template), _PARAMETER.sub("example", template)] if template else [*_PATHS]
+    headers: tuple[tuple[str, str], ...] = ()
+    query = ""
+    for each in route.conditions.conditions if route.conditions is not None else ():
+        value = _WILD.sub("1", each.values[0])
+        if each.kind == HEADER:
+            headers = (*headers, (each.name, value))
+        elif each.kind == HOST:
+            host = value
+        elif each.kind == PATH:
+            paths = [value, *paths]
+        elif each.kind == QUERY:
+            query += f"{'&' if query else '?'}{value if value[:1] != '=' else 'q' + value}"
     for method in route.methods or ("GET",):
         for path in paths:
-            yield _Try(method, path, host, authorizer=route.authorizer)
+            yield _Try(method, path + query, host, authorizer=route.authorizer, headers=headers)
 
 
 def _reaches(each: _Try, name: str, header: str | None, proxy: Proxy, url: str) -> bool:
     host = each.host or urlsplit(url).netloc
     headers: tuple[tuple[bytes, bytes], ...] = ((b"Host", host.encode()),)
+    headers += tuple((name.encode(), value.encode("utf-8", "replace")) for name, value in each.headers)
     if each.named and header is not None:
         headers += ((header.encode(), name.encode()),)
     asked = RequestHead(each.method, each.path.encode(), "HTTP/1.1", headers, host, 0, True, False)
@@ -90,6 +106,7 @@ def _curl(each: _Try, name: str, header: str | None, url: str, options: str) -> 
         words.append(f"-X {each.method}")
     if each.host:
         words.append(f"-H {quote(f'Host: {each.host}')}")
+    words += [f"-H {quote(f'{name}: {value}')}" for name, value in each.headers]
     if each.named:
         words.append(f"-H {quote(f'{header}: {name}')}")
     words.append(quote(url.rstrip("/") + each.path))

@@ -1,0 +1,55 @@
+"""A route, ready to serve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lambdaproxy.config.settings import Settings
+from lambdaproxy.config.templates import DEFAULT
+from lambdaproxy.gate.conditions import Conditions
+from lambdaproxy.gate.cors import CorsRules
+from lambdaproxy.gate.door import Door
+from lambdaproxy.gate.filling import Fillings
+from lambdaproxy.interfaces import IEventCodec
+from lambdaproxy.messages import Function, Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route, ready to serve: what it matches, and everything that handling a request of it needs.
+
+    `path` is a template or None, which matches anything. `function` is the route's own, which no header overrules;
+    `fallback` is `--function`, for requests that neither a route nor a header gives one. `invoker` is the route's own,
+    or None. `timeout` is in seconds, or None for the invoker's default; `error_detail` is None where it depends on the
+    listener. `cors` are the rules about pages of other origins, or None where the function sees to that.
+    `authorizer` names who says who may come in, None for anybody; `scopes` are what a token must have one of.
+    `door` decides what needs no function, or is None; `fillings` fill settings from the request, where any does.
+    """
+
+    path: str | None
+    host: str | None
+    methods: tuple[str, ...]
+    settings: Settings
+    codec: IEventCodec
+    function: Function | None
+    fallback: Function | None
+    invoker: str | None
+    timeout: float | None
+    error_detail: bool | None
+    mode: Mode = "buffered"
+    cors: CorsRules | None = None
+    authorizer: str | None = None
+    scopes: tuple[str, ...] = ()
+    door: Door | None = None
+    #: Requests are refused as unknown paths are, unless the header names a function.
+    closed: bool = False
+    fillings: Fillings | None = None
+    #: What else a request must have, and which routes are looked at first: those with the lowest.
+    conditions: Conditions | None = None
+    priority: int | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.host or ''}{self.path or DEFAULT}"
+        first = "" if self.priority is None else f"{self.priority}: "
+        when = "" if self.conditions is None else f" when {self.conditions}"
+        return f"{first}{'|'.join(self.methods) or 'ANY'} {where}{when}"
