@@ -163,7 +163,9 @@ class IAuthorizer(Interface):
         """The reactor runs; what can be fetched before the first request may be."""
 
     def authorize(request: Request, match: Match, scopes: Sequence[str]) -> Grant | Deferred[Grant]:
-        """What is known of who asks, if he may; `request.body` is empty. `scopes` are those that the route wants.
+        """What is known of who asks, if he may. `scopes` are those that the route wants.
+
+        `request.body` is empty, unless the authorizer has an attribute `reads_body` that is true.
 
         Raises, or fails with, `Unauthorized`, `Denied`, `RateExceeded`, `AuthorizerFailed` or `Unavailable`; with
         anything else nobody is let in either, as with `AuthorizerFailed`. Cancelling says that the client has gone.

@@ -191,7 +191,7 @@ class Proxy:
             try:
                 # It may have to ask somebody, and meanwhile the body is here.
                 waits = self._hold(len(body)) if len(body) > SMALL else 0
-                grant = await self._authorize(admission, admission.route.authorizer)
+                grant = await self._authorize(admission, admission.route.authorizer, body)
                 if admission.route.door is not None:
                     admission.route.door.charge(grant, admission.head, self._seconds())
             except LambdaProxyError as error:
@@ -257,12 +257,14 @@ class Proxy:
                 self._accounts.invoked(admission.head, function, outcome, self._seconds() - started)
         return response
 
-    async def _authorize(self, admission: Admission, name: str) -> Grant:
+    async def _authorize(self, admission: Admission, name: str, body: bytes) -> Grant:
         """What the route's authorizer found out about who asks; raises what keeps him out."""
         assert self._authorizers is not None
-        request = request_of(admission.head, admission.headers, b"")
+        authorizer = self._authorizers(name)
+        read = getattr(authorizer, "reads_body", False)
+        request = request_of(admission.head, admission.headers, body if read else b"")
         try:
-            found = self._authorizers(name).authorize(request, admission.match, admission.route.scopes)
+            found = authorizer.authorize(request, admission.match, admission.route.scopes)
             return await found if isinstance(found, Deferred) else found
         except (LambdaProxyError, CancelledError):
             raise

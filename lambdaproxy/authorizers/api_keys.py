@@ -7,20 +7,17 @@ key cannot be found by trying: keys are long and random.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from lambdaproxy.authorizers.sources import Source
+from lambdaproxy.authorizers.watched import Watched
 from lambdaproxy.errors import Denied
 from lambdaproxy.interfaces import IAuthorizer
 from lambdaproxy.messages import Grant, Match, Request
-
-_log = Logger(__name__)
 
 SHORTEST, LONGEST = 20, 128
 """Characters of a key (API Gateway guide, "API keys")."""
@@ -55,11 +52,8 @@ class ApiKeyAuthorizer:
     """Knows keys by their digests; notices when the file changes, at most once in a second."""
 
     def __init__(self, path: str, source: Source, seconds: Callable[[], float]) -> None:
-        self._path, self._source = path, source
-        self._seconds = seconds
-        self._keys = read_keys(path)
-        self._stamp = _stamp(path)
-        self._looked = float("-inf")
+        self._source = source
+        self._keys = Watched(path, read_keys, seconds)
         #: What keys that were used give; one for each of the file at most.
         self._grants: dict[bytes, Grant] = {}
 
@@ -71,41 +65,18 @@ class ApiKeyAuthorizer:
         sent = self._source.read(request)
         if sent is None:
             raise Denied(f"there is no key in {self._source.text}")
-        self._refresh()
+        if self._keys.refresh():
+            self._grants = {}
         if not SHORTEST <= len(sent) <= LONGEST:
             raise Denied(f"the key in {self._source.text} is none of ours")
         digest = hashlib.sha256(sent.encode("utf-8", "surrogatepass")).digest()
         grant = self._grants.get(digest)
         if grant is None:
-            name = self._keys.get(digest)
+            name = self._keys.value.get(digest)
             if name is None:
                 raise Denied(f"the key in {self._source.text} is none of ours")
             grant = self._grants[digest] = Grant("api-key", key=sent, key_id=name)
         return grant
 
-    def _refresh(self) -> None:
-        now = self._seconds()
-        if now - self._looked < 1.0:
-            return
-        self._looked = now
-        stamp = _stamp(self._path)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            self._keys, self._grants = read_keys(self._path), {}
-        except (OSError, ValueError) as error:
-            _log.error("The keys that were there go on serving: {why}", why=str(error))
-        else:
-            _log.info("{path} has {count} keys now", path=self._path, count=len(self._keys))
-
     def stop(self) -> Deferred[None]:
         return succeed(None)
-
-
-def _stamp(path: str) -> tuple[int, int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

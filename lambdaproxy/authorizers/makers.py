@@ -300,6 +300,62 @@ def _kept(options: Mapping[str, Any]) -> float:
     return 300.0 if options["payload"] in ("rest", "token") else 0.0
 
 
+@implementer(IAuthorizerMaker)
+class IamMaker:
+    """Makes authorizers for requests that are signed with keys of ours."""
+
+    name = "iam"
+    help = "Signature Version 4 with keys that you issue, as APIs and function URLs take it with AWS_IAM"
+    options = (
+        Option("keys", values.file, None, "The file of keys, readable by its owner alone; a [NAME] for each."),
+        Option(
+            "service", values.one_of("execute-api", "lambda"), "execute-api", "What is signed for; lambda for URLs."
+        ),
+        Option("region", values.text, None, "The region that is signed for; default: --aws-region, else us-east-1."),
+        Option(
+            "unsigned-payload",
+            values.yes_no,
+            False,
+            "Whether x-amz-content-sha256 may be UNSIGNED-PAYLOAD, so that the body is not protected.",
+        ),
+        Option("format", values.spec, None, "The format whose API and stage refusals name, with options."),
+    )
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """The file must be there, closed to others and well formed."""
+        from lambdaproxy.authorizers.iam import read_users
+
+        if options["keys"] is None:
+            raise ConfigError('it needs a file of keys, such as keys = "/etc/lambdaproxy/iam-keys"')
+        try:
+            users = read_users(options["keys"])
+        except OSError as error:
+            raise ConfigError(f"keys: {options['keys']}: {error.strerror}") from None
+        except ValueError as error:
+            raise ConfigError(f"keys: {error}") from None
+        if not users:
+            raise ConfigError(f"keys: {options['keys']} has no key, so nobody could come in")
+
+    def make(self, name: str, options: Mapping[str, Any], context: Any) -> IAuthorizer:
+        """An `IamAuthorizer`."""
+        from lambdaproxy.authorizers.iam import IamAuthorizer
+
+        region = options["region"] or context.settings.aws_region or "us-east-1"
+        said = dict(options["format"].options) if options["format"] is not None else {}
+        account = said.get("account", "123456789012")
+        api, stage = said.get("api_id", "lambdaprox"), said.get("stage", "prod")
+        return IamAuthorizer(
+            options["keys"],
+            context.reactor.seconds,
+            time.time,
+            service=options["service"],
+            region=region,
+            place=f"arn:aws:execute-api:{region}:********{account[-4:]}:{api}/{stage}",
+            unsigned_payload=options["unsigned-payload"],
+        )
+
+
 jwt = JwtMaker()
+iam = IamMaker()
 lambda_ = LambdaMaker()
 api_key = ApiKeyMaker()

@@ -60,8 +60,8 @@ def _speaks(statement: object, arn: str, facts: Mapping[str, str]) -> str | None
     effect = statement.get("Effect")
     if effect not in ("Allow", "Deny"):
         raise MalformedPolicy("the Effect of a statement is neither Allow nor Deny")
-    about = _listed(statement, "Action", lambda pattern: _like(pattern.lower(), ACTION))
-    about = about and _listed(statement, "Resource", lambda pattern: _like(pattern, arn))
+    about = _listed(statement, "Action", lambda pattern: like(pattern.lower(), ACTION))
+    about = about and _listed(statement, "Resource", lambda pattern: like(pattern, arn))
     if about and _holds(statement.get("Condition"), facts, unknown=effect == "Deny"):
         return str(effect)
     return None
@@ -92,7 +92,7 @@ def _parts(pattern: str) -> tuple[re.Pattern[str], ...]:
     return tuple([re.compile(re.escape(part).replace(r"\?", "."), re.DOTALL) for part in pattern.split("*")])
 
 
-def _like(pattern: str, text: str) -> bool:
+def like(pattern: str, text: str) -> bool:
     """Whether the whole text fits; the time it takes grows with the product of both lengths at most.
 
     What stands between two stars has a length of its own, so the first place where it fits is as good as any.
@@ -146,6 +146,6 @@ _OPERATORS: dict[str, Callable[[list[str], str], bool]] = {
     "StringNotEquals": lambda values, fact: fact not in values,
     "StringEqualsIgnoreCase": lambda values, fact: fact.lower() in [each.lower() for each in values],
     "StringNotEqualsIgnoreCase": lambda values, fact: fact.lower() not in [each.lower() for each in values],
-    "StringLike": lambda values, fact: any(_like(each, fact) for each in values),
-    "StringNotLike": lambda values, fact: not any(_like(each, fact) for each in values),
+    "StringLike": lambda values, fact: any(like(each, fact) for each in values),
+    "StringNotLike": lambda values, fact: not any(like(each, fact) for each in values),
 }

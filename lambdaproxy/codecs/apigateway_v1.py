@@ -64,6 +64,7 @@ from lambdaproxy.errors import (
     TokenExpired,
 )
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
+from lambdaproxy.wire.signed import not_signed
 
 # What API Gateway takes out of a request (recorded on a regional REST API, AWS_PROXY), and what else is not meant for
 # a function: Keep-Alive, Proxy-Authorization, Proxy-Connection.
@@ -461,6 +462,8 @@ class RestApiCodec(Codec):
             kind, body = b"LimitExceededException", b'{"message":"Limit Exceeded"}'
         elif isinstance(error, UnknownStage):
             kind, body = b"ForbiddenException", b'{"message":"Forbidden"}'
+        elif error.outcome == "not-found" and (unsigned := not_signed(request.headers)) is not None:
+            kind, body = unsigned.code.encode(), json_body("message", unsigned.text)
         elif isinstance(error, MethodNotAllowed):
             kind, body = _ERRORS["not-found"]
         elif isinstance(error, EventTooLarge) and self._limited and _length(request) > MOST_BODY:

@@ -50,6 +50,8 @@ _ERRORS: dict[str, tuple[bytes | None, bytes]] = {
     "throttled": (b"TooManyRequestsException", b'{"message":"Rate Exceeded."}'),
     "unavailable": (b"ServiceUnavailableException", b'{"Message":"Service Unavailable"}'),
 }
+# A function URL says one thing to whoever did not sign and to whoever may not.
+_SAID_IN_GENERAL = frozenset(("MissingAuthenticationTokenException", "AccessDeniedException"))
 _INTERNAL: tuple[bytes | None, bytes] = (None, b"Internal Server Error")
 
 
@@ -235,7 +237,7 @@ class FunctionUrlCodec(Codec):
         if words is not None:
             kind = kind if error.outcome == "forbidden" else b"BadRequestException"
             body = json_body("Message", words)
-        elif isinstance(error, NotSigned):
+        elif isinstance(error, NotSigned) and error.code not in _SAID_IN_GENERAL:
             kind, body = error.code.encode(), json_body("Message" if error.capital else "message", error.text)
         headers: list[tuple[bytes, bytes]] = [
             _JSON_TYPE,

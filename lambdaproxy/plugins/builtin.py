@@ -1,6 +1,6 @@
 """The makers that come with lambdaproxy."""
 
-from lambdaproxy.authorizers.makers import api_key, jwt, lambda_
+from lambdaproxy.authorizers.makers import api_key, iam, jwt, lambda_
 from lambdaproxy.aws.maker import AwsInvokerMaker
 from lambdaproxy.codecs.makers import alb, apigateway_v1, apigateway_v2, function_url, vpc_lattice
 from lambdaproxy.runtime.maker import local
@@ -12,6 +12,7 @@ __all__ = [
     "apigateway_v2",
     "aws",
     "function_url",
+    "iam",
     "jwt",
     "lambda_",
     "local",

@@ -74,7 +74,7 @@ def authorizer_of(route: RouteSettings, authorizers: Mapping[str, AuthorizerSett
         known = registry.unknown("authorizer", name, authorizers)
         raise ConfigError(f"{route.where('authorizer')}: {known} (add an [authorizer.{name}] table)")
     kind = authorizers[name].kind
-    if route.settings.scopes and kind in ("api-key", "lambda"):
+    if route.settings.scopes and kind in ("api-key", "iam", "lambda"):
         raise ConfigError(f"{route.where('scopes')}: the authorizer {name}, of kind {kind}, knows no scopes")
     return name
 

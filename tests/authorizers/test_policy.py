@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdaproxy.authorizers.policy import MalformedPolicy, Verdict, _like, judge
+from lambdaproxy.authorizers.policy import MalformedPolicy, Verdict, judge, like
 
 ARN = "arn:aws:execute-api:us-east-1:123456789012:api/prod/GET/users/7"
 INVOKE = "execute-api:Invoke"
@@ -80,9 +80,9 @@ def test_what_is_no_policy(document):
 
 @given(st.text(alphabet="ab*?", max_size=12), st.text(alphabet="ab", max_size=12))
 def test_patterns_are_those_of_shells_without_brackets(pattern, text):
-    assert _like(pattern, text) == bool(re.fullmatch(fnmatch.translate(pattern), text))
+    assert like(pattern, text) == bool(re.fullmatch(fnmatch.translate(pattern), text))
 
 
 def test_a_hostile_pattern_takes_no_time():
-    assert not _like("*a?" * 300, "a" * 1600 + "b/" * 10)
-    assert not any(_like(f"*{'a' * 100}?b{each}", "a" * 10_000) for each in range(100))
+    assert not like("*a?" * 300, "a" * 1600 + "b/" * 10)
+    assert not any(like(f"*{'a' * 100}?b{each}", "a" * 10_000) for each in range(100))
