@@ -7,7 +7,7 @@ import re
 import pytest
 
 from lambdaproxy import registry
-from lambdaproxy.command import event
+from lambdaproxy.command import event, invoke, logs
 from lambdaproxy.config.help import OTHERS
 from lambdaproxy.config.settings import SETTINGS
 from tests.processes import ROOT
@@ -52,7 +52,7 @@ FOREIGN = {
 }
 
 #: Options of commands that are none of `serve`'s.
-OWN = {option.lstrip("-") for option in event.options()}
+OWN = {option.lstrip("-") for option in (*event.options(), *invoke._OWN, *logs.words().options())}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

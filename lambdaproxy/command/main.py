@@ -12,7 +12,8 @@ from typing import Any
 
 from lambdaproxy import __version__
 from lambdaproxy.base.native import form
-from lambdaproxy.command import ctl, event, importing, plugins, shown
+from lambdaproxy.command import ctl, event, importing, invoke, logs, plugins, shown
+from lambdaproxy.command.words import Refused
 from lambdaproxy.config import cli
 from lambdaproxy.start import explain
 from lambdaproxy.start.assembly import Assembly
@@ -126,6 +127,29 @@ def _event(words: list[str]) -> None:
     print(event.text(words))
 
 
+def _invoke(words: list[str]) -> None:
+    if {"--help", "-h"} & set(words):
+        print(f"lambdaproxy invoke {invoke.USAGE}\n\n{invoke.HELP}")
+        return
+    try:
+        typed = invoke.parse(words)
+        if typed.url is not None:
+            invoke.at_url(typed)
+        rest = invoke.with_source(typed)
+        options = _Options("invoke")
+        options.parseOptions(list(rest))
+        invoke.alone(options.assembly, typed)
+    except Refused as error:
+        refuse(error)
+
+
+def _logs(words: list[str]) -> None:
+    try:
+        logs.run(words)
+    except Refused as error:
+        refuse(error)
+
+
 def _ctl(words: list[str]) -> None:
     if words and words[0] in ("--help", "-h"):
         print(f"lambdaproxy ctl {ctl.USAGE}\n\n{COMMANDS['ctl'].help}")
@@ -165,6 +189,8 @@ COMMANDS = {
         "Print what a template of SAM, CloudFormation or the CDK defines as a file for --config, with what differs.",
         _import,
     ),
+    "invoke": Command(invoke.USAGE, "Invoke a function once, of a lambdaproxy that runs or for this alone.", _invoke),
+    "logs": Command(logs.USAGE, logs.HELP, _logs),
     "event": Command(event.USAGE, event.HELP, _event),
     "ctl": Command(
         ctl.USAGE,
@@ -192,6 +218,9 @@ _MEANT = {
     "sam": "import",
     "generate-event": "event",
     "events": "event",
+    "call": "invoke",
+    "tail": "logs",
+    "log": "logs",
     "reload": "ctl reload",
     "status": "ctl status",
 }
@@ -229,7 +258,7 @@ def _help() -> str:
         lines += [f"  lambdaproxy {name} {command.arguments}".rstrip(), f"      {command.help}"]
     lines += [
         "",
-        "`lambdaproxy serve --help` lists the options, which all commands but event, ctl and plugins take.",
+        "`lambdaproxy serve --help` lists the options, which all commands but logs, event, ctl and plugins take.",
         "--version, --help.",
     ]
     return "\n".join(lines)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from lambdaproxy.config.settings import SETTINGS
 from lambdaproxy.tap import refuse
+
+
+class Refused(Exception):
+    """What was typed, or the answer, is a refusal: one sentence."""
 
 
 class Words(argparse.ArgumentParser):
@@ -30,10 +35,6 @@ class Words(argparse.ArgumentParser):
         for word in rest:
             self._no_option(word)
         return found
-
-    def known(self, words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-        """The options that are ours, and everything else in its order."""
-        return self.parse_known_args(list(words))
 
     def options(self) -> list[str]:
         """The options as they are typed."""
@@ -68,3 +69,38 @@ def pair(separator: str, example: str) -> Any:
         return name.strip(), value.strip() if separator == ":" else value
 
     return read
+
+
+def part(words: Sequence[str], own: Mapping[str, str]) -> tuple[dict[str, list[str]], list[str], list[str]]:
+    """The options of a command that takes those of `serve` besides: its own, what is no option, and the rest.
+
+    `own` are its options as they are typed, with what follows them (`FILE`), or an empty text. Raises `Refused`.
+    """
+    found: dict[str, list[str]] = {}
+    others: list[str] = []
+    rest: list[str] = []
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        name, equals, value = word.partition("=")
+        if word == "-" or not word.startswith("-"):
+            others.append(word)
+            continue
+        if name in own:
+            if not own[name] and equals:
+                raise Refused(f"{name} takes no value; write {name} alone, or leave it out")
+            if own[name] and not equals:
+                if not left:
+                    raise Refused(f"{name} needs a value: {name} {own[name]}")
+                value = left.pop(0)
+            found.setdefault(name, []).append(value)
+            continue
+        known = SETTINGS.get(name.removeprefix("--")) if name.startswith("--") else None
+        if known is None and name not in ("--config", "--help", "--version"):
+            options = [*own, *(f"--{each}" for each in SETTINGS), "--config"]
+            near = get_close_matches(name.replace("_", "-"), options, 1)
+            raise Refused(f"there is no option {name}; {f'did you mean {near[0]}?' if near else 'see --help'}")
+        rest.append(word)
+        if not equals and left and (name == "--config" or (known is not None and not known.flag)):
+            rest.append(left.pop(0))
+    return found, others, rest

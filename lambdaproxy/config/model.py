@@ -68,6 +68,8 @@ class FunctionTable:
     base: Path
     where: Callable[[str | None], str]
     unable: str | None = None
+    #: What a template calls it, where that is not its name.
+    logical: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

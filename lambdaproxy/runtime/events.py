@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from twisted.internet.defer import Deferred
+
 from lambdaproxy.errors import LambdaProxyError, Throttled
 from lambdaproxy.messages import Invocation, InvocationResult
 from lambdaproxy.runtime.functions import FunctionSettings
 
 if TYPE_CHECKING:
-    from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
     from twisted.python.failure import Failure
 
@@ -25,7 +26,7 @@ BUSY_PAUSE = 1.0
 MOST_EVENTS = 1000
 MOST_BYTES = 64 * 1024 * 1024
 
-Run = Callable[[FunctionSettings, Invocation], "Deferred[InvocationResult]"]
+Run = Callable[[FunctionSettings, Invocation], Deferred[InvocationResult]]
 
 
 class EventQueue:
@@ -37,6 +38,8 @@ class EventQueue:
         self._clock, self._run, self._sink = clock, run, sink
         self._events: set[_Event] = set()
         self._bytes = 0
+        self._failed = 0
+        self._waiting: list[Deferred[int]] = []
 
     def __len__(self) -> int:
         return len(self._events)
@@ -51,9 +54,25 @@ class EventQueue:
         self._bytes += size
         event.attempt()
 
+    def when_empty(self) -> Deferred[int]:
+        """Fires when every event has had its fate, with the number of those that failed since the last time."""
+        waiting: Deferred[int] = Deferred()
+        self._waiting.append(waiting)
+        self._look()
+        return waiting
+
     def _done(self, event: _Event) -> None:
         self._events.discard(event)
         self._bytes -= len(event.invocation.payload)
+        self._failed += event.failed
+        self._look()
+
+    def _look(self) -> None:
+        if not self._events and self._waiting:
+            waiting, self._waiting = self._waiting, []
+            failed, self._failed = self._failed, 0
+            for each in waiting:
+                each.callback(failed)
 
     def stop(self) -> None:
         """Try nothing again; what runs is ended with its worker."""
@@ -75,6 +94,7 @@ class _Event:
         self._settings, self.invocation, self._done = settings, invocation, done
         self._began = clock.seconds()
         self._tries = 0
+        self.failed = False
         self._call: IDelayedCall | None = None
         self._stopped = False
 
@@ -107,6 +127,7 @@ class _Event:
             self._call = self._clock.callLater(pause, self.attempt)
 
     def _tell(self, fate: str, destination: str | None) -> None:
+        self.failed = fate == "failed"
         if destination is not None or fate == "failed":
             to = f"goes to the destination {destination}" if destination else "has no destination and is dropped"
             self._sink(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 import orjson
 
@@ -49,6 +49,9 @@ PATIENCE = 1800.0
 """Seconds that an invocation may wait for a worker, beyond the function's own time-out: what the longest one takes."""
 
 _MODES: dict[bytes, Mode] = {b"RequestResponse": "buffered", b"Event": "event", b"DryRun": "dry-run"}
+LOGS = "/lambdaproxy/logs"
+"""Not AWS's: what functions wrote, of one `function` or all, and with `follow=yes` what they write."""
+
 _FUNCTIONS = "/2015-03-31/functions"
 _INVOKE = re.compile(_FUNCTIONS + r"/([^/]+)/invocations\Z")
 _STREAM = re.compile(r"/2021-11-15/functions/([^/]+)/response-streaming-invocations\Z")
@@ -175,10 +178,31 @@ class InvokeApi:
             if path.rstrip("/") == _FUNCTIONS:
                 listed = [self._configuration(one) for one in self._invoker.functions.values()]
                 return _json_answer({"Functions": listed, "NextMarker": None}, request_id)
+            if path == LOGS:
+                return self._logs(query, request_id)
             found = _GET.match(path)
             if found is not None:
                 return self._get(found[1], query, bool(found[2]), request_id)
         raise _unknown_operation()
+
+    def _logs(self, query: str, request_id: str) -> Response:
+        """What `lambdaproxy logs` asks for, which AWS has elsewhere and otherwise: lines of text."""
+        asked = dict(parse_qsl(query))
+        name = asked.get("function")
+        if name is not None:
+            name = self._function(quote(name, safe=""), "")[1].name
+        kept = self._invoker.keep_logs()
+        headers = ((b"x-amzn-RequestId", request_id.encode()), (b"Content-Type", b"text/plain; charset=utf-8"))
+        if asked.get("follow") != "yes":
+            return Response(200, headers, kept.last(name))
+        follower = kept.follow(name)
+        if follower is None:
+            raise _ApiError(429, "TooManyRequestsException", "As many follow the logs as may.")
+        return Response(200, headers, follower)
+
+    def close(self) -> None:
+        """End what would not end by itself."""
+        self._invoker.keep_logs().close()
 
     def _get(self, name: str, query: str, configuration_only: bool, request_id: str) -> Response:
         function, settings = self._function(name, query)

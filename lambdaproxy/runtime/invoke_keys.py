@@ -32,6 +32,11 @@ def load_or_make_keys(path: str) -> tuple[Keys, ...]:
         pass
     except OSError as problem:
         raise ValueError(f"{path} cannot be made: {problem.strerror}") from None
+    return read_keys(path)
+
+
+def read_keys(path: str) -> tuple[Keys, ...]:
+    """The same of a file that is there."""
     try:
         mode = os.stat(path).st_mode
         text = Path(path).read_text("utf-8")

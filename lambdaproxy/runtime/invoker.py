@@ -21,6 +21,7 @@ from lambdaproxy.runtime.api_site import RuntimeApis
 from lambdaproxy.runtime.events import EventQueue
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.job import STREAMS, Job
+from lambdaproxy.runtime.kept import Kept
 from lambdaproxy.runtime.logs import Batch, Sink, WorkerLog
 from lambdaproxy.runtime.loopback import InheritedSocket, LoopbackPort
 from lambdaproxy.runtime.names import is_qualifier, split_name
@@ -78,11 +79,13 @@ class LocalInvoker:
         self._concurrency, self._queue = concurrency, queue
         self._batch = Batch(reactor, write)
         self._sink: Sink = self._batch
+        #: The last of what functions wrote, where it can be asked for.
+        self.kept: Kept | None = None
         self._launch = launch or launcher(reactor)
         self._warnings = Limited(_log, reactor)
         self._apis = RuntimeApis(reactor, held or Held(reactor))
         self._pools: dict[str, FunctionPool] = {}
-        self._events = EventQueue(reactor, self._again, self._batch)
+        self._events = EventQueue(reactor, self._again, self._write)
         self._stopped: Deferred[None] | None = None
         self._workers_started = None
         self._throttles: Throttles | None = None
@@ -176,6 +179,21 @@ class LocalInvoker:
             if settings.prewarm:
                 self._pool(settings).prewarm()
 
+    def keep_logs(self) -> Kept:
+        """Keep the last of what functions write from now on."""
+        if self.kept is None:
+            self.kept = Kept(self._wall)
+        return self.kept
+
+    def _write(self, function: str, record: str) -> None:
+        self._sink(function, record)
+        if self.kept is not None:
+            self.kept(function, record)
+
+    def when_no_event_waits(self) -> Deferred[int]:
+        """Fires when the asynchronous invocations have had their fates, with the number of those that failed."""
+        return self._events.when_empty()
+
     def count_workers(self) -> int:
         """How many worker processes there are."""
         return sum(len(pool.workers) for pool in self._pools.values())
@@ -220,7 +238,7 @@ class LocalInvoker:
             self._reactor,
             settings,
             pool,
-            WorkerLog(settings.name, self._sink, self._reactor),
+            WorkerLog(settings.name, self._write, self._reactor),
             listen=lambda factory: LoopbackPort(self._reactor, factory),
             connect=lambda factory: InheritedSocket(self._reactor, factory),
             api=self._apis.site,

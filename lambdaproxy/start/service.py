@@ -225,6 +225,7 @@ class ProxyService(Service):
         settings = self._settings
         invoker = self.invokers.get(LOCAL)
         assert isinstance(invoker, LocalInvoker)
+        invoker.keep_logs()
         self._keys_file = values.file(settings.invoke_api_keys)
         keys = None if settings.invoke_api_unsigned else load_or_make_keys(self._keys_file)
         line = self._access.line if self._access_log else None
@@ -412,6 +413,8 @@ class ProxyService(Service):
         if self.inspecting is not None:
             self.inspecting.app.close()
             self.inspecting.site.drain(0)
+        if self._api is not None:
+            self._api.close()
         called = self._calls.drain(timeout) if self._calls is not None else succeed(None)
         if self.invoke_api is not None:
             await self.invoke_api.stopService()

@@ -52,7 +52,8 @@ def add_template(configuration: Configuration) -> Configuration:
     notes = [*source.notes, *template.notes, *vain]
     for name, table in tables.items():
         own = configuration.functions.get(name)
-        functions[name] = found = _laid_over(name, table, own, template.unable.get(name), path)
+        found = _laid_over(name, table, own, template.unable.get(name), path)
+        functions[name] = found = replace(found, logical=template.logical.get(name))
         if found.unable is not None:
             notes.append(f"{name}: {found.unable}; it answers with this reason")
     authorizers = dict(configuration.authorizers)

@@ -108,3 +108,20 @@ def test_stop_leaves_nothing():
     bench.end("Unhandled")
     assert bench.clock.getDelayedCalls() == []
     assert len(bench.queue) == 0
+
+
+def test_who_waits_hears_of_the_last_fate():
+    bench = Bench()
+    assert bench.queue.when_empty().result == 0
+    bench.take()
+    fates: list[int] = []
+    bench.queue.when_empty().addCallback(fates.append)
+    bench.end("Unhandled")
+    assert fates == []
+    for pause in events.PAUSES:
+        bench.clock.advance(pause)
+        bench.end("Unhandled")
+    assert fates == [1]
+    bench.take()
+    bench.end(None)
+    assert bench.queue.when_empty().result == 0
