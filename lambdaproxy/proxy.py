@@ -184,7 +184,7 @@ class Proxy:
         function, codec = admission.function, admission.route.codec
         recorder = self._recorder
         if recorder is not None:
-            recorder.admitted(admission.head, admission.headers, admission.route, admission.match, str(function), body)
+            recorder.admitted(admission.head, admission.headers, admission.route, admission.match, function, body)
         grant = None
         if admission.route.authorizer is not None:
             waits = 0

@@ -106,6 +106,9 @@ class Server:
     """A running lambdaproxy; a context manager. The port is chosen by the system unless one is given."""
 
     def __init__(self, *arguments: str, env: dict[str, str] | None = None, cwd: Path = ROOT, port: int = 0) -> None:
+        if "--inspect" not in arguments:
+            # What is measured and counted is the server alone; the inspector's own tests turn it on.
+            arguments = ("--inspect", "off", *arguments)
         self.process = twistd("--port", str(port), *arguments, env=env, cwd=cwd)
         try:
             self.url = self.process.wait_for(r"serves on (https?://\S+)")[1]

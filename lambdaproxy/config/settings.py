@@ -616,7 +616,7 @@ class Settings:
         "Show requests, events, logs, results and answers on a page at this port or endpoint; off: nowhere.",
         section="Observing",
         metavar="ENDPOINT|off",
-        shown_default="off; make run turns it on",
+        shown_default="8012 if every function is embedded and the listener is on loopback, else off",
     )
     access_log: str | None = setting(
         values.log_file,

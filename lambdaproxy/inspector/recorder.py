@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IConsumer
@@ -12,7 +13,17 @@ from zope.interface import implementer
 from lambdaproxy.errors import FunctionError, LambdaProxyError
 from lambdaproxy.inspector import masks
 from lambdaproxy.interfaces import IBody
-from lambdaproxy.messages import Grant, Head, Headers, InvocationResult, Match, Request, Response, request_of
+from lambdaproxy.messages import (
+    Function,
+    Grant,
+    Head,
+    Headers,
+    InvocationResult,
+    Match,
+    Request,
+    Response,
+    request_of,
+)
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -46,31 +57,56 @@ class Kept:
         """Bytes that are kept."""
         return len(self._data)
 
-    def more(self, data: bytes) -> None:
-        room = MOST_OF_ONE - len(self._data)
+    def more(self, data: bytes) -> int:
+        """Go on; how many bytes more are kept."""
+        room = min(MOST_OF_ONE - len(self._data), len(data))
         if room > 0:
             if isinstance(self._data, bytes):
                 self._data = bytearray(self._data)
             self._data += data[:room]
         self.size += len(data)
+        return room
 
     @property
     def cut(self) -> bool:
         return self.size > len(self._data)
 
 
+def _kept(data: bytes) -> bytes | Kept:
+    """Bytes as an entry has them: as they are, unless they have to be cut."""
+    return data if type(data) is bytes and len(data) <= MOST_OF_ONE else Kept(data)
+
+
+def _shown(data: bytes | Kept) -> Kept:
+    return data if isinstance(data, Kept) else Kept(data)
+
+
+def _held(data: bytes | Kept | None) -> int:
+    return 0 if data is None else data.held if isinstance(data, Kept) else len(data)
+
+
+def _fields(headers: Headers) -> int:
+    """Bytes of header fields."""
+    return sum(map(len, chain.from_iterable(headers)))
+
+
 class Entry:
-    """One request, filled while it goes its way. Times are seconds since its head was complete."""
+    """One request, filled while it goes its way. Times are seconds since its head was complete.
+
+    Bytes are kept as they came, and made `Kept` for those who look: nobody may ever do so.
+    """
 
     __slots__ = (
-        "admitted",
+        "_answer_body",
+        "_body",
+        "_event",
+        "_result",
         "answer",
-        "answer_body",
         "asked",
-        "body",
+        "began",
+        "counted",
         "ended",
         "error",
-        "event",
         "fate",
         "function",
         "grant",
@@ -82,50 +118,64 @@ class Entry:
         "match",
         "number",
         "refused",
-        "result",
         "result_error",
         "route",
         "sent",
         "version",
     )
 
-    def __init__(self, number: int, head: Head, hidden: frozenset[str]) -> None:
-        self.number, self.head, self.hidden = number, head, hidden
-        self.headers: Headers = head.headers
+    def __init__(self, number: int, head: Head, headers: Headers, hidden: frozenset[str], began: float) -> None:
+        self.number, self.head, self.headers, self.hidden, self.began = number, head, headers, hidden, began
         self.route: Route | None = None
         self.match: Match | None = None
-        self.function: str | None = None
+        self.function: Function | None = None
         self.grant: Grant | None = None
-        self.body = Kept()
-        self.event: Kept | None = None
-        self.result: Kept | None = None
+        self._body: bytes | Kept = b""
+        self._event: bytes | Kept | None = None
+        self._result: bytes | Kept | None = None
+        self._answer_body: bytes | Kept = b""
         self.result_error: str | None = None
         self.version: str | None = None
         self.log: bytes | None = None
         self.answer: Response | None = None
-        self.answer_body = Kept()
         #: Label, detail and outcome.
         self.error: tuple[str, str, str] | None = None
         self.fate = ""
         self.sent = 0
-        #: When the body was there, the invocation began and its result came; when all was over.
-        self.admitted: float | None = None
+        #: When the invocation began, when its result came, when all was over.
         self.asked: float | None = None
         self.invoked: float | None = None
         self.ended: float | None = None
         #: The bytes of something that was no request, and why.
         self.refused: tuple[int, str, str] | None = None
+        #: What the recorder has counted of it.
+        self.counted = 0
+
+    @property
+    def body(self) -> Kept:
+        return _shown(self._body)
+
+    @property
+    def event(self) -> Kept | None:
+        return None if self._event is None else _shown(self._event)
+
+    @property
+    def result(self) -> Kept | None:
+        return None if self._result is None else _shown(self._result)
+
+    @property
+    def answer_body(self) -> Kept:
+        return _shown(self._answer_body)
 
     @property
     def size(self) -> int:
         """Bytes that it takes."""
-        kept = (self.body, self.event, self.result, self.answer_body)
-        headers = self.headers if self.answer is None else (*self.headers, *self.answer.headers)
-        fields = sum([len(name) + len(value) for name, value in headers])
+        kept = (self._body, self._event, self._result, self._answer_body)
+        fields = _fields(self.headers) + (0 if self.answer is None else _fields(self.answer.headers))
         said = len(self.head.target) + len(self.log or b"") + (len(self.error[1]) if self.error is not None else 0)
         # What the authorizer found out stands in the event, too, or is not kept.
-        grant = self.event.held if self.event is not None and self.grant is not None else 0
-        return OVERHEAD + fields + said + grant + sum([each.held for each in kept if each is not None])
+        grant = _held(self._event) if self.grant is not None else 0
+        return OVERHEAD + fields + said + grant + sum(map(_held, kept))
 
     def request(self, body: bytes) -> Request:
         """The request as codecs take it."""
@@ -136,7 +186,8 @@ class Recorder:
     """Told by the proxy of every step; `changed` is called with an entry that began or ended.
 
     `hidden` are names of headers and parameters, in lower case, whose values let people in, besides those that always
-    do.
+    do. Memory is counted where it grows, by what is added: to look at a whole entry at each step would cost every
+    request a tenth of its time.
     """
 
     def __init__(
@@ -149,64 +200,66 @@ class Recorder:
         self._seconds, self._most, self._most_bytes = seconds, most, most_bytes
         self._hidden = masks.SECRET | frozenset(hidden)
         self._entries: deque[Entry] = deque()
-        self._open: dict[str, tuple[Entry, float]] = {}
+        self._open: dict[str, Entry] = {}
         self._count = 0
         self._bytes = 0
-        self._sizes: dict[int, int] = {}
         #: How many requests had to make room for later ones.
         self.forgotten = 0
         self.paused = False
-        self.changed: Callable[[Entry], object] = lambda entry: None
+        self.changed: Callable[[Entry], object] | None = None
 
     # -- for the proxy ---------------------------------------------------------------------------------------------
 
-    def admitted(self, head: Head, headers: Headers, route: Route, match: Match, function: str, body: bytes) -> None:
+    def admitted(
+        self, head: Head, headers: Headers, route: Route, match: Match, function: Function, body: bytes
+    ) -> None:
         """A request was admitted, and its body is there."""
         if self.paused:
             return
-        entry = self._new(head)
-        entry.headers, entry.route, entry.match, entry.function = headers, route, match, function
-        entry.body = Kept(body)
-        entry.admitted = 0.0
-        self._measure(entry)
-        self._open[head.id] = entry, self._seconds()
-        self.changed(entry)
+        entry = self._new(head, headers, len(body) if len(body) < MOST_OF_ONE else MOST_OF_ONE)
+        entry.route, entry.match, entry.function, entry._body = route, match, function, _kept(body)
+        self._open[head.id] = entry
+        if self.changed is not None:
+            self.changed(entry)
 
     def asking(self, head: Head, payload: bytes, grant: Grant | None) -> None:
         """The event is made, and the function about to be invoked."""
-        found = self._open.get(head.id)
-        if found is not None:
-            entry, began = found
-            entry.event, entry.asked = Kept(payload), self._seconds() - began
-            entry.grant = None if entry.event.cut else grant
-            self._measure(entry)
+        entry = self._open.get(head.id)
+        if entry is not None:
+            event = entry._event = _kept(payload)
+            entry.asked = self._seconds() - entry.began
+            more = _held(event)
+            if grant is not None and not isinstance(event, Kept):
+                entry.grant = grant
+                more += more
+            self._add(entry, more)
 
     def result(self, head: Head, result: InvocationResult) -> None:
         """The invocation gave a result, or the beginning of a stream."""
-        found = self._open.get(head.id)
-        if found is not None:
-            entry, began = found
-            entry.invoked = self._seconds() - began
-            entry.result = Kept(result.payload) if isinstance(result.payload, bytes) else Kept()
+        entry = self._open.get(head.id)
+        if entry is not None:
+            entry.invoked = self._seconds() - entry.began
+            payload = result.payload
+            kept = entry._result = _kept(payload) if isinstance(payload, bytes) else b""
             entry.result_error, entry.version, entry.log = (
                 result.function_error,
                 result.executed_version,
                 result.log_tail,
             )
-            self._measure(entry)
+            self._add(entry, _held(kept) + len(result.log_tail or b""))
 
     def streamed(self, head: Head, body: IBody) -> IBody:
         """The body of a stream, of which the beginning is kept."""
-        found = self._open.get(head.id)
-        if found is None:
+        entry = self._open.get(head.id)
+        if entry is None:
             return body
-        entry = found[0]
+        kept = entry._answer_body = Kept()
 
         def copy(data: bytes) -> None:
-            room = not entry.answer_body.cut
-            entry.answer_body.more(data)
-            if room and entry.number in self._sizes:
-                self._measure(entry)
+            more = kept.more(data)
+            # Of an entry that was forgotten meanwhile nothing is counted.
+            if more > 0 and entry.counted:
+                self._add(entry, more)
 
         return _Copied(body, copy)
 
@@ -214,40 +267,50 @@ class Recorder:
         """An error is the answer."""
         if self.paused:
             return
-        found = self._open.get(head.id)
-        if found is None:
-            entry = self._new(head)
-            found = self._open[head.id] = entry, self._seconds()
-        entry, began = found
+        entry = self._open.get(head.id)
+        if entry is None:
+            entry = self._open[head.id] = self._new(head, head.headers, 0)
+        more = -(len(entry.error[1]) if entry.error is not None else 0)
         entry.error = error.label, error.detail or error.public, error.outcome
+        more += len(entry.error[1])
         if entry.asked is not None and entry.invoked is None:
-            entry.invoked = self._seconds() - began
-        if isinstance(error, FunctionError) and error.payload and entry.result is None:
-            entry.result = Kept(error.payload)
+            entry.invoked = self._seconds() - entry.began
+        if isinstance(error, FunctionError) and error.payload and entry._result is None:
+            entry._result = _kept(error.payload)
+            more += _held(entry._result)
+        self._add(entry, more)
 
     def ended(self, head: Head, response: Response, sent: int, fate: str) -> None:
         """The request is over."""
-        found = self._open.pop(head.id, None)
-        if found is None:
+        entry = self._open.pop(head.id, None)
+        if entry is None:
             return
-        entry, began = found
-        entry.ended, entry.sent, entry.fate = self._seconds() - began, sent, fate
-        entry.answer = Response(response.status, response.headers, b"", response.outcome)
-        if isinstance(response.body, bytes):
-            entry.answer_body = Kept(response.body)
-        self._measure(entry)
-        self.changed(entry)
+        entry.ended, entry.sent, entry.fate = self._seconds() - entry.began, sent, fate
+        more, body = _fields(response.headers), response.body
+        if isinstance(body, bytes):
+            more -= _held(entry._answer_body)
+            kept = entry._answer_body = _kept(body)
+            more += _held(kept)
+            if isinstance(kept, Kept):
+                response = Response(response.status, response.headers, b"", response.outcome)
+        else:
+            # Nothing may hold on to what a stream came from.
+            response = Response(response.status, response.headers, b"", response.outcome)
+        entry.answer = response
+        self._add(entry, more)
+        if self.changed is not None:
+            self.changed(entry)
 
     def refused(self, head: Head, status: int, reason: str, detail: str, data: bytes) -> None:
         """Something that was no request, or over a limit, was refused by the listener."""
         if self.paused:
             return
-        entry = self._new(head)
+        entry = self._new(head, head.headers, min(len(data), MOST_OF_ONE))
         entry.refused = status, reason, detail
-        entry.body = Kept(data)
+        entry._body = _kept(data)
         entry.answer, entry.ended = Response(status, (), b"", "refused"), 0.0
-        self._measure(entry)
-        self.changed(entry)
+        if self.changed is not None:
+            self.changed(entry)
 
     # -- for those who look ----------------------------------------------------------------------------------------
 
@@ -260,9 +323,10 @@ class Recorder:
 
     def clear(self) -> None:
         """Forget everything; requests in progress are not taken up again."""
+        for entry in self._entries:
+            entry.counted = 0
         self._entries.clear()
         self._open.clear()
-        self._sizes.clear()
         self._bytes = 0
 
     @property
@@ -270,25 +334,29 @@ class Recorder:
         """Bytes in memory, about."""
         return self._bytes
 
-    def _new(self, head: Head) -> Entry:
+    def _new(self, head: Head, headers: Headers, more: int) -> Entry:
+        """An entry, and room for it; `more` are bytes that it holds besides its head."""
         self._count += 1
-        entry = Entry(self._count, head, self._hidden)
-        self._entries.append(entry)
-        self._measure(entry)
-        while len(self._entries) > self._most:
+        entry = Entry(self._count, head, headers, self._hidden, self._seconds())
+        entries = self._entries
+        entries.append(entry)
+        if len(entries) > self._most:
             self._forget()
+        self._add(entry, OVERHEAD + _fields(headers) + len(head.target) + more)
         return entry
 
-    def _measure(self, entry: Entry) -> None:
-        self._bytes += entry.size - self._sizes.get(entry.number, 0)
-        self._sizes[entry.number] = entry.size
+    def _add(self, entry: Entry, more: int) -> None:
+        """Count what an entry holds more, and let go of the oldest until there is room for it."""
+        entry.counted += more
+        self._bytes += more
         while self._bytes > self._most_bytes and len(self._entries) > 1:
             self._forget()
 
     def _forget(self) -> None:
         entry = self._entries.popleft()
         self.forgotten += 1
-        self._bytes -= self._sizes.pop(entry.number, 0)
+        self._bytes -= entry.counted
+        entry.counted = 0
         self._open.pop(entry.head.id, None)
 
 

@@ -30,7 +30,7 @@ def summary(entry: Entry) -> dict[str, Any]:
         "method": head.method,
         "path": head.target.partition(b"?")[0].decode("latin-1"),
         "host": head.host,
-        "function": entry.function,
+        "function": None if entry.function is None else str(entry.function),
         "status": entry.answer.status if entry.answer is not None else None,
         "error": entry.refused[1] if entry.refused else entry.error[0] if entry.error else None,
         "ms": _ms(entry.ended),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from shlex import quote
@@ -49,6 +50,10 @@ def main_endpoint(settings: Settings) -> str:
     return f"tcp{'6' if ':' in settings.host else ''}:{settings.port}:interface={host}{BACKLOG}"
 
 
+class PortTaken(ConfigError):
+    """Somebody else listens there."""
+
+
 class Listener(Service):
     """One open port, bound while we still have the privileges that binding may need.
 
@@ -88,7 +93,11 @@ class Listener(Service):
         if not outcome:
             raise ConfigError(f"{self._option}: {self._description}: this kind of endpoint does not bind at once")
         if isinstance(outcome[0], Failure):
-            raise ConfigError(f"{self._option}: cannot listen on {self._description}: {_reason(outcome[0].value)}")
+            why = outcome[0].value
+            taken = getattr(getattr(why, "socketError", why), "errno", None) == errno.EADDRINUSE
+            raise (PortTaken if taken else ConfigError)(
+                f"{self._option}: cannot listen on {self._description}: {_reason(why)}"
+            )
         self._port = outcome[0]
 
     @property

@@ -34,7 +34,7 @@ from lambdaproxy.start.authorizing import Context as AuthorizerContext
 from lambdaproxy.start.exposure import check_invoke_api, check_listener, check_open_files, hosts_of, hosts_of_operators
 from lambdaproxy.start.hints import hint
 from lambdaproxy.start.inspecting import CONNECTIONS as PAGES
-from lambdaproxy.start.inspecting import Inspecting, is_loopback_endpoint
+from lambdaproxy.start.inspecting import Inspecting, endpoint_of, is_loopback_endpoint
 from lambdaproxy.start.link import Link, Place
 from lambdaproxy.start.listening import Listener, main_endpoint
 from lambdaproxy.start.systemd import Systemd
@@ -136,9 +136,9 @@ class ProxyService(Service):
         share = self._worker.sharing if self._worker is not None else None
         context = Context(reactor, settings, self.metrics, assembly.functions, self.held, share, labels)
         self.invokers = Invokers(assembly, context)
-        inspected = settings.inspect is not None and settings.inspect != "off"
+        self._page = endpoint_of(assembly, worker is None)
         self.recorder = (
-            Recorder(reactor.seconds, hidden=identities(assembly.configuration.authorizers)) if inspected else None
+            Recorder(reactor.seconds, hidden=identities(assembly.configuration.authorizers)) if self._page else None
         )
         self.authorizers = Authorizers(
             assembly.configuration.authorizers,
@@ -191,11 +191,11 @@ class ProxyService(Service):
             )
         self.inspecting: Inspecting | None = None
         if self.recorder is not None:
-            assert settings.inspect is not None
+            assert self._page is not None
             # Who runs embedded functions only, for this machine only, is at his desk.
-            at_home = self._assembly.all_embedded and is_loopback_endpoint(settings.inspect)
+            at_home = self._assembly.all_embedded and is_loopback_endpoint(self._page)
             self.inspecting = Inspecting(
-                self._reactor, settings.inspect, self.recorder, self.proxy, at_home, self._placed, self.metrics
+                self._reactor, self._page, self.recorder, self.proxy, at_home, self._placed, self.metrics
             )
             self.site.refusals.seen = self.inspecting.refused
             self._listeners.append(self.inspecting.listener)

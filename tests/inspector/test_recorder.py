@@ -15,7 +15,7 @@ from lambdaproxy.errors import FunctionError
 from lambdaproxy.inspector import masks, views
 from lambdaproxy.inspector.advice import advice
 from lambdaproxy.inspector.recorder import MOST_OF_ONE, Recorder
-from lambdaproxy.messages import NO_ROUTE, Grant, InvocationResult, Response
+from lambdaproxy.messages import NO_ROUTE, Function, Grant, InvocationResult, Response
 from lambdaproxy.registry import formats
 from lambdaproxy.start.assembly import assemble
 from tests.contracts import leaves
@@ -55,7 +55,7 @@ class Played:
     def request(self, name="1", body=b"", result=b"{}", answer=b"", error=None, log=None):
         head = replace(a_head(headers=HEADERS, target=b"/a?token=hunter2&b=c"), id=f"{name:0>36}")
         recorder = self.recorder
-        recorder.admitted(head, HEADERS, self.route, NO_ROUTE, "f", body)
+        recorder.admitted(head, HEADERS, self.route, NO_ROUTE, Function("local", "f"), body)
         self.clock.advance(0.001)
         entry = recorder.find(recorder._count)
         event = b"{}" if entry is None or len(body) > 1_000_000 else self.event(entry, body)
@@ -98,7 +98,7 @@ def test_nothing_that_lets_people_in_is_shown_unless_asked_for(route):
 def detail_of(route, headers=HEADERS, target=b"/", event=b"{}", result=b"{}", answer=b"", hidden=()):
     recorder = Recorder(Clock().seconds, hidden=hidden)
     head = a_head(headers=headers, target=target)
-    recorder.admitted(head, headers, route, NO_ROUTE, "f", b"")
+    recorder.admitted(head, headers, route, NO_ROUTE, Function("local", "f"), b"")
     recorder.asking(head, event, None)
     recorder.result(head, InvocationResult(result))
     recorder.ended(head, Response(200, (), answer), 0, "")
@@ -150,7 +150,7 @@ def test_what_is_in_progress_counts_and_so_does_a_stream_as_it_grows(route):
     played = Played(route, most_bytes=4 * MOST_OF_ONE)
     heads = [replace(a_head(), id=f"{number:0>36}") for number in range(20)]
     for head in heads:
-        played.recorder.admitted(head, (), route, NO_ROUTE, "f", b"x" * MOST_OF_ONE)
+        played.recorder.admitted(head, (), route, NO_ROUTE, Function("local", "f"), b"x" * MOST_OF_ONE)
     assert played.recorder.held <= 4 * MOST_OF_ONE
     assert len(played.recorder._open) == 3
     head = heads[-1]
@@ -215,7 +215,7 @@ def test_requests_in_progress_may_be_forgotten(route):
     played = Played(route, most=2)
     heads = [replace(a_head(), id=f"{number:0>36}") for number in range(5)]
     for head in heads:
-        played.recorder.admitted(head, (), route, NO_ROUTE, "f", b"")
+        played.recorder.admitted(head, (), route, NO_ROUTE, Function("local", "f"), b"")
     for head in heads:
         played.recorder.asking(head, b"{}", None)
         played.recorder.ended(head, Response(200), 0, "")

@@ -220,3 +220,53 @@ def test_what_is_wrong_with_a_function_is_said(tmp_path, code, label, word):
         assert problem["label"] == label
         assert word in problem["detail"]
         assert problem["advice"]
+
+
+def found_by_default(*arguments):
+    """The endpoint of the inspector of a command line."""
+    from lambdaproxy.config.cli import Options
+    from lambdaproxy.start.assembly import assemble
+    from lambdaproxy.start.inspecting import endpoint_of
+
+    options = Options()
+    options.parseOptions(arguments)
+    return endpoint_of(assemble(options.configuration()), alone="--workers" not in arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "endpoint"),
+    [
+        (HELLO, "tcp:8012:interface=127.0.0.1"),
+        ((*HELLO, "--host", "::1"), "tcp:8012:interface=127.0.0.1"),
+        ((*HELLO, "--inspect", "9000"), "tcp:9000:interface=127.0.0.1"),
+        ((*HELLO, "--inspect", "off"), None),
+        ((*HELLO, "--host", "0.0.0.0"), None),
+        ((*HELLO, "--port", "unix:/tmp/x.sock"), None),
+        ((*HELLO, "--port", "haproxy:tcp:8011:interface=127.0.0.1"), None),
+        ((*HELLO, "--workers", "2"), None),
+        ((*HELLO, "--allow", "other"), None),
+        (("--function", "f"), None),
+        ((), None),
+    ],
+    ids=lambda each: " ".join(each[6:]) if isinstance(each, tuple) else "",
+)
+def test_it_is_on_where_everything_is_embedded_and_nobody_else_comes(arguments, endpoint):
+    assert found_by_default(*arguments) == endpoint
+
+
+def test_a_port_that_is_taken_keeps_nobody_from_starting():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        with Inspected(*HELLO, endpoint=str(taken)) as server:
+            server.process.wait_for(f"tcp:{taken}:interface=127.0.0.1 was taken, so the inspector has this port")
+            assert server.inspector != taken
+            assert server.look("/api/requests")["requests"] == []
+
+
+@pytest.mark.parametrize("written", ["tcp6:8012:interface=\\:\\:1", "tcp:port=8012", "ssl:8012:privateKey=k.pem"])
+def test_any_other_port_is_on_the_same_address(written):
+    from lambdaproxy.start.inspecting import _PORT
+
+    assert _PORT.sub(r"\g<1>0", written, count=1) == written.replace("8012", "0")
