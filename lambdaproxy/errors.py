@@ -204,6 +204,18 @@ class NoRoute(NotFound):
     label = "no_route"
 
 
+class PastGuard(NotFound):
+    """What the function would be shown after a rewrite is another route's, which lets in fewer."""
+
+    label = "guarded_path"
+
+
+class RewriteFailed(LambdaProxyError):
+    """A rewrite made of the path or the host what is none."""
+
+    label = "rewrite"
+
+
 class NotPermitted(NotFound):
     """The header named a function that `--allow` does not permit, or AWS does not permit us."""
 

@@ -122,6 +122,9 @@ class Proxy:
         limit = route.settings.max_body
         if head.content_length is not None and head.content_length > limit:
             raise EventTooLarge(f"a body of {head.content_length} bytes; the limit is {limit} (--max-body)")
+        if route.rewriting is not None:
+            head, headers, match = route.rewriting.apply(head, headers, match)
+            self._gate.check_rewritten(head, route, function)
         self.in_flight += 1
         return Admission(route, match, function, headers, head, limit, timeout)
 

@@ -22,6 +22,7 @@ from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.doors import FixedResponse, Redirect, as_table
 from lambdaproxy.config.help import sections
 from lambdaproxy.config.model import AuthorizerSettings, Configuration, FunctionTable, InvokerSettings, RouteSettings
+from lambdaproxy.config.rewrites import Rewrite
 from lambdaproxy.config.settings import SETTINGS, Setting, attribute
 from lambdaproxy.config.values import Spec
 from lambdaproxy.selection import Pattern
@@ -123,6 +124,8 @@ def toml_value(value: Any) -> str:
         value = value.table()
     if isinstance(value, Redirect | FixedResponse):
         value = as_table(value)
+    if isinstance(value, Rewrite):
+        value = value.table()
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{toml_text(key)} = {toml_value(each)}" for key, each in value.items()) + "}"
     return toml_text(value.text if isinstance(value, Pattern) else str(value))

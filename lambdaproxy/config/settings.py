@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from lambdaproxy.config import cors, doors, filled, values
+from lambdaproxy.config import cors, doors, filled, rewrites, values
 from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.doors import FixedResponse, Rate, Redirect
 from lambdaproxy.config.filled import Filled
+from lambdaproxy.config.rewrites import Rewrite
 from lambdaproxy.config.values import Network, Spec
 from lambdaproxy.messages import MOST_EVENT
 from lambdaproxy.selection import parse_allow, parse_function
@@ -266,6 +267,32 @@ class Settings:
         metavar="TABLE",
         where=frozenset((FILE, ROUTE)),
         table=doors.headers_of_table,
+    )
+    strip_prefix: str | None = setting(
+        rewrites.prefix,
+        None,
+        "Segments at the beginning of the path that the function is not shown, as in /api/v1.",
+        section="Functions",
+        metavar="PATH",
+        where=frozenset((FILE, ROUTE)),
+    )
+    rewrite: Rewrite | None = setting(
+        rewrites.rewrite,
+        None,
+        "Path that the function is shown, with {name} for path parameters; or a table with regex and replace.",
+        section="Functions",
+        metavar="PATH",
+        where=frozenset((FILE, ROUTE)),
+        table=rewrites.rewrite_of_table,
+    )
+    rewrite_host: Rewrite | None = setting(
+        rewrites.host,
+        None,
+        "Host that the function is shown; or a table with regex and replace.",
+        section="Functions",
+        metavar="HOST",
+        where=frozenset((FILE, ROUTE)),
+        table=rewrites.host_of_table,
     )
     timeout: float | None = setting(
         values.seconds,

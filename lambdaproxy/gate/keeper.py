@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lambdaproxy.errors import LambdaProxyError
+from lambdaproxy.errors import LambdaProxyError, PastGuard
 from lambdaproxy.gate.cors import CorsRules, is_preflight, origin_of
 from lambdaproxy.gate.decided import Decided
-from lambdaproxy.messages import Head, Headers, request_of
+from lambdaproxy.messages import Function, Head, Headers, request_of
 from lambdaproxy.routing import Route, Router
 
 
@@ -37,6 +37,17 @@ class Gate:
         raise Decided(
             rules.answer(request_of(head, headers, b"")), "a preflight, or OPTIONS that no route takes (cors)", True
         )
+
+    def check_rewritten(self, head: Head, route: Route, function: Function) -> None:
+        """Refuse a request whose rewritten path is another route's of the same function, which lets in fewer.
+
+        Raises `PastGuard`, or what the router raises.
+        """
+        other, _ = self._router.match(head.method, head.host, head.target, head.headers, head.client)
+        if other is route or other.guards() <= route.guards():
+            return
+        if other.function is None or other.function.name == function.name:
+            raise PastGuard(f"after its rewrite, {head.target[:200]!r} is for {other}, which this route would pass by")
 
     def welcomes(self, head: Head) -> bool:
         """Whether the page that sent this is one whose origin the request's route permits."""

@@ -10,6 +10,7 @@ from lambdaproxy.gate.conditions import Conditions
 from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import Door
 from lambdaproxy.gate.filling import Fillings
+from lambdaproxy.gate.rewriting import Rewriting
 from lambdaproxy.interfaces import IEventCodec
 from lambdaproxy.messages import Function, Mode
 
@@ -47,6 +48,19 @@ class Route:
     #: What else a request must have, and which routes are looked at first: those with the lowest.
     conditions: Conditions | None = None
     priority: int | None = None
+    #: What the function is shown instead of what was asked for.
+    rewriting: Rewriting | None = None
+
+    def guards(self) -> frozenset[tuple[str, object]]:
+        """What keeps requests from the function; rates and conditions are none."""
+        settings, found = self.settings, set[tuple[str, object]]()
+        if self.authorizer is not None:
+            found.add(("authorizer", (self.authorizer, self.scopes)))
+        found.update(("allow-from", network) for network in [settings.allow_from] if network)
+        found.update(("deny-from", network) for network in [settings.deny_from] if network)
+        if self.door is not None and self.door.instead is not None:
+            found.add(("instead", id(self)))
+        return frozenset(found)
 
     def __str__(self) -> str:
         where = f"{self.host or ''}{self.path or DEFAULT}"

@@ -16,6 +16,7 @@ from lambdaproxy.gate.conditions import of_settings as conditions_of
 from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import door_of
 from lambdaproxy.gate.filling import of_settings as fillings_of
+from lambdaproxy.gate.rewriting import of_settings as rewriting_of
 from lambdaproxy.interfaces import IInvokerMaker
 from lambdaproxy.messages import Function, Mode
 from lambdaproxy.routing import Route, RouteConflict, Router, TooManyPatterns
@@ -302,6 +303,7 @@ def _route(
     try:
         door = door_of(settings, codec, authorizer)
         fillings = fillings_of(settings, route.path, authorizer)
+        rewriting = rewriting_of(settings, codec, None if route.path == DEFAULT else route.path)
     except ValueError as error:
         raise ConfigError(f"{route.where(str(error).partition(':')[0])}: {error}") from None
     return Route(
@@ -324,6 +326,7 @@ def _route(
         fillings,
         conditions_of(route.conditions),
         route.priority,
+        rewriting,
     )
 
 

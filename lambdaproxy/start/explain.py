@@ -14,7 +14,7 @@ from lambdaproxy.admission import Admission
 from lambdaproxy.aws.region import find_region
 from lambdaproxy.base.addresses import interface_of, is_loopback
 from lambdaproxy.base.hosts import Hosts
-from lambdaproxy.config.settings import attribute
+from lambdaproxy.config.settings import Settings, attribute
 from lambdaproxy.errors import STATUSES, ForeignPage, LambdaProxyError
 from lambdaproxy.gate.conditions import Conditions
 from lambdaproxy.http1.grammar import Malformed
@@ -225,10 +225,19 @@ def _admitted(assembly: Assembly, admission: Admission, head: Head) -> Iterator[
         scopes = f", one of the scopes {' '.join(route.scopes)}" if route.scopes else ""
         kind = assembly.configuration.authorizers[route.authorizer].kind
         yield _line("authorizer", f"{route.authorizer}, {kind}{scopes} ({_where(assembly, route, 'authorizer')})")
+    if admission.head.target != head.target or admission.head.host != head.host:
+        shown = f"{admission.head.host}{admission.head.target.decode('latin-1')}"
+        yield _line("shown", f"{shown} ({_where(assembly, route, _rewriter(settings))})")
     yield _line("format", f"{settings.format} ({_where(assembly, route, 'format')})")
     yield _line("mode", f"{settings.invoke_mode if route.mode != 'stream' else 'response-stream'}")
     yield _line("limits", f"{admission.timeout:g} s for the invocation {_why_timeout(assembly, admission)}")
     yield _line("", f"{admission.body_limit} bytes of body ({_where(assembly, route, 'max-body')})")
+
+
+def _rewriter(settings: Settings) -> str:
+    return next(
+        name for name in ("rewrite", "strip-prefix", "rewrite-host") if getattr(settings, attribute(name)) is not None
+    )
 
 
 def _why_timeout(assembly: Assembly, admission: Admission) -> str:
