@@ -87,6 +87,26 @@ def test_the_supervisor_is_of_the_standard_library():
     assert not loaded & {"twisted", "zope", "prometheus_client", "botocore", "orjson", "OpenSSL", "asyncio", "ssl"}
 
 
+def loaded_by(code):
+    """The modules that a fresh interpreter has after this code."""
+    words = [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"]
+    return set(subprocess.run(words, capture_output=True, text=True, check=True, timeout=60, cwd="/").stdout.split())
+
+
+def test_a_start_loads_only_what_every_start_needs():
+    """A reload waits for the start of every worker, and half of it is loading modules."""
+    modules = loaded_by("import lambdaproxy.command.main, lambdaproxy.tap, lambdaproxy.start.service")
+    for late in ("twisted.web", "botocore", "treq", "yaml", "importlib.metadata", "joserfc"):
+        assert late not in modules, late
+    for room in ("runtime.pool", "runtime.invoker", "inspector.app", "templates.configure", "command.reading"):
+        assert f"lambdaproxy.{room}" not in modules, room
+
+
+def test_ctl_is_of_the_standard_library():
+    modules = loaded_by("import lambdaproxy.command.main, lambdaproxy.command.ctl")
+    assert not {name.partition(".")[0] for name in modules} & {"twisted", "zope", "prometheus_client", "orjson"}
+
+
 def test_only_tap_touches_the_global_reactor():
     for path in MODULES:
         if path != ROOT / "tap.py":

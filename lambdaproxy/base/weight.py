@@ -138,9 +138,13 @@ class Turns:
 
 
 def keep_what_is_there() -> None:
-    """What was made by the start lives as long as we do: the collector need not look at it each time."""
+    """What was made by the start lives as long as we do: the collector need not look at it each time.
+
+    It begins to work, if the start was made without it.
+    """
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def text_of(document: bytes, *keys: str) -> str:

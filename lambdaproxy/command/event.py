@@ -29,20 +29,23 @@ from lambdaproxy.web.forwarded import Origin
 from lambdaproxy.web.heads import make_head
 from lambdaproxy.web.limits import Limits
 
-USAGE = "KIND [options]"
-HELP = "Print an event: of any format, made as it is for a request, or of S3, SQS, SNS, DynamoDB, EventBridge, Kinesis."
 _CLIENT = (("Accept", "*/*"), ("User-Agent", f"lambdaproxy/{__version__}"))
 """What every client sends, and functions rely on."""
 
 HOSTS = {"alb": "lb.example.com", "apigateway-v1": "api.example.com", "apigateway-v2": "api.example.com"}
 
 
-def text(words: Sequence[str], now: float | None = None) -> str:
+def run(words: Sequence[str], usage: str) -> None:
+    """Print the event."""
+    print(text(words, usage=usage))
+
+
+def text(words: Sequence[str], now: float | None = None, usage: str = "") -> str:
     """The event that was asked for, as JSON; ends with a sentence where there is none."""
     now = time.time() if now is None else now
     if not words or words[0] in ("--help", "-h"):
         if words:
-            print(_help())
+            print(_help(usage))
             raise SystemExit(0)
         refuse(f"say which event, as in lambdaproxy event apigateway-v2 --path /users; there are {', '.join(_kinds())}")
     kind, rest = words[0], words[1:]
@@ -72,8 +75,8 @@ def _kinds() -> list[str]:
     return [*registry.codec_makers(), *SAMPLES]
 
 
-def _help() -> str:
-    lines = [f"lambdaproxy event {USAGE}", "", HELP, "", "formats, for a request (lambdaproxy event FORMAT --help):"]
+def _help(usage: str) -> str:
+    lines = [usage, "", "formats, for a request (lambdaproxy event FORMAT --help):"]
     lines += [f"  {name:24} {maker.help}" for name, maker in registry.codec_makers().items()]
     lines += ["", "services (lambdaproxy event SERVICE --help):"]
     lines += [f"  {name:24} {sample.help}" for name, sample in SAMPLES.items()]

@@ -33,9 +33,8 @@ from lambdaproxy.start.service import Context, Invokers
 from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.wire.failures import error_type
 
-USAGE = "[NAME] [--event FILE|-|JSON] [--event-type TYPE] [--stream] [--url URL] [options of serve]"
 HELP = """\
-Invoke a function once: the result goes to standard output, its log to standard error.
+The result goes to standard output, its log to standard error.
 
   NAME               the function, perhaps NAME:ALIAS; may be left out where there is only one
   -e, --event WHAT   the event: a file, - for standard input, or JSON; {}

@@ -8,16 +8,23 @@ from collections.abc import Mapping, Sequence
 
 from lambdaproxy.command.remote import remote
 from lambdaproxy.command.words import Refused, Words
-
-USAGE = "[NAME] [--follow] [--url URL] [--keys FILE]"
-HELP = "Print what embedded functions of a lambdaproxy that runs have written; with --follow, what they write, too."
+from lambdaproxy.tap import refuse
 
 
-def words() -> Words:
+def command(typed: Sequence[str], usage: str) -> None:
+    """The command; ends with a sentence where it cannot be."""
+    try:
+        run(typed, usage)
+    except Refused as error:
+        refuse(error)
+
+
+def words(usage: str = "lambdaproxy logs") -> Words:
     """The options."""
+    line, _, help = usage.partition("\n\n")
     found = Words(
-        f"lambdaproxy logs {USAGE}",
-        f"{HELP}\nLines begin with the time (UTC) and the function. The last megabyte is kept.",
+        line,
+        f"{help}\nLines begin with the time (UTC) and the function. The last megabyte is kept.",
         "It asks the Invoke API: start with serve --invoke-api 8012, and ask with lambdaproxy logs --url 8012.\n"
         "Functions on AWS have their logs in CloudWatch: aws logs tail /aws/lambda/NAME --follow.",
     )
@@ -28,9 +35,9 @@ def words() -> Words:
     return found
 
 
-def run(typed: Sequence[str], environ: Mapping[str, str] = os.environ) -> None:
+def run(typed: Sequence[str], usage: str, environ: Mapping[str, str] = os.environ) -> None:
     """Write the lines to standard output; raises `Refused`."""
-    given = words().read(typed)
+    given = words(usage).read(typed)
     url = given.url or environ.get("AWS_ENDPOINT_URL_LAMBDA")
     if not url:
         raise Refused(

@@ -2,76 +2,41 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from importlib import import_module
+from typing import Any, NoReturn
 
 from lambdaproxy import __version__
-from lambdaproxy.base.native import form
-from lambdaproxy.command import ctl, event, importing, invoke, logs, plugins, shown
-from lambdaproxy.command.words import Refused
-from lambdaproxy.config import cli
-from lambdaproxy.start import explain
-from lambdaproxy.start.assembly import Assembly
-from lambdaproxy.tap import Options, refuse
+from lambdaproxy.command import ctl
+
+# The rest is imported when it is known what is to be done: a worker's start, which a reload waits for, needs less than
+# the other commands, and `ctl` needs nothing but the standard library.
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command: what follows its name, what it does, and the function that is given what was typed."""
+    """One command: what follows its name, what it does, and the function that is given what was typed and its usage."""
 
     arguments: str
     help: str
-    run: Callable[[list[str]], None]
+    run: Callable[[list[str], str], None]
 
 
-class _Options(Options):
-    """The options of `serve`, for a command that reads the configuration and prints something about it."""
+def _refuse(reason: object) -> NoReturn:
+    from lambdaproxy.tap import refuse
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.looks = name == "check"  # who only reads a configuration may do so on another machine
-        super().__init__()
-
-    def getUsage(self, width: int | None = None) -> str:
-        command = COMMANDS[self.name]
-        return (
-            f"lambdaproxy {self.name} {command.arguments}\n\n{command.help}\n\n"
-            "The options are those of serve, which `lambdaproxy serve --help` lists.\n"
-        )
+    refuse(reason)
 
 
-class _Explained(_Options):
-    """Besides the options there is a request, and its headers are `-H`."""
-
-    def __init__(self, name: str) -> None:
-        self.request: list[str] = []
-        self.headers: list[str] = []
-        super().__init__(name)
-
-    def opt_header(self, value: str) -> None:
-        """A header of the request, as in -H 'X-Lambda-Function: hello'; may be repeated."""
-        self.headers.append(value)
-
-    opt_H = opt_header
-
-    def parseArgs(self, *arguments: str) -> None:
-        """The request, and options that stand behind it."""
-        at = next((at for at, word in enumerate(arguments) if word.startswith("-")), len(arguments))
-        self.request += arguments[:at]
-        if arguments[at:]:
-            self.parseOptions(list(arguments[at:]))
-
-    def postOptions(self) -> None:
-        if not hasattr(self, "assembly"):
-            super().postOptions()
-
-
-def _serve(words: list[str]) -> None:
+def _serve(words: list[str], usage: str) -> None:
+    # A sixth of a start would be the collector's, which finds little; the service lets it work when all is made.
+    gc.disable()
     from twisted.scripts.twistd import run
 
     # The same program as `twistd -n lambdaproxy`: twistd itself reads this.
@@ -79,86 +44,38 @@ def _serve(words: list[str]) -> None:
     run()
 
 
-def _check(words: list[str]) -> None:
-    _Options("check").parseOptions(["--check", *words])
+def _late(module: str, name: str) -> Callable[[list[str], str], None]:
+    """A command that is a function of another module of ours."""
 
-
-def _print(name: str, lines: Callable[[Assembly], Iterator[str]]) -> Callable[[list[str]], None]:
-    def run(words: list[str]) -> None:
-        options = _Options(name)
-        options.parseOptions(words)
-        for line in lines(options.assembly):
-            print(line)
+    def run(words: list[str], usage: str) -> None:
+        getattr(import_module(f"lambdaproxy.command.{module}"), name)(words, usage)
 
     return run
 
 
-def _import(words: list[str]) -> None:
-    if words and not words[0].startswith("-"):
-        words = ["--sam-template", *words]
-    if not words:
-        refuse("name the template, as in lambdaproxy import template.yaml > lambdaproxy.toml")
-    _print("import", importing.lines)(words)
+def _plugins(words: list[str], usage: str) -> None:
+    from lambdaproxy.command import plugins
 
-
-def _explain(words: list[str]) -> None:
-    options = _Explained("explain")
-    options.parseOptions(words)
-    try:
-        asked = explain.parse(options.request, options.headers)
-    except ValueError as error:
-        refuse(error)
-    for line in explain.lines(options.assembly, asked):
-        print(line)
-
-
-def _plugins(words: list[str]) -> None:
     if words:
         if words[0] not in ("--help", "-h"):
-            refuse(f"{words[0]}: lambdaproxy plugins takes nothing")
-        print(COMMANDS["plugins"].help)
+            _refuse(f"{words[0]}: lambdaproxy plugins takes nothing")
+        print(usage)
         return
     found = list(plugins.lines())
     print("\n".join(line for line, _ in found))
     raise SystemExit(0 if all(good for _, good in found) else 1)
 
 
-def _event(words: list[str]) -> None:
-    print(event.text(words))
-
-
-def _invoke(words: list[str]) -> None:
-    if {"--help", "-h"} & set(words):
-        print(f"lambdaproxy invoke {invoke.USAGE}\n\n{invoke.HELP}")
-        return
-    try:
-        typed = invoke.parse(words)
-        if typed.url is not None:
-            invoke.at_url(typed)
-        rest = invoke.with_source(typed)
-        options = _Options("invoke")
-        options.parseOptions(list(rest))
-        invoke.alone(options.assembly, typed)
-    except Refused as error:
-        refuse(error)
-
-
-def _logs(words: list[str]) -> None:
-    try:
-        logs.run(words)
-    except Refused as error:
-        refuse(error)
-
-
-def _ctl(words: list[str]) -> None:
+def _ctl(words: list[str], usage: str) -> None:
     if words and words[0] in ("--help", "-h"):
-        print(f"lambdaproxy ctl {ctl.USAGE}\n\n{COMMANDS['ctl'].help}")
+        print(usage)
         return
     try:
         typed = ctl.parse(words, os.environ)
         answer = ctl.ask(typed)
     except ctl.Refused as error:
-        refuse(error)
+        print(f"lambdaproxy: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
     if typed.json:
         print(json.dumps(answer))
         return
@@ -168,30 +85,45 @@ def _ctl(words: list[str]) -> None:
 
 COMMANDS = {
     "serve": Command("[options]", "Serve in the foreground; the same as twistd -n --pidfile= lambdaproxy.", _serve),
-    "check": Command("[options]", "Check the configuration and print the routes; with --aws ask AWS, too.", _check),
+    "check": Command(
+        "[options]", "Check the configuration and print the routes; with --aws ask AWS, too.", _late("reading", "check")
+    ),
     "routes": Command(
         "[options]",
         "Print the routes, the most general last.",
-        _print("routes", lambda assembly: iter(assembly.describe())),
+        _late("reading", "routes"),
     ),
     "explain": Command(
         "[options] [-H 'NAME: VALUE'] 'METHOD https://host/path'",
         "Say which route and function a request reaches and why, and why the other routes lost. Nothing is invoked.",
-        _explain,
+        _late("reading", "explain_"),
     ),
     "config": Command(
         "[options]",
         "Print the configuration that is in force, with where each value comes from and without secrets.",
-        _print("config", shown.lines),
+        _late("reading", "config"),
     ),
     "import": Command(
         "SOURCE [options]",
         "Print what a template of SAM, CloudFormation or the CDK defines as a file for --config, with what differs.",
-        _import,
+        _late("reading", "import_"),
     ),
-    "invoke": Command(invoke.USAGE, "Invoke a function once, of a lambdaproxy that runs or for this alone.", _invoke),
-    "logs": Command(logs.USAGE, logs.HELP, _logs),
-    "event": Command(event.USAGE, event.HELP, _event),
+    "invoke": Command(
+        "[NAME] [--event FILE|-|JSON] [--event-type TYPE] [--stream] [--url URL] [options of serve]",
+        "Invoke a function once, of a lambdaproxy that runs or for this alone.",
+        _late("reading", "invoke_"),
+    ),
+    "logs": Command(
+        "[NAME] [--follow] [--url URL] [--keys FILE]",
+        "Print what embedded functions of a lambdaproxy that runs have written; with --follow, what they write, too.",
+        _late("logs", "command"),
+    ),
+    "event": Command(
+        "KIND [options]",
+        "Print an event: of any format, made as it is for a request, or of S3, SQS, SNS, DynamoDB, EventBridge, "
+        "Kinesis.",
+        _late("event", "run"),
+    ),
     "ctl": Command(
         ctl.USAGE,
         "Ask the supervisor of --workers how it is, or have it reload, add a worker, or stop. PATH is that of "
@@ -240,16 +172,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _main(words: list[str]) -> None:
     if not words:
-        refuse(f"say what to do, as in lambdaproxy serve --port 8011; the commands are {', '.join(COMMANDS)}")
+        _refuse(f"say what to do, as in lambdaproxy serve --port 8011; the commands are {', '.join(COMMANDS)}")
     first, rest = words[0], words[1:]
     if first in ("--help", "-h", "help"):
         print(_help())
     elif first in ("--version", "version"):
+        from lambdaproxy.base.native import form
+
         print(f"lambdaproxy {__version__} ({form()})")
     elif first in COMMANDS:
-        COMMANDS[first].run(rest)
+        command = COMMANDS[first]
+        command.run(rest, f"lambdaproxy {first} {command.arguments}".rstrip() + f"\n\n{command.help}")
     else:
-        refuse(_what_to_write(words))
+        _refuse(_what_to_write(words))
 
 
 def _help() -> str:
@@ -282,5 +217,7 @@ def _what_to_write(words: Sequence[str]) -> str:
 def _line(words: Sequence[str]) -> str:
     """The words as one would type them, with two hyphens before what is an option."""
     from shlex import quote
+
+    from lambdaproxy.config import cli
 
     return " ".join(quote(cli.with_hyphens(word)) for word in words)

@@ -25,7 +25,6 @@ from lambdaproxy.selection import FunctionHeader, FunctionName, permitted_by
 from lambdaproxy.start.authorizing import authorizer_of, functions_of
 from lambdaproxy.start.authorizing import check as check_authorizers
 from lambdaproxy.start.shares import Share
-from lambdaproxy.templates.configure import add_template
 
 AWS, LOCAL = "aws", "local"
 _MODES: dict[str, Mode] = {
@@ -152,8 +151,12 @@ class Assembly:
 
 def assemble(configuration: Configuration) -> Assembly:
     """Build and check everything; `ConfigError` names the option, or file and line."""
-    configuration = add_template(configuration)
     settings = configuration.settings
+    if settings.sam_template is not None or settings.template_parameters or settings.env_vars:
+        from lambdaproxy.templates.configure import add_template  # late: most starts have none
+
+        configuration = add_template(configuration)
+        settings = configuration.settings
     where = configuration.origins
     _check_contradictions(configuration)
     functions = _functions(configuration)

@@ -98,7 +98,7 @@ def lines(assembly: Assembly, asked: Asked) -> Iterator[str]:
     try:
         if hosts is not None:
             _check_host(hosts, proxy, head)
-        if head.target.partition(b"?")[0][1:] in _pages(assembly) and not proxy.would_answer(head):
+        if head.target.partition(b"?")[0] in _pages(assembly) and not proxy.would_answer(head):
             yield _line("answer", "a page of our own: no route, no header and no --function is for this request")
             return
         admission = proxy.admit(head, False)

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 from twisted.application.service import Service
@@ -20,21 +20,13 @@ from lambdaproxy.base.weight import keep_what_is_there
 from lambdaproxy.config import values
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
-from lambdaproxy.inspector.recorder import Recorder
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.proxy import Proxy
-from lambdaproxy.runtime.functions import FunctionSettings
-from lambdaproxy.runtime.invoke_api import InvokeApi
-from lambdaproxy.runtime.invoke_keys import load_or_make_keys
-from lambdaproxy.runtime.invoker import LocalInvoker
-from lambdaproxy.start import explain, invoking
 from lambdaproxy.start.assembly import LOCAL, Assembly
 from lambdaproxy.start.authorizing import Authorizers, asker, identities
 from lambdaproxy.start.authorizing import Context as AuthorizerContext
 from lambdaproxy.start.exposure import check_invoke_api, check_listener, check_open_files, hosts_of, hosts_of_operators
 from lambdaproxy.start.hints import hint
-from lambdaproxy.start.inspecting import CONNECTIONS as PAGES
-from lambdaproxy.start.inspecting import Inspecting, endpoint_of, is_loopback_endpoint
 from lambdaproxy.start.link import Link, Place
 from lambdaproxy.start.listening import Listener, main_endpoint
 from lambdaproxy.start.systemd import Systemd
@@ -45,12 +37,18 @@ from lambdaproxy.watch.lines import MOST_WAITING
 from lambdaproxy.watch.logs import AccessLog
 from lambdaproxy.watch.metrics import FunctionLabels, Metrics, exposition
 from lambdaproxy.watch.outputs import Outputs
-from lambdaproxy.web.admin import AdminResource
+from lambdaproxy.web.admin import AdminPages, other_page
 from lambdaproxy.web.forwarded import Forwarded
 from lambdaproxy.web.limits import Limits
 from lambdaproxy.web.operators import CONNECTIONS, most_connections, operators_site
-from lambdaproxy.web.resource import other_resource
 from lambdaproxy.web.site import ProxySite
+
+# What only some starts need is imported where it is needed: loading it would be a tenth of every start and reload.
+if TYPE_CHECKING:
+    from lambdaproxy.inspector.recorder import Recorder
+    from lambdaproxy.runtime.functions import FunctionSettings
+    from lambdaproxy.runtime.invoke_api import InvokeApi
+    from lambdaproxy.start.inspecting import Inspecting
 
 log = Logger()
 
@@ -136,10 +134,15 @@ class ProxyService(Service):
         share = self._worker.sharing if self._worker is not None else None
         context = Context(reactor, settings, self.metrics, assembly.functions, self.held, share, labels)
         self.invokers = Invokers(assembly, context)
-        self._page = endpoint_of(assembly, worker is None)
-        self.recorder = (
-            Recorder(reactor.seconds, hidden=identities(assembly.configuration.authorizers)) if self._page else None
-        )
+        self._page: str | None = None
+        self.recorder: Recorder | None = None
+        if settings.inspect is not None or assembly.functions:
+            from lambdaproxy.inspector.recorder import Recorder
+            from lambdaproxy.start.inspecting import endpoint_of
+
+            self._page = endpoint_of(assembly, worker is None)
+            if self._page is not None:
+                self.recorder = Recorder(reactor.seconds, hidden=identities(assembly.configuration.authorizers))
         self.authorizers = Authorizers(
             assembly.configuration.authorizers,
             AuthorizerContext(reactor, settings, self.metrics, asker(reactor, assembly.resolve, self.invokers.get)),
@@ -174,10 +177,10 @@ class ProxyService(Service):
             registry = exposition(self.metrics) if self._worker is None else self._worker.exposition()
         elsewhere = settings.metrics_listen is not None
         ready = self.why_not_ready if self._worker is None else self._worker.why_none_is_ready
-        admin = AdminResource(registry, ready, self._reactor.seconds, tell=elsewhere)
+        admin = AdminPages(registry, ready, self._reactor.seconds, tell=elsewhere)
         forwarded = Forwarded.configured(settings.trusted_proxy, settings.forwarded_host)
         on_main = None if elsewhere else admin
-        other = partial(other_resource, self.proxy, on_main)
+        other = partial(other_page, self.proxy, on_main)
         limits = self._limits()
         self.site = ProxySite(self._reactor, self.proxy, self.metrics, limits, forwarded, other, self.held)
         if self._worker is not None:
@@ -191,6 +194,8 @@ class ProxyService(Service):
             )
         self.inspecting: Inspecting | None = None
         if self.recorder is not None:
+            from lambdaproxy.start.inspecting import Inspecting, is_loopback_endpoint
+
             assert self._page is not None
             # Who runs embedded functions only, for this machine only, is at his desk.
             at_home = self._assembly.all_embedded and is_loopback_endpoint(self._page)
@@ -211,17 +216,25 @@ class ProxyService(Service):
         settings = self._settings
         upstream, workers = self._assembly.descriptors()
         limits = replace(Limits.configured(settings), upstream=upstream)
-        others = (
-            (PAGES if self.recorder is not None else 0)
-            + (CONNECTIONS if settings.metrics_listen else 0)
-            + (invoking.MOST_CONNECTIONS if settings.invoke_api else 0)
-        )
+        pages = callers = 0
+        if self.recorder is not None:
+            from lambdaproxy.start.inspecting import CONNECTIONS as pages
+        if settings.invoke_api:
+            from lambdaproxy.start.invoking import MOST_CONNECTIONS as callers
+        others = pages + callers + (CONNECTIONS if settings.metrics_listen else 0)
         self._more_files = raise_open_files(replace(limits, workers=workers + others).files())
         workers += most_connections() if settings.metrics_listen else 0
-        workers += invoking.descriptors() if settings.invoke_api else 0
+        if settings.invoke_api:
+            from lambdaproxy.start.invoking import descriptors
+
+            workers += descriptors()
         return replace(limits, workers=workers)
 
     def _invoke_api(self, endpoint: str) -> Listener:
+        from lambdaproxy.runtime.invoke_keys import load_or_make_keys
+        from lambdaproxy.runtime.invoker import LocalInvoker
+        from lambdaproxy.start import invoking
+
         settings = self._settings
         invoker = self.invokers.get(LOCAL)
         assert isinstance(invoker, LocalInvoker)
@@ -296,8 +309,8 @@ class ProxyService(Service):
         if self._worker is None:
             self._say_what_we_do()
         self._reactor.callWhenRunning(self._take_signals)
-        self._reactor.callWhenRunning(keep_what_is_there)
         self._reactor.callWhenRunning(self._systemd.ready if self._worker is None else self._worker.start)
+        self._reactor.callWhenRunning(keep_what_is_there)
 
     def _hung_up(self, number: int, frame: Any) -> None:
         if self._worker is None:
@@ -343,6 +356,8 @@ class ProxyService(Service):
         """Answer what the control socket asks of the configuration in force."""
         if question["do"] == "routes":
             return {"ok": True, "lines": list(self._assembly.describe())}
+        from lambdaproxy.start import explain
+
         try:
             asked = explain.parse([str(question.get("request", ""))], [str(h) for h in question.get("headers", ())])
         except (ValueError, TypeError) as error:

@@ -1,24 +1,22 @@
-"""`/metrics`, `/healthz` and `/readyz`: twisted.web resources that tell operators how we are."""
+"""`/metrics`, `/healthz` and `/readyz`: what operators are told of how we are."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-from twisted.web.pages import notFound
-from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request
 
-from lambdaproxy.messages import Head
+from lambdaproxy.messages import Head, Response
 
-METRICS, HEALTH, READY = b"metrics", b"healthz", b"readyz"
-
+METRICS, HEALTH, READY = b"/metrics", b"/healthz", b"/readyz"
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_PLAIN = ((b"Content-Type", b"text/plain; charset=utf-8"),)
 _ACCEPTS = re.compile(rb"[ \t]*application/openmetrics-text[ \t]*(?:;|\Z)", re.IGNORECASE)
 _REFUSES = re.compile(rb";[ \t]*q=0(?:\.0*)?[ \t]*(?:;|\Z)", re.IGNORECASE)
 
@@ -32,65 +30,32 @@ def wants_openmetrics(accept: Iterable[bytes]) -> bool:
     return any(_ACCEPTS.match(each) and not _REFUSES.search(each) for each in ranges)
 
 
-class MetricsResource(Resource):
+class MetricsPage:
     """The metrics in the format that the scraper asks for; each is rendered anew at most once a second."""
 
-    isLeaf = True
-
     def __init__(self, registry: CollectorRegistry, seconds: Callable[[], float]) -> None:
-        super().__init__()
         self._registry, self._seconds = registry, seconds
         self._kept: dict[str, tuple[float, bytes]] = {}
 
-    def render_GET(self, request: Request) -> bytes:
+    def answer(self, head: Head) -> Response:
         encode: Callable[[CollectorRegistry], bytes] = generate_latest
         content_type = TEXT
-        if wants_openmetrics(request.requestHeaders.getRawHeaders(b"accept", [])):
+        if wants_openmetrics([value for name, value in head.headers if name.lower() == b"accept"]):
             encode, content_type = generate_openmetrics, OPENMETRICS
         now = self._seconds()
         since, text = self._kept.get(content_type, (-1.0, b""))
         if since < 0 or now - since >= 1:
             text = encode(self._registry)
             self._kept[content_type] = (now, text)
-        request.setHeader(b"content-type", content_type.encode())
-        return text
+        return Response(200, ((b"Content-Type", content_type.encode()),), text)
 
 
-class HealthResource(Resource):
-    """200 while the process serves: restart it when this does not answer."""
+class AdminPages:
+    """What we answer ourselves; `registry` is None where metrics are disabled.
 
-    isLeaf = True
-
-    def render_GET(self, request: Request) -> bytes:
-        request.setHeader(b"content-type", b"text/plain; charset=utf-8")
-        return b"ok\n"
-
-
-class ReadyResource(Resource):
-    """200 if invocations can be expected to work, else 503: send traffic elsewhere.
-
-    The reason is for operators: it is told only with `tell`, where clients cannot ask.
-    """
-
-    isLeaf = True
-
-    def __init__(self, why_not: Callable[[], str | None], tell: bool) -> None:
-        super().__init__()
-        self._why_not, self._tell = why_not, tell
-
-    def render_GET(self, request: Request) -> bytes:
-        why = self._why_not()
-        request.setHeader(b"content-type", b"text/plain; charset=utf-8")
-        if why is not None:
-            request.setResponseCode(503)
-            return f"{why if self._tell else 'not ready'}\n".encode()
-        return b"ok\n"
-
-
-class AdminResource(Resource):
-    """The root of what we serve ourselves; `registry` is None where metrics are disabled.
-
-    `tell` where only operators ask: `/readyz` then gives its reason.
+    `/healthz` is 200 while the process serves: restart it when this does not answer. `/readyz` is 200 if invocations
+    can be expected to work, else 503: send traffic elsewhere. The reason is for operators: it is told only with `tell`,
+    where clients cannot ask.
     """
 
     def __init__(
@@ -101,19 +66,38 @@ class AdminResource(Resource):
         *,
         tell: bool = False,
     ) -> None:
-        super().__init__()
+        self._why_not, self._tell = why_not, tell
+        self._pages: dict[bytes, Callable[[Head], Response]] = {HEALTH: self._health, READY: self._ready}
         if registry is not None:
-            self.putChild(METRICS, MetricsResource(registry, seconds))
-        self.putChild(HEALTH, HealthResource())
-        self.putChild(READY, ReadyResource(why_not, tell))
+            self._pages[METRICS] = MetricsPage(registry, seconds).answer
+
+    def _health(self, head: Head) -> Response:
+        return Response(200, _PLAIN, b"ok\n")
+
+    def _ready(self, head: Head) -> Response:
+        why = self._why_not()
+        if why is not None:
+            return Response(503, _PLAIN, f"{why if self._tell else 'not ready'}\n".encode())
+        return Response(200, _PLAIN, b"ok\n")
 
     def serves(self, method: str, target: bytes) -> bool:
         """Whether this is a GET or HEAD for one of our paths."""
-        return method in ("GET", "HEAD") and target.partition(b"?")[0][1:] in self.children
+        return method in ("GET", "HEAD") and target.partition(b"?")[0] in self._pages
 
-    def leaf(self, head: Head) -> IResource | None:
-        """The page that a request asks for, or None."""
-        return self.children[head.target.partition(b"?")[0][1:]] if self.serves(head.method, head.target) else None
+    def page(self, head: Head) -> Response | None:
+        """The page that a request asks for, or None; the answer to HEAD is that to GET."""
+        return self._pages[head.target.partition(b"?")[0]](head) if self.serves(head.method, head.target) else None
 
-    def getChild(self, path: bytes, request: Request) -> IResource:
-        return notFound()
+
+class _Answering(Protocol):
+    """The proxy, as far as it is asked here."""
+
+    def would_answer(self, head: Head) -> bool:
+        """Whether a request is for a function at all."""
+
+
+def other_page(proxy: _Answering, admin: AdminPages | None, head: Head) -> Response | None:
+    """The page of ours that answers this request, because nothing else would; None for requests for functions."""
+    if admin is None or not admin.serves(head.method, head.target) or proxy.would_answer(head):
+        return None
+    return admin.page(head)

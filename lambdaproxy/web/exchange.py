@@ -26,7 +26,6 @@ class Exchange(Answer):
         super().__init__(channel, site, head, keep_alive, started)
         self._listener, self.head = site, head
         self.admission: Admitted | None = None
-        self.resource: Any = None
         self._coroutine: Coroutine[Any, Any, Response] | None = None
 
     @property
@@ -39,9 +38,10 @@ class Exchange(Answer):
         try:
             if barred is not None and not (isinstance(barred, ForeignPage) and site.proxy.welcomes(head)):
                 raise barred
-            if site.other is not None and (resource := site.other(head)) is not None:
-                self._serve(resource)
-                return
+            if site.other is not None:
+                self.decided = site.other(head)
+                if self.decided is not None:
+                    return
             answers = site.held.answers
             if answers.held >= answers.most and answers.full:
                 raise Unavailable(
@@ -54,13 +54,6 @@ class Exchange(Answer):
         except Exception:
             _log.failure("Internal error while admitting request {id}", id=head.id)
             self.decided = site.proxy.answer(head, LambdaProxyError())
-
-    def _serve(self, resource: Any) -> None:
-        """The request is for a resource of twisted.web."""
-        self.resource, self.body_limit = resource, self._site.limits.body
-        size = self.head.content_length
-        if size is not None and size > self.body_limit:
-            self.decided = self._site.plain(413, "body")
 
     def worded(self, error: LambdaProxyError) -> Response:
         return self._listener.proxy.answer(self.head, error, self.admission)
@@ -75,11 +68,6 @@ class Exchange(Answer):
         assert channel is not None
         if self.decided is not None:
             self.respond(self.decided)
-        elif self.resource is not None:
-            from lambdaproxy.web.rendering import render
-
-            self._waiting = waiting = render(self.resource, self.head, body, channel.transport)
-            waiting.addCallbacks(self._rendered, self._internal)
         else:
             assert self.admission is not None
             if self._body_held:
@@ -88,18 +76,6 @@ class Exchange(Answer):
                 self._body_held = 0
             self._coroutine = self._listener.proxy.handle(self.admission, body)
             self._step(None)
-
-    def _rendered(self, response: Response) -> None:
-        self._waiting = None
-        self.respond(response)
-
-    def _internal(self, failure: Failure) -> None:
-        self._waiting = None
-        if failure.check(CancelledError) is not None:
-            self._cancelled()
-            return
-        _log.failure("Internal error while rendering {path}", failure, path=self.head.target)
-        self.respond(self._site.plain(500, "internal"))
 
     def _cancelled(self) -> None:
         """Nobody waits for the answer any more: the client has gone, or we have something else to say."""

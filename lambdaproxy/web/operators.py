@@ -15,7 +15,7 @@ from lambdaproxy.web.limits import Limits
 from lambdaproxy.web.site import ProxySite
 
 if TYPE_CHECKING:
-    from lambdaproxy.web.admin import AdminResource
+    from lambdaproxy.web.admin import AdminPages
 
 _log = Logger(__name__)
 
@@ -23,14 +23,14 @@ CONNECTIONS = 64
 """Open at once; scrapers and probes are few."""
 
 
-def operators_site(reactor: Any, admin: AdminResource, metrics: Metrics | None = None) -> ProxySite:
+def operators_site(reactor: Any, admin: AdminPages, metrics: Metrics | None = None) -> ProxySite:
     """The site of `--metrics-listen`."""
     return ProxySite(
         reactor,
         _NoFunctions(reactor),
         metrics or Metrics(),
         Limits(connections=most_connections()),
-        other=admin.leaf,
+        other=admin.page,
         listener="metrics",
     )
 

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.http import HTTPChannel
 from twisted.web.http import Request as HTTPRequest
-from twisted.web.resource import IResource, Resource
+from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from lambdaproxy.base.ids import new_ids
@@ -25,7 +25,7 @@ from lambdaproxy.http1.grammar import host as parse_host
 from lambdaproxy.http1.head import RequestHead
 from lambdaproxy.http1.reasons import REASONS
 from lambdaproxy.messages import Head, Response
-from lambdaproxy.web.admin import AdminResource
+from lambdaproxy.web.admin import AdminPages, other_page
 from lambdaproxy.web.forwarded import Forwarded, Origin, address
 from lambdaproxy.web.heads import make_head
 from lambdaproxy.web.seams import Admitted, Application
@@ -46,7 +46,7 @@ class LambdaProxyResource(Resource):
     isLeaf = True
 
     def __init__(
-        self, proxy: Proxying, reactor: IReactorTime, forwarded: Forwarded, admin: AdminResource | None = None
+        self, proxy: Proxying, reactor: IReactorTime, forwarded: Forwarded, admin: AdminPages | None = None
     ) -> None:
         super().__init__()
         self._proxy, self._seconds, self._forwarded, self._admin = proxy, reactor.seconds, forwarded, admin
@@ -62,12 +62,15 @@ class LambdaProxyResource(Resource):
             return b"400 Bad Request: host\n"
         body = request.content.read() if request.content is not None else b""
         head = self._head(request, host, len(body))
-        other = other_resource(self._proxy, self._admin, head)
+        other = other_page(self._proxy, self._admin, head)
         if other is not None:
-            answer = other.render(request)
-            status = Response(request.code)
-            self._proxy.account(head, None, status, len(answer or b""), self._seconds() - started)
-            return answer
+            assert isinstance(other.body, bytes)
+            request.setResponseCode(other.status)
+            for name, value in other.headers:
+                request.setHeader(name, value)
+            sent = 0 if head.method == "HEAD" else len(other.body)
+            self._proxy.account(head, None, other, sent, self._seconds() - started)
+            return other.body
         waiting = Deferred.fromCoroutine(self._answer(request, head, body, started))
         request.notifyFinish().addErrback(lambda _: waiting.cancel())
         waiting.addErrback(lambda failure: log.failure("A request could not be accounted for", failure))
@@ -137,14 +140,6 @@ class LambdaProxyResource(Resource):
         if not fate:
             request.finish()
         return request.sentLength, fate
-
-
-def other_resource(proxy: Proxying, admin: AdminResource | None, head: Head) -> IResource | None:
-    """The resource of ours that answers this request, because nothing else would; None for requests for functions."""
-    if admin is None or not admin.serves(head.method, head.target) or proxy.would_answer(head):
-        return None
-    found: IResource = admin.children[head.target[1:].partition(b"?")[0]]
-    return found
 
 
 def _host(request: Request) -> str | None:

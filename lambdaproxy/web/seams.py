@@ -136,6 +136,6 @@ class Listener(Server, Protocol):
     """What all connections of one listener share, and the application that they are for."""
 
     proxy: Application
-    other: Callable[[Head], Any] | None
+    other: Callable[[Head], Response | None] | None
     forwarded: Forwarded
     hosts: Hosts | None

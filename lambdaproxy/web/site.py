@@ -29,8 +29,6 @@ from lambdaproxy.web.refusals import Refusals, plain
 from lambdaproxy.web.sweep import SWEEP, Sweep
 
 if TYPE_CHECKING:
-    from twisted.web.resource import IResource
-
     from lambdaproxy.web.seams import Application
 
 _log = Logger(__name__)
@@ -43,8 +41,8 @@ LAST_REQUESTS = 1.0
 class ProxySite(ServerFactory):
     """A protocol factory for server endpoints.
 
-    `other` may take a request for a resource of twisted.web that is rendered instead, such as `/metrics`; it is asked
-    first, with the head, and gives a leaf resource or None. `listener` is what the metrics call it.
+    `other` may answer a request itself, such as one for `/metrics`; it is asked first, with the head, and gives the
+    answer or None. `listener` is what the metrics call it.
     """
 
     noisy = False
@@ -56,7 +54,7 @@ class ProxySite(ServerFactory):
         metrics: Metrics,
         limits: Limits | None = None,
         forwarded: Forwarded | None = None,
-        other: Callable[[Head], IResource | None] | None = None,
+        other: Callable[[Head], Response | None] | None = None,
         held: Held | None = None,
         plain: Callable[[int, str], Response] = plain,
         listener: str = "main",

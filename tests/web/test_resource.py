@@ -18,9 +18,9 @@ from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, parse_allow, permitted_by
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.metrics import FunctionLabels, Metrics, exposition
-from lambdaproxy.web.admin import AdminResource
+from lambdaproxy.web.admin import AdminPages, other_page
 from lambdaproxy.web.forwarded import Forwarded
-from lambdaproxy.web.resource import LambdaProxyResource, other_resource, stock_site
+from lambdaproxy.web.resource import LambdaProxyResource, stock_site
 from lambdaproxy.web.site import ProxySite
 from tests.memory import MemoryCodec, MemoryInvoker
 
@@ -43,7 +43,7 @@ class House:
             lambda function: 30.0,
             Accounts(self.clock, self.metrics, FunctionLabels(frozenset("f")), self.lines.append),
         )
-        self.admin = AdminResource(exposition(self.metrics, process=False), lambda: None, self.clock.seconds)
+        self.admin = AdminPages(exposition(self.metrics, process=False), lambda: None, self.clock.seconds)
 
     def stock(self):
         # Not started: twisted.web's factory would leave a timer behind.
@@ -51,7 +51,7 @@ class House:
 
     def own(self):
         return ProxySite(
-            self.clock, self.proxy, self.metrics, other=lambda head: other_resource(self.proxy, self.admin, head)
+            self.clock, self.proxy, self.metrics, other=lambda head: other_page(self.proxy, self.admin, head)
         )
 
     def send(self, site, data: bytes, answer: InvocationResult | Exception | None = None) -> bytes:
@@ -98,6 +98,8 @@ CASES = [
     (b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", None),
     (b"GET / HTTP/1.1\r\nHost: h\r\nX-Lambda-Function: g\r\n\r\n", None),
     (b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n", None),
+    (b"HEAD /readyz?a=b HTTP/1.1\r\nHost: h\r\n\r\n", None),
+    (b"GET /metrics/ HTTP/1.1\r\nHost: h\r\n\r\n", None),
     (b"GET /healthz HTTP/1.1\r\n" + HEADER + b"\r\n", InvocationResult(b"mine")),
     (b"POST / HTTP/1.1\r\n" + HEADER + b"Content-Length: 101\r\n\r\n" + b"x" * 101, None),
 ]
