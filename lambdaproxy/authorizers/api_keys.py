@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
+from lambdaproxy.authorizers.quotas import Plan
 from lambdaproxy.authorizers.sources import Source
 from lambdaproxy.authorizers.watched import Watched
 from lambdaproxy.errors import Denied
@@ -51,9 +52,10 @@ def read_keys(path: str) -> Mapping[bytes, str]:
 class ApiKeyAuthorizer:
     """Knows keys by their digests; notices when the file changes, at most once in a second."""
 
-    def __init__(self, path: str, source: Source, seconds: Callable[[], float]) -> None:
+    def __init__(self, path: str, source: Source, seconds: Callable[[], float], plan: Plan | None = None) -> None:
         self._source = source
         self._keys = Watched(path, read_keys, seconds)
+        self._plan = plan
         #: What keys that were used give; one for each of the file at most.
         self._grants: dict[bytes, Grant] = {}
 
@@ -76,7 +78,11 @@ class ApiKeyAuthorizer:
             if name is None:
                 raise Denied(f"the key in {self._source.text} is none of ours")
             grant = self._grants[digest] = Grant("api-key", key=sent, key_id=name)
+        if self._plan is not None:
+            self._plan.charge(grant.key_id or "")
         return grant
 
     def stop(self) -> Deferred[None]:
+        if self._plan is not None:
+            self._plan.close()
         return succeed(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -14,9 +15,11 @@ from zope.interface import implementer
 from lambdaproxy.authorizers.claims import parse as parse_claim
 from lambdaproxy.authorizers.claims import together
 from lambdaproxy.authorizers.events import CODECS, PAYLOADS
+from lambdaproxy.authorizers.quotas import quota
 from lambdaproxy.authorizers.sources import parse, parse_any
 from lambdaproxy.base.addresses import is_loopback
 from lambdaproxy.config import values
+from lambdaproxy.config.doors import rate
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IAuthorizer, IAuthorizerMaker, Option
 from lambdaproxy.selection import parse_function
@@ -188,6 +191,18 @@ class ApiKeyMaker:
     options = (
         Option("file", values.file, None, "The file: on each line a name and the SHA-256 of its key, in hexadecimal."),
         Option("identity-source", parse, parse("$request.header.X-API-Key"), "Where the key stands."),
+        Option("rate", rate, None, "How fast each key may ask, over all routes, as 10/s or 100/m."),
+        Option("burst", values.whole(0), None, "How many may come at once after a pause; default: a second's worth."),
+        Option("quota", quota, None, "How much each key may ask for, as 1000/day, 5000/week or 100000/month."),
+        Option(
+            "quota-file", values.file, None, "Where it is counted, over restarts and for all workers; made if absent."
+        ),
+        Option(
+            "quota-window",
+            values.one_of("calendar", "rolling"),
+            "calendar",
+            "Whether days, weeks and months are the calendar's (UTC), or glide.",
+        ),
     )
 
     def check(self, options: Mapping[str, Any]) -> None:
@@ -204,12 +219,39 @@ class ApiKeyMaker:
             raise ConfigError(str(error)) from None
         if not keys:
             raise ConfigError(f"file: {options['file']} has no key, so nobody could come in")
+        if options["burst"] is not None and options["rate"] is None:
+            raise ConfigError("burst: it goes with a rate")
+        if options["quota"] is None and (options["quota-file"] is not None or options["quota-window"] != "calendar"):
+            raise ConfigError("quota-file: it goes with a quota, as does quota-window")
+        if options["quota-file"] is not None:
+            place = Path(options["quota-file"])
+            if not os.access(place if place.exists() else place.parent, os.W_OK) or place.is_dir():
+                raise ConfigError(f"quota-file: {place} cannot be written")
 
     def make(self, name: str, options: Mapping[str, Any], context: Any) -> IAuthorizer:
         """An `ApiKeyAuthorizer`."""
         from lambdaproxy.authorizers.api_keys import ApiKeyAuthorizer
 
-        return ApiKeyAuthorizer(options["file"], options["identity-source"], context.reactor.seconds)
+        plan = None
+        if options["rate"] is not None or options["quota"] is not None:
+            from lambdaproxy.authorizers.quotas import Plan
+            from lambdaproxy.authorizers.tally import Tally
+
+            try:
+                tally = Tally(options["quota-file"])
+            except (OSError, ValueError) as error:
+                raise ConfigError(f"[authorizer.{name}]: quota-file: {error}") from None
+            plan = Plan(
+                tally,
+                context.reactor.seconds,
+                time.time,
+                rate=options["rate"],
+                burst=options["burst"],
+                quota=options["quota"],
+                window=options["quota-window"],
+                workers=context.workers,
+            )
+        return ApiKeyAuthorizer(options["file"], options["identity-source"], context.reactor.seconds, plan)
 
 
 def _ttl(text: str) -> float:

@@ -177,7 +177,7 @@ def assemble(configuration: Configuration) -> Assembly:
     )
     fallback = _function(whole, None, functions, default)
     authorizers = configuration.authorizers
-    check_authorizers(authorizers.values())
+    check_authorizers(authorizers.values(), settings.workers not in (None, 1))
     routes = [_route(each, fallback, functions, default, authorizers) for each in configuration.routes]
     try:
         router = Router(routes, _route(whole, fallback, functions, default, authorizers))

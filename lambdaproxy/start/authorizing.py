@@ -42,6 +42,8 @@ class Context:
     settings: Settings
     metrics: Metrics
     asker: Asker
+    #: Among how many limits are divided.
+    workers: int = 1
 
 
 def asker(
@@ -102,8 +104,8 @@ def identities(authorizers: Mapping[str, AuthorizerSettings]) -> Iterator[str]:
                 yield source.name.lower()
 
 
-def check(authorizers: Iterable[AuthorizerSettings]) -> None:
-    """`ConfigError`, with the place, for what would keep one from working."""
+def check(authorizers: Iterable[AuthorizerSettings], several: bool = False) -> None:
+    """`ConfigError`, with the place, for what would keep one from working; `several` workers may be to serve."""
     for each in authorizers:
         maker, options = maker_of(each)
         try:
@@ -112,6 +114,11 @@ def check(authorizers: Iterable[AuthorizerSettings]) -> None:
             key = str(error).partition(":")[0]
             place = each.where(key if any(key == name for name, _ in each.given) else None)
             raise ConfigError(f"{place}: [authorizer.{each.name}]: {error}") from None
+        if several and options.get("quota") is not None and options.get("quota-file") is None:
+            place = each.where("quota")
+            raise ConfigError(
+                f"{place}: [authorizer.{each.name}]: quota: several workers count together in a file; name a quota-file"
+            )
 
 
 class Authorizers:

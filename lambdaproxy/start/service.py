@@ -145,7 +145,13 @@ class ProxyService(Service):
                 self.recorder = Recorder(reactor.seconds, hidden=identities(assembly.configuration.authorizers))
         self.authorizers = Authorizers(
             assembly.configuration.authorizers,
-            AuthorizerContext(reactor, settings, self.metrics, asker(reactor, assembly.resolve, self.invokers.get)),
+            AuthorizerContext(
+                reactor,
+                settings,
+                self.metrics,
+                asker(reactor, assembly.resolve, self.invokers.get),
+                assembly.share.of if assembly.share is not None else 1,
+            ),
         )
         self.proxy = Proxy(
             reactor,

@@ -1,0 +1,145 @@
+"""Counts of keys that outlive us and are those of all workers: a small file that everybody has mapped.
+
+A record is 64 bytes: the digest of a name, and the number of a period with the counts of it and of the one before. Who
+counts locks the file for that. Where somebody holds it for longer, as a process that was stopped does, counting goes on
+without after a millisecond, and two that count at the very same moment may count one request once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+from hashlib import sha256
+
+_MAGIC = b"lambdaproxy quota 1\n".ljust(64, b"\0")
+_RECORD = 64
+_NUMBERS = struct.Struct("<QQQ")
+_AT = 32
+_TRIES = 500
+MOST = 100_000
+"""Names: 6.4 MB."""
+
+
+class Tally:
+    """Counts by name in the file at `path`, or in memory of our own where there is none."""
+
+    def __init__(self, path: str | None = None) -> None:
+        self._of: dict[bytes, int] = {}
+        self._memory: dict[str, tuple[int, int, int]] = {}
+        self._file = -1
+        self._map: mmap.mmap | None = None
+        if path is not None:
+            self._open(path)
+
+    def _open(self, path: str) -> None:
+        """`OSError` if it cannot be had, `ValueError` if it is something else."""
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX)
+            try:
+                size = os.fstat(self._file).st_size
+                if not size:
+                    os.write(self._file, _MAGIC)
+                elif os.pread(self._file, len(_MAGIC), 0) != _MAGIC:
+                    raise ValueError(f"{path} is no file of counts; name one that is not there yet")
+                self._read_on()
+            finally:
+                fcntl.lockf(self._file, fcntl.LOCK_UN)
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_on(self) -> None:
+        """Map the file as long as it is now, and find the names that others have added."""
+        size = os.fstat(self._file).st_size // _RECORD * _RECORD
+        known = 0 if self._map is None else len(self._map)
+        if size <= known:
+            return
+        if self._map is not None:
+            self._map.close()
+        self._map = mmap.mmap(self._file, size)
+        for at in range(max(known, _RECORD), size, _RECORD):
+            self._of[self._map[at : at + _AT]] = at + _AT
+
+    def _place(self, name: str, locked: bool) -> int | None:
+        """Where the numbers of a name are; None where there is no room for one more, or others may be adding one."""
+        digest = _digest(name)
+        at = self._of.get(digest)
+        if at is None:
+            self._read_on()
+            at = self._of.get(digest)
+        if at is None and locked and len(self._of) < MOST:
+            size = os.fstat(self._file).st_size // _RECORD * _RECORD
+            os.pwrite(self._file, digest + bytes(_RECORD - _AT), size)
+            self._read_on()
+            at = self._of.get(digest)
+        return at
+
+    def take(self, name: str, period: int, limit: int) -> bool:
+        """Count one in a period, unless there are as many as the limit already."""
+        if self._map is None:
+            before, here = self.seen(name, period)
+            if here >= limit:
+                return False
+            self._memory[name] = period, here + 1, before
+            return True
+        locked = self._lock()
+        try:
+            at = self._place(name, locked)
+            if at is None:
+                return not locked
+            before, here = self._at(at, period)
+            if here >= limit:
+                return False
+            assert self._map is not None
+            _NUMBERS.pack_into(self._map, at, period, here + 1, before)
+            return True
+        finally:
+            if locked:
+                fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+    def seen(self, name: str, period: int) -> tuple[int, int]:
+        """How many there were in the period before, and how many there are in this one."""
+        if self._map is None:
+            return _moved(self._memory.get(name, (0, 0, 0)), period)
+        digest = _digest(name)
+        if digest not in self._of:
+            self._read_on()
+        at = self._of.get(digest)
+        return (0, 0) if at is None else self._at(at, period)
+
+    def _at(self, at: int, period: int) -> tuple[int, int]:
+        assert self._map is not None
+        return _moved(_NUMBERS.unpack_from(self._map, at), period)
+
+    def _lock(self) -> bool:
+        for _ in range(_TRIES):
+            try:
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except OSError:
+                os.sched_yield()
+        return False
+
+    def close(self) -> None:
+        """What was counted is in the file."""
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def _digest(name: str) -> bytes:
+    return sha256(name.encode("utf-8", "surrogatepass")).digest()
+
+
+def _moved(numbers: tuple[int, int, int], period: int) -> tuple[int, int]:
+    """The counts of the period before a period and of itself; a clock that was set back changes nothing."""
+    at, here, before = numbers
+    if at == period or at > period:
+        return before, here
+    return (here if at == period - 1 else 0), 0

@@ -1,0 +1,248 @@
+"""What each key may ask for, and how that is counted over restarts and workers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from lambdaproxy.authorizers.quotas import SECONDS, Plan, Quota, calendar, quota
+from lambdaproxy.authorizers.tally import Tally
+from lambdaproxy.config.doors import rate
+from lambdaproxy.errors import QuotaExceeded, RateExceeded
+from tests.processes import Server
+
+DAY = datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp()
+
+
+def at(year, month, day, hour=0, minute=0, second=0):
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("period", "now", "following"),
+    [
+        ("day", at(2026, 11, 26, 12), at(2026, 11, 27)),
+        ("day", at(2026, 12, 31, 23, 59, 59), at(2027, 1, 1)),
+        ("week", at(2026, 11, 26, 12), at(2026, 11, 30)),
+        ("week", at(2026, 11, 30), at(2026, 12, 7)),
+        ("week", at(1970, 1, 1), at(1970, 1, 5)),
+        ("month", at(2026, 11, 26, 12), at(2026, 12, 1)),
+        ("month", at(2026, 12, 31), at(2027, 1, 1)),
+        ("month", at(2028, 2, 29), at(2028, 3, 1)),
+    ],
+)
+def test_periods(period, now, following):
+    number, then = calendar(period, now)
+    assert then == following
+    assert calendar(period, following)[0] == number + 1
+    assert calendar(period, following - 0.5)[0] == number
+
+
+@pytest.mark.parametrize("text", ["", "10", "10/s", "10/hour", "-1/day", "1.5/day", "10/days", "1e9/day"])
+def test_what_is_no_quota(text):
+    with pytest.raises(ValueError, match="is no quota"):
+        quota(text)
+
+
+class Made:
+    def __init__(self, said="3/day", path=None, **more):
+        self.clock, self.now = Clock(), DAY
+        self.tally = Tally(path)
+        self.plan = Plan(self.tally, self.clock.seconds, lambda: self.now, quota=quota(said) if said else None, **more)
+
+    def enters(self, name="a"):
+        try:
+            self.plan.charge(name)
+        except QuotaExceeded as error:
+            return error.retry_after
+        return True
+
+
+@pytest.mark.parametrize("path", [False, True])
+def test_a_day(tmp_path, path):
+    made = Made(path=str(tmp_path / "q") if path else None)
+    assert [made.enters() for _ in range(5)] == [True, True, True, 43200, 43200]
+    assert made.enters("b") is True
+    made.now = at(2026, 11, 27) - 1
+    assert made.enters() == 1
+    made.now += 1
+    # What was refused was not counted.
+    assert [made.enters() for _ in range(4)] == [True, True, True, 86400]
+    # A clock that goes back gives nobody anything.
+    made.now -= 3600
+    assert made.enters() is not True
+
+
+def test_nothing_at_all():
+    assert Made("0/month").enters() is None
+
+
+def test_a_gliding_day():
+    made = Made("24/day", window="rolling")
+    made.now = at(2026, 11, 26)
+    for _ in range(24):
+        assert made.enters() is True
+    assert made.enters() == 86400
+    made.now += 86400 + 3600 * 2
+    entered = 0
+    while made.enters() is True:
+        entered += 1
+    # Two hours of the day before are over: so much is free again.
+    assert entered == 2
+    wait = made.enters()
+    assert isinstance(wait, int) and 0 < wait <= 3600
+    made.now += wait
+    assert made.enters() is True
+
+
+@given(st.integers(1, 20), st.lists(st.floats(0, 20_000), max_size=120))
+def test_no_gliding_period_has_much_more_than_the_quota(limit, steps):
+    made = Made(None)
+    made.plan = Plan(made.tally, made.clock.seconds, lambda: made.now, quota=Quota(limit, "day"), window="rolling")
+    entered = []
+    for step in steps:
+        made.now += step
+        if made.enters() is True:
+            entered.append(made.now)
+    for end in entered:
+        # The last period is taken for one that came evenly, so it may have been twice as much and never more.
+        assert sum(end - SECONDS["day"] < each <= end for each in entered) <= 2 * limit
+
+
+def test_a_rate_comes_before_the_quota():
+    made = Made("2/day", rate=rate("1/s"), burst=1)
+    assert made.enters() is True
+    with pytest.raises(RateExceeded) as caught:
+        made.plan.charge("a")
+    assert type(caught.value) is RateExceeded and caught.value.retry_after == 1
+    made.clock.advance(1)
+    assert made.enters() is True
+    made.clock.advance(1)
+    assert made.enters() == 43200
+
+
+def test_rates_are_divided_among_workers():
+    made = Made(None, rate=rate("8/s"), burst=8, workers=4)
+    for _ in range(2):
+        made.plan.charge("a")
+    with pytest.raises(RateExceeded):
+        made.plan.charge("a")
+
+
+def test_counts_outlive_a_restart_and_are_those_of_all(tmp_path):
+    path = str(tmp_path / "q")
+    one, two = Made("1000/day", path), Made("1000/day", path)
+    for _ in range(400):
+        assert one.enters() is True and two.enters() is True
+    for number in range(200):
+        assert (one if number % 2 else two).enters(f"name-{number}") is True
+    one.plan.close()
+    three = Made("1000/day", path)
+    assert [three.enters() for _ in range(201)][-2:] == [True, 43200]
+    assert two.enters() == 43200
+    assert three.tally.seen("name-7", calendar("day", DAY)[0]) == (0, 1)
+    assert os.stat(path).st_mode & 0o077 == 0
+    assert os.stat(path).st_size == 64 * 202
+
+
+COUNT = """
+import sys
+from lambdaproxy.authorizers.tally import Tally
+tally = Tally(sys.argv[1])
+print(sum(tally.take(f"name-{number % 3}", 7, 5000) for number in range(6000)))
+"""
+
+
+def test_processes_that_count_at_once_lose_next_to_nothing(tmp_path):
+    path = str(tmp_path / "q")
+    words = [sys.executable, "-c", COUNT, path]
+    running = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    taken = sum(int(one.communicate(timeout=120)[0]) for one in running)
+    counted = sum(Tally(path).seen(f"name-{number}", 7)[1] for number in range(3))
+    # They do nothing but count, on a machine that may let any of them wait with the lock in its hand.
+    assert counted <= 15_000 <= taken + 3
+    assert taken - counted <= 150
+
+
+@pytest.mark.parametrize("content", [b"x" * 64, b"lambda", b"\0" * 640])
+def test_another_file_is_not_written_over(tmp_path, content):
+    path = tmp_path / "q"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="is no file of counts"):
+        Tally(str(path))
+    assert path.read_bytes() == content
+
+
+def test_a_file_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path):
+    path = tmp_path / "q"
+    tally = Tally(str(path))
+    tally.take("a", 1, 5)
+    tally.take("b", 1, 5)
+    tally.close()
+    with open(path, "r+b") as file:
+        file.truncate(64 * 2 + 30)
+    tally = Tally(str(path))
+    assert tally.seen("a", 1) == (0, 1)
+    assert tally.take("b", 1, 5) and tally.take("c", 1, 5)
+    assert [tally.seen(name, 1)[1] for name in "abc"] == [1, 1, 1]
+
+
+KEY = "key-of-a-partner-1234"
+CONFIG = """
+local = ["show=tests/functions/show.py:handler"]
+error-detail = false
+[authorizer.partners]
+kind = "api-key"
+file = "{keys}"
+quota = "3/month"
+quota-file = "{counts}"
+[[route]]
+path = "/rest"
+function = "show"
+format = "apigateway-v1"
+authorizer = "partners"
+[[route]]
+path = "/aws"
+function = "show"
+format = "apigateway-v1:limits=aws"
+authorizer = "partners"
+[[route]]
+path = "/http"
+function = "show"
+format = "apigateway-v2"
+authorizer = "partners"
+"""
+
+
+def test_in_the_words_of_each_front_door_over_a_restart(tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text(f"partner {hashlib.sha256(KEY.encode()).hexdigest()}\n")
+    config = tmp_path / "p.toml"
+    config.write_text(CONFIG.format(keys=keys, counts=tmp_path / "counts"))
+    sent = {"X-API-Key": KEY}
+    for workers in ((), ("--workers", "2")):
+        if workers:
+            # Embedded functions have one worker; nothing is invoked any more.
+            config.write_text(config.read_text().replace("local =", 'aws-region = "eu-west-1"\n#'))
+        with Server("--config", str(config), *workers) as server:
+            if not workers:
+                for path in ("/rest", "/http", "/rest"):
+                    assert server.request("GET", path, headers=sent)[0] == 200
+            for _ in range(4):
+                status, headers, body = server.request("GET", "/rest", headers=sent)
+                assert (status, json.loads(body)) == (429, {"message": "Limit Exceeded"})
+                assert headers["x-amzn-errortype"] == "LimitExceededException"
+                assert int(headers["retry-after"]) > 0
+            assert "retry-after" not in server.request("GET", "/aws", headers=sent)[1]
+            status, _, body = server.request("GET", "/http", headers=sent)
+            assert (status, json.loads(body)) == (429, {"message": "Too Many Requests"})
+            assert server.request("GET", "/rest", headers={"X-API-Key": "x" * 30})[0] == 403
