@@ -119,6 +119,9 @@ class Proxy:
         if route.function is not None:
             value = None  # the operator's word; whatever the header says does not matter
         function, timeout = self._chosen.get((id(route), value)) or self._choose(route, value)
+        if route.versions is not None and not route.versions.late:
+            function = route.versions.choose(head, headers, match)
+            timeout = self._timeout(route, function)
         limit = route.settings.max_body
         if head.content_length is not None and head.content_length > limit:
             raise EventTooLarge(f"a body of {head.content_length} bytes; the limit is {limit} (--max-body)")
@@ -138,15 +141,34 @@ class Proxy:
             if value is None and route.closed:
                 raise NoRoute("no route takes this path and method")
             function = self._resolve(self._header.function(value), route.invoker)
+        timeout = self._timeout(route, function)
+        if len(self._chosen) < MOST_REMEMBERED:
+            self._chosen[id(route), value] = function, timeout
+        return function, timeout
+
+    def _timeout(self, route: Route, function: Function) -> float:
+        """How long a function of a route may take, in seconds."""
         timeout = route.timeout or self._timeouts(function)
         most = route.codec.timeout
         if route.mode == "stream":
             most = getattr(route.codec, "stream_timeout", most)
-        if most is not None:
-            timeout = min(timeout, most)
-        if len(self._chosen) < MOST_REMEMBERED:
-            self._chosen[id(route), value] = function, timeout
-        return function, timeout
+        return timeout if most is None else min(timeout, most)
+
+    def _chosen_late(self, admission: Admission, grant: Grant | None) -> Admission:
+        """The same with the version of whom the authorizer found."""
+        route = admission.route
+        assert route.versions is not None
+        function = route.versions.choose(admission.head, admission.headers, admission.match, grant)
+        self._trails.of(admission.head.id).function = function
+        return Admission(
+            route,
+            admission.match,
+            function,
+            admission.headers,
+            admission.head,
+            admission.body_limit,
+            self._timeout(route, function),
+        )
 
     def would_invoke(self, head: Head) -> Function:
         """The function that a request without a body would reach, with an event that its front door would make.
@@ -202,6 +224,9 @@ class Proxy:
                 return self.answer(admission.head, error, admission)
             finally:
                 self._held.give(waits)
+            if admission.route.versions is not None and admission.route.versions.late:
+                admission = self._chosen_late(admission, grant)
+                function = admission.function
         started, outcome, held = self._seconds(), "abandoned", 0
         if body:
             self._trails.of(admission.head.id).received = len(body)
@@ -240,6 +265,8 @@ class Proxy:
                 response = admission.route.cors.added(response, admission.headers, True)
             if admission.route.door is not None:
                 response = admission.route.door.finished(response)
+            if admission.route.versions is not None:
+                response = admission.route.versions.finished(response, admission.head, admission.headers)
             outcome = "ok" if isinstance(response.body, bytes) else ""
         except CancelledError:
             raise
@@ -370,14 +397,15 @@ class Proxy:
         """
         if admission is not None:
             self.in_flight -= 1
+        trail = self._trails.ended(head.id)
         self._accounts.finished(
             head,
-            admission.function if admission else None,
+            (trail.function or admission.function) if admission else None,
             response,
             sent,
             seconds,
             fate,
-            self._trails.ended(head.id),
+            trail,
             self._names.get(id(admission.route)) if admission else None,
             first,
         )

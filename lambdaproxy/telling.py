@@ -31,7 +31,7 @@ def for_whoever_named_it(error: LambdaProxyError, admission: Admission) -> Lambd
     Otherwise it could try names. A function that the operator named is his to mend, and a fault of ours.
     """
     route, function = admission.route, admission.function
-    if not isinstance(error, InvokeRejected) or function in (route.function, route.fallback):
+    if not isinstance(error, InvokeRejected) or function in route.functions():
         return error
     kind = _NOT_FOUND.get(error.code)
     return error if kind is None else kind(error.detail)

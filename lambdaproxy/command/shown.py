@@ -25,6 +25,7 @@ from lambdaproxy.config.model import AuthorizerSettings, Configuration, Function
 from lambdaproxy.config.rewrites import Rewrite
 from lambdaproxy.config.settings import SETTINGS, Setting, attribute
 from lambdaproxy.config.values import Spec
+from lambdaproxy.config.versions import Canary, Shadow, Target
 from lambdaproxy.selection import Pattern
 from lambdaproxy.start.assembly import AWS, Assembly
 
@@ -118,13 +119,15 @@ def toml_value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, tuple) and value and isinstance(value[0], Target):
+        value = {str(each): each.weight for each in value}
     if isinstance(value, list | tuple):
         return f"[{', '.join(toml_value(each) for each in value)}]"
     if isinstance(value, Cors):
         value = value.table()
     if isinstance(value, Redirect | FixedResponse):
         value = as_table(value)
-    if isinstance(value, Rewrite):
+    if isinstance(value, Rewrite | Canary | Shadow):
         value = value.table()
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{toml_text(key)} = {toml_value(each)}" for key, each in value.items()) + "}"

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from lambdaproxy.config import cors, doors, filled, rewrites, values
+from lambdaproxy.config import cors, doors, filled, rewrites, values, versions
 from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.doors import FixedResponse, Rate, Redirect
 from lambdaproxy.config.filled import Filled
 from lambdaproxy.config.rewrites import Rewrite
 from lambdaproxy.config.values import Network, Spec
+from lambdaproxy.config.versions import Target
 from lambdaproxy.messages import MOST_EVENT
 from lambdaproxy.selection import parse_allow, parse_function
 
@@ -267,6 +268,35 @@ class Settings:
         metavar="TABLE",
         where=frozenset((FILE, ROUTE)),
         table=doors.headers_of_table,
+    )
+    split: tuple[Target, ...] | None = setting(
+        versions.split,
+        None,
+        "Table of functions that share a route's requests, FUNCTION or FUNCTION@INVOKER, and their weights.",
+        section="Functions",
+        metavar="TABLE",
+        where=frozenset((ROUTE,)),
+        table=versions.split_of_table,
+        shown_default="the route's function has all",
+    )
+    sticky: str | None = setting(
+        versions.sticky,
+        None,
+        "By what somebody is known again who is to have the same version: cookie, header.NAME, query.NAME, claim.NAME, "
+        "principal or key.",
+        section="Functions",
+        metavar="WHO",
+        where=frozenset((ROUTE,)),
+        shown_default="each request has a version of its own",
+    )
+    sticky_duration: float = setting(
+        values.seconds,
+        float(versions.DAY),
+        "How long a visitor keeps the cookie of sticky.",
+        section="Functions",
+        unit="seconds",
+        metavar="SECONDS",
+        where=frozenset((FILE, ROUTE)),
     )
     strip_prefix: str | None = setting(
         rewrites.prefix,

@@ -11,6 +11,7 @@ from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import Door
 from lambdaproxy.gate.filling import Fillings
 from lambdaproxy.gate.rewriting import Rewriting
+from lambdaproxy.gate.versions import Versions
 from lambdaproxy.interfaces import IEventCodec
 from lambdaproxy.messages import Function, Mode
 
@@ -50,6 +51,13 @@ class Route:
     priority: int | None = None
     #: What the function is shown instead of what was asked for.
     rewriting: Rewriting | None = None
+    #: Which of several versions of the function is asked.
+    versions: Versions | None = None
+
+    def functions(self) -> tuple[Function, ...]:
+        """All that the operator has named for it."""
+        named = (self.function, self.fallback, *(self.versions.weighing.functions if self.versions is not None else ()))
+        return tuple(dict.fromkeys(each for each in named if each is not None))
 
     def guards(self) -> frozenset[tuple[str, object]]:
         """What keeps requests from the function; rates and conditions are none."""

@@ -11,12 +11,14 @@ from lambdaproxy.config.conditions import beyond_aws
 from lambdaproxy.config.model import AuthorizerSettings, Configuration, InvokerSettings, RouteSettings
 from lambdaproxy.config.settings import SETTINGS, Settings, attribute
 from lambdaproxy.config.templates import DEFAULT
+from lambdaproxy.config.versions import Target
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.gate.conditions import of_settings as conditions_of
 from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import door_of
 from lambdaproxy.gate.filling import of_settings as fillings_of
 from lambdaproxy.gate.rewriting import of_settings as rewriting_of
+from lambdaproxy.gate.versions import Split, Versions
 from lambdaproxy.interfaces import IInvokerMaker
 from lambdaproxy.messages import Function, Mode
 from lambdaproxy.routing import Route, RouteConflict, Router, TooManyPatterns
@@ -91,7 +93,7 @@ class Assembly:
     def used_invokers(self) -> set[str]:
         """The invokers that requests are bound to need: those of routes and of `--function`, and the default one."""
         routes = (*self.router.routes, self.router.default)
-        used = {each.invoker for route in routes for each in (route.function, route.fallback) if each}
+        used = {each.invoker for route in routes for each in route.functions()}
         used |= {route.invoker for route in routes if route.invoker is not None}
         if self.header.header is not None:
             used.add(self.default_invoker)
@@ -105,15 +107,13 @@ class Assembly:
     def names(self) -> frozenset[str]:
         """The functions that the configuration names, with and without qualifiers: these may be labels of metrics."""
         routes = (*self.router.routes, self.router.default)
-        named = {each for route in routes for each in (route.function, route.fallback) if each}
+        named = {each for route in routes for each in route.functions()}
         return frozenset(self.functions) | {each.name for each in named} | {str(each) for each in named}
 
     def pairs(self) -> frozenset[tuple[str, str]]:
         """Each route, as `describe` shows it, with the functions that it names itself."""
         routes = (*self.router.routes, self.router.default)
-        return frozenset(
-            (str(route), str(each)) for route in routes for each in (route.function, route.fallback) if each
-        )
+        return frozenset((str(route), str(each)) for route in routes for each in route.functions())
 
     def maker(self, invoker: str) -> tuple[IInvokerMaker, dict[str, Any]]:
         """The maker of an invoker and its options: the table's, else the top-level settings, else the maker's own."""
@@ -144,6 +144,8 @@ class Assembly:
             if function is None and self.header.header is not None:
                 to = f"the function that {self.header.header} names"
                 to += f", else {route.fallback} on {route.fallback.invoker}" if route.fallback else ""
+            if route.versions is not None:
+                to = str(route.versions)
             if route.closed:
                 to = f"not found, unless {self.header.header} names a function" if self.header.header else "not found"
             yield f"{route!s:40} -> {to}, as {route.settings.format}"
@@ -178,14 +180,15 @@ def assemble(configuration: Configuration) -> Assembly:
     fallback = _function(whole, None, functions, default)
     authorizers = configuration.authorizers
     check_authorizers(authorizers.values(), settings.workers not in (None, 1))
-    routes = [_route(each, fallback, functions, default, authorizers) for each in configuration.routes]
+    routes = [_route(each, fallback, functions, default, authorizers, invokers) for each in configuration.routes]
     try:
-        router = Router(routes, _route(whole, fallback, functions, default, authorizers))
+        router = Router(routes, _route(whole, fallback, functions, default, authorizers, invokers))
     except (RouteConflict, TooManyPatterns) as error:
         place = configuration.routes[next(at for at, each in enumerate(routes) if each is error.route)]
         raise ConfigError(f"{place.where(None)}: {error}") from None
     for each, route in zip((*configuration.routes, whole), (*routes, router.default), strict=True):
-        _check_region(each, route.function or route.fallback, invokers, settings)
+        for function in route.functions() if route.versions is not None else (route.function or route.fallback,):
+            _check_region(each, function, invokers, settings)
     _check_asked(configuration, functions, invokers, default)
     header = FunctionHeader(settings.function_header, permitted_by(settings.allow))
     return Assembly(settings, functions, invokers, default, router, header, configuration)
@@ -281,10 +284,14 @@ def _route(
     functions: Mapping[str, FunctionSettings],
     default: str,
     authorizers: Mapping[str, AuthorizerSettings],
+    invokers: Mapping[str, InvokerSettings],
 ) -> Route:
     settings = route.settings
     invoker = settings.invoker if "invoker" in route.own else None
     function = _function(route, invoker, functions, default) if "function" in route.own else None
+    versions = _versions(route, invoker, functions, default, invokers)
+    if versions is not None and function is None:
+        function = versions.weighing.functions[0]
     embedded = functions.get(function.name) if function is not None and function.invoker == LOCAL else None
     streams = embedded is not None and embedded.streaming and "invoke_mode" not in route.own
     mode = "stream" if streams else _MODES[settings.invoke_mode]
@@ -330,7 +337,63 @@ def _route(
         conditions_of(route.conditions),
         route.priority,
         rewriting,
+        versions,
     )
+
+
+def _versions(
+    route: RouteSettings,
+    invoker: str | None,
+    functions: Mapping[str, FunctionSettings],
+    default: str,
+    invokers: Mapping[str, InvokerSettings],
+) -> Versions | None:
+    """The versions among which a route chooses, or None; `ConfigError` for what does not go together."""
+    settings = route.settings
+    if settings.split is None:
+        if settings.sticky is not None:
+            raise ConfigError(f"{route.where('sticky')}: sticky: it goes with a split or a canary")
+        return None
+    if "function" in route.own:
+        raise ConfigError(f"{route.where('split')}: split: it names the functions; leave function out")
+    check_sticky(route)
+    weights = [
+        (_target(route, "split", each, invoker, functions, default, invokers), each.weight) for each in settings.split
+    ]
+    return Versions(Split(weights), settings.sticky, int(settings.sticky_duration))
+
+
+def check_sticky(route: RouteSettings) -> None:
+    """`ConfigError` where nobody can say by what somebody is known again."""
+    sticky, authorizer = route.settings.sticky, route.settings.authorizer
+    if (
+        sticky is not None
+        and sticky.partition(".")[0] in ("claim", "principal", "key")
+        and authorizer in (None, "none")
+    ):
+        raise ConfigError(
+            f"{route.where('sticky')}: sticky: nobody says who has the {sticky}; the route needs an authorizer"
+        )
+
+
+def _target(
+    route: RouteSettings,
+    key: str,
+    target: Target,
+    invoker: str | None,
+    functions: Mapping[str, FunctionSettings],
+    default: str,
+    invokers: Mapping[str, InvokerSettings],
+) -> Function:
+    """A function of a split, a canary or a shadow; `ConfigError` for one that there is not."""
+    if target.invoker is not None and target.invoker not in invokers:
+        known = registry.unknown("invoker", target.invoker, invokers)
+        raise ConfigError(f"{route.where(key)}: {key}: {known}")
+    function = _resolve(target.function, target.invoker or invoker, functions, default)
+    if function.invoker == LOCAL and function.name not in functions:
+        known = registry.unknown("embedded function", function.name, functions)
+        raise ConfigError(f"{route.where(key)}: {key}: {known}")
+    return function
 
 
 def _function(

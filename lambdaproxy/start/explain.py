@@ -212,6 +212,9 @@ def _admitted(assembly: Assembly, admission: Admission, head: Head) -> Iterator[
     else:
         why = f"no {header} was sent" if header else "no header may name one"
         why += f", so it is that of the whole ({_where(assembly, assembly.router.default, 'function')})"
+    if route.versions is not None:
+        yield _line("versions", f"{route.versions}")
+        why = "one of these, this time"
     yield _line("function", f"{function} on {function.invoker}: {why}")
     invoker = assembly.invokers[function.invoker]
     maker, options = assembly.maker(function.invoker)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lambdaproxy.errors import FunctionError, LambdaProxyError
-from lambdaproxy.messages import InvocationResult
+from lambdaproxy.messages import Function, InvocationResult
 
 MOST = 8192
 """Trails that are kept at once; each request takes its own away when it ends."""
@@ -17,10 +17,12 @@ class Trail:
     `aws_request_id` names the invocation in CloudWatch and in what AWS's support asks for.
     """
 
-    __slots__ = ("attempts", "aws_request_id", "code", "error", "invoked", "queued", "received", "version")
+    __slots__ = ("attempts", "aws_request_id", "code", "error", "function", "invoked", "queued", "received", "version")
 
     def __init__(self) -> None:
         self.received = 0
+        #: The version that was chosen when it was known who asks.
+        self.function: Function | None = None
         self.invoked: float | None = None
         self.queued: float | None = None
         self.error: str | None = None
