@@ -17,6 +17,9 @@ OPTIONS = set(SETTINGS) | {option.split()[0].removeprefix("--") for option, _ in
 
 #: Options of other programs that the pages mention: twistd, pip, useradd, curl, the AWS CLI, Node, our own benchmarks.
 FOREIGN = {
+    "arn",
+    "output",
+    "query",
     "cli-binary-format",
     "config-settings",
     "data-binary",

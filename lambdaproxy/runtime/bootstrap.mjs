@@ -1,11 +1,11 @@
 // The Node runtime: runs in the worker process, takes events from the Runtime API and gives them to the handler.
 //
-// Run as `node bootstrap.mjs [LAYER...]`, without dependencies. What a handler sees (context, callbacks, console records,
+// Run as `node bootstrap.mjs`, without dependencies. What a handler sees (context, callbacks, console records,
 // error documents, `awslambda.streamifyResponse`) is as Lambda's own Node runtime has it.
 
 import fs from "node:fs";
 import net from "node:net";
-import { createRequire } from "node:module";
+import nodeModule, { createRequire } from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { Writable } from "node:stream";
@@ -239,6 +239,10 @@ function logError(title, thrown) {
     } catch {
       error = new Error("what was thrown is no text");
     }
+  }
+  const sdk = /MODULE_NOT_FOUND$/.test(error.code ?? "") && /'((?:@aws-sdk|@smithy)\/[^'/]+|aws-sdk)/.exec(error.message);
+  if (sdk) {
+    console.warn(`Lambda's own Node has ${sdk[1]}, this machine has not: npm install ${sdk[1]} in ${process.cwd()}`);
   }
   if (jsonLogs) console.error(error);
   else console.error(title, spelled(error));
@@ -674,10 +678,52 @@ async function fatal(api, error, title, status) {
   process.exit(status);
 }
 
+// Packages of layers for `import`, which does not look in NODE_PATH as `require` does: after everything else.
+function importFromLayers(folders) {
+  const places = folders.map((folder) => pathToFileURL(path.join(folder, "..", "_.mjs")).href);
+  const isPackage = (specifier) => !/^(?:[./#]|[a-z][a-z\d+.-]*:)/i.test(specifier);
+  if (nodeModule.registerHooks) {
+    nodeModule.registerHooks({
+      resolve(specifier, context, next) {
+        try {
+          return next(specifier, context);
+        } catch (problem) {
+          if (problem?.code !== "ERR_MODULE_NOT_FOUND" || !isPackage(specifier)) throw problem;
+          for (const parentURL of places) {
+            try {
+              return next(specifier, { ...context, parentURL });
+            } catch {}
+          }
+          throw problem;
+        }
+      },
+    });
+    return;
+  }
+  const source = `
+    export async function resolve(specifier, context, next) {
+      try {
+        return await next(specifier, context);
+      } catch (problem) {
+        if (problem?.code !== "ERR_MODULE_NOT_FOUND" || !(${isPackage})(specifier)) throw problem;
+        for (const parentURL of ${JSON.stringify(places)}) {
+          try {
+            return await next(specifier, { ...context, parentURL });
+          } catch {}
+        }
+        throw problem;
+      }
+    }`;
+  nodeModule.register?.(`data:text/javascript,${encodeURIComponent(source)}`);
+}
+
 async function main() {
   const root = process.env.LAMBDA_TASK_ROOT;
   process.chdir(root);
   process.argv.splice(2);
+  const told = (process.env._LAMBDAPROXY_START ?? "").split("\n").filter((line) => line.startsWith("layer "));
+  delete process.env._LAMBDAPROXY_START;
+  if (told.length) importFromLayers(told.map((line) => line.slice(6)));
   patchConsole();
   const api = new Api(process.env.AWS_LAMBDA_RUNTIME_API);
   if (!SINCE_24) {

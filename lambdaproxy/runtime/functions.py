@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lambdaproxy.base.archives import unpack
 from lambdaproxy.runtime.variables import check_variable, read_env_file
 
 _NAME = re.compile(r"[a-zA-Z0-9-_]{1,64}\Z", re.ASCII)
 _ALIAS = re.compile(r"[a-zA-Z0-9-_]{1,128}\Z", re.ASCII)
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
+EXEC_WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 _NODE_SUFFIXES = (".mjs", ".cjs", ".js")
 _RUNTIME = re.compile(r"(?:python(?:3\.\d+)?|nodejs(?:\d+\.x)?|provided(?:\.al2|\.al2023)?)\Z")
 
@@ -30,6 +32,7 @@ class FunctionSettings:
     `executable` is what a `provided` function runs (`bootstrap` in the task root by default).
     `ric` names the runtime interface client: `builtin`, `awslambdaric` or `aws-lambda-ric`.
     `credentials` is `none` (the function gets dummies) or `inherit` (it gets the operator's own).
+    `temporary` is the size of `/tmp` in MB; `namespace` is whether it has folders of its own where the kernel allows.
     `unable` says why it cannot run here: it answers so, as one whose program is missing does.
     """
 
@@ -54,6 +57,8 @@ class FunctionSettings:
     idle_timeout: float = 300.0
     prewarm: int = 0
     log_format: str = "text"
+    temporary: int = 512
+    namespace: bool = True
     on_success: str | None = None
     on_failure: str | None = None
     unable: str | None = None
@@ -62,6 +67,12 @@ class FunctionSettings:
     def ours(self) -> bool:
         """Whether a runtime of ours runs it, which takes its events from a socket that it inherits."""
         return self.ric == "builtin" and self.family != "provided"
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing but our runtime asks for its events: no wrapper and no extension can be there to do so."""
+        may_wrap = self.env_file is not None or any(name == EXEC_WRAPPER for name, _ in self.environment)
+        return self.ours and not self.layers and not may_wrap
 
     @property
     def family(self) -> str:
@@ -144,6 +155,12 @@ def _memory(value: Any) -> int:
     return value
 
 
+def _temporary(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10240:
+        raise ValueError("must be a whole number of MB from 1 to 10240")
+    return value
+
+
 def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
         raise ValueError("must be a whole number from 0 to 1000")
@@ -218,6 +235,8 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "idle-timeout": ("idle_timeout", _seconds),
     "prewarm": ("prewarm", _count),
     "log-format": ("log_format", _one_of("text", "json")),
+    "ephemeral-storage": ("temporary", _temporary),
+    "namespace": ("namespace", _flag),
     "on-success": ("on_success", _text),
     "on-failure": ("on_failure", _text),
 }
@@ -286,7 +305,7 @@ def _resolved(name: str, values: dict[str, Any], base: str) -> FunctionSettings:
         return full
 
     values["directory"] = folder("directory", values.get("directory", "."))
-    values["layers"] = tuple(folder("layers", one) for one in values.get("layers", ()))
+    values["layers"] = tuple(_layer(path("layers", one)) for one in values.get("layers", ()))
     if values.get("env_file"):
         values["env_file"] = path("env-file", values["env_file"])
         try:
@@ -295,18 +314,37 @@ def _resolved(name: str, values: dict[str, Any], base: str) -> FunctionSettings:
             raise BadKey("env-file", str(problem)) from None
     for key in ("python", "node"):
         if key in values:
-            values[key] = _interpreter(key, values[key], path, base)
+            values[key] = _interpreter(key, values[key], path, (base, values["directory"]))
     if values.get("executable"):
         values["executable"] = path("executable", os.path.join(values["directory"], values["executable"]))
         _check_program("executable", values["executable"])
     values.setdefault("runtime", _guess(values["directory"], values["handler"]))
     if values["runtime"].startswith("provided") and "executable" not in values:
-        _check_program("executable", path("executable", os.path.join(values["directory"], "bootstrap")))
+        own = os.path.join(values["directory"], "bootstrap")
+        places = [own, *(os.path.join(layer, "bootstrap") for layer in values["layers"][::-1])]
+        _check_program("executable", path("executable", next(filter(os.path.exists, places), own)))
     return FunctionSettings(name=name, **values)
 
 
-def _interpreter(key: str, value: str, path: Callable[[str, str], str], base: str) -> str:
-    """The path of an interpreter, of the one in a virtual environment, or the name of one on PATH."""
+def _layer(path: str) -> str:
+    """The folder of a layer: itself, or what a zip holds."""
+    if os.path.isdir(path):
+        return path
+    try:
+        return unpack(path)
+    except ValueError as problem:
+        raise BadKey("layers", str(problem)) from None
+
+
+def _interpreter(key: str, value: str, path: Callable[[str, str], str], bases: tuple[str, str]) -> str:
+    """The path of an interpreter, of the one in a virtual environment, or the name of one on PATH.
+
+    A folder is looked for beside the file and in the function's own folder.
+    """
+    base, own = bases
+    inside = os.path.join(own, os.path.expanduser(value))
+    if not os.path.exists(os.path.join(base, os.path.expanduser(value))) and os.path.isdir(inside):
+        value = inside
     if os.sep not in value and not os.path.isdir(os.path.join(base, value)):
         if shutil.which(value) is None:
             raise BadKey(key, f"there is neither a folder {value} in {base} nor a program of that name on PATH")

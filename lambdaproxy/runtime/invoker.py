@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -234,6 +236,7 @@ class LocalInvoker:
     def _spawn(self, pool: FunctionPool, init_seconds: float) -> Worker:
         settings = pool.settings
         debugged = settings.name in self.site.debug
+        scratch: list[str] = []
         worker = Worker(
             self._reactor,
             settings,
@@ -246,17 +249,27 @@ class LocalInvoker:
             wall=self._wall,
             warn=self._warnings.warn,
             abort=self._abort,
+            ended=lambda: self._remove(scratch),
         )
         day = time.strftime("%Y/%m/%d", time.gmtime(self._wall()))
         stream = f"{day}/[$LATEST]{uuid4().hex}"
 
         def make(address: str) -> Command:
-            return command(settings, self.site, address, stream)
+            made = command(settings, self.site, address, stream)
+            if made.own_folders or not settings.namespace or not self.site.namespaces.why:
+                return made
+            # Without a /tmp of its own, a folder that goes with the worker.
+            scratch.append(mkdtemp(prefix="lambdaproxy-tmp-"))
+            return replace(made, environment={**made.environment, "TMPDIR": scratch[0]})
 
         worker.spawn(self._launch, make)
         if self._workers_started is not None:
             self._workers_started.cell(settings.name).inc()
         return worker
+
+    def _remove(self, folders: list[str]) -> None:
+        for folder in folders:
+            deferToThreadPool(self._reactor, self._reactor.getThreadPool(), rmtree, folder, True)
 
     # --- asynchronous invocations ---
 

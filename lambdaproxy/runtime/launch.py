@@ -1,15 +1,16 @@
 """Run first in a worker process that is not our Python bootstrap: session, folder, limit, then the program.
 
-Standard library only: it runs as `python launch.py MODE LIMIT DIRECTORY PROGRAM ARGUMENT...`, in whatever interpreter
-is at hand. MODE `exec` replaces the process by PROGRAM; `module` runs the module PROGRAM in this interpreter
-with the task root first on its path, as Lambda has it.
+Standard library only: it runs as `python launch.py MODE LIMIT DIRECTORY PLAN PROGRAM ARGUMENT...`, in whatever
+interpreter is at hand. PLAN is for `sandbox.enter`, and may be empty. MODE `exec` replaces the process by PROGRAM;
+`module` runs the module PROGRAM in this interpreter with the task root first on its path, as Lambda has it.
 """
+# mypy: ignore-errors
 
 import os
 import sys
 
 
-def limit_memory(megabytes):  # type: ignore[no-untyped-def]
+def limit_memory(megabytes):
     """Bound the data of this process and its children; a limit the system refuses is left out."""
     if not megabytes:
         return
@@ -22,21 +23,40 @@ def limit_memory(megabytes):  # type: ignore[no-untyped-def]
         pass
 
 
-def main(arguments):  # type: ignore[no-untyped-def]
-    mode, limit, directory, program = arguments[:4]
-    os.setsid()
+def own_folders(plan):
+    """Carry out the plan, or end with a sentence."""
+    from _frozen_importlib_external import SourceFileLoader
+
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sandbox.py")
+    names = {"__name__": "sandbox", "__file__": path}
+    exec(SourceFileLoader("sandbox", path).get_code("sandbox"), names)  # noqa: S102
+    try:
+        names["enter"](plan)
+    except (names["Refused"], OSError, ImportError) as problem:
+        sys.stderr.write("no folders of its own: %s; namespace = false in its table does without\n" % problem)  # noqa: UP031
+        sys.exit(126)
+
+
+def main(arguments):
+    mode, limit, directory, plan, program = arguments[:5]
+    try:
+        os.setsid()
+    except OSError:
+        pass  # it was given one
+    if plan:
+        own_folders(plan)
     os.chdir(directory)
     limit_memory(int(limit))
     if mode == "exec":
         try:
-            os.execvp(program, arguments[3:])  # noqa: S606
+            os.execvp(program, arguments[4:])  # noqa: S606
         except OSError as problem:
             sys.stderr.write("cannot run %s: %s\n" % (program, problem.strerror))  # noqa: UP031
             sys.exit(127)
     import runpy
 
     sys.path[0] = directory
-    sys.argv[:] = arguments[3:]
+    sys.argv[:] = arguments[4:]
     # awslambdaric reads the handler from its first argument.
     runpy.run_module(program, run_name="__main__", alter_sys=True)
 

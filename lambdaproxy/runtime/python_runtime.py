@@ -1,8 +1,8 @@
 """The Python runtime: runs in the worker process, takes events from the Runtime API and gives them to the handler.
 
-Started by `python bootstrap.py LIMIT [LAYER...]`, standard library only, Python 3.8 and later, so that it works in any
-virtual environment. What a handler can see of it (error documents, context, log records, JSON) is as Lambda's own
-Python runtime has it; no more is offered, because it would not run on AWS.
+Started by `python bootstrap.py`, with what it is told in a variable. Standard library only, Python 3.8 and later: it
+works in any virtual environment. What a handler can see of it (error documents, context, log records, JSON) is as
+Lambda's own Python runtime has it; no more is offered, because it would not run on AWS.
 
 One long file: every module more is read at each cold start, and is a name that a function's own module may have.
 """
@@ -424,6 +424,11 @@ def find_handler(handler):
     try:
         module = importlib.import_module(module_name.replace("/", "."))
     except ImportError as problem:
+        if (problem.name or "").partition(".")[0] in ("boto3", "botocore", "s3transfer"):
+            sys.stderr.write(
+                "Lambda's own Python has boto3, this one has none that works: pip install boto3 into it, or "
+                "pip install 'lambdaproxy[sdk]' for all functions\n"
+            )
         raise Fault("Runtime.ImportModuleError", f"Unable to import module '{module_name}': {problem}") from problem
     except SyntaxError as problem:
         trace = [f'  File "{problem.filename}" Line {problem.lineno}\n    {problem.text}']
@@ -466,13 +471,51 @@ def serve(api, handler):
         result = document = None
 
 
+def _told():
+    """What `runtimes` says in lines: each a word and a value."""
+    told = {}
+    for line in os.environ.pop("_LAMBDAPROXY_START", "").splitlines():
+        word, _, value = line.partition(" ")
+        told.setdefault(word, []).append(value)
+    return told
+
+
+def _own_folders(load, told, start):
+    """`/opt`, `/var/task` and `/tmp` as on Lambda; an interpreter that cannot is started again by one that can."""
+    names = load("sandbox")
+    plan = "\n".join(line for line in start.splitlines() if line.partition(" ")[0] in names["WORDS"])
+    try:
+        names["enter"](plan)
+    except ImportError:
+        rest = [line for line in start.splitlines() if line not in plan.splitlines() and not line.startswith("launch ")]
+        os.environ["_LAMBDAPROXY_START"] = "\n".join(rest)
+        command = [
+            *told["launch"],
+            "exec",
+            "0",
+            os.environ["LAMBDA_TASK_ROOT"],
+            plan,
+            sys.executable,
+            "-u",
+            sys.argv[0],
+        ]
+        os.execv(command[0], command)  # noqa: S606
+    except (names["Refused"], OSError) as problem:
+        sys.stderr.write(f"no folders of its own: {problem}; namespace = false in its table does without\n")
+        sys.exit(126)
+
+
 def main(load):
-    limit, layers = int(sys.argv[1]), sys.argv[2:]
+    start = os.environ.get("_LAMBDAPROXY_START", "")
+    told = _told()
+    limit = int(told.get("limit", ["0"])[0])
     del sys.argv[1:]
     try:
         os.setsid()
     except OSError:
         pass  # whoever started us gave us a process group already
+    if "task" in told:
+        _own_folders(load, told, start)
     if limit:
         try:
             import resource
@@ -484,9 +527,11 @@ def main(load):
     os.chdir(root)
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     paths = [root]
-    for layer in layers:
-        paths += [os.path.join(layer, "python"), os.path.join(layer, "python", "lib", version, "site-packages")]
+    for layer in told.get("layer", ()):
+        paths += [os.path.join(layer, "python", "lib", version, "site-packages"), os.path.join(layer, "python")]
     sys.path[0:0] = paths
+    if "cache" in told or "sdk" in told:
+        load("python_imports")["set_up"](root, told)
     for stream, errors in ((sys.stdout, "strict"), (sys.stderr, "backslashreplace")):
         stream.reconfigure(encoding="utf-8", errors=errors, line_buffering=True, write_through=True)
     logging = _WhenLogging(load)

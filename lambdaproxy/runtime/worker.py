@@ -98,6 +98,7 @@ class Worker:
 
     `init_seconds` is None while its function is being debugged: then no deadline ends it. Invocations of the modes in
     `abort` are ended when nobody waits for their results any more; others run on, and their results are dropped.
+    `ended` is called when nothing is left of the process.
     """
 
     def __init__(
@@ -114,7 +115,9 @@ class Worker:
         wall: Callable[[], float] = time.time,
         warn: Callable[..., object] = lambda *_, **__: None,
         abort: Collection[Mode] = STREAMS,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
+        self._ended = ended
         self._abort = abort if init_seconds is not None else ()
         self._reactor, self.settings, self._owner, self._log = reactor, settings, owner, log
         self._listen, self._connect = listen, connect
@@ -129,7 +132,7 @@ class Worker:
         self.idle_since = 0.0
         self._process: Running | None = None
         self._port: Port | None = None
-        self._factory = api(self, settings.name, settings.ours)
+        self._factory = api(self, settings.name, settings.alone)
         self._parked: Caller | None = None
         self._job: Job | None = None
         self._event = b""
@@ -509,6 +512,7 @@ class Worker:
         self.state = State.DEAD
         self._parked = None
         self._process.close()
+        self._ended()
         self._log.flush()
         assert self._port is not None
         self._port.close()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
-import stat
-import tempfile
 import zipfile
 from pathlib import Path
 
-MOST_UNPACKED = 250 * 1024 * 1024
-"""Bytes that Lambda lets the code of a function and its layers have, unpacked."""
+from lambdaproxy.base.archives import temporary, unpack
+
 _LOOKED_AT = 5000
 _NOT_SOURCE = frozenset({".aws-sam", ".git", "node_modules", "__pycache__", ".venv", "venv"})
 
@@ -38,7 +34,7 @@ def inline(text: str, runtime: str) -> str:
     """A folder with the text as `index.py` or `index.js`, which is what Lambda makes of inline code."""
     if not runtime.startswith(("python", "nodejs")):
         raise NoCode("Lambda takes inline code for Python and Node only; put it into a file and name that in CodeUri")
-    folder = _temporary()
+    folder = temporary()
     Path(folder, "index.py" if runtime.startswith("python") else "index.js").write_text(text, "utf-8")
     return folder
 
@@ -70,22 +66,7 @@ def built(template: str, logical: str, source: str) -> str | None:
 
 
 def _unpack(path: str, written: str) -> str:
-    folder = _temporary()
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(one.file_size for one in archive.infolist()) > MOST_UNPACKED:
-                raise NoCode(f"{written} unpacks to more than the 250 MB that Lambda takes")
-            for one in archive.infolist():
-                out = archive.extract(one, folder)
-                if one.external_attr >> 16 & stat.S_IXUSR and os.path.isfile(out):
-                    os.chmod(out, 0o700)
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as problem:
-        raise NoCode(f"{written} cannot be unpacked: {problem}") from None
-    return folder
-
-
-def _temporary() -> str:
-    """A folder that goes with the process."""
-    folder = tempfile.mkdtemp(prefix="lambdaproxy-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+        return unpack(path, written)
+    except ValueError as problem:
+        raise NoCode(str(problem)) from None

@@ -19,7 +19,6 @@ INSTEAD = {
     "Architectures": "the function runs on the processor of this machine",
     "Tracing": "no traces are sent",
     "TracingConfig": "no traces are sent",
-    "EphemeralStorage": "the folder for temporary files is that of this machine",
     "SnapStart": "each worker starts anew",
     "FileSystemConfigs": "the file system is that of this machine",
 }
@@ -66,6 +65,8 @@ def _table(stack: Stack, logical: str, properties: Properties) -> dict[str, Any]
     variables = map_of(properties.inner("Environment").get_as(dict, "Variables"))
     # Code asks for this to know that it is not on AWS: sam local sets it.
     table["environment"] = {"AWS_SAM_LOCAL": "true"} | {name: text(value) for name, value in variables.items()}
+    if "EphemeralStorage" in properties:
+        table["ephemeral-storage"] = number(properties.inner("EphemeralStorage").get("Size", 512))
     if "ReservedConcurrentExecutions" in properties:
         table["concurrency"] = number(properties.get("ReservedConcurrentExecutions"))
     layers = _layers(stack, logical, properties.get("Layers"))
@@ -123,8 +124,17 @@ def _layers(stack: Stack, logical: str, given: Any) -> list[str]:
             found.append(folder)
         else:
             where = ("Resources", logical, "Properties", "Layers")
-            stack.add(where, f"{text(layer)} is no local folder and is left out")
+            stack.add(where, _why_no_layer(text(layer)))
     return found
+
+
+def _why_no_layer(name: str) -> str:
+    if not name.startswith("arn:"):
+        return f"{name} is no local folder or zip and is left out"
+    return (
+        f"{name} is on AWS and not fetched: save it (aws lambda get-layer-version-by-arn --arn {name} says where it "
+        "is) and name the folder or zip in layers = of [function.NAME]"
+    )
 
 
 def _layer(stack: Stack, logical: str, resource: Mapping[str, Any]) -> str | None:

@@ -126,5 +126,5 @@ class Emulator(RealProcesses):
 
     async def test_the_emulator_runs_our_bootstrap(self) -> None:
         for handler, event in CASES:
-            theirs = await deferToThread(emulate, (*DIALS, sys.executable, "-u", BOOTSTRAP_PYTHON, "0"), handler, event)
+            theirs = await deferToThread(emulate, (*DIALS, sys.executable, "-u", BOOTSTRAP_PYTHON), handler, event)
             self.assertEqual(plain(theirs), await self.ours(handler, event), handler)

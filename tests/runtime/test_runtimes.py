@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from lambdaproxy.runtime.functions import FunctionSettings
-from lambdaproxy.runtime.runtimes import CannotStart, Site, command
+from lambdaproxy.runtime.runtimes import START, CannotStart, Site, command
 from lambdaproxy.runtime.variables import read_env_file
 
 OPERATOR = {
@@ -127,18 +127,20 @@ def test_mistakes_in_an_env_file(tmp_path, text, says):
 
 
 def test_python():
-    argv = made(layers=("/layer",), memory_limit=256).argv
+    found = made(layers=("/layer",), memory_limit=256)
+    argv = found.argv
     assert argv[:2] == (sys.executable, "-u")
     assert argv[2].endswith("bootstrap.py")
-    assert argv[3:] == (str(256 + 512), "/layer")
+    assert found.environment[START] == f"layer /layer\nlimit {256 + 512}"
 
 
-def test_awslambdaric():
-    found = made(ric="awslambdaric", layers=("/layer",))
+def test_awslambdaric(tmp_path):
+    (tmp_path / "python").mkdir()
+    found = made(ric="awslambdaric", layers=(str(tmp_path),))
     assert found.argv[0] == sys.executable
     assert found.argv[1].endswith("launch.py")
-    assert found.argv[2:] == ("module", "0", "/", "awslambdaric", "m.h")
-    assert found.environment["PYTHONPATH"] == "/layer/python"
+    assert found.argv[2:] == ("module", "0", "/", "", "awslambdaric", "m.h")
+    assert found.environment["PYTHONPATH"] == str(tmp_path / "python")
 
 
 def test_debugging_python():
@@ -148,20 +150,24 @@ def test_debugging_python():
 
 
 def test_node(tmp_path):
-    node = tmp_path / "node"
+    layer, node = tmp_path / "layer", tmp_path / "node"
+    for name in ("node_modules", "node20/node_modules", "node18/node_modules"):
+        (layer / "nodejs" / name).mkdir(parents=True)
     node.write_text("#!/bin/sh\n")
     node.chmod(0o755)
     found = made(
         Site(environ=OPERATOR, debug={"f": 9229}),
         runtime="nodejs20.x",
         node=str(node),
-        layers=("/l",),
+        layers=(str(layer),),
         memory_limit=256,
     )
     at = found.argv.index(str(node))
     assert found.argv[at + 1 : at + 3] == ("--max-old-space-size=256", "--inspect=127.0.0.1:9229")
     assert found.argv[at + 3].endswith("bootstrap.mjs")
-    assert found.environment["NODE_PATH"] == "/node_modules:/l/nodejs/node_modules"
+    assert found.environment["NODE_PATH"] == (
+        f"/node_modules:{layer}/nodejs/node20/node_modules:{layer}/nodejs/node_modules"
+    )
     assert found.environment["AWS_EXECUTION_ENV"] == "AWS_Lambda_nodejs20.x"
 
 
@@ -173,10 +179,16 @@ def test_provided(tmp_path):
     with pytest.raises(CannotStart, match="is not executable; chmod"):
         made(runtime="provided.al2023", directory=str(tmp_path))
     program.chmod(0o755)
-    found = made(runtime="provided.al2023", directory=str(tmp_path), layers=("/l",))
+    layer = tmp_path / "layer"
+    (layer / "bin").mkdir(parents=True)
+    (layer / "bootstrap").write_text("#!/bin/sh\n")
+    (layer / "bootstrap").chmod(0o755)
+    found = made(runtime="provided.al2023", directory=str(tmp_path), layers=(str(layer),))
     assert found.argv[-1] == str(program)
     assert "AWS_EXECUTION_ENV" not in found.environment
-    assert found.environment["PATH"] == "/l/bin:/usr/bin:/bin"
+    assert found.environment["PATH"] == f"/usr/bin:/bin:{layer}/bin"
+    program.unlink()
+    assert made(runtime="provided", directory=str(tmp_path), layers=(str(layer),)).argv[-1] == f"{layer}/bootstrap"
 
 
 @pytest.mark.parametrize(("runtime", "key"), [("python", "python"), ("nodejs", "node")])

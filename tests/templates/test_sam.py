@@ -254,6 +254,31 @@ def test_a_function_that_cannot_run_refuses_nothing_and_answers_with_the_reason(
     assert why in str(caught.value)
 
 
+def test_layers_of_aws_are_named_with_what_to_do_and_zips_are_taken(tmp_path):
+    with zipfile.ZipFile(tmp_path / "layer.zip", "w") as archive:
+        archive.writestr("python/x.py", "")
+    (tmp_path / "app.py").touch()
+    (tmp_path / "template.yaml").write_text("""\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Common: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: layer.zip}}
+  Users:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.handler
+      Runtime: python3.12
+      EphemeralStorage: {Size: 2048}
+      Layers: [!Ref Common, arn:aws:lambda:eu-west-1:901920570463:layer:aws-otel-python-amd64-ver-1-25-0:1]
+""")
+    found = read_template(str(tmp_path / "template.yaml"))
+    table = dict(found.functions["Users"])
+    assert table["ephemeral-storage"] == 2048
+    assert [os.listdir(layer) for layer in table["layers"]] == [["python"]]
+    said = "\n".join(found.notes)
+    assert "layer:aws-otel-python-amd64-ver-1-25-0:1 is on AWS and not fetched: save it" in said
+    assert "layers = of [function.NAME]" in said
+
+
 def test_a_name_that_lambda_would_not_take_is_replaced(tmp_path):
     name = "x" * 65
     (tmp_path / "t.yaml").write_text(function(f"Runtime: python3.12, Handler: a.b, FunctionName: {name}"))
