@@ -34,6 +34,7 @@ from lambdaproxy.messages import (
     Function,
     Grant,
     Head,
+    Headers,
     Invocation,
     Request,
     Response,
@@ -44,7 +45,7 @@ from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, FunctionName
 from lambdaproxy.telling import explained, for_whoever_named_it, function_error, with_request_id
 from lambdaproxy.watch.accounts import Accounts
-from lambdaproxy.watch.trail import Trails
+from lambdaproxy.watch.trail import Trail, Trails
 
 _log = Logger(__name__)
 
@@ -98,6 +99,8 @@ class Proxy:
         self.in_flight = 0
         #: Whether routes that do not say so themselves explain errors to clients.
         self.error_detail = False
+        #: Where traces are on, the header fields that an event shows: those that were sent, with our trace context.
+        self.handed_on: Callable[[Head, Headers], Headers] | None = None
 
     def admit(self, head: Head, counts: bool = True) -> Admission:
         """Decide by the head alone; raises the `LambdaProxyError` that `answer` turns into a response, `Decided` among
@@ -231,7 +234,10 @@ class Proxy:
         if body:
             self._trails.of(admission.head.id).received = len(body)
         try:
-            request = request_of(admission.head, admission.headers, body, grant)
+            headers = admission.headers
+            if self.handed_on is not None:
+                headers = self.handed_on(admission.head, headers)
+            request = request_of(admission.head, headers, body, grant)
             invocation = self._invocation(admission, request, codec.encode_request(request, admission.match), started)
             if recorder is not None:
                 recorder.asking(admission.head, invocation.payload, grant)
@@ -375,6 +381,10 @@ class Proxy:
         if route.cors is not None:
             response = route.cors.added(response, head.headers, admission is not None)
         return response if route.door is None else route.door.finished(response)
+
+    def trail(self, request_id: str) -> Trail:
+        """What is known of a request that is not over."""
+        return self._trails.of(request_id)
 
     def welcomes(self, head: Head) -> bool:
         """Whether the web page of another site that sent this may do so (`cors`)."""

@@ -23,7 +23,7 @@ LAYERS = [
     {"web"},
     {"routing", "gate", "authorizers", "aws", "runtime", "streaming"},
     {"templates"},
-    {"admission", "telling", "results", "proxy", "inspector"},
+    {"admission", "telling", "results", "proxy", "inspector", "traces"},
     {"start"},
     {"tap"},
     {"command"},

@@ -47,6 +47,9 @@ STREAMING: Final = 4
 _PAUSED: Final = 5
 _ENDED: Final = 6
 
+_WAITS: Final = ("place", "credentials", "connection", "", "", "retry", "")
+"""What a call waits for, by its state."""
+
 
 class Call:
     """An exchange over a connection, a waiter for the pool and for the limiter."""
@@ -68,6 +71,8 @@ class Call:
         #: What the last attempt met, and the last one of which nobody knows whether the function ran.
         self._met: LambdaProxyError | None = None
         self._unknown: LambdaProxyError | None = None
+        #: Takes note of waits and attempts, where traces are on.
+        self._spans: Any = None if invoker.tracer is None else invoker.tracer.call(invocation, invoker.endpoint)
 
     # -- towards the wire ------------------------------------------------------------------------------------------
 
@@ -89,6 +94,8 @@ class Call:
         """Nobody is asked for now."""
         if self._idle_since < 0:
             self._idle_since = self._invoker.seconds()
+            if self._spans is not None:
+                self._spans.waits(_WAITS[self._state])
 
     def _goes_on(self) -> None:
         if self._idle_since >= 0:
@@ -124,6 +131,8 @@ class Call:
         attempts = self._attempts = self._attempts + 1
         if self._idle_since >= 0:
             self._goes_on()
+        if self._spans is not None:
+            self._spans.sent(attempts)
         try:
             head, self._signed_at = self._function.requests.head(invocation, keys, attempts, MOST_ATTEMPTS)
         except LambdaProxyError as error:
@@ -150,6 +159,13 @@ class Call:
         invoker.answered.inc()
         self._got_through()
         result = answers.result(head, body, self._attempts, self._idle)
+        if self._spans is not None:
+            self._spans.said(
+                http__response__status_code=head.status,
+                aws__request_id=result.request_id,
+                lambdaproxy__executed_version=result.executed_version,
+            )
+            self._spans.over(result.function_error)
         if result.durable_arn:
             invoker.durable(self.invocation, result.durable_arn)
         if result.log_tail is not None:
@@ -174,6 +190,9 @@ class Call:
 
     def _refused_by_api(self, refusal: Refusal) -> None:
         invoker, function = self._invoker, self._function
+        if self._spans is not None:
+            self._spans.said(http__response__status_code=refusal.status, aws__request_id=refusal.request_id)
+            self._spans.over(refusal.code or str(refusal.status))
         if not self._dropped and refusal.signature and self._correct_clock(refusal):
             invoker.attempted("clock")
             self.admitted()
@@ -211,6 +230,8 @@ class Call:
         connection, self._connection = self._connection, None
         invoker = self._invoker
         invoker.attempted("lost" if lost.handed or self._state == STREAMING else "unsent")
+        if self._spans is not None:
+            self._spans.over("connection_lost" if lost.handed or self._state == STREAMING else "connect")
         if self._state == STREAMING:
             self._end_stream(ConnectionLost(f"the connection {lost.reason} in the middle of the stream"))
             return
@@ -321,6 +342,8 @@ class Call:
         connection, self._connection = self._connection, None
         handed = connection is None or self._state == STREAMING or connection.handed()
         self._invoker.attempted(outcome if handed else "unsent")
+        if self._spans is not None:
+            self._spans.over(outcome)
         if connection is not None:
             connection.abandon()
         return handed
@@ -393,6 +416,9 @@ class Call:
         self._state = _ENDED
         invoker = self._invoker
         invoker.calls.discard(self)
+        if self._spans is not None:
+            self._spans.over("abandoned" if self._dropped else None)
+            self._spans = None
         if self._placed:
             self._placed = False
             invoker.limiter.leave(self._function.gate)
@@ -407,6 +433,8 @@ class Call:
 
     def _fail(self, error: LambdaProxyError) -> None:
         self._let_go()
+        if self._spans is not None:
+            self._spans.over(error.label)
         deferred = self._close()
         if deferred is not None:
             deferred.errback(self.told(with_earlier(error, self._unknown)))

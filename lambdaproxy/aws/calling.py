@@ -72,7 +72,10 @@ class Calling:
         limits: Limits,
         time: Callable[[], float],
         labels: FunctionLabels | None = None,
+        tracer: Any = None,
     ) -> None:
+        #: What takes note of attempts (`traces.spans.Tracer`), or None.
+        self.tracer = tracer
         self.reactor, self.credentials, self.pool = reactor, credentials, pool
         self.seconds: Callable[[], float] = reactor.seconds
         self.policy: Policy = policy

@@ -65,6 +65,7 @@ class AwsInvoker(Calling):
         settings: InvokeSettings | None = None,
         time: Callable[[], float] = epoch_seconds,
         labels: FunctionLabels | None = None,
+        tracer: Any = None,
     ) -> None:
         settings = settings or InvokeSettings()
         gone = settings.abort_on_disconnect
@@ -80,6 +81,7 @@ class AwsInvoker(Calling):
             limits=settings.limits,
             time=time,
             labels=labels,
+            tracer=tracer,
         )
         self._timer: Any = None
         self._fast = False

@@ -122,7 +122,8 @@ class AwsInvokerMaker:
         gone = given["on-disconnect"]
         settings = InvokeSettings(given["retry"], None if gone is None else gone == "abort", limits)
         labels = getattr(context, "labels", None)
-        invoker = AwsInvoker(reactor, there, credentials, pool, metrics, name, settings, labels=labels)
+        tracer = getattr(context, "tracer", None)
+        invoker = AwsInvoker(reactor, there, credentials, pool, metrics, name, settings, labels=labels, tracer=tracer)
         credentials.start()
         return invoker
 

@@ -37,6 +37,12 @@ class StreamCall(Call):
         self._got_through()
         fields = answers.by_name(head)
         self._version = fields.get(b"x-amz-executed-version", b"$LATEST").decode("latin-1")
+        if self._spans is not None:
+            self._spans.said(
+                http__response__status_code=head.status,
+                aws__request_id=fields.get(b"x-amzn-requestid", b"").decode("latin-1"),
+                lambdaproxy__executed_version=self._version,
+            )
         self._request_id = fields.get(b"x-amzn-requestid", b"").decode("latin-1")
 
     def piece(self, data: bytes) -> None:
@@ -68,6 +74,8 @@ class StreamCall(Call):
             tail = answers.decode_log(str(log).encode("ascii", "replace"))
             if tail:
                 self._invoker.log_tail(self.invocation, tail)
+        if self._spans is not None:
+            self._spans.over("Unhandled" if body.function_error is not None else error.label if error else None)
         waiting = self._close()
         if error is not None:
             error.aws_request_id = error.aws_request_id or self._request_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from lambdaproxy.start.listening import Listener, main_endpoint
 from lambdaproxy.start.systemd import Systemd
 from lambdaproxy.start.vitals import Vitals
 from lambdaproxy.start.worker import Worker
+from lambdaproxy.traces.tracing import Tracing, tracing
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.lines import MOST_WAITING
 from lambdaproxy.watch.logs import AccessLog
@@ -69,6 +71,8 @@ class Context:
     share_source: Callable[[str, Any], Any] | None = None
     #: What the metrics call functions.
     labels: FunctionLabels | None = None
+    #: Takes note of invocations, where traces are on (`traces.spans.Tracer`).
+    tracer: Any = None
 
     def __post_init__(self) -> None:
         if self.held is None:
@@ -89,6 +93,19 @@ class Invokers:
             maker, options = self._assembly.maker(name)
             invoker = self._made[name] = maker.make(name, options, self._context)
         return invoker
+
+    def traced(self, tracing: Tracing | None) -> Callable[[str], IInvoker]:
+        """The same for those whose invocations are to have spans, where there are any."""
+        if tracing is None:
+            return self.get
+        made: dict[str, IInvoker] = {}
+
+        def get(name: str) -> IInvoker:
+            if name not in made:
+                made[name] = tracing.invoker(self.get(name))
+            return made[name]
+
+        return get
 
     def why_not_ready(self) -> str | None:
         """The first reason that one of them gives."""
@@ -132,7 +149,9 @@ class ProxyService(Service):
         self.vitals.holds("answers", partial(getattr, self.held.answers, "held"), self.held.answers.most)
         self.vitals.holds("log", partial(getattr, self._outputs, "waiting"), MOST_WAITING)
         share = self._worker.sharing if self._worker is not None else None
-        context = Context(reactor, settings, self.metrics, assembly.functions, self.held, share, labels)
+        self.tracing, self._said_of_traces = tracing(reactor, self.metrics, os.environ)
+        tracer = self.tracing.tracer if self.tracing is not None else None
+        context = Context(reactor, settings, self.metrics, assembly.functions, self.held, share, labels, tracer)
         self.invokers = Invokers(assembly, context)
         self._page: str | None = None
         self.recorder: Recorder | None = None
@@ -158,7 +177,7 @@ class ProxyService(Service):
             assembly.router,
             assembly.header,
             assembly.resolve,
-            self.invokers.get,
+            self.invokers.traced(self.tracing),
             assembly.timeout,
             accounts,
             settings.max_requests,
@@ -188,7 +207,8 @@ class ProxyService(Service):
         on_main = None if elsewhere else admin
         other = partial(other_page, self.proxy, on_main)
         limits = self._limits()
-        self.site = ProxySite(self._reactor, self.proxy, self.metrics, limits, forwarded, other, self.held)
+        application: Any = self.proxy if self.tracing is None else self.tracing.proxy(self.proxy)
+        self.site = ProxySite(self._reactor, application, self.metrics, limits, forwarded, other, self.held)
         if self._worker is not None:
             self.site.count = self._worker.count_connections
         self.main = Listener(self._reactor, main_endpoint(settings), self.site, "--port", self._placed)
@@ -375,6 +395,10 @@ class ProxyService(Service):
         log.info("lambdaproxy {version} serves on {address}", version=__version__, address=str(self.main))
         if self.inspecting is not None:
             self.inspecting.say()
+        if self.tracing is not None:
+            self.tracing.say()
+        for sentence in self._said_of_traces:
+            log.warn("{sentence}", sentence=sentence)
         if self._assembly.header_reaches_accounts and not settings.allow:
             log.warn(
                 "Whoever reaches this port can invoke any function that our credentials may invoke, by naming it in "
@@ -443,6 +467,8 @@ class ProxyService(Service):
         await DeferredList([self.site.drain(timeout, spread), called])
         await self.authorizers.stop()
         await self.invokers.stop()
+        if self.tracing is not None:
+            await self.tracing.stop()
         for listener in self._listeners:
             await listener.stopService()
         self._systemd.stop()
