@@ -185,6 +185,14 @@ def use_monotonic_clock(reactor: Any) -> None:
             call.seconds = monotonic
 
 
+def on_terminal() -> bool:
+    """Whether our standard output is a terminal; twistd puts something else in its place, which has none."""
+    try:
+        return sys.__stdout__ is not None and os.isatty(sys.__stdout__.fileno())
+    except (OSError, ValueError):
+        return False
+
+
 def keep_from_children() -> None:
     """Let no process that we start have the files that we were born with: they are none of its business.
 

@@ -68,6 +68,8 @@ _SOURCES = (
     ("cdk.out", "--sam-template"),
 )
 FAILED = 2
+INTERRUPTED = 130
+"""What shells expect of a program that ended because of Ctrl+C."""
 START_SECONDS = 30.0
 """What an embedded function may take besides its time-out: two initialisations, and the end."""
 
@@ -221,7 +223,14 @@ def _known(assembly: Assembly, wanted: str | None) -> str:
 async def _run(reactor: Any, assembly: Assembly, typed: Typed, name: str) -> None:
     use_monotonic_clock(reactor)
     invokers = Invokers(assembly, Context(reactor, assembly.settings, Metrics(), assembly.functions))
-    reactor.addSystemEventTrigger("before", "shutdown", invokers.stop)
+    finished = interrupted = False
+
+    def end() -> Deferred[None]:
+        nonlocal interrupted
+        interrupted = not finished
+        return invokers.stop()
+
+    reactor.addSystemEventTrigger("before", "shutdown", end)
     try:
         function = assembly.resolve(parse_function(name))
         invoker = invokers.get(function.invoker)
@@ -236,13 +245,14 @@ async def _run(reactor: Any, assembly: Assembly, typed: Typed, name: str) -> Non
         failed = await _show(result, typed, None if embedded else result.log_tail)
         if mode == "event" and isinstance(invoker, LocalInvoker):
             failed = await invoker.when_no_event_waits() > 0
+        finished = True
     except LambdaProxyError as error:
         raise _refused(f"{name} was not invoked: {error.detail or error.public}") from None
     except (ConfigError, ValueError) as error:
         raise _refused(error) from None
     finally:
         await invokers.stop()
-    raise SystemExit(FAILED if failed else 0)
+    raise SystemExit(INTERRUPTED if interrupted else FAILED if failed else 0)
 
 
 async def _show(result: InvocationResult, typed: Typed, log: bytes | None) -> bool:

@@ -20,7 +20,11 @@ Sink = Callable[[str, str], object]
 TAIL = 4096
 MOST_LINE = 256 * 1024
 MOST_RECORDS = 2000
-"""Records that one worker may write in a second; more are counted and left out."""
+MOST_BYTES = 1024 * 1024
+"""Records, and bytes, that one worker may write in a second; more are counted and left out, but for the last ones
+before an invocation ends: what went wrong stands there."""
+LAST_RECORDS = 20
+LAST_BYTES = 64 * 1024
 MOST_JOINED = 1000
 """Lines that a record may hold: each is given the function's name."""
 
@@ -36,10 +40,14 @@ class WorkerLog:
     """
 
     __slots__ = (
+        "_bytes",
         "_clock",
         "_count",
+        "_cut",
         "_function",
+        "_last",
         "_left",
+        "_left_out",
         "_parts",
         "_second",
         "_sink",
@@ -55,7 +63,11 @@ class WorkerLog:
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
         self._wants_tail = True
-        self._second, self._count = 0.0, 0
+        self._second, self._count, self._bytes = 0.0, 0, 0
+        #: Bytes of the line that were too many.
+        self._cut = 0
+        #: Records that nobody was told of yet, and the end of what they held.
+        self._left_out, self._last = 0, b""
 
     def begin(self, wants_tail: bool = True) -> None:
         """A new invocation: its tail is empty, and stays so if nobody wants it."""
@@ -69,7 +81,7 @@ class WorkerLog:
         if b"\n\n" in data or b"\n\r\n" in data:
             data = _BLANK.sub(b"\n", data)
         self._turn()
-        *whole, rest = data.split(b"\n", max(0, MOST_RECORDS - self._count))
+        *whole, rest = data.split(b"\n", 0 if self._full else MOST_RECORDS - self._count)
         for piece in whole:
             self._keep(piece)
             self._line()
@@ -78,15 +90,41 @@ class WorkerLog:
         if rest:
             self._keep(rest)
 
+    @property
+    def _full(self) -> bool:
+        return self._count >= MOST_RECORDS or self._bytes >= MOST_BYTES
+
     def _leave_out(self, data: bytes) -> bytes:
         """Count the lines of `data`, which are too many for this second, and give what follows them."""
         lines, _, rest = data.rpartition(b"\n")
-        self._count += lines.count(b"\n") + 1
+        lines = b"".join(self._parts) + lines
         if self._wants_tail:
-            self._keep_tail((b"".join(self._parts) + lines)[-TAIL:].replace(b"\r", b"\n"))
+            self._keep_tail(lines[-TAIL:].replace(b"\r", b"\n"))
         self._parts.clear()
-        self._left = MOST_LINE
+        self._left, self._cut = MOST_LINE, 0
+        self._lose(lines.count(b"\n") + 1, lines)
         return rest
+
+    def _lose(self, records: int, data: bytes) -> None:
+        if not self._left_out:
+            self._sink(self._function, "it writes more than is kept; what follows is left out for a moment")
+        self._count += records
+        self._left_out += records
+        last = self._last + data[-LAST_BYTES:] + b"\n"
+        self._last = last if len(last) <= 2 * LAST_BYTES else last[-LAST_BYTES:]
+
+    def _tell_what_was_lost(self, with_last: bool) -> None:
+        """Say how much was left out; before an invocation ends, with the last of it."""
+        if not self._left_out:
+            return
+        lost, last = self._left_out, self._last[-LAST_BYTES:].removesuffix(b"\n").split(b"\n")
+        self._left_out, self._last = 0, b""
+        kept = last[-LAST_RECORDS:] if with_last else []
+        if len(kept) < lost:
+            what = f"; the last {len(kept)} of them follow" if kept else ""
+            self._sink(self._function, f"{lost} records were left out{what}")
+        for line in kept:
+            self._sink(self._function, _text(line))
 
     def flush(self) -> None:
         """An unfinished line ends here."""
@@ -94,38 +132,45 @@ class WorkerLog:
             self._line()
 
     def platform(self, text: str) -> None:
-        """A line, or some, that Lambda itself writes."""
+        """A line, or some, that Lambda itself writes: these are never left out."""
         if self._parts:
             self._line()
-        self._record(text)
+        self._tell_what_was_lost(with_last=True)
+        if self._wants_tail:
+            self._keep_tail(text.encode("utf-8", "backslashreplace"))
+        self._sink(self._function, text)
 
     def tail(self) -> bytes:
         """The last 4 KiB since `begin`."""
         return b"".join(self._tail)[-TAIL:]
 
     def _keep(self, piece: bytes) -> None:
-        piece = piece[: self._left]
+        if len(piece) > self._left:
+            self._cut += len(piece) - self._left
+            piece = piece[: self._left]
         if piece:
             self._left -= len(piece)
             self._parts.append(piece)
 
     def _line(self) -> None:
         line = b"".join(self._parts)
+        if self._cut:
+            line += b" (%d more bytes were left out)" % self._cut
         self._parts.clear()
-        self._left = MOST_LINE
+        self._left, self._cut = MOST_LINE, 0
         line = line.removesuffix(b"\r")
-        if line:
-            # A byte that is no text costs fifty times as much if it is to be shown as what it was.
-            text = line.replace(b"\r", b"\n", MOST_JOINED).decode("utf-8", "replace")
-            self._record(text.replace("\r", " ") if len(line) > MOST_JOINED else text)
-
-    def _record(self, record: str) -> None:
+        if not line:
+            return
+        text = _text(line)
         if self._wants_tail:
-            self._keep_tail(record.encode("utf-8", "backslashreplace"))
+            self._keep_tail(text.encode("utf-8", "backslashreplace"))
         self._turn()
+        if self._full:
+            self._lose(1, line)
+            return
         self._count += 1
-        if self._count <= MOST_RECORDS:
-            self._sink(self._function, record)
+        self._bytes += len(line)
+        self._sink(self._function, text)
 
     def _keep_tail(self, data: bytes) -> None:
         piece = data[1 - TAIL :] + b"\n"
@@ -138,9 +183,14 @@ class WorkerLog:
         """Count anew in a new second."""
         now = self._clock.seconds()
         if now - self._second >= 1:
-            if self._count > MOST_RECORDS:
-                self._sink(self._function, f"{self._count - MOST_RECORDS} more records were left out")
-            self._second, self._count = now, 0
+            self._tell_what_was_lost(with_last=False)
+            self._second, self._count, self._bytes = now, 0, 0
+
+
+def _text(line: bytes) -> str:
+    """A record's text: `\\r` stands for a line end. A byte that is no text costs fifty times as much to be shown."""
+    text = line.replace(b"\r", b"\n", MOST_JOINED).decode("utf-8", "replace")
+    return text.replace("\r", " ") if len(line) > MOST_JOINED else text
 
 
 def start_line(request_id: str) -> str:
@@ -174,7 +224,7 @@ def report_line(
 class Batch:
     """Records of all functions, written together at most 0.1 s later: what functions print costs us little.
 
-    `write` takes whole lines, each beginning with the function's name.
+    `write` takes whole lines, each beginning with the function's name. With `at_once` nothing waits.
     """
 
     DELAY = 0.1
@@ -185,12 +235,13 @@ class Batch:
         self._lines: list[str] = []
         self._size = 0
         self._call: IDelayedCall | None = None
+        self.at_once = False
 
     def __call__(self, function: str, record: str) -> None:
         line = f"{function}: " + record.replace("\n", f"\n{function}: ")
         self._lines.append(line)
         self._size += len(line)
-        if self._size > self.MOST:
+        if self._size > self.MOST or self.at_once:
             self.flush()
         elif self._call is None:
             self._call = self._clock.callLater(self.DELAY, self._due)

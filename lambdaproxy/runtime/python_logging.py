@@ -16,7 +16,11 @@ class _Handler(logging.Handler):
     def emit(self, record):
         # A record that cannot be written fails the function, as on Lambda.
         record.aws_request_id, record.tenant_id = self._current["id"], self._current["tenant"]
-        sys.stdout.write(self.format(record))
+        text = self.format(record)
+        if sys.stdout is sys.__stdout__:
+            # One record, however many lines it has; whoever put another file there reads lines.
+            text = text.rstrip("\n").replace("\n", "\r") + "\n"
+        sys.stdout.write(text)
 
 
 class _JsonFormatter(logging.Formatter):

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from lambdaproxy import __version__
 from lambdaproxy.base.held import Held
-from lambdaproxy.base.platform import map_large_blocks, open_files, raise_open_files
+from lambdaproxy.base.platform import map_large_blocks, on_terminal, open_files, raise_open_files
 from lambdaproxy.base.weight import keep_what_is_there
 from lambdaproxy.config import values
 from lambdaproxy.config.settings import Settings
@@ -50,9 +50,13 @@ if TYPE_CHECKING:
     from lambdaproxy.inspector.recorder import Recorder
     from lambdaproxy.runtime.functions import FunctionSettings
     from lambdaproxy.runtime.invoke_api import InvokeApi
+    from lambdaproxy.runtime.invoker import LocalInvoker
     from lambdaproxy.start.inspecting import Inspecting
 
 log = Logger()
+
+MOST_SHOWN = 100
+"""Routes that are shown at start, where there are embedded functions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,14 +260,19 @@ class ProxyService(Service):
             workers += descriptors()
         return replace(limits, workers=workers)
 
-    def _invoke_api(self, endpoint: str) -> Listener:
-        from lambdaproxy.runtime.invoke_keys import load_or_make_keys
+    def _embedded(self) -> LocalInvoker:
+        """The embedded Lambda; only where there are functions for it."""
         from lambdaproxy.runtime.invoker import LocalInvoker
-        from lambdaproxy.start import invoking
 
-        settings = self._settings
         invoker = self.invokers.get(LOCAL)
         assert isinstance(invoker, LocalInvoker)
+        return invoker
+
+    def _invoke_api(self, endpoint: str) -> Listener:
+        from lambdaproxy.runtime.invoke_keys import load_or_make_keys
+        from lambdaproxy.start import invoking
+
+        settings, invoker = self._settings, self._embedded()
         invoker.keep_logs()
         self._keys_file = values.file(settings.invoke_api_keys)
         keys = None if settings.invoke_api_unsigned else load_or_make_keys(self._keys_file)
@@ -329,6 +338,9 @@ class ProxyService(Service):
             listener.startService()
         for name in sorted(self._assembly.used_invokers()):
             self.invokers.get(name)
+        if self._assembly.functions and on_terminal():
+            self._access.at_once = True
+            self._embedded().write_at_once()
         self.authorizers.start()
         self._reactor.callWhenRunning(self.vitals.start)
         signal.signal(signal.SIGHUP, self._hung_up)
@@ -405,6 +417,11 @@ class ProxyService(Service):
                 "{header}. Narrow it with --allow, as in --allow 'api-*'.",
                 header=settings.function_header,
             )
+        if self._assembly.functions:
+            routes = list(self._assembly.describe())
+            more = [f"and {len(routes) - MOST_SHOWN} more; lambdaproxy routes lists them"]
+            shown = routes if len(routes) <= MOST_SHOWN else routes[:MOST_SHOWN] + more
+            log.info("Routes:\n  {routes}", routes="\n  ".join(shown))
         options, url = self.main.curl
         for name in self._assembly.functions:
             curl = hint(name, settings.function_header, self._assembly.router, self.proxy, url, options)

@@ -75,6 +75,8 @@ class AccessLog:
         self._reactor = reactor
         #: Takes text with whole lines; None as long as nobody said where they go.
         self.write: Callable[[str], object] | None = None
+        #: Whether somebody looks on, who wants to see lines in the order in which things happen.
+        self.at_once = False
         self._lines: list[str] = []
         self._size = 0
         self._call: IDelayedCall | None = None
@@ -83,7 +85,7 @@ class AccessLog:
         """Keep one line, without its line end."""
         self._lines.append(line)
         self._size += len(line) + 1
-        if self._size >= FLUSH_BYTES:
+        if self._size >= FLUSH_BYTES or self.at_once:
             self.flush()
         elif self._call is None:
             self._call = self._reactor.callLater(FLUSH_SECONDS, self._due)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -101,6 +103,20 @@ def test_a_function_that_cannot_start(folder):
     (folder / "slow.py").write_text("import time\ndef handler(event, context):\n    time.sleep(60)\n")
     code, out, err = typed(folder, "invoke")
     assert code == invoke.FAILED and "Task timed out after 1.00 seconds" in out and "Status: timeout" in err
+
+
+def test_ctrl_c_ends_the_function_too(folder):
+    (folder / "slow.py").write_text(
+        "import os, time\ndef handler(event, context):\n    print('pid', os.getpid())\n    time.sleep(600)\n"
+    )
+    process = Process(PROGRAM, "invoke", "--local", "slow=slow.py:handler", cwd=folder)
+    try:
+        pid = int(process.wait_for(r"pid (\d+)\n")[1])
+        assert process.stop(signal.SIGINT) == 130
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    finally:
+        process.kill()
 
 
 @pytest.fixture(scope="module")

@@ -166,3 +166,17 @@ def floods(event, context):
     for _ in range(50_000):
         print(line)
     return "flooded"
+
+
+def floods_and_fails(event, context):
+    for number in range(100_000):
+        print("line", number)
+    raise KeyError("what went wrong")
+
+
+def logs_an_exception(event, context):
+    try:
+        raise ValueError("inner")
+    except ValueError:
+        logging.getLogger().exception("two\nlines")
+    return "logged"

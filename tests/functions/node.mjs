@@ -232,3 +232,13 @@ export const stream_destroyed = streamifyResponse(async (event, stream) => {
   stream.write("some");
   stream.destroy(new Error("gone"));
 });
+
+export const floods = async () => {
+  for (let number = 0; number < 100_000; number++) console.log("line", number);
+  throw new RangeError("what went wrong");
+};
+
+export const logsLong = async () => {
+  // Longer than a pipe holds: what the first write does not take is written by the next.
+  for (const letter of "abc") console.log(letter.repeat(200_000));
+};

@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
+from lambdaproxy.runtime import logs
 from lambdaproxy.runtime.logs import (
+    LAST_BYTES,
+    LAST_RECORDS,
+    MOST_BYTES,
     MOST_JOINED,
     MOST_LINE,
     MOST_RECORDS,
@@ -17,6 +21,8 @@ from lambdaproxy.runtime.logs import (
     WorkerLog,
     report_line,
 )
+
+BEGUN = "it writes more than is kept; what follows is left out for a moment"
 
 
 def make() -> tuple[WorkerLog, list[str], Clock]:
@@ -67,16 +73,59 @@ def test_a_long_line_is_cut():
     for _ in range(10):
         log.feed(b"x" * 100_000)
     log.feed(b"\nnext\n")
-    assert [len(record) for record in records] == [MOST_LINE, 4]
+    note = f" ({10 * 100_000 - MOST_LINE} more bytes were left out)"
+    assert [len(record) for record in records] == [MOST_LINE + len(note), 4]
+    assert records[0].endswith(note)
 
 
 def test_a_flood_is_cut_and_counted():
     log, records, clock = make()
     log.feed(b"line\n" * (MOST_RECORDS + 500))
-    assert len(records) == MOST_RECORDS
+    assert records[MOST_RECORDS:] == [BEGUN]
     clock.advance(1)
     log.feed(b"later\n")
-    assert records[-2:] == ["500 more records were left out", "later"]
+    assert records[-2:] == ["500 records were left out", "later"]
+
+
+def test_many_bytes_are_a_flood_too():
+    log, records, _ = make()
+    for _ in range(MOST_BYTES // 100_000 + 10):
+        log.feed(b"x" * 100_000 + b"\n")
+    assert MOST_BYTES <= sum(map(len, records)) - len(BEGUN) < MOST_BYTES + 100_000 and records[-1] == BEGUN
+
+
+def test_the_end_and_what_went_wrong_survive_a_flood():
+    """What stands last before an invocation ends is its error; what Lambda itself writes is never left out."""
+    log, records, _clock = make()
+    log.platform("START RequestId: x")
+    for _ in range(50):
+        log.feed(b"".join(b"%05d\n" % number for number in range(1000)))
+    log.feed(b"[ERROR] E: no\rTraceback (most recent call last):\r  File\n")
+    log.platform("END RequestId: x\nREPORT RequestId: x")
+    lost = 50 * 1000 + 1 - MOST_RECORDS
+    at = records.index(BEGUN)
+    assert at == 1 + MOST_RECORDS
+    assert records[at + 1] == f"{lost} records were left out; the last {LAST_RECORDS} of them follow"
+    assert records[at + 2] == "00981"
+    assert records[-2:] == [
+        "[ERROR] E: no\nTraceback (most recent call last):\n  File",
+        "END RequestId: x\nREPORT RequestId: x",
+    ]
+    assert len(records) == at + 2 + LAST_RECORDS + 1
+    log.platform("START RequestId: y")
+    log.feed(b"more of the same second\n")
+    log.platform("END RequestId: y")
+    assert records[-3:] == [BEGUN, "more of the same second", "END RequestId: y"]
+
+
+def test_of_a_flood_of_long_lines_the_last_64_kb_are_kept():
+    log, records, _ = make()
+    log.feed(b"a\n" * MOST_RECORDS)
+    for number in range(100):
+        log.feed(b"%03d" % number * 10_000 + b"\n")
+    log.platform("END")
+    kept = records[records.index(BEGUN) + 2 : -1]
+    assert sum(map(len, kept)) <= LAST_BYTES and kept[-1] == "099" * 10_000 and kept[-2] == "098" * 10_000
 
 
 def test_tail_is_the_last_4_kib_of_the_invocation():
@@ -128,20 +177,20 @@ def test_batches_are_written_together():
 def test_a_flood_of_lines_costs_no_more_than_the_records_that_are_kept(monkeypatch):
     log, records, clock = make()
     decoded: list[Any] = []
-    keep = WorkerLog._record
-    monkeypatch.setattr(WorkerLog, "_record", lambda self, record: decoded.append(record) or keep(self, record))  # type: ignore[func-returns-value]
+    text = logs._text
+    monkeypatch.setattr(logs, "_text", lambda line: decoded.append(line) or text(line))  # type: ignore[func-returns-value]
     log.begin()
     log.feed(b"unfinished")
     for _ in range(16):
         log.feed(b" a\n" * 20_000 + b"\n" * 5_536 + b"b")
     log.feed(b"\nthe last\n")
-    assert len(records) == len(decoded) == MOST_RECORDS
+    assert len(records) - 1 == len(decoded) == MOST_RECORDS
     assert log.tail().endswith(b" a\nb\nthe last\n")
     assert len(log.tail()) == TAIL
     monkeypatch.undo()
     clock.advance(1)
     log.feed(b"next\n")
-    assert records[MOST_RECORDS:] == [f"{16 * 20_000 + 2 - MOST_RECORDS} more records were left out", "next"]
+    assert records[MOST_RECORDS:] == [BEGUN, f"{16 * 20_000 + 2 - MOST_RECORDS} records were left out", "next"]
 
 
 def test_blank_lines_are_no_records():
