@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lambdaproxy.base.native import form
-from lambdaproxy.http1.head import Malformed, parse_request
+from lambdaproxy.http1.grammar import Malformed
+from lambdaproxy.http1.head import parse_request
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = configparser.ConfigParser(interpolation=None)

@@ -15,7 +15,8 @@ from lambdaproxy.aws.request import Clock as SignatureClock
 from lambdaproxy.aws.request import Requests
 from lambdaproxy.base.ids import trace_parts
 from lambdaproxy.config.settings import Settings
-from lambdaproxy.http1.head import HeadLimits, parse_request
+from lambdaproxy.http1.grammar import HeadLimits
+from lambdaproxy.http1.head import parse_request
 from lambdaproxy.messages import Function
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.routing import Route, Router

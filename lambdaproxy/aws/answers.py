@@ -49,22 +49,22 @@ _TOO_LARGE = b"Function.ResponseSizeTooLarge"
 
 def by_name(head: ResponseHead) -> dict[bytes, bytes]:
     """The header fields by lower-case name; of repeated ones the last."""
-    return {name.lower(): value for name, value in head.headers}
+    return {name.lower(): value for name, value in zip(head.names, head.values, strict=True)}
 
 
 def result(head: ResponseHead, payload: bytes, attempts: int, waited: float = 0.0) -> InvocationResult:
     """A 200, 202 or 204 -> the result; of repeated fields the last counts. `waited` as in `InvocationResult`."""
-    headers = head.headers
+    values = head.values
     request_id, version, error, log, durable = _places[head.names]
     return InvocationResult(
         payload,
-        headers[error][1].decode("latin-1") if error is not None else None,
-        headers[version][1].decode("latin-1") if version is not None else "$LATEST",
-        headers[request_id][1].decode("latin-1") if request_id is not None else "",
-        decode_log(headers[log][1]) if log is not None else None,
+        values[error].decode("latin-1") if error is not None else None,
+        values[version].decode("latin-1") if version is not None else "$LATEST",
+        values[request_id].decode("latin-1") if request_id is not None else "",
+        decode_log(values[log]) if log is not None else None,
         None,
         attempts,
-        _clean(headers[durable][1].decode("latin-1"), 1024) if durable is not None else "",
+        _clean(values[durable].decode("latin-1"), 1024) if durable is not None else "",
         None,
         waited,
     )

@@ -15,7 +15,9 @@ from lambdaproxy.aws.opening import LIMITS, Opening
 from lambdaproxy.base.held import SMALL
 from lambdaproxy.base.platform import send_now
 from lambdaproxy.http1.body import ChunkedReader, CloseReader, LengthReader
-from lambdaproxy.http1.head import HeadReader, Malformed, ResponseHead, parse_response
+from lambdaproxy.http1.grammar import Malformed
+from lambdaproxy.http1.head import ResponseHead, ResponseParser
+from lambdaproxy.http1.reader import HeadReader
 from lambdaproxy.messages import MOST_RESULT
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Connection(Opening):
     ) -> None:
         super().__init__(keeper, address, session, connect, now)
         self._served = False
+        self._parser = ResponseParser(LIMITS)
         self._exchange: Exchange | None = None
         self._response: ResponseHead | None = None
         self._reader: LengthReader | ChunkedReader | CloseReader | None = None
@@ -166,7 +169,7 @@ class Connection(Opening):
                     return
                 block, rest = found, self._head.rest
                 self._head = None
-            head = parse_response(block, LIMITS)
+            head = self._parser.parse(block)
             while head.status < 200:
                 # Interim responses say nothing, one or a thousand of them.
                 if head.status == 101:
@@ -177,7 +180,7 @@ class Connection(Opening):
                 if found is None:
                     self._head = reader if rest else None
                     return
-                head, rest = parse_response(found, LIMITS), reader.rest
+                head, rest = self._parser.parse(found), reader.rest
         except Malformed as problem:
             self._broken(f"malformed response: {problem}")
             return

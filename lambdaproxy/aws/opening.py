@@ -7,7 +7,9 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, parse_response
+from lambdaproxy.http1.grammar import HeadLimits, Malformed
+from lambdaproxy.http1.head import parse_response
+from lambdaproxy.http1.reader import HeadReader
 
 if TYPE_CHECKING:
     from lambdaproxy.aws.exchange import Keeper

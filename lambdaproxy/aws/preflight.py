@@ -200,7 +200,9 @@ class _Question:
 
 
 def _head(status: int, headers: Headers) -> ResponseHead:
-    return ResponseHead(status, "", headers, None, False, False, tuple(name for name, _ in headers))
+    return ResponseHead(
+        status, tuple(name for name, _ in headers), tuple(value for _, value in headers), None, False, False
+    )
 
 
 def _document(body: bytes) -> Mapping[str, Any] | None:

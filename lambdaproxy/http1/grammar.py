@@ -15,12 +15,14 @@ from lambdaproxy.messages import Headers
 TCHAR = rb"!#$%&'*+\-.^_`|~0-9A-Za-z"
 VCHAR = rb"\t\x20-\x7e\x80-\xff"
 
+REQUEST_LINE = re.compile(rb"([%s]{1,64}+) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])(?=\r\n)" % TCHAR)
+STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [%s]*+)?(?=\r\n)" % VCHAR)
 TOKEN = re.compile(rb"[%s]++\Z" % TCHAR)
 FIELD_LINE = re.compile(rb"([%s]++):[ \t]*+([%s]*+)\Z" % (TCHAR, VCHAR))
-FIELDS = re.compile(rb"\r\n([%s]++):[ \t]*+([%s]*+(?<![ \t])|)(?=\r\n)" % (TCHAR, VCHAR))
+VALUE = rb"[%s]*+(?<![ \t])|" % VCHAR
+FIELDS = re.compile(rb"\r\n([%s]++):[ \t]*+(%s)(?=\r\n)" % (TCHAR, VALUE))
 """All field lines of a head but those whose value ends in white space, which has to be taken off."""
 LIST = re.compile(rb"[ \t,]*+(?:[%s]++(?:[ \t]*+,[ \t,]*+|[ \t]*+\Z))*\Z" % TCHAR)
-DIGITS = re.compile(rb"[0-9]{1,18}\Z")
 
 _HOST = re.compile(rb"(?:([A-Za-z0-9._~\-]{1,255})|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{0,5}))?\Z")
 _KEPT = 1024
@@ -56,6 +58,9 @@ class HeadLimits:
         object.__setattr__(self, "least", min(self.section, self.line, self.target))
 
 
+DEFAULT_LIMITS = HeadLimits()
+
+
 def header(headers: Headers, name: bytes) -> bytes | None:
     """The value of the first field of that lower-case name, or None."""
     for key, value in headers:
@@ -73,7 +78,7 @@ def tokens(value: bytes) -> list[bytes]:
 
 def length(value: bytes) -> int:
     """A Content-Length: 1 to 18 digits and nothing else."""
-    if not DIGITS.match(value):
+    if not value.isdigit() or len(value) > 18:
         raise Malformed(400, "content-length", "not 1 to 18 digits")
     return int(value)
 

@@ -6,10 +6,16 @@ verdict depends on the bytes alone, never on how they were cut into segments.
 
 from __future__ import annotations
 
-from lambdaproxy.http1.grammar import FIELD_LINE, HeadLimits, Malformed, field_name
+import re
+
+from lambdaproxy.http1.grammar import FIELD_LINE, STATUS_LINE, TOKEN, HeadLimits, Malformed, field_name
 from lambdaproxy.messages import Headers
 
 BOUNDARY = b"\r\n\r\n"
+MOST_METHOD = 64
+
+_TARGET = re.compile(rb"[\x21\x22\x24-\x7e]++\Z")
+_VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]\Z")
 
 
 def check_field(line: bytes) -> tuple[bytes, bytes]:
@@ -77,6 +83,47 @@ class Lines:
                 self.fields.append(check_field(line))
                 if len(self.fields) > limits.fields:
                     raise Malformed(self._status, "fields", f"over {limits.fields} fields")
+
+
+class RequestLines(Lines):
+    """Those of a request, from its request line on."""
+
+    def __init__(self, limits: HeadLimits) -> None:
+        super().__init__(limits, start_line=True)
+
+    def check_start(self, line: bytes) -> None:
+        parts = line.split(b" ")
+        method = parts[0]
+        if len(parts) != 3 or not TOKEN.match(method):
+            raise Malformed(400, "request-line", "not method, target and version")
+        _, target, version = parts
+        if not _TARGET.match(target):
+            raise Malformed(400, "target", "a byte that must be percent-encoded")
+        if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+            raise Malformed(505 if _VERSION.match(version) else 400, "version", "only HTTP/1.1 and HTTP/1.0 are spoken")
+        if len(method) > MOST_METHOD:
+            raise Malformed(501, "method", f"over {MOST_METHOD} bytes")
+        if len(target) > self._limits.target:
+            raise Malformed(414, "target", f"over {self._limits.target} bytes")
+
+
+class ResponseLines(Lines):
+    """Those of a response, from its status line on."""
+
+    def __init__(self, limits: HeadLimits) -> None:
+        super().__init__(limits, start_line=True)
+
+    def check_start(self, line: bytes) -> None:
+        if STATUS_LINE.match(line + b"\r\n") is None:
+            raise Malformed(502, "status-line", "not version, status and reason")
+
+
+def checked(lines: Lines, block: bytes) -> list[tuple[bytes, bytes]]:
+    """The fields of `block`, looked at line by line."""
+    end, _, done = lines.scan(block, 0, 0)
+    if not done or end != len(block):
+        raise Malformed(400, "line-end", "the block does not end with its first empty line")
+    return lines.fields
 
 
 class SectionReader:

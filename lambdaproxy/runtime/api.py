@@ -18,7 +18,7 @@ from lambdaproxy.base.held import SMALL
 from lambdaproxy.base.hosts import is_local
 from lambdaproxy.base.known import Known, is_short
 from lambdaproxy.errors import LambdaProxyError
-from lambdaproxy.http1.head import header
+from lambdaproxy.http1.grammar import header
 from lambdaproxy.messages import Headers, Response
 from lambdaproxy.runtime.calls import Calls, Stream, error_body
 from lambdaproxy.runtime.collected import Whole

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from lambdaproxy.http1.head import HeadLimits, RequestHead, parse_request
+from lambdaproxy.http1.grammar import HeadLimits
+from lambdaproxy.http1.head import RequestHead
 from lambdaproxy.runtime.api import NEXT, Call
 from lambdaproxy.web.incoming import Incoming
 from lambdaproxy.web.limits import Limits
@@ -63,7 +64,7 @@ class RuntimeConnection(Incoming):
                 self._begin(self._asking, b"")
                 return b""
             if data.startswith(ASKING) and data.find(b"\r\n\r\n") == len(data) - 4 <= MOST_KNOWN:
-                self._asking, self._asking_block = parse_request(data, LIMITS.head), data
+                self._asking, self._asking_block = self._parser.parse(data), data
                 self._begin(self._asking, b"")
                 return b""
         return super()._read_head(data)

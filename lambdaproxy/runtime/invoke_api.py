@@ -30,7 +30,7 @@ from lambdaproxy.errors import (
     UnknownFunction,
     let_go,
 )
-from lambdaproxy.http1.head import header
+from lambdaproxy.http1.grammar import header
 from lambdaproxy.messages import MOST_EVENT, Function, Head, Headers, Invocation, InvocationResult, Mode, Response
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.invoke_stream import EventStream

@@ -16,7 +16,9 @@ from zope.interface import classImplements
 from lambdaproxy.base.held import SMALL
 from lambdaproxy.base.platform import buffered, has_input, unsent, when_flushed, write_now
 from lambdaproxy.http1.body import ChunkedReader, LengthReader
-from lambdaproxy.http1.head import HeadReader, Malformed, RequestHead, parse_request
+from lambdaproxy.http1.grammar import Malformed
+from lambdaproxy.http1.head import RequestHead, RequestParser
+from lambdaproxy.http1.reader import HeadReader
 from lambdaproxy.web.outgoing import BODY, BUSY, CLOSED, FLUSH, HEAD, IDLE, LINGER, Outgoing
 from lambdaproxy.web.writing import LENGTH, response_head
 
@@ -37,6 +39,7 @@ class Incoming(Outgoing):
     def __init__(self, site: Server) -> None:
         super().__init__(site)
         self.requests = 0
+        self._parser = RequestParser(site.limits.head)
         self._heads: HeadReader | None = None
         self._body_reader: LengthReader | ChunkedReader | None = None
         self._body = bytearray()
@@ -145,7 +148,7 @@ class Incoming(Outgoing):
             if end > 0 and data[:2] != b"\r\n":
                 # The usual case: the whole head in one piece.
                 end += 4
-                self._begin(parse_request(data[:end], self.site.limits.head), data[end:])
+                self._begin(self._parser.parse(data[:end]), data[end:])
                 return self._take() if self._kept else b""
             self._heads = HeadReader(self.site.limits.head)
         if self.state == IDLE:
@@ -162,7 +165,7 @@ class Incoming(Outgoing):
             return b""
         self._give_early()
         rest, self._heads = self._heads.rest, None
-        self._begin(parse_request(block, self.site.limits.head), rest)
+        self._begin(self._parser.parse(block), rest)
         return self._take()
 
     def _count_head(self, size: int) -> None:

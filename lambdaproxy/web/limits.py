@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from lambdaproxy.base.held import BODIES, UNWRITTEN
 from lambdaproxy.config.settings import Settings
-from lambdaproxy.http1.head import HeadLimits
+from lambdaproxy.http1.grammar import HeadLimits
 
 
 def more(connections: int) -> int:

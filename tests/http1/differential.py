@@ -15,7 +15,9 @@ import h11
 from h11._state import MIGHT_SWITCH_PROTOCOL
 
 from lambdaproxy.http1.body import ChunkedReader, LengthReader
-from lambdaproxy.http1.head import HeadReader, Malformed, parse_request
+from lambdaproxy.http1.grammar import Malformed
+from lambdaproxy.http1.head import parse_request
+from lambdaproxy.http1.reader import HeadReader
 
 from .cases import BAD, GOOD
 

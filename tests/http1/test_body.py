@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdaproxy.http1.body import ChunkedReader, CloseReader, LengthReader, chunk, last_chunk
-from lambdaproxy.http1.head import HeadLimits, Malformed
+from lambdaproxy.http1.grammar import HeadLimits, Malformed
 
 
 def test_length():

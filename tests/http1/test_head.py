@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdaproxy.http1 import head as head_module
+from lambdaproxy.http1 import shape
 from lambdaproxy.http1.body import ChunkedReader, LengthReader
-from lambdaproxy.http1.grammar import FIELDS
-from lambdaproxy.http1.head import HeadLimits, HeadReader, Malformed, RequestHead, header, parse_request, parse_response
+from lambdaproxy.http1.grammar import FIELDS, HeadLimits, Malformed, header
+from lambdaproxy.http1.head import RequestHead, parse_request, parse_response
+from lambdaproxy.http1.reader import HeadReader
 
 from .cases import BAD, GOOD, H, get
 
@@ -255,7 +256,7 @@ def test_known_names_are_read_like_new_ones():
     for rows in (GOOD, BAD, BAD, GOOD):
         for _, data, *_ in rows:
             again = read([data])
-            head_module._requests.clear()
+            shape.of_request.clear()
             assert read([data]) == again == read([data])
 
 

@@ -15,7 +15,8 @@ from zope.interface import implementer
 
 from lambdaproxy.errors import STATUSES, BadFunctionHeader, EventTooLarge, LambdaProxyError, NotFound
 from lambdaproxy.http1.body import ChunkedReader, CloseReader, LengthReader
-from lambdaproxy.http1.head import header, parse_response
+from lambdaproxy.http1.grammar import header
+from lambdaproxy.http1.head import parse_response
 from lambdaproxy.interfaces import IBody
 from lambdaproxy.messages import Head, Response
 from lambdaproxy.watch.metrics import Metrics
