@@ -56,6 +56,8 @@ FOREIGN = {
 
 #: Options of commands that are none of `serve`'s.
 OWN = {option.lstrip("-") for option in (*event.options(), *invoke._OWN, *logs.words().options())}
+#: Those of `lambdaproxy-conformance`.
+OWN |= {"option", "report", "stage", "host-header"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -81,3 +83,10 @@ def test_every_page_is_listed_in_the_readme():
     readme = (ROOT / "README.md").read_text()
     pages = (page.relative_to(ROOT) for page in (ROOT / "docs").rglob("*.md"))
     assert [str(page) for page in pages if f"({page})" not in readme] == []
+
+
+def test_every_page_has_a_place_in_the_site():
+    """Sphinx says so too, where it is installed; this is the sentence that says where to write it."""
+    listed = set(re.findall(r"^[a-z/-]+$", (ROOT / "docs" / "index.md").read_text(), re.MULTILINE))
+    pages = {str(page.relative_to(ROOT / "docs").with_suffix("")) for page in (ROOT / "docs").rglob("*.md")}
+    assert pages - {"index"} == listed, "each page of docs/ stands in one of the lists of docs/index.md"

@@ -139,7 +139,7 @@ def curl(entry: Entry, reveal: bool = False) -> str:
 
 
 def case(entry: Entry, reveal: bool = False) -> dict[str, Any]:
-    """A conformance case that says what was seen, in the form of `tests/conformance`."""
+    """A conformance case that says what was seen, in the form of the conformance suite."""
     head = entry.head
     hidden = None if reveal else entry.hidden
     request: dict[str, Any] = {

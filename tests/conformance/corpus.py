@@ -122,7 +122,7 @@ def _rest_headers(event: Case) -> Case:
 
 def _voker(codec: str, options: Case, *masked: str, tls: Case | None = None) -> Callable[[Any], Iterator[Case]]:
     def convert(event: Any) -> Iterator[Case]:
-        from tests.conformance.runner import prune
+        from lambdaproxy_conformance.compare import prune
 
         sent = json.loads((ROOT / "aws-recorded/voker/http-request.json").read_text(encoding="utf-8"))
         headers = event.get("headers") or {name: value[0] for name, value in event["multiValueHeaders"].items()}

@@ -1,0 +1,245 @@
+"""Asks a door what a case says, as far as that can be seen from outside."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lambdaproxy_conformance.cases import DOORS_OWN, Case, body_of, format_of
+from lambdaproxy_conformance.compare import SERVERS_OWN, compare, compare_part, missing_headers
+from lambdaproxy_conformance.wire import Answer, Door
+
+#: Options of a case that only name things; what they name cannot be known from outside and is not compared.
+NAMES = frozenset(
+    {
+        *("account", "api_id", "deployment_id", "resource_id", "target_group_arn"),
+        *("service_arn", "service_network_arn", "source_vpc_arn"),
+    }
+)
+
+_FRESH_ID = "7c2af7db-31f3-42b5-8a6d-9ffc74e3b9e0"
+_FRESH_TRACE = "1-6a5145a8-536f3e792f6be9b44c1f46fa"
+_PATTERNS = {_FRESH_ID: "[0-9a-f-]{36}", _FRESH_TRACE: "1-[0-9a-f]{8}-[0-9a-f]{24}"}
+
+#: Members of an event that say where and when it was made. They must be there, as text or number; that is all.
+_UNKNOWN = re.compile(
+    r"event\.(requestId|request_id"
+    r"|requestContext\.(accountId|apiId|domainName|domainPrefix|requestId|extendedRequestId|requestTime|requestTimeEpoch"
+    r"|time|timeEpoch|resourceId|deploymentId|region|serviceArn|serviceNetworkArn|targetGroupArn"
+    r"|elb\.targetGroupArn|identity\.(sourceIp|sourceVpcArn)|http\.sourceIp))"
+)
+_FRONT = re.compile(
+    r"event\.(headers|multiValueHeaders)\.(host|via|x-forwarded-(for|port|proto)|x-amzn-tls-.*|x-amzn-lattice-.*)", re.I
+)
+_TRACE = re.compile(r"event\.(headers|multiValueHeaders)\.x-amzn-trace-id", re.I)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`passed`, `failed` with `differences`, or `skipped` with a `reason`."""
+
+    case: Case
+    verdict: str
+    differences: list[str] = field(default_factory=list)
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How the door was set up: `options` as cases have them, `stage` where it is another than the format's own."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    stage: str | None = None
+
+
+def probe(case: Case, door: Door, setup: Setup) -> Outcome:
+    """Replay one case against a door."""
+    reason = unseen(case, door, setup)
+    if reason:
+        return Outcome(case, "skipped", reason=reason)
+    differences: list[str] = []
+    try:
+        if "event" in case or "event_includes" in case:
+            differences += _ask_for_event(case, door, setup)
+        if "response" in case:
+            differences += _ask_for_response(case, door)
+    except (OSError, http.client.HTTPException) as error:
+        return Outcome(case, "failed", [f"no answer: {type(error).__name__}: {error}"])
+    return Outcome(case, "failed" if differences else "passed", differences)
+
+
+def unseen(case: Case, door: Door, setup: Setup) -> str:
+    """Why a case cannot be replayed from outside, or nothing."""
+    wanted = _chosen(case.get("options", {}))
+    if wanted != _chosen(setup.options):
+        words = " ".join(f"{key}={value}" for key, value in wanted.items()) or "none"
+        return f"is for a door with other options: {words}"
+    request = case.get("request", {})
+    for key, what in (
+        ("forwarded_for", "a trusted proxy in front"),
+        ("client", "a client of that address"),
+        ("trace_id", "a trace id of that value"),
+    ):
+        if key in request:
+            return f"needs {what}"
+    if "response" in case and request.get("host", "example.com") in json.dumps(case["response"]):
+        return "needs a host of that name"
+    if request.get("tls") and door.scheme != "https":
+        return "needs TLS"
+    if "route" in case:
+        methods = ", ".join(case["route"].get("methods", ())) or "ANY"
+        return f"needs the route {methods} {case['route']['template']}"
+    if case.get("inside"):
+        return "cannot be seen from outside"
+    if "prelude" in case:
+        return "needs a function that streams"
+    if case.get("error", "FunctionError") != "FunctionError":
+        return f"needs the Lambda API to say {case['error']}"
+    if "normalise" in case:
+        return "is a recording whose recorder changed it"
+    if "result_text" in case:
+        try:
+            value = json.loads(case["result_text"])
+        except ValueError:
+            return "needs a function whose result is no JSON"
+        if json.dumps(value) != case["result_text"]:
+            return "needs a function that chooses the bytes of its result"
+    return ""
+
+
+def _chosen(options: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The options that change what an event or a response is, each as a list."""
+    return {
+        key: value if isinstance(value, list) else [value]
+        for key, value in options.items()
+        if key not in NAMES and key != "payload"
+    }
+
+
+def _sent(case: Case) -> tuple[str, str, list[tuple[str, str]], bytes]:
+    request = case.get("request", {})
+    headers = [(name, value) for name, value in request.get("headers", ())]
+    return request.get("method", "GET"), request.get("target", "/"), headers, body_of(request)
+
+
+def _ask_for_event(case: Case, door: Door, setup: Setup) -> list[str]:
+    method, target, headers, body = _sent(case)
+    if method == "HEAD":
+        return []
+    answer = door.ask(method, target, headers, body)
+    try:
+        event = json.loads(answer.body)["event"]
+    except (ValueError, KeyError, TypeError):
+        return [f"the function's answer did not arrive: status {answer.status}, {answer.body[:100]!r}"]
+    named = {name.lower() for name, _ in headers}
+    found: list[str] = []
+    for key, check in (("event", compare), ("event_includes", compare_part)):
+        if key in case:
+            expected = masked(case[key], "event", _with_stage(case, setup))
+            seen = _without_framing(event, expected, named)
+            found += check(expected, seen, "event")
+    return found
+
+
+def _ask_for_response(case: Case, door: Door) -> list[str]:
+    method, target, headers, body = _sent(case)
+    if not case.get("refused"):
+        result: Any = {"conformance": "raise"} if "error" in case else None
+        if result is None:
+            result = json.loads(case["result_text"]) if "result_text" in case else case["result"]
+        text = base64.b64encode(json.dumps(result).encode()).decode("ascii")
+        headers = [*headers, ("X-Conformance-Result", text)]
+    return _differences(case, door.ask(method, target, headers, body), method)
+
+
+def _differences(case: Case, answer: Answer, method: str) -> list[str]:
+    expected = case["response"]
+    found = []
+    if answer.status != expected["status"]:
+        found.append(f"status: expected {expected['status']}, is {answer.status}")
+    if ("body" in expected or "body_base64" in expected) and method != "HEAD":
+        wanted = body_of(expected)
+        if answer.body != wanted:
+            found.append(f"body: expected {wanted[:200]!r}, is {answer.body[:200]!r}")
+    if "body_json" in expected:
+        try:
+            found += compare(expected["body_json"], json.loads(answer.body), "body")
+        except ValueError:
+            found.append(f"body: {answer.body[:200]!r} is no JSON")
+    fields = [
+        (name, value) for name, value in expected.get("headers", ()) if name.lower() not in SERVERS_OWN | DOORS_OWN
+    ]
+    fields += expected.get("headers_include", ())
+    found += missing_headers([(name, _like(value)) for name, value in fields], answer.headers)
+    if "headers" in expected:
+        found += _too_many(case, {name.lower() for name, _ in fields}, answer.headers)
+    return found
+
+
+def _too_many(case: Case, expected: set[str], present: Iterable[tuple[str, str]]) -> list[str]:
+    """Fields of the function's result that should not have come through; those that the server adds are its own."""
+    result = case.get("result")
+    given: set[str] = set()
+    if isinstance(result, dict):
+        for key in ("headers", "multiValueHeaders"):
+            given |= (
+                {str(name).lower() for name in (result.get(key) or {})} if isinstance(result.get(key), dict) else set()
+            )
+    return [
+        f"header {name}: {value!r} should be absent"
+        for name, value in present
+        if name.lower() in given - expected - SERVERS_OWN - DOORS_OWN - {"transfer-encoding"}
+    ]
+
+
+def _like(text: str) -> Any:
+    """A text with an id that the case's own runner would have made -> a pattern for any such id."""
+    pattern = re.escape(text)
+    for fresh, kind in _PATTERNS.items():
+        pattern = pattern.replace(re.escape(fresh), kind)
+    return re.compile(pattern) if pattern != re.escape(text) else text
+
+
+def _with_stage(case: Case, setup: Setup) -> tuple[str, str] | None:
+    """The stage that the case expects, and the one that the door has."""
+    if setup.stage is None or "stage" in case.get("options", {}):
+        return None
+    return {"apigateway-v1": "prod"}.get(format_of(case), "$default"), setup.stage
+
+
+def masked(expected: Any, where: str, stage: tuple[str, str] | None) -> Any:
+    """An expected event without what nobody outside the door can know."""
+    if isinstance(expected, dict):
+        return {key: masked(value, f"{where}.{key}", stage) for key, value in expected.items()}
+    if expected == "<absent>":
+        return expected
+    if isinstance(expected, list) and not _FRONT.fullmatch(where):
+        return [masked(value, where, stage) for value in expected]
+    if _UNKNOWN.fullmatch(where) or _FRONT.fullmatch(where):
+        return "<any>"
+    if isinstance(expected, str):
+        if stage and where == "event.requestContext.stage" and expected == stage[0]:
+            return stage[1]
+        if stage and where == "event.requestContext.path" and expected.startswith(f"/{stage[0]}/"):
+            return f"/{stage[1]}{expected[len(stage[0]) + 1 :]}"
+        return _like(expected)
+    return expected
+
+
+def _without_framing(event: Any, expected: Any, named: set[str]) -> Any:
+    """An event without the length and the connection of our own request, which no case speaks of."""
+    if not isinstance(event, dict):
+        return event
+    seen = dict(event)
+    for key in ("headers", "multiValueHeaders"):
+        if isinstance(seen.get(key), dict):
+            wanted = expected.get(key) if isinstance(expected, dict) else None
+            kept = {name.lower() for name in wanted} if isinstance(wanted, dict) else set()
+            own = {"content-length", "connection"} - kept - named
+            seen[key] = {name: value for name, value in seen[key].items() if name.lower() not in own}
+    return seen
