@@ -102,6 +102,18 @@ class Proxy:
         #: Where traces are on, the header fields that an event shows: those that were sent, with our trace context.
         self.handed_on: Callable[[Head, Headers], Headers] | None = None
 
+    def adopt(
+        self,
+        router: Router,
+        resolve: Callable[[FunctionName, str | None], Function],
+        timeouts: Callable[[Function], float],
+    ) -> None:
+        """Admit by other routes from now on; requests in progress go on by theirs."""
+        self._router, self._gate = router, Gate(router)
+        self._names |= {id(route): str(route) for route in (*router.routes, router.default)}
+        self._resolve, self._timeouts = resolve, timeouts
+        self._chosen = {}
+
     def admit(self, head: Head, counts: bool = True) -> Admission:
         """Decide by the head alone; raises the `LambdaProxyError` that `answer` turns into a response, `Decided` among
         them.

@@ -139,7 +139,9 @@ def makeService(options: Options) -> IService:
     sys.excepthook = _say_in_one_sentence
     options.become_supervisor()
     use_monotonic_clock(reactor)
-    return ProxyService(reactor, options.assembly, options.access_log(), options.worker)
+    return ProxyService(
+        reactor, options.assembly, options.access_log(), options.worker, lambda: assemble(options.configuration())
+    )
 
 
 def _check_on_aws(assembly: Assembly) -> None:

@@ -5,8 +5,21 @@ A file that is being edited, or that holds a mistake, must not keep a worker tha
 
 from __future__ import annotations
 
+import os
 from base64 import b64decode, b64encode
 from pathlib import Path
+
+Signature = tuple[int, int, int] | None
+
+
+def signature(path: str) -> Signature:
+    """What is other for a file that was written or replaced: inode, modification time, size; None without a file."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return None
+    return about.st_ino, about.st_mtime_ns, about.st_size
+
 
 _known: dict[str, bytes] = {}
 _read: dict[str, bytes] = {}

@@ -175,6 +175,17 @@ class LocalInvoker:
             raise UnknownFunction(f"{name!r} has no alias {qualifier!r}")
         return settings
 
+    def adopt(self, functions: Mapping[str, FunctionSettings], file: str) -> None:
+        """Other functions from now on; of one that is as it was nothing changes, workers least of all."""
+        before, self._functions = self._functions, dict(functions)
+        for name, pool in self._pools.items():
+            settings = functions.get(name)
+            if settings is None:
+                pool.adopt(replace(pool.settings, prewarm=0), 0, None, file)
+            elif settings != before.get(name):
+                pool.adopt(settings, self._most(settings), self._watched(settings), file)
+        self.prewarm()
+
     def prewarm(self) -> None:
         """Start the workers that functions want ready before their first request; call it in a running reactor."""
         for settings in self._functions.values():
@@ -207,27 +218,31 @@ class LocalInvoker:
     def _pool(self, settings: FunctionSettings) -> FunctionPool:
         pool = self._pools.get(settings.name)
         if pool is None:
-            most = self._concurrency if settings.concurrency is None else settings.concurrency
-            if settings.name in self.site.debug:
-                most = min(most, 1)
             pool = self._pools[settings.name] = FunctionPool(
                 self._reactor,
                 settings,
                 self._spawn,
-                most=most,
+                most=self._most(settings),
                 queue=self._queue,
-                watch=self._watch(settings) if self.site.reload and settings.unable is None else None,
+                watch=self._watched(settings),
                 warn=self._warnings.warn,
             )
         return pool
 
-    def _watch(self, settings: FunctionSettings) -> Callable[[Callable[[str], None]], Watch]:
+    def _most(self, settings: FunctionSettings) -> int:
+        most = self._concurrency if settings.concurrency is None else settings.concurrency
+        return min(most, 1) if settings.name in self.site.debug else most
+
+    def _watched(self, settings: FunctionSettings) -> Callable[[Callable[[str], None]], Watch] | None:
+        if not self.site.reload or settings.unable is not None:
+            return None
         roots = [settings.directory, *settings.layers]
 
         def in_thread(call: Callable[..., object], *args: object) -> Deferred[Any]:
             return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *args)
 
-        return lambda changed: Watch(roots, self._reactor, changed, in_thread)
+        files = (settings.env_file,) if settings.env_file else ()
+        return lambda changed: Watch(roots, self._reactor, changed, in_thread, files=files)
 
     def _submit(self, settings: FunctionSettings, invocation: Invocation) -> Job:
         if settings.name in self.site.debug:

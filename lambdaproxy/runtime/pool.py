@@ -265,6 +265,22 @@ class FunctionPool:
                 file=printable(os.path.relpath(path, self.settings.directory), 200),
             )
 
+    def adopt(
+        self,
+        settings: FunctionSettings,
+        most: int,
+        watch: Callable[[Callable[[str], None]], Watch] | None,
+        file: str,
+    ) -> None:
+        """Other settings, from `file`: no job that has not begun runs with the old ones."""
+        self.settings, self._most = settings, most
+        self._reserved = settings.concurrency is not None
+        if self._watch is not None:
+            self._watch.close()
+        self._watch = watch(self._changed) if watch is not None else None
+        self._changed(file)
+        self._spawn()
+
     # --- stop ---
 
     def stop(self) -> Deferred[None]:

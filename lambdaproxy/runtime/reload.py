@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from lambdaproxy.base.files import Signature, signature
 from lambdaproxy.runtime.notices import Notices, identity, is_folder
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Watch:
 
     Without notices of the kernel a tree with more than 5,000 files of code is looked at in a thread, at most once a
     second: then a change is seen by the request after the next look. `in_thread` is `threads.deferToThread`. `changed`
-    is called with the path of a file.
+    is called with the path of a file. `files` are more files that matter, whatever their names.
     """
 
     def __init__(
@@ -86,17 +87,33 @@ class Watch:
         changed: Callable[[str], None],
         in_thread: Callable[..., Deferred[Any]],
         notify: bool = True,
+        files: Iterable[str] = (),
     ) -> None:
+        self._files: dict[str, Signature] = dict.fromkeys(files)
         self._roots, self._clock, self._changed = tuple(roots), clock, changed
         self._in_thread, self._notify = in_thread, notify
         self._notices: Notices | None = None
         self._known: Snapshot | None = None
         self._next = 0.0
         self._large = False
-        self._looking = False
+        self._looking = self._looked_at_files = False
 
     def look(self) -> None:
         """Call `changed` if the files are others than at the last look."""
+        if self._files:
+            self._look_at_files()
+        self._look_at_code()
+
+    def _look_at_files(self) -> None:
+        for path, known in self._files.items():
+            found = signature(path)
+            if found != known:
+                self._files[path] = found
+                if self._looked_at_files:
+                    self._changed(path)
+        self._looked_at_files = True
+
+    def _look_at_code(self) -> None:
         if self._notices is not None:
             self._read(self._notices)
         elif self._notify:
@@ -124,7 +141,7 @@ class Watch:
             self._notices = Notices(self._roots, enters, is_code)
         except OSError:
             self._notify = False
-            self.look()
+            self._look_at_code()
 
     def _read(self, notices: Notices) -> None:
         try:

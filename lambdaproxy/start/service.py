@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succee
 from twisted.logger import Logger
 
 from lambdaproxy import __version__
+from lambdaproxy.base import files
 from lambdaproxy.base.held import Held
 from lambdaproxy.base.platform import map_large_blocks, on_terminal, open_files, raise_open_files
 from lambdaproxy.base.weight import keep_what_is_there
@@ -30,6 +31,7 @@ from lambdaproxy.start.exposure import check_invoke_api, check_listener, check_o
 from lambdaproxy.start.hints import hint
 from lambdaproxy.start.link import Link, Place
 from lambdaproxy.start.listening import Listener, main_endpoint
+from lambdaproxy.start.rereading import Rereading, what_waits
 from lambdaproxy.start.systemd import Systemd
 from lambdaproxy.start.vitals import Vitals
 from lambdaproxy.start.worker import Worker
@@ -111,6 +113,10 @@ class Invokers:
 
         return get
 
+    def adopt(self, assembly: Assembly) -> None:
+        """Make those that are made from now on of this."""
+        self._assembly = assembly
+
     def why_not_ready(self) -> str | None:
         """The first reason that one of them gives."""
         for name, invoker in self._made.items():
@@ -131,11 +137,16 @@ class ProxyService(Service):
     """The whole program as one service: binds, starts, drains, stops.
 
     `access_log` is where the access lines go: `-`, a file name, or None for nowhere. `worker` is the pipe to the
-    supervisor and the place in its generation, for one of several workers.
+    supervisor and the place in its generation, for one of several workers. `reread` reads the configuration once more.
     """
 
     def __init__(
-        self, reactor: Any, assembly: Assembly, access_log: str | None, worker: tuple[Link, Place] | None = None
+        self,
+        reactor: Any,
+        assembly: Assembly,
+        access_log: str | None,
+        worker: tuple[Link, Place] | None = None,
+        reread: Callable[[], Assembly] | None = None,
     ) -> None:
         self._reactor, self._assembly = reactor, assembly
         settings = self._settings = assembly.settings
@@ -172,7 +183,7 @@ class ProxyService(Service):
                 reactor,
                 settings,
                 self.metrics,
-                asker(reactor, assembly.resolve, self.invokers.get),
+                asker(reactor, lambda name, invoker: self._assembly.resolve(name, invoker), self.invokers.get),
                 assembly.share.of if assembly.share is not None else 1,
             ),
         )
@@ -194,6 +205,9 @@ class ProxyService(Service):
         self.vitals.ready(self.why_not_ready)
         if self.recorder is not None:
             self.vitals.inspects(self.recorder)
+        self._rereading: Rereading | None = None
+        if reread is not None and worker is None and assembly.functions and not settings.no_reload:
+            self._rereading = Rereading(reactor, reread, self._adopt)
         self._stopping = False
         self._drain_for: tuple[float, float] | None = None
         self._systemd = Systemd(reactor, self._status)
@@ -346,6 +360,8 @@ class ProxyService(Service):
         signal.signal(signal.SIGHUP, self._hung_up)
         if self._worker is None:
             self._say_what_we_do()
+        if self._rereading is not None:
+            self._rereading.start()
         self._reactor.callWhenRunning(self._take_signals)
         self._reactor.callWhenRunning(self._systemd.ready if self._worker is None else self._worker.start)
         self._reactor.callWhenRunning(keep_what_is_there)
@@ -363,6 +379,26 @@ class ProxyService(Service):
                 listener.given.begin()
         if tell:
             self._say_what_we_do()
+
+    def _adopt(self, assembly: Assembly) -> None:
+        """Serve other routes and functions; whatever else has changed is named."""
+        waiting = list(what_waits(self._assembly, assembly))
+        if waiting:
+            log.warn("These changed, and take effect at the next start: {what}", what=", ".join(waiting))
+        file = assembly.settings.sam_template or next(iter(files.seen()), "")
+        before = self._assembly
+        # What is not for routes and functions stays as it was.
+        self._assembly = replace(
+            assembly, settings=before.settings, invokers=before.invokers, header=before.header, share=before.share
+        )
+        self.invokers.adopt(self._assembly)
+        self.proxy.adopt(assembly.router, self._assembly.resolve, self._assembly.timeout)
+        self.site.hosts = hosts_of(self._settings, assembly.router.routes, self.main.in_browsers_reach)
+        if assembly.functions != before.functions:
+            self._embedded().adopt(assembly.functions, file)
+        for text in assembly.configuration.differences:
+            if text not in before.configuration.differences:
+                log.warn("Not done as it is written: {text}", text=text)
 
     def finish(self, seconds: float | None, spread: float, last: list[str]) -> None:
         """Take no connection any more, and end when what is there is answered, or after `seconds` if there are any.
@@ -469,6 +505,8 @@ class ProxyService(Service):
     async def _stop(self) -> None:
         log.info("Stopping: {count} requests are in progress", count=self.proxy.in_flight)
         self._stopping = True
+        if self._rereading is not None:
+            self._rereading.stop()
         timeout, spread = self._drain_for or (self._settings.drain_timeout, 0.0)
         if self._worker is None:
             self._systemd.stopping(timeout)
