@@ -10,9 +10,6 @@ import binascii
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from uuid import uuid4
-
-import orjson
 
 from lambdaproxy.base.held import SMALL
 from lambdaproxy.base.hosts import is_local
@@ -20,23 +17,26 @@ from lambdaproxy.base.known import Known, is_short
 from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.http1.grammar import header
 from lambdaproxy.messages import Headers, Response
-from lambdaproxy.runtime.calls import Calls, Stream, error_body
+from lambdaproxy.runtime.calls import Beside, Calls, Stream, error_body
 from lambdaproxy.runtime.collected import Whole
-from lambdaproxy.runtime.results import has_head
+from lambdaproxy.runtime.results import Exit, has_head
 from lambdaproxy.web.answer import Answer
+from lambdaproxy.wire.failures import printable
 
 if TYPE_CHECKING:
     from lambdaproxy.http1.head import RequestHead
     from lambdaproxy.web.seams import Connection, Server
 
 MOST_TYPE = 256
+MOST_SAID = 65536
 
 RUNTIME = b"/2018-06-01/runtime/"
 INVOCATION = RUNTIME + b"invocation/"
 NEXT = INVOCATION + b"next"
+EXTENSION = b"/2020-01-01/extension/"
+STARTER = b"/lambdaproxy/starter/"
 # Runtimes write what they like as Host; a page that was rebound sends a name that public DNS knows, with a dot in it.
 _LOCAL: Known[str, bool] = Known(lambda host: "." not in host or is_local(host), is_short)
-_TELEMETRY = orjson.dumps({"errorType": "Telemetry.NotSupported", "errorMessage": "Telemetry API is not supported"})
 _JSON: Headers = ((b"Content-Type", b"application/json"),)
 _OK = b'{"status":"OK"}\n'
 _ACCEPTED = Response(202, _JSON, _OK)
@@ -64,6 +64,8 @@ class Call(Answer):
         self._whole: Whole | None = None
         #: Its answer is an event, which may take for ever to come.
         self._parked = False
+        #: Where it waits for an event of another kind.
+        self._beside: Beside | None = None
         #: What a stream has brought is not taken yet, and then whether the stream is at its end.
         self._full = self._ended_full = False
         #: What is done with the request once its body is here.
@@ -120,14 +122,18 @@ class Call(Answer):
         """The body, None where it was larger than any that Lambda takes."""
         return body if self._whole is None else self._whole.result()
 
+    def _small(self, body: bytes) -> bytes:
+        """The body of a request that has little to say; what is longer is no such thing."""
+        found = self._body(body)
+        return found if found is not None and len(found) <= MOST_SAID else b"too long"
+
     def _content_type(self) -> bytes | None:
         """What the runtime says of its result; a client may see it, so it is no longer than any type is."""
         found = header(self._head.headers, b"content-type")
         return found if found and len(found) <= MOST_TYPE else None
 
     def _error_type(self) -> str:
-        found = header(self._head.headers, b"lambda-runtime-function-error-type")
-        return found.decode("latin-1") if found else ""
+        return self._text(b"lambda-runtime-function-error-type")
 
     # --- the requests ---
 
@@ -166,14 +172,45 @@ class Call(Answer):
         self.respond(Response(200, ((b"Content-Type", b"text/plain"),), b"pong"))
 
     def _do_telemetry(self, body: bytes) -> None:
-        self.reply(202, _TELEMETRY)
+        identifier = self._text(b"lambda-extension-identifier")
+        self._worker.extensions().subscribe(self, identifier, self._small(body))
 
     def _do_register(self, body: bytes) -> None:
-        identifier = (b"Lambda-Extension-Identifier", str(uuid4()).encode())
-        self.respond(Response(200, (*_JSON, identifier), orjson.dumps(self._worker.register())))
+        features = self._text(b"lambda-extension-accept-feature")
+        self._worker.extensions().register(self, self._text(b"lambda-extension-name"), self._small(body), features)
 
     def _do_extension_next(self, body: bytes) -> None:
-        """Invocations are told to runtimes only; an extension waits until its worker ends."""
+        self._beside = self._worker.extensions()
+        self._beside.next(self, self._text(b"lambda-extension-identifier"))
+
+    def _do_extension_error(self, body: bytes) -> None:
+        what = "Init" if self._head.target.startswith(EXTENSION + b"init/") else "Exit"
+        kind = printable(self._text(b"lambda-extension-function-error-type"), 128)
+        self._worker.extensions().failed(self, self._text(b"lambda-extension-identifier"), kind, what)
+
+    def _do_starter(self, body: bytes) -> None:
+        """What the first process of a worker with extensions tells: see `starter`."""
+        what = self._head.target[len(STARTER) :]
+        text = self._small(body).decode("utf-8", "replace")
+        number, _, rest = text.partition(" ")
+        if what == b"extensions":
+            self._beside = self._worker.extensions()
+            self._beside.started(self, text.split("\n") if text else [])
+            return
+        if not number.isdigit() or len(number) > 9:
+            self._do_not_found(body)
+        elif what == b"left":
+            self._worker.extensions().left(self, rest, int(number))
+        else:
+            self.accepted()
+            if what == b"runtime":
+                self._worker.runtime_started(int(number))
+            elif what == b"ended":
+                self._worker.runtime_ended(Exit(int(number), int(rest) or None if rest.isdigit() else None))
+
+    def _text(self, name: bytes) -> str:
+        found = header(self._head.headers, name)
+        return found.decode("latin-1") if found else ""
 
     def _do_not_found(self, body: bytes) -> None:
         self.reply(404, error_body("NotFound", "the Runtime API has no such path"))
@@ -188,8 +225,12 @@ class Call(Answer):
             self.send(_ACCEPTED, _ACCEPTED_BYTES, b"")
 
     def reply(self, status: int, body: bytes) -> None:
+        self.answer(status, body, ())
+
+    def answer(self, status: int, body: bytes, headers: Headers) -> None:
         self._parked = False
-        self.respond(Response(status, _JSON, body))
+        self._beside = None
+        self.respond(Response(status, (*_JSON, *headers), body))
 
     def event(self, head: bytes, payload: bytes) -> None:
         self._parked = False
@@ -235,6 +276,9 @@ class Call(Answer):
         if self._parked:
             self._parked = False
             self._worker.lost(self)
+        if self._beside is not None:
+            beside, self._beside = self._beside, None
+            beside.lost(self)
 
 
 _OTHERS: dict[tuple[str, bytes], Finish] = {
@@ -242,6 +286,9 @@ _OTHERS: dict[tuple[str, bytes], Finish] = {
     ("GET", b"/2018-06-01/ping"): Call._do_ping,
     ("PUT", b"/2020-08-15/logs"): Call._do_telemetry,
     ("PUT", b"/2022-07-01/telemetry"): Call._do_telemetry,
-    ("POST", b"/2020-01-01/extension/register"): Call._do_register,
-    ("GET", b"/2020-01-01/extension/event/next"): Call._do_extension_next,
+    ("POST", EXTENSION + b"register"): Call._do_register,
+    ("GET", EXTENSION + b"event/next"): Call._do_extension_next,
+    ("POST", EXTENSION + b"init/error"): Call._do_extension_error,
+    ("POST", EXTENSION + b"exit/error"): Call._do_extension_error,
+    **{("POST", STARTER + what): Call._do_starter for what in (b"extensions", b"runtime", b"ended", b"left")},
 }

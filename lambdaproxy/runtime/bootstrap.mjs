@@ -723,6 +723,7 @@ async function main() {
   process.argv.splice(2);
   const told = (process.env._LAMBDAPROXY_START ?? "").split("\n").filter((line) => line.startsWith("layer "));
   delete process.env._LAMBDAPROXY_START;
+  delete process.env._LAMBDAPROXY_SESSION;
   if (told.length) importFromLayers(told.map((line) => line.slice(6)));
   patchConsole();
   const api = new Api(process.env.AWS_LAMBDA_RUNTIME_API);

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
+from lambdaproxy.messages import Headers
 from lambdaproxy.web.seams import Server
+
+if TYPE_CHECKING:
+    from lambdaproxy.runtime.results import Exit
 
 
 def error_body(type: str, message: str) -> bytes:
@@ -22,6 +26,9 @@ class Caller(Protocol):
 
     def reply(self, status: int, body: bytes) -> None:
         """Answer with this status and JSON."""
+
+    def answer(self, status: int, body: bytes, headers: Headers) -> None:
+        """Answer with this status, JSON and headers beside its type, now or after any time."""
 
     def event(self, head: bytes, payload: bytes) -> None:
         """Answer a parked `next`: `head` up to and without Content-Length, and the event."""
@@ -49,6 +56,24 @@ class Stream(Protocol):
         """The connection broke before the last chunk."""
 
 
+class Beside(Protocol):
+    """What the Runtime API asks of a worker's extensions; `Extensions` is one. Each call answers its caller."""
+
+    def started(self, caller: Caller, names: list[str]) -> None: ...
+
+    def left(self, caller: Caller, name: str, status: int) -> None: ...
+
+    def register(self, caller: Caller, name: str, body: bytes, features: str) -> None: ...
+
+    def next(self, caller: Caller, identifier: str) -> None: ...
+
+    def subscribe(self, caller: Caller, identifier: str, body: bytes) -> None: ...
+
+    def failed(self, caller: Caller, identifier: str, kind: str, what: str) -> None: ...
+
+    def lost(self, caller: Caller) -> None: ...
+
+
 class Calls(Protocol):
     """What the Runtime API asks of its worker. Each call is answered by `caller.reply` or `caller.event`."""
 
@@ -73,8 +98,14 @@ class Calls(Protocol):
     def lost(self, caller: Caller) -> None:
         """A connection that waited for an event is gone."""
 
-    def register(self) -> dict[str, str]:
-        """What an extension is told when it registers."""
+    def extensions(self) -> Beside:
+        """The worker's extensions; they are made by the first that asks."""
+
+    def runtime_started(self, pid: int) -> None:
+        """The starter's word: the runtime is this process."""
+
+    def runtime_ended(self, how: Exit) -> None:
+        """The starter's word: the runtime has ended, others may go on."""
 
 
 class RuntimeServer(Server, Protocol):

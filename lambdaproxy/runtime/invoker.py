@@ -24,6 +24,7 @@ from lambdaproxy.runtime.events import EventQueue
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.job import STREAMS, Job
 from lambdaproxy.runtime.kept import Kept
+from lambdaproxy.runtime.layers import has_extensions
 from lambdaproxy.runtime.logs import Batch, Sink, WorkerLog
 from lambdaproxy.runtime.loopback import InheritedSocket, LoopbackPort
 from lambdaproxy.runtime.names import is_qualifier, split_name
@@ -231,6 +232,8 @@ class LocalInvoker:
 
     def _most(self, settings: FunctionSettings) -> int:
         most = self._concurrency if settings.concurrency is None else settings.concurrency
+        if settings.concurrency is None and any(map(has_extensions, settings.layers)):
+            most = 1  # they listen on ports that only one can have
         return min(most, 1) if settings.name in self.site.debug else most
 
     def _watched(self, settings: FunctionSettings) -> Callable[[Callable[[str], None]], Watch] | None:
@@ -269,6 +272,7 @@ class LocalInvoker:
             warn=self._warnings.warn,
             abort=self._abort,
             ended=lambda: self._remove(scratch),
+            account=self.site.account,
         )
         day = time.strftime("%Y/%m/%d", time.gmtime(self._wall()))
         stream = f"{day}/[$LATEST]{uuid4().hex}"

@@ -41,6 +41,7 @@ class Job:
         "_queue_seconds",
         "_queued_at",
         "_timer",
+        "arn",
         "done",
         "gone",
         "head",
@@ -58,7 +59,7 @@ class Job:
     def __init__(self, clock: IReactorTime, invocation: Invocation, arn: str) -> None:
         self._clock = clock
         self._timer: IDelayedCall | None = None
-        self.invocation = invocation
+        self.invocation, self.arn = invocation, arn
         #: The event; None once it was let go of, because nobody waits for what comes of it.
         self.payload: bytes | None = invocation.payload or b"{}"
         self.request_id = invocation.request_id

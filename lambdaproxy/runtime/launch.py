@@ -2,7 +2,8 @@
 
 Standard library only: it runs as `python launch.py MODE LIMIT DIRECTORY PLAN PROGRAM ARGUMENT...`, in whatever
 interpreter is at hand. PLAN is for `sandbox.enter`, and may be empty. MODE `exec` replaces the process by PROGRAM;
-`module` runs the module PROGRAM in this interpreter with the task root first on its path, as Lambda has it.
+`start` starts extensions, `--` and PROGRAM (see `starter`); `module` runs the module PROGRAM here with the
+task root first on its path, as Lambda has it.
 """
 # mypy: ignore-errors
 
@@ -23,13 +24,19 @@ def limit_memory(megabytes):
         pass
 
 
-def own_folders(plan):
-    """Carry out the plan, or end with a sentence."""
+def load(name):
+    """The names of a module that lies beside this one, from byte code."""
     from _frozen_importlib_external import SourceFileLoader
 
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sandbox.py")
-    names = {"__name__": "sandbox", "__file__": path}
-    exec(SourceFileLoader("sandbox", path).get_code("sandbox"), names)  # noqa: S102
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+    names = {"__name__": name, "__file__": path}
+    exec(SourceFileLoader(name, path).get_code(name), names)  # noqa: S102
+    return names
+
+
+def own_folders(plan):
+    """Carry out the plan, or end with a sentence."""
+    names = load("sandbox")
     try:
         names["enter"](plan)
     except (names["Refused"], OSError, ImportError) as problem:
@@ -39,10 +46,11 @@ def own_folders(plan):
 
 def main(arguments):
     mode, limit, directory, plan, program = arguments[:5]
-    try:
-        os.setsid()
-    except OSError:
-        pass  # it was given one
+    if os.environ.pop("_LAMBDAPROXY_SESSION", None) is None:
+        try:
+            os.setsid()
+        except OSError:
+            pass  # it was given one
     if plan:
         own_folders(plan)
     os.chdir(directory)
@@ -53,6 +61,8 @@ def main(arguments):
         except OSError as problem:
             sys.stderr.write("cannot run %s: %s\n" % (program, problem.strerror))  # noqa: UP031
             sys.exit(127)
+    if mode == "start":
+        load("starter")["main"](arguments[4:])
     import runpy
 
     sys.path[0] = directory

@@ -55,6 +55,17 @@ class Layout:
                 return (os.path.join("/opt", *parts) if self.plan else path), path
         return None
 
+    def extensions(self) -> list[str]:
+        """The programs in `extensions` of all layers, as the function sees them; a later layer's is in front."""
+        found = {}
+        for one in self.real[::-1]:
+            folder = os.path.join(one, "extensions")
+            for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+                path = os.path.join(folder, name)
+                if os.path.isfile(path) and os.access(path, os.X_OK):
+                    found[name] = os.path.join("/opt/extensions", name) if self.plan else path
+        return [found[name] for name in sorted(found)]
+
     def node_folders(self, runtime: str) -> Iterator[str]:
         """The folders of Node's packages in layers, those of the function's own version first."""
         version = re.match(r"nodejs(\d+)", runtime)
@@ -68,6 +79,11 @@ class Layout:
         for name in sorted(found, key=lambda name: -int(name[4:])):
             yield from self.seen("nodejs", name, "node_modules")
         yield from self.seen("nodejs", "node_modules")
+
+
+def has_extensions(layer: str) -> bool:
+    """Whether a layer has programs that Lambda would start beside the function."""
+    return os.path.isdir(os.path.join(layer, "extensions"))
 
 
 def layout(settings: FunctionSettings, namespaces: Namespaces, needed: Iterable[str] = (), hosts: str = "") -> Layout:
@@ -87,7 +103,7 @@ def layout(settings: FunctionSettings, namespaces: Namespaces, needed: Iterable[
     kept = sorted(path for path in paths if path.startswith("/tmp/"))  # noqa: S108
     kept = [path for path in kept if not any(path.startswith(other + "/") for other in kept)]
     lines = [f"task {settings.directory}", *(f"opt {one}" for one in opt), f"tmp {settings.temporary}"]
-    lines += [f"hosts {hosts}"] if hosts else []
+    lines += [f"hosts {hosts}"] if hosts and any(map(has_extensions, real)) else []
     return Layout("\n".join([*lines, *(f"keep {path}" for path in kept)]), ("/opt",) if real else (), real)
 
 

@@ -54,6 +54,7 @@ class WorkerLog:
         "_tail",
         "_tail_size",
         "_wants_tail",
+        "heard",
     )
 
     def __init__(self, function: str, sink: Sink, clock: IReactorTime) -> None:
@@ -68,6 +69,8 @@ class WorkerLog:
         self._cut = 0
         #: Records that nobody was told of yet, and the end of what they held.
         self._left_out, self._last = 0, b""
+        #: Takes what the process itself has written, too; for telemetry.
+        self.heard: Callable[[str], object] | None = None
 
     def begin(self, wants_tail: bool = True) -> None:
         """A new invocation: its tail is empty, and stays so if nobody wants it."""
@@ -140,6 +143,12 @@ class WorkerLog:
             self._keep_tail(text.encode("utf-8", "backslashreplace"))
         self._sink(self._function, text)
 
+    def beside(self, heard: Callable[[str], object]) -> WorkerLog:
+        """A log for what other processes of the worker write; it has no tail."""
+        made = WorkerLog(self._function, self._sink, self._clock)
+        made._wants_tail, made.heard = False, heard
+        return made
+
     def tail(self) -> bytes:
         """The last 4 KiB since `begin`."""
         return b"".join(self._tail)[-TAIL:]
@@ -171,6 +180,8 @@ class WorkerLog:
         self._count += 1
         self._bytes += len(line)
         self._sink(self._function, text)
+        if self.heard is not None:
+            self.heard(text)
 
     def _keep_tail(self, data: bytes) -> None:
         piece = data[1 - TAIL :] + b"\n"

@@ -150,7 +150,8 @@ class FunctionPool:
 
     def _alive(self) -> int:
         # One that is being ended while its function runs keeps its place until it is dead.
-        return sum(1 for each in self.workers if each.busy or each.state not in (State.STOPPING, State.DEAD))
+        ended = (State.STOPPING, State.DEAD)
+        return sum(1 for each in self.workers if each.busy or each.lingers or each.state not in ended)
 
     def _soon_is_now(self) -> None:
         self._soon = None

@@ -31,6 +31,8 @@ class Running(Protocol):
     """
 
     pid: int | None
+    runtime: int | None
+    """The process of the runtime, where that is another one than the first."""
 
     def drain(self) -> None:
         """Hand over what the process has written until now."""
@@ -41,6 +43,9 @@ class Running(Protocol):
     def kill(self) -> None:
         """End the process and everything in its session's process group (SIGKILL)."""
 
+    def kill_runtime(self) -> None:
+        """End the runtime alone (SIGKILL)."""
+
     def close(self) -> None:
         """After the end: read what is left, close the pipe, end stragglers."""
 
@@ -48,9 +53,21 @@ class Running(Protocol):
         """Resident memory now and at its highest, in bytes; zeros where the system does not say."""
 
 
-Launcher = Callable[[Command, int | None, Callable[[bytes], None], Callable[[Exit], None]], Running]
-"""Starts a command: takes the command, a descriptor that becomes its third (or None), a taker of output and a taker of
-the end; raises `OSError`."""
+Output = Callable[[bytes], None]
+
+
+class Launcher(Protocol):
+    """Starts a command; raises `OSError`."""
+
+    def __call__(
+        self,
+        command: Command,
+        inherited: int | None,
+        output: Output,
+        exited: Callable[[Exit], None],
+        beside: Output | None = None,
+    ) -> Running:
+        """`inherited` is a descriptor that becomes its third; `beside` takes what is written to its fourth."""
 
 
 @implementer(IReadDescriptor)
@@ -147,9 +164,16 @@ class WorkerProcess:
         inherited: int | None,
         output: Callable[[bytes], None],
         exited: Callable[[Exit], None],
+        beside: Output | None = None,
     ) -> None:
         reading, writing = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
         nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        more = os.pipe2(os.O_CLOEXEC) if beside is not None else None
+        fds = {0: nothing, 1: writing, 2: writing}
+        if inherited is not None:
+            fds[3] = inherited
+        if more is not None:
+            fds[4] = more[1]
         try:
             # Without path and uid Twisted uses posix_spawn: a fork would copy our page tables for milliseconds.
             transport = reactor.spawnProcess(
@@ -157,20 +181,28 @@ class WorkerProcess:
                 command.argv[0],
                 command.argv,
                 env=dict(command.environment),
-                childFDs={0: nothing, 1: writing, 2: writing} | ({} if inherited is None else {3: inherited}),
+                childFDs=fds,
             )
         except BaseException:
             os.close(reading)
+            if more is not None:
+                os.close(more[0])
             raise
         finally:
             os.close(writing)
+            if more is not None:
+                os.close(more[1])
             os.close(nothing)
         self._transport = transport
         self.pid: int | None = transport.pid
+        self.runtime: int | None = None
         self._pipe = _Pipe(reactor, reading, output)
+        self._beside = None if more is None or beside is None else _Pipe(reactor, more[0], beside)
 
     def drain(self) -> None:
         self._pipe.drain()
+        if self._beside is not None:
+            self._beside.drain()
 
     def terminate(self) -> None:
         try:
@@ -193,9 +225,21 @@ class WorkerProcess:
         except (ProcessExitedAlready, OSError):
             pass
 
+    def kill_runtime(self) -> None:
+        if self.pid is None or self.runtime is None:
+            return
+        try:
+            # Its parent has not waited for it, or has told us so: the number is its own.
+            if os.getpgid(self.runtime) == self.pid:
+                os.kill(self.runtime, signal.SIGKILL)
+        except OSError:
+            pass
+
     def close(self) -> None:
-        self._pipe.drain()
+        self.drain()
         self._pipe.close()
+        if self._beside is not None:
+            self._beside.close()
         if self.pid is None:
             return
         # The number cannot have been given away while its process group lives, and without one this finds nothing.
@@ -206,7 +250,7 @@ class WorkerProcess:
 
     def memory(self) -> tuple[int, int]:
         try:
-            with open(f"/proc/{self.pid}/status", "rb") as file:
+            with open(f"/proc/{self.runtime or self.pid}/status", "rb") as file:
                 text = file.read()
         except OSError:
             return 0, 0
@@ -224,8 +268,12 @@ def launcher(reactor: Any) -> Launcher:
     """The launcher that starts real processes."""
 
     def launch(
-        command: Command, inherited: int | None, output: Callable[[bytes], None], exited: Callable[[Exit], None]
+        command: Command,
+        inherited: int | None,
+        output: Output,
+        exited: Callable[[Exit], None],
+        beside: Output | None = None,
     ) -> Running:
-        return WorkerProcess(reactor, command, inherited, output, exited)
+        return WorkerProcess(reactor, command, inherited, output, exited, beside)
 
     return launch

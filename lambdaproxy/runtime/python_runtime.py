@@ -510,10 +510,11 @@ def main(load):
     told = _told()
     limit = int(told.get("limit", ["0"])[0])
     del sys.argv[1:]
-    try:
-        os.setsid()
-    except OSError:
-        pass  # whoever started us gave us a process group already
+    if os.environ.pop("_LAMBDAPROXY_SESSION", None) is None:
+        try:
+            os.setsid()
+        except OSError:
+            pass  # whoever started us gave us a process group already
     if "task" in told:
         _own_folders(load, told, start)
     if limit:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ _OURS = (_HERE, sys.prefix, sys.base_prefix)
 START = "_LAMBDAPROXY_START"
 """The variable with what our runtimes are told at start, in lines; no function sees it."""
 
+WEB_ADAPTER = "lambda-adapter"
 HEADROOM = 512
 """MB that the data of a process may exceed `memory_limit` by: thread stacks and arenas that are never resident."""
 
@@ -59,7 +61,8 @@ class Site:
     `keys` are an access key, a secret key and a session token (or None) that functions get in place of the operator's:
     those of our own Invoke API where it is served, else dummies. `environ` is the operator's environment.
     `interpreters` are those on this machine for a runtime's identifier, `sdk` is a folder with boto3 for functions that
-    have none, and `cache` one for the byte code of functions that are watched.
+    have none, and `cache` one for the byte code of functions that are watched. `hosts` is a file
+    for functions with extensions, in which `sandbox.localdomain` is this machine.
     """
 
     region: str = "us-east-1"
@@ -73,6 +76,7 @@ class Site:
     interpreters: Mapping[str, str] = field(default_factory=dict)
     sdk: str | None = None
     cache: str | None = None
+    hosts: str = ""
 
     def arn(self, name: str, qualifier: str | None = None) -> str:
         """The ARN that an invocation of this function shows; the qualifier only if the caller gave one."""
@@ -88,6 +92,8 @@ class Command:
     environment: Mapping[str, str] = field(repr=False)
     own_folders: bool = False
     """Whether it has a `/tmp` of its own."""
+    extensions: tuple[str, ...] = ()
+    """The programs of `/opt/extensions` that are started with it."""
 
 
 def command(settings: FunctionSettings, site: Site, address: str, log_stream: str) -> Command:
@@ -108,7 +114,7 @@ def command(settings: FunctionSettings, site: Site, address: str, log_stream: st
         program = found if found is not None and os.path.isabs(found) else _found(found or "node", "Node")
     else:
         program = settings.executable or ""
-    places = layout(settings, site.namespaces, (*_needed(program, site), *_OURS))
+    places = layout(settings, site.namespaces, (*_needed(program, site), *_OURS), site.hosts)
     environment = _environment(settings, site, places, address, log_stream)
     if settings.family == "python":
         argv = _python(settings, site, places, environment, program, limit, debug)
@@ -122,7 +128,38 @@ def command(settings: FunctionSettings, site: Site, address: str, log_stream: st
             argv = (*_launch("exec", limit, settings, places.plan), *argv)
         at = len(_LAUNCH) + 4
         argv = (*argv[:at], wrapper, *argv[at:])
-    return Command(argv, environment, bool(places.plan))
+    extensions = tuple(places.extensions())
+    if extensions:
+        argv = _with_extensions(extensions, settings, site, places, environment, argv)
+    return Command(argv, environment, bool(places.plan), extensions)
+
+
+def _with_extensions(
+    extensions: tuple[str, ...],
+    settings: FunctionSettings,
+    site: Site,
+    places: Layout,
+    environment: dict[str, str],
+    argv: tuple[str, ...],
+) -> tuple[str, ...]:
+    """The command that starts these first; the folders are made once, for all of them."""
+    if places.plan:
+        argv = tuple("" if one == places.plan else one for one in argv)
+        told = environment.get(START, "").splitlines()
+        plan = places.plan.splitlines()
+        environment[START] = "\n".join(line for line in told if line not in plan and not line.startswith("launch "))
+    if any(os.path.basename(path) == WEB_ADAPTER for path in extensions) and (settings.concurrency or 1) > 1:
+        # Each worker's web server listens on a port of its own, which on AWS is the same in every environment.
+        port = str(_free_port())
+        environment |= {"PORT": port, "AWS_LWA_PORT": port}
+    return (*_launch("start", "0", settings, places.plan), *extensions, "--", *argv)
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        found: int = one.getsockname()[1]
+        return found
 
 
 def _needed(program: str, site: Site) -> list[str]:

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
@@ -15,7 +16,7 @@ from lambdaproxy.base.archives import temporary
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.interpreters import interpreters, missing_text
 from lambdaproxy.runtime.invoke_keys import load_or_make_keys
-from lambdaproxy.runtime.layers import Namespaces, try_namespaces
+from lambdaproxy.runtime.layers import Namespaces, has_extensions, try_namespaces
 from lambdaproxy.runtime.runtimes import DUMMY_KEY, Site
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def make_site(settings: Settings, functions: Mapping[str, FunctionSettings], acc
         namespaces=_namespaces(functions.values()),
         interpreters=found_interpreters,
         sdk=sdk_folder(),
+        hosts=_hosts(functions.values()),
         cache=None if settings.no_reload else cache_folder(environ),
     )
 
@@ -71,6 +73,28 @@ def _namespaces(functions: Iterable[FunctionSettings]) -> Namespaces:
             what=what,
         )
     return found
+
+
+def _hosts(functions: Iterable[FunctionSettings]) -> str:
+    """A file with the names of `/etc/hosts` and Lambda's own for the machine; empty if no function has extensions."""
+    having = [one for one in functions if any(map(has_extensions, one.layers))]
+    for one in having:
+        if one.concurrency is None:
+            log.info(
+                "{name} has extensions: one worker at a time, because they listen on fixed ports; concurrency = N in "
+                "its table allows more",
+                name=one.name,
+            )
+    if not having:
+        return ""
+    try:
+        own = Path("/etc/hosts").read_text("utf-8", "surrogateescape")
+        file = Path(temporary(), "hosts")
+        file.write_text(f"{own}\n127.0.0.1 sandbox.localdomain sandbox\n", "utf-8", "surrogateescape")
+        file.parent.chmod(0o755)
+    except OSError:
+        return ""
+    return str(file)
 
 
 def sdk_folder() -> str | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from lambdaproxy.messages import MOST_RESULT, Mode
 from lambdaproxy.runtime.calls import Caller, Calls, Stream, error_body
+from lambdaproxy.runtime.extensions import SHUTDOWN_SECONDS, Extensions
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.job import STREAMS, Job
 from lambdaproxy.runtime.logs import WorkerLog, report_line, start_line
@@ -35,6 +36,7 @@ from lambdaproxy.runtime.results import (
 from lambdaproxy.runtime.runtimes import Command
 from lambdaproxy.runtime.sinks import Collected, Passed
 from lambdaproxy.runtime.stream import StreamedResult
+from lambdaproxy.runtime.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
@@ -116,8 +118,9 @@ class Worker:
         warn: Callable[..., object] = lambda *_, **__: None,
         abort: Collection[Mode] = STREAMS,
         ended: Callable[[], None] = lambda: None,
+        account: str = "123456789012",
     ) -> None:
-        self._ended = ended
+        self._ended, self._account = ended, account
         self._abort = abort if init_seconds is not None else ()
         self._reactor, self.settings, self._owner, self._log = reactor, settings, owner, log
         self._listen, self._connect = listen, connect
@@ -145,6 +148,8 @@ class Worker:
         self._init_time: float | None = None
         self._peak = 0
         self._measured = -1.0
+        self._extensions: Extensions | None = None
+        self._beside: WorkerLog | None = None
 
     # --- start ---
 
@@ -155,7 +160,12 @@ class Worker:
             self._port = self._listen(self._factory)
             pair = self._connect(self._factory) if self.settings.ours else None
             made = command(f"127.0.0.1:{self._port.port}")
-            self._process = launch(made, None if pair is None else pair.child, self._output, self.exited)
+            inherited = None if pair is None else pair.child
+            if made.extensions:
+                self._hear_of_extensions()
+                self._process = launch(made, inherited, self._output, self.exited, self._said)
+            else:
+                self._process = launch(made, inherited, self._output, self.exited)
             self._port.pid = self._process.pid
         except BaseException:
             if self._port is not None:
@@ -171,6 +181,23 @@ class Worker:
 
     def _output(self, data: bytes) -> None:
         self._log.feed(data)
+
+    def _hear_of_extensions(self) -> None:
+        events = self.extensions().telemetry
+        self._log.heard = lambda text: events.event("function", text + "\n")
+        self._beside = self._log.beside(lambda text: events.event("extension", text + "\n"))
+        about = {"initializationType": "on-demand", "phase": "init", "functionName": self.settings.name}
+        events.event(
+            "platform.initStart", about | {"functionVersion": "$LATEST", "runtimeVersion": self.settings.runtime}
+        )
+
+    def _said(self, data: bytes) -> None:
+        if self._beside is not None:
+            self._beside.feed(data)
+
+    def _tell(self, kind: str, record: dict[str, object]) -> None:
+        if self._extensions is not None:
+            self._extensions.telemetry.event("platform." + kind, record)
 
     def _init_late(self) -> None:
         # Row 5.
@@ -214,6 +241,10 @@ class Worker:
                 self._watch = self._reactor.callLater(WATCH_SECONDS, self._look_at_memory)
         caller, self._parked = self._parked, None
         assert job.payload is not None
+        if self._extensions is not None:
+            self._tell("start", {"requestId": job.request_id, "version": "$LATEST"})
+            deadline = int((self._wall() + timeout) * 1000)
+            self._extensions.invoke(job.request_id, job.arn, deadline, job.invocation.trace_id)
         caller.event(self._event, job.payload)
 
     def _left(self, job: Job) -> None:
@@ -247,15 +278,31 @@ class Worker:
         self.state = State.STOPPING
         assert self._process is not None
         self._process.terminate()
-        self._grace = self._reactor.callLater(STOP_SECONDS, self._kill)
+        grace = SHUTDOWN_SECONDS if self._shutdown("spindown") else STOP_SECONDS
+        self._grace = self._reactor.callLater(grace, self._kill)
 
-    def _stop_now(self) -> None:
-        """SIGKILL at once (rows 5, 16, 21)."""
+    def _stop_now(self, reason: str = "failure") -> None:
+        """SIGKILL at once (rows 5, 16, 21); extensions that want to hear of it have their time (row 27)."""
         if self.state is State.DEAD:
             return
         self._cancel()
         self.state = State.STOPPING
-        self._kill()
+        if self._process is not None and self._process.runtime is not None and self._shutdown(reason):
+            self._process.kill_runtime()
+            self._grace = self._reactor.callLater(SHUTDOWN_SECONDS, self._kill)
+        else:
+            self._kill()
+
+    def _shutdown(self, reason: str) -> bool:
+        if self._extensions is None:
+            return False
+        self._extensions.telemetry.flush()
+        return self._extensions.shutdown(reason, int((self._wall() + SHUTDOWN_SECONDS) * 1000))
+
+    @property
+    def lingers(self) -> bool:
+        """Whether it is being ended with extensions, whose ports nobody else can have yet."""
+        return self.state is State.STOPPING and self._extensions is not None and self._extensions.external
 
     def _kill(self) -> None:
         self._grace = None
@@ -285,23 +332,37 @@ class Worker:
                 parked, self._parked = self._parked, None
                 parked.abort()
             self._parked = caller
-            if state is State.STARTING:
-                self._initialised()
-            elif state is State.IDLE:
-                return
-            self._cancel()
-            self.state = State.IDLE
-            self.idle_since = self._reactor.seconds()
-            if self.retiring:
-                self.stop()
-            else:
-                self._owner.idle(self)
+            if self._extensions is None or self._extensions.quiet:
+                self._ready()
+
+    def extensions_quiet(self) -> None:
+        """All extensions are done with the last event, too (row 20)."""
+        if self._parked is not None and self.state not in (State.STOPPING, State.DEAD, State.BUSY, State.STREAMING):
+            self._ready()
+
+    def _ready(self) -> None:
+        if self.state is State.STARTING:
+            self._initialised()
+        elif self.state is State.IDLE:
+            return
+        self._cancel()
+        self.state = State.IDLE
+        self.idle_since = self._reactor.seconds()
+        if self.retiring:
+            self.stop()
+        else:
+            self._owner.idle(self)
 
     def _initialised(self) -> None:
         # Rows 2 and 3.
         self.initialised = True
         now = self._reactor.seconds()
         self._init_time = now - self._started
+        if self._extensions is not None:
+            self._extensions.initialised()
+            about: dict[str, object] = {"initializationType": "on-demand", "phase": "init", "status": "success"}
+            self._tell("initRuntimeDone", about)
+            self._tell("initReport", about | {"metrics": {"durationMs": round(self._init_time * 1000, 3)}})
         self._measure(now)
         self._measured = -1.0
 
@@ -412,12 +473,47 @@ class Worker:
             self._owner.unfit(self)
             self._grace = self._reactor.callLater(DETACHED_SECONDS, self._stop_now)
 
-    def register(self) -> dict[str, str]:
-        return {
-            "functionName": self.settings.name,
-            "functionVersion": "$LATEST",
-            "handler": self.settings.handler,
-        }
+    def extensions(self) -> Extensions:
+        if self._extensions is None:
+            about = {
+                "functionName": self.settings.name,
+                "functionVersion": "$LATEST",
+                "handler": self.settings.handler,
+            }
+            telemetry = Telemetry(self._reactor, self._wall)
+            self._extensions = Extensions(self, about, self._account, self._log.platform, telemetry)
+            if self.state is not State.STARTING:
+                self._extensions.initialised()
+        return self._extensions
+
+    def extension_failed(self, make: Callable[[str], FunctionFailure]) -> None:
+        """Row 28: an extension has failed, and everything ends with it."""
+        if self.state in (State.STOPPING, State.DEAD):
+            return
+        if self.state is State.STARTING:
+            self.init_failure = make
+        elif self._job is not None:
+            self._fail(self._job, make(self._job.request_id))
+        self._stop_now()
+
+    def runtime_started(self, pid: int) -> None:
+        assert self._process is not None
+        self._process.runtime = pid
+
+    def runtime_ended(self, how: Exit) -> None:
+        """The runtime is gone, its extensions are not (rows 6, 10, 18 and 22)."""
+        if self._process is None or self.state is State.DEAD:
+            return
+        self._process.drain()
+        if self.state is State.STARTING:
+            if self.init_failure is None:
+                self.init_failure = lambda request_id: exited(request_id, how)
+        elif self._job is not None:
+            job = self._job
+            self._log.platform(f"RequestId: {job.request_id} Error: {how.message()}")
+            self._fail(job, exited(job.request_id, how))
+        if self.state is not State.STOPPING:
+            self._stop_now()
 
     # --- ends ---
 
@@ -444,7 +540,21 @@ class Worker:
             job.request_id, now - self._given, self.settings.memory, used, self._init_time, status, kind
         )
         self._log.platform(f"END RequestId: {job.request_id}\n{report}")
+        if self._extensions is not None:
+            self._report_telemetry(job, now - self._given, used, status or "success", kind)
         self._init_time = None
+
+    def _report_telemetry(self, job: Job, seconds: float, used: int, status: str, kind: str) -> None:
+        about: dict[str, object] = {"requestId": job.request_id, "status": "failure" if status == "error" else status}
+        if kind:
+            about["errorType"] = kind
+        took = round(seconds * 1000, 3)
+        self._tell("runtimeDone", about | {"metrics": {"durationMs": took, "producedBytes": 0}})
+        metrics: dict[str, object] = {"durationMs": took, "billedDurationMs": max(1, -int(-took // 1))}
+        metrics |= {"memorySizeMB": self.settings.memory, "maxMemoryUsedMB": used}
+        if self._init_time is not None:
+            metrics["initDurationMs"] = round(self._init_time * 1000, 3)
+        self._tell("report", about | {"metrics": metrics})
 
     def _measure(self, now: float) -> None:
         assert self._process is not None
@@ -469,7 +579,7 @@ class Worker:
                 "{function} answered but asked for no other event within its time-out; its process is ended",
                 function=self.settings.name,
             )
-        self._stop_now()
+        self._stop_now("timeout" if job is not None else "failure")
 
     def _look_at_memory(self) -> None:
         """Lambda ends a function that uses more memory than it was given; so do we, within a tenth of a second."""
@@ -511,6 +621,10 @@ class Worker:
         self._cancel()
         self.state = State.DEAD
         self._parked = None
+        if self._beside is not None:
+            self._beside.flush()
+        if self._extensions is not None:
+            self._extensions.telemetry.close()
         self._process.close()
         self._ended()
         self._log.flush()

@@ -70,6 +70,7 @@ class FakeProcess:
         self.signals: list[str] = []
         self.alive, self.closed = True, False
         self.resident = (0, 0)
+        self.runtime: int | None = None
 
     def drain(self) -> None:
         data, self.written = self.written, b""
@@ -81,6 +82,9 @@ class FakeProcess:
 
     def kill(self) -> None:
         self.signals.append("KILL")
+
+    def kill_runtime(self) -> None:
+        self.signals.append("KILL runtime")
 
     def close(self) -> None:
         self.closed = True
@@ -108,6 +112,10 @@ class FakeCaller:
 
     def reply(self, status: int, body: bytes, *_: bytes) -> None:
         self.replies.append((status, body))
+
+    def answer(self, status: int, body: bytes, headers: Any) -> None:
+        self.replies.append((status, body))
+        self.headers = dict(headers)
 
     def accepted(self) -> None:
         self.replies.append((202, b""))
@@ -167,7 +175,9 @@ class Bench:
         self.worker.spawn(self.launch, lambda address: Command((address,), {}))
         self.caller = FakeCaller()
 
-    def launch(self, command: Command, inherited: int | None, output: Any, exited: Any) -> FakeProcess:
+    def launch(
+        self, command: Command, inherited: int | None, output: Any, exited: Any, beside: Any = None
+    ) -> FakeProcess:
         self.process = FakeProcess(output, exited)
         return self.process
 

@@ -17,8 +17,11 @@ from lambdaproxy.messages import MOST_RESULT
 from lambdaproxy.runtime.api_site import RuntimeApis, RuntimeSite
 from lambdaproxy.runtime.calls import Caller
 from lambdaproxy.runtime.connections import LONGEST, MOST_CONNECTIONS
-from lambdaproxy.runtime.results import HTTP_STREAM
+from lambdaproxy.runtime.extensions import Extensions
+from lambdaproxy.runtime.results import HTTP_STREAM, Exit
+from lambdaproxy.runtime.telemetry import Telemetry
 from tests.http1.cases import BAD
+from tests.runtime.fakes import FakeCaller
 from tests.runtime.real import RealProcesses, until, wait
 from tests.runtime.support import reactor
 from tests.web.serving import GONE, Transport, replies
@@ -53,6 +56,7 @@ class Recorder:
     def __init__(self) -> None:
         self.calls: list[Any] = []
         self.streaming = True
+        self.beside: Extensions | None = None
 
     def next(self, caller: Caller) -> None:
         self.calls.append("next")
@@ -93,8 +97,21 @@ class Recorder:
     def lost(self, caller: Any = None) -> None:
         self.calls.append("lost")
 
-    def register(self) -> dict[str, str]:
-        return {"functionName": "f"}
+    def extensions(self) -> Extensions:
+        if self.beside is None:
+            self.beside = Extensions(self, {"functionName": "f"}, "1", lambda _: None, Telemetry(Clock()))
+        return self.beside
+
+    def extensions_quiet(self) -> None: ...
+
+    def extension_failed(self, make: Any) -> None:
+        self.calls.append(("failed", make("").type))
+
+    def runtime_started(self, pid: int) -> None:
+        self.calls.append(("runtime", pid))
+
+    def runtime_ended(self, how: Exit) -> None:
+        self.calls.append(("ended", how))
 
 
 def site(worker: Any, inherited: bool = False, clock: Any = None, held: Held | None = None) -> RuntimeSite:
@@ -331,9 +348,13 @@ class TestBodies:
 
 OTHERS = {
     b"GET /2018-06-01/ping": (200, b"pong"),
-    b"PUT /2020-08-15/logs": (202, b"Telemetry.NotSupported"),
-    b"PUT /2022-07-01/telemetry": (202, b"Telemetry.NotSupported"),
-    b"POST /2020-01-01/extension/register": (200, b"Lambda-Extension-Identifier"),
+    b"PUT /2020-08-15/logs": (403, b"Extension.MissingExtensionIdentifier"),
+    b"PUT /2022-07-01/telemetry": (403, b"Extension.MissingExtensionIdentifier"),
+    b"POST /2020-01-01/extension/register": (403, b"Extension.InvalidExtensionName"),
+    b"GET /2020-01-01/extension/event/next": (403, b"Extension.MissingExtensionIdentifier"),
+    b"POST /2020-01-01/extension/init/error": (403, b"Extension.MissingExtensionIdentifier"),
+    b"POST /lambdaproxy/starter/runtime": (404, b"NotFound"),
+    b"POST /lambdaproxy/starter/other": (404, b"NotFound"),
     b"GET /2018-06-01/runtime/restore/next": (404, b"NotFound"),
     b"GET /": (404, b"NotFound"),
     b"POST /2018-06-01/runtime/invocation/next": (404, b"NotFound"),
@@ -350,9 +371,56 @@ def test_other_paths(line):
     assert connection.worker.calls == []
 
 
-def test_an_extension_waits_for_its_events():
-    connection = Connection().feed(b"GET /2020-01-01/extension/event/next HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert connection.transport.value() == b""
+def said(path: bytes, body: bytes, *headers: bytes) -> bytes:
+    lines = b"".join(line + b"\r\n" for line in headers)
+    return b"POST %b HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n%b" % (path, lines, len(body), body)
+
+
+def test_an_extension_registers_and_waits_for_its_events():
+    connection = Connection().feed(
+        said(b"/2020-01-01/extension/register", b'{"events":["INVOKE"]}', b"Lambda-Extension-Name: one")
+    )
+    assert connection.statuses == [200]
+    identifier = re.findall(rb"Lambda-Extension-Identifier: (\S+)", connection.transport.value())[0]
+    head = b"GET /2020-01-01/extension/event/next HTTP/1.1\r\nHost: x\r\n"
+    connection.feed(head + b"Lambda-Extension-Identifier: %b\r\n\r\n" % identifier)
+    assert connection.statuses == [200]
+    connection.worker.extensions().invoke("id-1", "arn", 1, "")
+    assert connection.statuses == [200, 200]
+    assert b'"requestId":"id-1"' in connection.transport.value()
+    assert b"Lambda-Extension-Event-Identifier: " in connection.transport.value()
+    failed = (b"Lambda-Extension-Identifier: " + identifier, b"Lambda-Extension-Function-Error-Type: Mine")
+    connection.feed(said(b"/2020-01-01/extension/exit/error", b"{}", *failed))
+    assert connection.worker.calls == [("failed", "Extension.ExitError")]
+
+
+def test_what_is_too_long_for_an_extension_is_read_and_refused():
+    name = b"Lambda-Extension-Name: one"
+    for size in (100_000, 7_000_000):
+        data = said(b"/2020-01-01/extension/register", b'{"events":["%b"]}' % (b"x" * size), name)
+        assert Connection().feed(data, size=65536).statuses == [403]
+
+
+@pytest.mark.parametrize(
+    ("what", "body", "call"),
+    [
+        (b"runtime", b"17", ("runtime", 17)),
+        (b"ended", b"5 0", ("ended", Exit(5))),
+        (b"ended", b"0 9", ("ended", Exit(0, 9))),
+        (b"left", b"3 one", ("failed", "Extension.Crash")),
+    ],
+)
+def test_what_the_starter_tells(what, body, call):
+    connection = Connection().feed(said(b"/lambdaproxy/starter/" + what, body))
+    assert (connection.statuses, connection.worker.calls) == ([202], [call])
+
+
+def test_the_starter_is_answered_when_all_have_registered():
+    connection = Connection().feed(said(b"/lambdaproxy/starter/extensions", b"one\ntwo"))
+    assert connection.statuses == []
+    for name in (b"one", b"two"):
+        connection.worker.extensions().register(FakeCaller(), name.decode(), b"{}", "")
+    assert connection.statuses == [202]
 
 
 MALFORMED = {

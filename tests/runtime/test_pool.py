@@ -80,7 +80,9 @@ class PoolBench:
             init_seconds=init_seconds,
         )
 
-        def launch(command: Command, inherited: int | None, output: Any, exited: Any) -> FakeProcess:
+        def launch(
+            command: Command, inherited: int | None, output: Any, exited: Any, beside: Any = None
+        ) -> FakeProcess:
             self.processes.append(FakeProcess(output, exited))
             return self.processes[-1]
 
