@@ -15,7 +15,8 @@ from lambdaproxy.routing import Route
 class Admission:
     """What was decided about a request at the end of its headers.
 
-    `headers` lack the one that named the function. `body_limit` is in bytes, `timeout` in seconds.
+    `head` is what the function is shown, `sent` what came. `headers` lack the one that named the function. `body_limit`
+    is in bytes, `timeout` in seconds.
     """
 
     route: Final[Route]
@@ -25,6 +26,7 @@ class Admission:
     head: Final[Head]
     body_limit: Final[int]
     timeout: Final[float]
+    sent: Final[Head]
 
     def __init__(
         self,
@@ -35,6 +37,7 @@ class Admission:
         head: Head,
         body_limit: int,
         timeout: float,
+        sent: Head | None = None,
     ) -> None:
         self.route = route
         self.match = match
@@ -43,6 +46,7 @@ class Admission:
         self.head = head
         self.body_limit = body_limit
         self.timeout = timeout
+        self.sent = head if sent is None else sent
         freeze(self)
 
 

@@ -140,11 +140,12 @@ class Proxy:
         limit = route.settings.max_body
         if head.content_length is not None and head.content_length > limit:
             raise EventTooLarge(f"a body of {head.content_length} bytes; the limit is {limit} (--max-body)")
+        sent = head
         if route.rewriting is not None:
             head, headers, match = route.rewriting.apply(head, headers, match)
             self._gate.check_rewritten(head, route, function)
         self.in_flight += 1
-        return Admission(route, match, function, headers, head, limit, timeout)
+        return Admission(route, match, function, headers, head, limit, timeout, sent)
 
     def _choose(self, route: Route, value: bytes | None) -> tuple[Function, float]:
         """The function for a route and a value of the header, and how long it may take.
@@ -183,6 +184,7 @@ class Proxy:
             admission.head,
             admission.body_limit,
             self._timeout(route, function),
+            admission.sent,
         )
 
     def would_invoke(self, head: Head) -> Function:
@@ -224,7 +226,7 @@ class Proxy:
         function, codec = admission.function, admission.route.codec
         recorder = self._recorder
         if recorder is not None:
-            recorder.admitted(admission.head, admission.headers, admission.route, admission.match, function, body)
+            recorder.admitted(admission.sent, admission.headers, admission.route, admission.match, function, body)
         grant = None
         if admission.route.authorizer is not None:
             waits = 0
@@ -303,6 +305,8 @@ class Proxy:
             # A stream tells its outcome itself, at its end.
             if outcome:
                 self._accounts.invoked(admission.head, function, outcome, self._seconds() - started)
+        if admission.route.versions is not None and outcome != "overload":
+            admission.route.versions.weighing.judge(function, response.status >= 500, self._seconds() - started)
         return response
 
     async def _authorize(self, admission: Admission, name: str, body: bytes) -> Grant:
@@ -310,7 +314,9 @@ class Proxy:
         assert self._authorizers is not None
         authorizer = self._authorizers(name)
         read = getattr(authorizer, "reads_body", False)
-        request = request_of(admission.head, admission.headers, body if read else b"")
+        # A signature is one of what was sent, whatever a rewrite has made of it.
+        head = admission.sent if read else admission.head
+        request = request_of(head, admission.headers, body if read else b"")
         try:
             found = authorizer.authorize(request, admission.match, admission.route.scopes)
             return await found if isinstance(found, Deferred) else found

@@ -14,8 +14,10 @@ DEFAULT = "/run/lambdaproxy/control"
 ANSWER = 180.0
 """Seconds that an answer may take; a reload is given up by the supervisor before."""
 
-ACTIONS = ("status", "reload", "workers", "drain", "routes", "explain")
-USAGE = "[--control PATH] [--json] status|reload|workers +1|workers -1|drain|routes|explain 'GET https://host/path'"
+ACTIONS = ("status", "reload", "workers", "drain", "routes", "canary", "explain")
+USAGE = (
+    "[--control PATH] [--json] status|reload|workers +1|workers -1|drain|routes|canary|explain 'GET https://host/path'"
+)
 
 
 class Refused(Exception):

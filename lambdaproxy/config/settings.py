@@ -17,7 +17,7 @@ from lambdaproxy.config.doors import FixedResponse, Rate, Redirect
 from lambdaproxy.config.filled import Filled
 from lambdaproxy.config.rewrites import Rewrite
 from lambdaproxy.config.values import Network, Spec
-from lambdaproxy.config.versions import Target
+from lambdaproxy.config.versions import Canary, Target
 from lambdaproxy.messages import MOST_EVENT
 from lambdaproxy.selection import parse_allow, parse_function
 
@@ -278,6 +278,16 @@ class Settings:
         where=frozenset((ROUTE,)),
         table=versions.split_of_table,
         shown_default="the route's function has all",
+    )
+    canary: Canary | None = setting(
+        versions.canary,
+        None,
+        "Version that gets more and more of the route's requests while it does as well as function, FUNCTION or "
+        "FUNCTION@INVOKER; or a table with function, steps, interval, requests, errors and latency.",
+        section="Functions",
+        metavar="FUNCTION",
+        where=frozenset((ROUTE,)),
+        table=versions.canary_of_table,
     )
     sticky: str | None = setting(
         versions.sticky,

@@ -35,6 +35,9 @@ class Weighing(Protocol):
     def weights(self) -> Weights:
         """The functions and their weights now; one at least is above 0."""
 
+    def judge(self, function: Function, failed: bool, seconds: float) -> None:
+        """A request was answered; `failed` with a status of 500 or more."""
+
 
 class Split:
     """Weights that stay as they are configured."""
@@ -45,6 +48,9 @@ class Split:
 
     def weights(self) -> Weights:
         return self._weights
+
+    def judge(self, function: Function, failed: bool, seconds: float) -> None:
+        """Nothing follows."""
 
 
 class Versions:

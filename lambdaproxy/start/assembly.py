@@ -13,6 +13,7 @@ from lambdaproxy.config.settings import SETTINGS, Settings, attribute
 from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.config.versions import Target
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.gate.canary import Canary
 from lambdaproxy.gate.conditions import of_settings as conditions_of
 from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import door_of
@@ -77,6 +78,12 @@ class Assembly:
             return TIMEOUT_AWS
         embedded = self.functions.get(function.name)
         return (embedded.timeout if embedded else TIMEOUT_LOCAL) + 2
+
+    def canaries(self) -> Iterator[Canary]:
+        """The canaries of all routes."""
+        for route in self.router.routes:
+            if route.versions is not None and isinstance(route.versions.weighing, Canary):
+                yield route.versions.weighing
 
     @property
     def all_embedded(self) -> bool:
@@ -290,7 +297,7 @@ def _route(
     invoker = settings.invoker if "invoker" in route.own else None
     function = _function(route, invoker, functions, default) if "function" in route.own else None
     versions = _versions(route, invoker, functions, default, invokers)
-    if versions is not None and function is None:
+    if versions is not None:
         function = versions.weighing.functions[0]
     embedded = functions.get(function.name) if function is not None and function.invoker == LOCAL else None
     streams = embedded is not None and embedded.streaming and "invoke_mode" not in route.own
@@ -350,6 +357,17 @@ def _versions(
 ) -> Versions | None:
     """The versions among which a route chooses, or None; `ConfigError` for what does not go together."""
     settings = route.settings
+    if settings.canary is not None:
+        if settings.split is not None or settings.function is None:
+            raise ConfigError(f"{route.where('canary')}: canary: it goes with a function, and without a split")
+        check_sticky(route)
+        present = _function(route, invoker, functions, default)
+        other = _target(route, "canary", settings.canary.target, invoker, functions, default, invokers)
+        if present is None or present == other:
+            raise ConfigError(f"{route.where('canary')}: canary: it is the route's own function; name another version")
+        name = f"{'|'.join(route.methods) or 'ANY'} {route.host or ''}{route.path}"
+        canary = Canary(name, present, other, settings.canary)
+        return Versions(canary, settings.sticky, int(settings.sticky_duration))
     if settings.split is None:
         if settings.sticky is not None:
             raise ConfigError(f"{route.where('sticky')}: sticky: it goes with a split or a canary")

@@ -99,6 +99,10 @@ class Link:
         """Answer what was asked under this number."""
         self._say({"say": "answer", "id": number, "answer": answer})
 
+    def news(self, news: Mapping[str, Any]) -> None:
+        """Tell the other workers something, by key; the supervisor keeps what came last for those that come later."""
+        self._say({"say": "news", "news": dict(news)})
+
     def want_credentials(self, number: int, name: str, anew: bool) -> None:
         """Ask for an invoker's credentials; the answer is a `take` message with this number."""
         self._say({"say": "credentials", "id": number, "name": name, "anew": anew})

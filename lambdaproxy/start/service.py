@@ -49,6 +49,7 @@ from lambdaproxy.web.site import ProxySite
 
 # What only some starts need is imported where it is needed: loading it would be a tenth of every start and reload.
 if TYPE_CHECKING:
+    from lambdaproxy.gate.canary import Canary
     from lambdaproxy.inspector.recorder import Recorder
     from lambdaproxy.runtime.functions import FunctionSettings
     from lambdaproxy.runtime.invoke_api import InvokeApi
@@ -208,6 +209,8 @@ class ProxyService(Service):
         self._rereading: Rereading | None = None
         if reread is not None and worker is None and assembly.functions and not settings.no_reload:
             self._rereading = Rereading(reactor, reread, self._adopt)
+        self._canaries: dict[str, Canary] = {}
+        self._bind_canaries(assembly)
         self._stopping = False
         self._drain_for: tuple[float, float] | None = None
         self._systemd = Systemd(reactor, self._status)
@@ -393,6 +396,7 @@ class ProxyService(Service):
         )
         self.invokers.adopt(self._assembly)
         self.proxy.adopt(assembly.router, self._assembly.resolve, self._assembly.timeout)
+        self._bind_canaries(assembly)
         self.site.hosts = hosts_of(self._settings, assembly.router.routes, self.main.in_browsers_reach)
         if assembly.functions != before.functions:
             self._embedded().adopt(assembly.functions, file)
@@ -426,8 +430,30 @@ class ProxyService(Service):
         """Requests in progress."""
         return self.proxy.in_flight
 
+    def _bind_canaries(self, assembly: Assembly) -> None:
+        """Let the canaries begin; those that were there go on where they are."""
+        before, self._canaries = self._canaries, {canary.key: canary for canary in assembly.canaries()}
+        for key, canary in self._canaries.items():
+            canary.bind(self._reactor.seconds, self.metrics)
+            if key in before:
+                canary.told(-1, before[key].state())
+
+    def news(self) -> dict[str, Any]:
+        """What other workers should know of our canaries."""
+        found = {key: canary.news() for key, canary in self._canaries.items()}
+        return {key: news for key, news in found.items() if news is not None}
+
+    def told(self, worker: int, news: Mapping[str, Any]) -> None:
+        """What another worker knows of them."""
+        for key, each in news.items():
+            if key in self._canaries:
+                self._canaries[key].told(worker, each)
+
     def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """Answer what the control socket asks of the configuration in force."""
+        if question["do"] == "canary":
+            lines = [canary.line() for canary in self._canaries.values()]
+            return {"ok": True, "lines": lines or ["no route has a canary"]}
         if question["do"] == "routes":
             return {"ok": True, "lines": list(self._assembly.describe())}
         from lambdaproxy.start import explain

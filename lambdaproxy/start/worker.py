@@ -46,6 +46,10 @@ class Program(Protocol):
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]: ...
 
+    def news(self) -> dict[str, Any]: ...
+
+    def told(self, worker: int, news: dict[str, Any]) -> None: ...
+
 
 class Worker:
     """Obeys the supervisor from `start` to `stop`, and writes on the board how we are."""
@@ -79,6 +83,7 @@ class Worker:
     def start(self) -> None:
         """Hear what the supervisor has to say, and tell him that we are ready when we are."""
         self._link.attach(self._reactor, self._told)
+        self._link.news({})  # what those before us knew is the answer
         self._beat.start(BEAT)
         if self._place.must_be_ready:
             self._say_when_ready(self._reactor.seconds() + PATIENCE)
@@ -110,6 +115,9 @@ class Worker:
         if why != self._told_why:
             self._told_why = why
             self._link.pong(self._program.requests, why or "")
+        news = self._program.news()
+        if news and self._beats:
+            self._link.news(news)
         self.metrics.refresh(process=self._beats % PROCESS == 0)
         self._beats += 1
         if self.metrics.full and not self._told_full:
@@ -135,6 +143,8 @@ class Worker:
             program.hurry()
         elif what == "take":
             self.sharing.take(message["id"], message["answer"])
+        elif what == "news":
+            program.told(message["from"], message["news"])
         elif what == "credentials":
             self.sharing.give(message["id"], message["name"], message["anew"])
         else:

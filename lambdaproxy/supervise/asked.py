@@ -20,6 +20,9 @@ LONGEST = 30.0
 
 MOST_WORKERS = 512
 
+MOST_NEWS, LONGEST_NEWS = 256, 16 * 1024
+"""Things that workers tell each other and that are kept, and characters of one."""
+
 
 class Whole(Protocol):
     """The supervisor, as far as it is asked."""
@@ -50,6 +53,8 @@ class Asked:
         self._began = monotonic()
         self._ids = count()
         self._open: dict[int, Answer] = {}
+        #: What workers said last, for those that come later.
+        self._news: dict[str, Any] = {}
 
     def __call__(self, question: dict[str, Any], answer: Answer) -> None:
         """A question from the control socket."""
@@ -63,10 +68,10 @@ class Asked:
         elif what == "drain":
             supervisor.stop()
             answer({"ok": True, "text": "we are stopping: requests in progress are answered"})
-        elif what in ("routes", "explain"):
+        elif what in ("routes", "explain", "canary"):
             self._of_worker(question, answer)
         else:
-            known = "status, reload, workers, drain, routes, explain"
+            known = "status, reload, workers, drain, routes, explain, canary"
             answer({"ok": False, "error": f"there is nothing to do that is called {what!r}; there is {known}"})
 
     def _workers(self, change: object, answer: Answer) -> None:
@@ -134,11 +139,26 @@ class Asked:
             answer = self._open.pop(message["id"], None)
             if answer is not None:
                 answer(message["answer"])
+        elif message["say"] == "news":
+            self._tell(generation, child, message["news"])
         elif message["say"] == "credentials":
             # Who serves already has them, if they are resolved in the same way; else who leads the new generation.
             serving = self._supervisor.current
             leaders = [each.leader() for each in dict.fromkeys((serving, generation)) if each is not None]
             self._credentials(child, message, [leader for leader in leaders if leader is not None])
+
+    def _tell(self, generation: Generation, child: Child, news: dict[str, Any]) -> None:
+        """Hand on what a worker says to the others of its generation; who says nothing hears what was said before."""
+        if not news:
+            if self._news:
+                child.send({"do": "news", "from": -1, "news": self._news})
+            return
+        for key, each in news.items():
+            if len(repr(each)) <= LONGEST_NEWS and (key in self._news or len(self._news) < MOST_NEWS):
+                self._news[key] = each
+        for other in generation.living():
+            if other is not child:
+                other.send({"do": "news", "from": child.number, "news": news})
 
     def _credentials(self, child: Child, message: dict[str, Any], leaders: list[Child]) -> None:
         """Ask one leader after the other; a worker that leads itself, or that nobody can help, asks its providers."""
