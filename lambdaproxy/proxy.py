@@ -15,6 +15,7 @@ from lambdaproxy.admission import Admission
 from lambdaproxy.base import weight
 from lambdaproxy.base.held import BODIES, SMALL, Ledger
 from lambdaproxy.base.ids import trace_parts
+from lambdaproxy.bill.tally import Tally
 from lambdaproxy.errors import (
     AuthorizerFailed,
     EventTooLarge,
@@ -101,6 +102,8 @@ class Proxy:
         self.error_detail = False
         #: Where traces are on, the header fields that an event shows: those that were sent, with our trace context.
         self.handed_on: Callable[[Head, Headers], Headers] | None = None
+        #: Counts what AWS's front doors would charge for.
+        self.tally: Tally | None = None
 
     def adopt(
         self,
@@ -426,6 +429,10 @@ class Proxy:
         if admission is not None:
             self.in_flight -= 1
         trail = self._trails.ended(head.id)
+        name = self._names.get(id(admission.route)) if admission else None
+        if self.tally is not None and name is not None:
+            took = trail.invoked if trail.invoked is not None and isinstance(response.body, bytes) else seconds
+            self.tally.ended(name, head, response, trail.received, sent, took)
         self._accounts.finished(
             head,
             (trail.function or admission.function) if admission else None,
@@ -434,7 +441,7 @@ class Proxy:
             seconds,
             fate,
             trail,
-            self._names.get(id(admission.route)) if admission else None,
+            name,
             first,
         )
         if self._recorder is not None:

@@ -20,6 +20,7 @@ LAYERS = [
     {"plugins"},
     {"registry", "config", "watch"},
     {"supervise"},
+    {"bill"},
     {"web"},
     {"routing", "gate", "authorizers", "aws", "runtime", "streaming"},
     {"templates"},

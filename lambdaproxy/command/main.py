@@ -124,6 +124,12 @@ COMMANDS = {
         "Kinesis.",
         _late("event", "run"),
     ),
+    "report": Command(
+        "[--prices FILE] [--json] [SOURCE]",
+        "Say what the requests of a lambdaproxy that runs would have cost on AWS, and which of them it would have "
+        "refused.",
+        _late("report", "command"),
+    ),
     "ctl": Command(
         ctl.USAGE,
         "Ask the supervisor of --workers how it is, or have it reload, add a worker, or stop. PATH is that of "

@@ -685,6 +685,14 @@ class Settings:
         metavar="ENDPOINT|off",
         shown_default="8012 if every function is embedded and the listener is on loopback, else off",
     )
+    prices: str | None = setting(
+        values.file,
+        None,
+        "What AWS charges in your region or by your contract, for the inspector's page of the bill.",
+        section="Observing",
+        metavar="FILE",
+        shown_default="our own file, of us-east-1",
+    )
     access_log: str | None = setting(
         values.log_file,
         None,

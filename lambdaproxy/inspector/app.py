@@ -69,6 +69,8 @@ class InspectorApp:
     ) -> None:
         self._recorder, self._proxy, self._seconds, self._token = recorder, proxy, seconds, token
         self.feed = Feed()
+        #: Gives what the requests would have cost on AWS.
+        self.bill: Callable[[], dict[str, Any]] | None = None
         recorder.changed = self._changed
 
     def _changed(self, entry: Entry) -> None:
@@ -122,6 +124,8 @@ class InspectorApp:
         if path == "/api/requests":
             entries = [views.summary(entry) for entry in self._recorder]
             return _json(200, {"requests": entries, "paused": self._recorder.paused, "held": self._recorder.held})
+        if path == "/api/bill" and self.bill is not None:
+            return _json(200, self.bill())
         if path == "/api/stream":
             page = self.feed.open()
             if page is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lambdaproxy import registry
+from lambdaproxy.bill import prices
 from lambdaproxy.config.conditions import beyond_aws
 from lambdaproxy.config.model import AuthorizerSettings, Configuration, InvokerSettings, RouteSettings
 from lambdaproxy.config.settings import SETTINGS, Settings, attribute
@@ -211,6 +212,11 @@ def _check_contradictions(configuration: Configuration) -> None:
         raise ConfigError(f"[invoker.{LOCAL}]: this name is that of embedded functions; call it something else")
     if settings.invoke_api_unsigned and not settings.invoke_api:
         raise ConfigError(f"{where['invoke-api-unsigned']}: it goes with --invoke-api")
+    if settings.prices is not None:
+        try:
+            prices.read(settings.prices)
+        except ConfigError as error:
+            raise ConfigError(f"{where['prices']}: {error}") from None
     if None in settings.trusted_proxy and len(settings.trusted_proxy) > 1:
         raise ConfigError(f"{where['trusted-proxy']}: none and networks contradict each other")
     if settings.forwarded_host and None in settings.trusted_proxy:

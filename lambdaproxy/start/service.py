@@ -27,6 +27,7 @@ from lambdaproxy.proxy import Proxy
 from lambdaproxy.start.assembly import LOCAL, Assembly
 from lambdaproxy.start.authorizing import Authorizers, asker, identities
 from lambdaproxy.start.authorizing import Context as AuthorizerContext
+from lambdaproxy.start.billing import Billing
 from lambdaproxy.start.exposure import check_invoke_api, check_listener, check_open_files, hosts_of, hosts_of_operators
 from lambdaproxy.start.hints import hint
 from lambdaproxy.start.link import Link, Place
@@ -202,6 +203,8 @@ class ProxyService(Service):
             self.held.answers,
             self.recorder,
         )
+        self._billing = Billing(reactor, self.metrics, assembly)
+        self.proxy.tally = self._billing.tally
         self.vitals.requests(lambda: self.proxy.in_flight, settings.max_requests)
         self.vitals.ready(self.why_not_ready)
         if self.recorder is not None:
@@ -249,6 +252,7 @@ class ProxyService(Service):
             self.inspecting = Inspecting(
                 self._reactor, self._page, self.recorder, self.proxy, at_home, self._placed, self.metrics
             )
+            self.inspecting.app.bill = self._billing.document
             self.site.refusals.seen = self.inspecting.refused
             self._listeners.append(self.inspecting.listener)
         self._api: InvokeApi | None = None
@@ -359,6 +363,7 @@ class ProxyService(Service):
             self._access.at_once = True
             self._embedded().write_at_once()
         self.authorizers.start()
+        self._billing.start(self.site)
         self._reactor.callWhenRunning(self.vitals.start)
         signal.signal(signal.SIGHUP, self._hung_up)
         if self._worker is None:
@@ -546,6 +551,7 @@ class ProxyService(Service):
             await self.invoke_api.stopService()
         await self.main.stopService()
         await DeferredList([self.site.drain(timeout, spread), called])
+        self._billing.stop()
         await self.authorizers.stop()
         await self.invokers.stop()
         if self.tracing is not None:

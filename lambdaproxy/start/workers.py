@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NoReturn
@@ -15,6 +16,7 @@ from twisted.internet import endpoints
 from lambdaproxy import __version__
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.start.assembly import Assembly
+from lambdaproxy.start.billing import SINCE
 from lambdaproxy.start.shares import check_parts, processors
 from lambdaproxy.supervise.supervisor import Plan
 
@@ -88,6 +90,7 @@ def supervise(assembly: Assembly, workers: int) -> NoReturn:
     """Become the supervisor of so many workers: this process with its modules is too large for one that does little."""
     plan = Plan(command(), workers, control_path(assembly.settings.control), __version__)
     _keep_what_systemd_gave()
+    os.environ[SINCE] = str(time.time())
     sys.stdout.flush()
     sys.stderr.flush()
     # As long as nobody listens to it, it must not end us.

@@ -118,6 +118,11 @@ class ProxySite(ServerFactory):
             self.count(len(self._connections))
         return len(self._connections) <= self._most
 
+    @property
+    def open_connections(self) -> int:
+        """How many there are now."""
+        return len(self._connections)
+
     def closed(self, channel: Channel) -> None:
         self._connections.discard(channel)
         if self.count is not None:

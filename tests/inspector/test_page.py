@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lambdaproxy import registry
 from tests.browser import PROGRAM, Browser
 from tests.inspector.test_serving import BROKEN, HELLO, Inspected
 
@@ -48,7 +49,7 @@ def test_a_person_looks_compares_edits_and_sends_again():
         choose(browser, "Log")
         assert "START RequestId" in panel(browser)
         choose(browser, "Formats")
-        browser.until("document.querySelectorAll('.formats h3').length === 6")
+        browser.until(f"document.querySelectorAll('.formats h3').length === {len(registry.formats())}")
         assert browser.run("document.querySelectorAll('.formats mark').length") > 10
         if PICTURES:
             browser.picture(Path(PICTURES) / "inspector-formats.png")
@@ -145,3 +146,22 @@ def test_what_is_wrong_stands_above_all(tmp_path, code, label, word):
         )
         assert label in said
         assert word in said
+
+
+def test_the_bill():
+    with Inspected(*HELLO) as server, Browser() as browser:
+        for number in range(3):
+            server.request("GET", f"/paid/{number}")
+        browser.open(f"http://127.0.0.1:{server.inspector}/")
+        browser.until(f"{ROWS} === 3")
+        browser.key("b")
+        browser.until("document.querySelector('#costs').textContent.includes('3 requests in')")
+        text = browser.run("document.querySelector('#costs').textContent")
+        for words in ("Load balancer", "REST API", "HTTP API", "Function URL", "us-east-1", "None of them."):
+            assert words in text
+        assert browser.run("document.querySelector('#costs tbody td:last-child').textContent[0]") == "$"
+        if PICTURES:
+            browser.picture(Path(PICTURES) / "inspector-bill.png")
+        browser.run("document.querySelector('#list tbody tr').click()")
+        browser.until("document.querySelector('#costs').hidden && !document.querySelector('#detail').hidden")
+        assert browser.complaints() == []

@@ -74,7 +74,41 @@ async function load() {
   setPaused(all.paused);
 }
 
+const SERVICES = { alb: "Load balancer", rest: "REST API", http: "HTTP API", url: "Function URL" };
+const REASONS = { "request-body": "request body too large", headers: "headers too large", "response-body": "response too large", time: "took too long", streaming: "not streamed" };
+const dollars = (value) => `$${value >= 0.1 || value === 0 ? value.toFixed(2) : value.toFixed(4)}`;
+
+function table(head, rows) {
+  return make("table", { class: "numbers" }, make("thead", {}, make("tr", {}, ...head.map((each) => make("th", {}, each)))),
+    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((each) => make("td", {}, each))))));
+}
+
+async function showBill(on) {
+  $("bill").setAttribute("aria-pressed", String(on));
+  $("costs").hidden = !on;
+  $("detail").hidden = on || detail === null;
+  if (!on) return;
+  let b;
+  try { b = await ask("/api/bill"); } catch (error) { say(error.message); return; }
+  const names = Object.keys(SERVICES);
+  const requests = b.routes.reduce((sum, each) => sum + each.requests, 0);
+  const refused = b.routes.flatMap((each) => each.refused.map((one) => [String(one.requests), SERVICES[one.service], REASONS[one.reason] || one.reason, each.route]));
+  $("costs").replaceChildren(
+    make("h2", {}, "What AWS would have charged"),
+    make("p", { class: "quiet" }, `${requests} requests in ${(b.seconds / 60).toFixed(1)} minutes; prices of ${b.prices.region}, ${b.prices.date}, without taxes, data transfer, functions and free tiers`),
+    table(["", "so far", "a month at this rate"], [...names.map((each) => [SERVICES[each], dollars(b.totals[each].so_far), dollars(b.totals[each].month)]),
+      ["of the load balancer, standing", dollars(b.standing.so_far), dollars(b.standing.month)]]),
+    make("h3", {}, "A month at this rate, by route"),
+    table(["route", "requests so far", ...names.slice(0, 3).map((each) => SERVICES[each])],
+      b.routes.map((each) => [each.route, String(each.requests), ...names.slice(0, 3).map((one) => dollars(each.costs[one].month))])),
+    make("h3", {}, "Would have been refused or cut"),
+    refused.length ? table(["requests", "by", "because", "route"], refused) : make("p", { class: "quiet" }, "None of them."),
+  );
+  $("costs").focus();
+}
+
 async function open(number) {
+  showBill(false);
   chosen = number;
   for (const [key, row] of rows) row.setAttribute("aria-selected", String(key === number));
   try {
@@ -219,6 +253,7 @@ function move(by) {
 $("filter").addEventListener("input", () => { for (const row of rows.values()) row.hidden = !matches(row.entry); });
 $("reveal").addEventListener("change", () => { if (chosen !== null) open(chosen); });
 $("clear").addEventListener("click", () => ask("/api/clear", {}).catch((error) => say(error.message)));
+$("bill").addEventListener("click", () => showBill($("costs").hidden));
 $("pause").addEventListener("click", () => ask("/api/pause", { paused: !paused }).then((v) => setPaused(v.paused)));
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -231,6 +266,7 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "Enter" && event.target.dataset.number) open(Number(event.target.dataset.number));
   else if (event.key === "/") $("filter").focus();
   else if (event.key === "p") $("pause").click();
+  else if (event.key === "b") $("bill").click();
   else if (event.key === "r" && detail && !detail.refused) { tab = "Send again"; render(); $("panel").querySelector("input").focus(); }
   else if (/^[1-7]$/.test(event.key) && detail && !detail.refused) { tab = TABS[Number(event.key) - 1]; render(); }
   else return;
