@@ -88,6 +88,16 @@ class MethodNotAllowed(BadRequest):
     public = "Method not allowed"
 
 
+class Invalid(BadRequest):
+    """The request has not what its route wants of parameters, or its body does not fit the schema."""
+
+    label = "invalid"
+
+    def __init__(self, public: str) -> None:
+        super().__init__(public)
+        self.public = public
+
+
 class BadFunctionHeader(LambdaProxyError):
     """The header that names the function is missing, repeated, malformed or an alias of it was sent."""
 

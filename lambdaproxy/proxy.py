@@ -197,7 +197,7 @@ class Proxy:
         """
         admission = self.admit(head, False)
         self.in_flight -= 1
-        admission.route.codec.encode_request(request_of(head, admission.headers, b""), admission.match)
+        admission.route.codec.encode_request(request_of(admission.head, admission.headers, b""), admission.match)
         return admission.function
 
     def permitted(self, name: str) -> Function:
@@ -255,6 +255,8 @@ class Proxy:
             if self.handed_on is not None:
                 headers = self.handed_on(admission.head, headers)
             request = request_of(admission.head, headers, body, grant)
+            if admission.route.validation is not None:
+                admission.route.validation.check(request, admission.match)
             invocation = self._invocation(admission, request, codec.encode_request(request, admission.match), started)
             if recorder is not None:
                 recorder.asking(admission.head, invocation.payload, grant)

@@ -24,6 +24,7 @@ from lambdaproxy.errors import (
     BadFunctionHeader,
     ForeignHost,
     ForeignPage,
+    Invalid,
     LambdaProxyError,
     MalformedResult,
     MethodNotAllowed,
@@ -32,6 +33,7 @@ from lambdaproxy.errors import (
 from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Response
 
 _OWN_WORDS = (
+    Invalid,
     NotText,
     BadTarget,
     HeadersTooLarge,

@@ -24,6 +24,7 @@ from lambdaproxy.config.help import sections
 from lambdaproxy.config.model import AuthorizerSettings, Configuration, FunctionTable, InvokerSettings, RouteSettings
 from lambdaproxy.config.rewrites import Rewrite
 from lambdaproxy.config.settings import SETTINGS, Setting, attribute
+from lambdaproxy.config.validation import Model
 from lambdaproxy.config.values import Spec
 from lambdaproxy.config.versions import Canary, Shadow, Target
 from lambdaproxy.selection import Pattern
@@ -119,6 +120,8 @@ def toml_value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, tuple) and value and isinstance(value[0], Model):
+        value = {each.content_type: each.file for each in value}
     if isinstance(value, tuple) and value and isinstance(value[0], Target):
         value = {str(each): each.weight for each in value}
     if isinstance(value, list | tuple):

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from lambdaproxy.config import cors, doors, filled, rewrites, values, versions
+from lambdaproxy.config import cors, doors, filled, rewrites, validation, values, versions
 from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.doors import FixedResponse, Rate, Redirect
 from lambdaproxy.config.filled import Filled
 from lambdaproxy.config.rewrites import Rewrite
+from lambdaproxy.config.validation import Model
 from lambdaproxy.config.values import Network, Spec
 from lambdaproxy.config.versions import Canary, Target
 from lambdaproxy.messages import MOST_EVENT
@@ -268,6 +269,25 @@ class Settings:
         metavar="TABLE",
         where=frozenset((FILE, ROUTE)),
         table=doors.headers_of_table,
+    )
+    request_parameters: tuple[str, ...] = setting(
+        validation.parameter,
+        (),
+        "Parameter that a request must have, else it gets 400: header.NAME, querystring.NAME or path.NAME.",
+        section="Functions",
+        metavar="PARAMETER",
+        where=frozenset((FILE, ROUTE)),
+        multiple=True,
+    )
+    request_models: tuple[Model, ...] = setting(
+        validation.models,
+        (),
+        "JSON Schema file that bodies of application/json must fit, else they get 400; or a table of files by content "
+        "type, $default for all others.",
+        section="Functions",
+        metavar="FILE",
+        where=frozenset((FILE, ROUTE)),
+        table=validation.models_of_table,
     )
     split: tuple[Target, ...] | None = setting(
         versions.split,

@@ -11,6 +11,7 @@ from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import Door
 from lambdaproxy.gate.filling import Fillings
 from lambdaproxy.gate.rewriting import Rewriting
+from lambdaproxy.gate.validation import Validation
 from lambdaproxy.gate.versions import Versions
 from lambdaproxy.interfaces import IEventCodec
 from lambdaproxy.messages import Function, Mode
@@ -53,21 +54,27 @@ class Route:
     rewriting: Rewriting | None = None
     #: Which of several versions of the function is asked.
     versions: Versions | None = None
+    #: What a request must have.
+    validation: Validation | None = None
 
     def functions(self) -> tuple[Function, ...]:
         """All that the operator has named for it."""
         named = (self.function, self.fallback, *(self.versions.weighing.functions if self.versions is not None else ()))
-        return tuple(dict.fromkeys(each for each in named if each is not None))
+        return tuple(dict.fromkeys([each for each in named if each is not None]))
 
     def guards(self) -> frozenset[tuple[str, object]]:
         """What keeps requests from the function; rates and conditions are none."""
-        settings, found = self.settings, set[tuple[str, object]]()
+        settings = self.settings
+        found: list[tuple[str, object]] = [("request-parameters", each) for each in settings.request_parameters]
+        found += [("request-models", (each.content_type, each.schema)) for each in settings.request_models]
         if self.authorizer is not None:
-            found.add(("authorizer", (self.authorizer, self.scopes)))
-        found.update(("allow-from", network) for network in [settings.allow_from] if network)
-        found.update(("deny-from", network) for network in [settings.deny_from] if network)
+            found.append(("authorizer", (self.authorizer, self.scopes)))
+        if settings.allow_from:
+            found.append(("allow-from", settings.allow_from))
+        if settings.deny_from:
+            found.append(("deny-from", settings.deny_from))
         if self.door is not None and self.door.instead is not None:
-            found.add(("instead", id(self)))
+            found.append(("instead", id(self)))
         return frozenset(found)
 
     def __str__(self) -> str:

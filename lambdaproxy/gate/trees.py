@@ -67,7 +67,7 @@ class Leaf:
     @property
     def tried(self) -> int:
         """How many routes have to be looked at one by one."""
-        return sum(entry.conditions is not None for entry in self.entries)
+        return sum([entry.conditions is not None for entry in self.entries])
 
     def first(self, method: str, asked: Asked | None, path: str) -> Entry | None:
         """The first that takes the request."""

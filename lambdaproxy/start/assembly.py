@@ -20,6 +20,7 @@ from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import door_of
 from lambdaproxy.gate.filling import of_settings as fillings_of
 from lambdaproxy.gate.rewriting import of_settings as rewriting_of
+from lambdaproxy.gate.validation import of_settings as validation_of
 from lambdaproxy.gate.versions import Split, Versions
 from lambdaproxy.interfaces import IInvokerMaker
 from lambdaproxy.messages import Function, Mode
@@ -326,6 +327,7 @@ def _route(
     try:
         door = door_of(settings, codec, authorizer)
         fillings = fillings_of(settings, route.path, authorizer)
+        validation = validation_of(settings, route.path)
         rewriting = rewriting_of(settings, codec, None if route.path == DEFAULT else route.path)
     except ValueError as error:
         raise ConfigError(f"{route.where(str(error).partition(':')[0])}: {error}") from None
@@ -351,6 +353,7 @@ def _route(
         route.priority,
         rewriting,
         versions,
+        validation,
     )
 
 
