@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
@@ -26,35 +26,51 @@ SHORTEST, LONGEST = 20, 128
 _LINE = re.compile(r"([A-Za-z0-9._@-]{1,128})\s+([0-9a-f]{64})")
 
 
-def read_keys(path: str) -> Mapping[bytes, str]:
-    """Digest -> name; `ValueError` with the line that is wrong, `OSError` if the file cannot be read."""
+def read_keys(path: str | None, more: Sequence[str] = ()) -> Mapping[bytes, str]:
+    """Digest -> name; `ValueError` with the line that is wrong, `OSError` if the file cannot be read.
+
+    `more` are lines that stand elsewhere.
+    """
     found: dict[bytes, str] = {}
     names: set[str] = set()
-    with open(path, encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, 1):
-            text = line.strip()
-            if not text or text.startswith("#"):
-                continue
-            match = _LINE.fullmatch(text)
-            if match is None:
-                raise ValueError(
-                    f"{path}:{number}: this is no name and SHA-256 in hexadecimal; printf %s KEY | sha256sum gives it"
-                )
-            name, digest = match[1], bytes.fromhex(match[2])
-            if digest in found or name in names:
-                raise ValueError(f"{path}:{number}: this name or this key stands in the file already")
-            found[digest] = name
-            names.add(name)
+    _read_lines(more, "key", found, names)
+    if path is not None:
+        with open(path, encoding="utf-8-sig") as file:
+            _read_lines(file, path, found, names)
     return found
+
+
+def _read_lines(lines: Iterable[str], path: str, found: dict[bytes, str], names: set[str]) -> None:
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        match = _LINE.fullmatch(text)
+        if match is None:
+            raise ValueError(
+                f"{path}:{number}: this is no name and SHA-256 in hexadecimal; printf %s KEY | sha256sum gives it"
+            )
+        name, digest = match[1], bytes.fromhex(match[2])
+        if digest in found or name in names:
+            raise ValueError(f"{path}:{number}: this name or this key stands in the file already")
+        found[digest] = name
+        names.add(name)
 
 
 @implementer(IAuthorizer)
 class ApiKeyAuthorizer:
     """Knows keys by their digests; notices when the file changes, at most once in a second."""
 
-    def __init__(self, path: str, source: Source, seconds: Callable[[], float], plan: Plan | None = None) -> None:
+    def __init__(
+        self,
+        path: str | None,
+        source: Source,
+        seconds: Callable[[], float],
+        plan: Plan | None = None,
+        more: Sequence[str] = (),
+    ) -> None:
         self._source = source
-        self._keys = Watched(path, read_keys, seconds)
+        self._keys = Watched(path, lambda path: read_keys(path, more), seconds)
         self._plan = plan
         #: What keys that were used give; one for each of the file at most.
         self._grants: dict[bytes, Grant] = {}

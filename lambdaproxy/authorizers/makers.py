@@ -51,7 +51,7 @@ def _pattern(text: str) -> re.Pattern[str]:
         raise ValueError(f"{text!r} is no regular expression: {error}") from None
 
 
-def _user_pool(text: str) -> str:
+def pool_issuer(text: str) -> str:
     """The issuer of a user pool, as its tokens name it (Cognito guide, "Verifying JSON web tokens")."""
     found = _POOL.fullmatch(text.strip())
     if found is None or (found["region"] or found["own"]) != found["own"]:
@@ -78,7 +78,7 @@ class JwtMaker:
             multiple=True,
         ),
         Option(
-            "user-pool", _user_pool, (), "The id or ARN of a Cognito user pool, instead, repeatable.", multiple=True
+            "user-pool", pool_issuer, (), "The id or ARN of a Cognito user pool, instead, repeatable.", multiple=True
         ),
         Option(
             "rules",
@@ -190,6 +190,7 @@ class ApiKeyMaker:
     help = "API keys from a file of their hashes, as a REST API takes them in X-API-Key"
     options = (
         Option("file", values.file, None, "The file: on each line a name and the SHA-256 of its key, in hexadecimal."),
+        Option("key", values.text, (), "A name and a SHA-256 instead, or besides, repeatable.", multiple=True),
         Option("identity-source", parse, parse("$request.header.X-API-Key"), "Where the key stands."),
         Option("rate", rate, None, "How fast each key may ask, over all routes, as 10/s or 100/m."),
         Option("burst", values.whole(0), None, "How many may come at once after a pause; default: a second's worth."),
@@ -209,10 +210,10 @@ class ApiKeyMaker:
         """The file must be there and well formed."""
         from lambdaproxy.authorizers.api_keys import read_keys
 
-        if options["file"] is None:
+        if options["file"] is None and not options["key"]:
             raise ConfigError('it needs a file, such as file = "/etc/lambdaproxy/api-keys"')
         try:
-            keys = read_keys(options["file"])
+            keys = read_keys(options["file"], options["key"])
         except OSError as error:
             raise ConfigError(f"file: {options['file']}: {error.strerror}") from None
         except ValueError as error:
@@ -251,7 +252,9 @@ class ApiKeyMaker:
                 window=options["quota-window"],
                 workers=context.workers,
             )
-        return ApiKeyAuthorizer(options["file"], options["identity-source"], context.reactor.seconds, plan)
+        return ApiKeyAuthorizer(
+            options["file"], options["identity-source"], context.reactor.seconds, plan, options["key"]
+        )
 
 
 def _ttl(text: str) -> float:
@@ -397,7 +400,47 @@ class IamMaker:
         )
 
 
+@implementer(IAuthorizerMaker)
+class AllMaker:
+    """Makes authorizers that ask several others, which all have to let a request in."""
+
+    name = "all"
+    help = "Several others that all have to let a request in, as an authorizer and an API key of a REST API"
+    options = (Option("of", values.plugin_name, (), "The name of one of them, repeatable, in order.", multiple=True),)
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """There must be two of them."""
+        if len(options["of"]) < 2 or len(set(options["of"])) < len(options["of"]):
+            raise ConfigError('of: it needs the names of two others or more, such as of = ["login", "partners"]')
+
+    def make(self, name: str, options: Mapping[str, Any], context: Any) -> IAuthorizer:
+        """An `AllAuthorizer`."""
+        from lambdaproxy.authorizers.several import AllAuthorizer
+
+        return AllAuthorizer([context.others(each) for each in options["of"]])
+
+
+@implementer(IAuthorizerMaker)
+class ClosedMaker:
+    """Makes authorizers that let nobody in."""
+
+    name = "closed"
+    help = "Nobody is let in: for what cannot be asked here"
+    options = (Option("why", values.text, "nobody is let in", "What the log says of who is refused."),)
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Nothing can be wrong."""
+
+    def make(self, name: str, options: Mapping[str, Any], context: Any) -> IAuthorizer:
+        """A `ClosedAuthorizer`."""
+        from lambdaproxy.authorizers.several import ClosedAuthorizer
+
+        return ClosedAuthorizer(options["why"])
+
+
 jwt = JwtMaker()
+all_ = AllMaker()
+closed = ClosedMaker()
 iam = IamMaker()
 lambda_ = LambdaMaker()
 api_key = ApiKeyMaker()

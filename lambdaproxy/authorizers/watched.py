@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from twisted.logger import Logger
 
@@ -17,13 +17,13 @@ Read = TypeVar("Read")
 
 
 class Watched(Generic[Read]):
-    """`read` gives what is in the file of that path; at first it may raise `OSError` or `ValueError`.
+    """`read` gives what is in the file of that path, if there is any; at first it may raise `OSError` or `ValueError`.
 
     Later that is logged, and what was there goes on serving. `what` it is called there.
     """
 
     def __init__(
-        self, path: str, read: Callable[[str], Read], seconds: Callable[[], float], what: str = "keys"
+        self, path: str | None, read: Callable[[Any], Read], seconds: Callable[[], float], what: str = "keys"
     ) -> None:
         self._path, self._read, self._seconds, self._what = path, read, seconds, what
         # The stamp first: what is written in between is seen as a change.
@@ -50,7 +50,9 @@ class Watched(Generic[Read]):
         return True
 
 
-def _stamp(path: str) -> tuple[int, int, int] | None:
+def _stamp(path: str | None) -> tuple[int, int, int] | None:
+    if path is None:
+        return None
     try:
         found = os.stat(path)
     except OSError:

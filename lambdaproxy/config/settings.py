@@ -663,6 +663,24 @@ class Settings:
         section="Embedded functions",
         metavar="FILE",
     )
+    open_authorizers: bool = _flag(
+        "Let everybody in where the template names an authorizer that cannot be asked here; else nobody is.",
+        section="Embedded functions",
+    )
+    api_keys: str | None = setting(
+        values.file,
+        None,
+        "API keys for the template's routes: on each line a name and the SHA-256 of its key, in hexadecimal.",
+        section="Embedded functions",
+        metavar="FILE",
+    )
+    iam_keys: str | None = setting(
+        values.file,
+        None,
+        "Keys that requests to the template's routes with AWS_IAM are signed with; only its owner may read the file.",
+        section="Embedded functions",
+        metavar="FILE",
+    )
     no_reload: bool = _flag("Do not look for changed files of functions.", section="Embedded functions")
     debug: tuple[str, ...] = setting(
         values.text,

@@ -1,16 +1,18 @@
 """The makers that come with lambdaproxy."""
 
-from lambdaproxy.authorizers.makers import api_key, iam, jwt, lambda_
+from lambdaproxy.authorizers.makers import all_, api_key, closed, iam, jwt, lambda_
 from lambdaproxy.aws.maker import AwsInvokerMaker
 from lambdaproxy.codecs.makers import alb, apigateway_v1, apigateway_v2, function_url, vpc_lattice
 from lambdaproxy.runtime.maker import local
 
 __all__ = [
     "alb",
+    "all_",
     "api_key",
     "apigateway_v1",
     "apigateway_v2",
     "aws",
+    "closed",
     "function_url",
     "iam",
     "jwt",

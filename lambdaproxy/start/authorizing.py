@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
@@ -44,6 +44,8 @@ class Context:
     asker: Asker
     #: Among how many limits are divided.
     workers: int = 1
+    #: The authorizer of a name, for one that asks others.
+    others: Callable[[str], IAuthorizer] | None = None
 
 
 def asker(
@@ -75,6 +77,12 @@ def authorizer_of(route: RouteSettings, authorizers: Mapping[str, AuthorizerSett
     if name not in authorizers:
         known = registry.unknown("authorizer", name, authorizers)
         raise ConfigError(f"{route.where('authorizer')}: {known} (add an [authorizer.{name}] table)")
+    answered = next((key for key in ("redirect", "fixed_response") if key in route.own), None)
+    if answered is not None and "authorizer" in route.own:
+        raise ConfigError(
+            f"{route.where('authorizer')}: the route answers by itself ({answered.replace('_', '-')}), and that comes "
+            "before an authorizer is asked; leave out one of them"
+        )
     kind = authorizers[name].kind
     if route.settings.scopes and kind in ("api-key", "iam", "lambda"):
         raise ConfigError(f"{route.where('scopes')}: the authorizer {name}, of kind {kind}, knows no scopes")
@@ -104,8 +112,21 @@ def identities(authorizers: Mapping[str, AuthorizerSettings]) -> Iterator[str]:
                 yield source.name.lower()
 
 
+def _check_others(authorizers: Mapping[str, AuthorizerSettings]) -> None:
+    """`ConfigError` for one that asks another that there is not, or that asks others itself."""
+    for each in authorizers.values():
+        others = maker_of(each)[1]["of"] if each.kind == "all" else ()
+        for name in others:
+            if name not in authorizers or authorizers[name].kind == "all":
+                known = registry.unknown("authorizer", name, [one for one in authorizers if one != each.name])
+                why = known if name not in authorizers else f"{name} asks others itself"
+                raise ConfigError(f"{each.where('of')}: [authorizer.{each.name}]: of: {why}")
+
+
 def check(authorizers: Iterable[AuthorizerSettings], several: bool = False) -> None:
     """`ConfigError`, with the place, for what would keep one from working; `several` workers may be to serve."""
+    authorizers = list(authorizers)
+    _check_others({each.name: each for each in authorizers})
     for each in authorizers:
         maker, options = maker_of(each)
         try:
@@ -126,9 +147,15 @@ class Authorizers:
 
     def __init__(self, authorizers: Mapping[str, AuthorizerSettings], context: Context) -> None:
         self._made: dict[str, IAuthorizer] = {}
-        for name, settings in authorizers.items():
-            maker, options = maker_of(settings)
-            self._made[name] = maker.make(name, options, context)
+        self._settings, self._context = authorizers, replace(context, others=self._other)
+        for name in authorizers:
+            self._other(name)
+
+    def _other(self, name: str) -> IAuthorizer:
+        if name not in self._made:
+            maker, options = maker_of(self._settings[name])
+            self._made[name] = maker.make(name, options, self._context)
+        return self._made[name]
 
     def get(self, name: str) -> IAuthorizer:
         return self._made[name]

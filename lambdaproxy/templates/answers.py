@@ -17,6 +17,12 @@ Settings = tuple[tuple[str, Any], ...]
 _EXPRESSIONS = ("method.", "integration.", "context.", "stageVariables.")
 _HEADER = "method.response.header."
 _ALL = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+_UNAUTHORIZED, _FORBIDDEN = (
+    fixed_of_table({"status-code": status, "content-type": "application/json", "message-body": body})
+    for status, body in ((401, '{"message":"Unauthorized"}'), (403, '{"message":"Forbidden"}'))
+)
+"""What a browser's preflight gets where it is asked for a token or a key, which it never sends: AWS does so."""
+
 _CORS_HEADERS = {
     "AllowOrigin": "Access-Control-Allow-Origin",
     "AllowMethods": "Access-Control-Allow-Methods",
@@ -55,10 +61,22 @@ def preflights(found: Found, api: Api) -> Iterator[TemplateRoute]:
         values = {"AllowOrigin": "'*'", "AllowMethods": allowed, **about}
         if text(values.get("AllowCredentials", "")) != "true":
             values.pop("AllowCredentials", None)
+        if api.guards_preflights[0] and api.default is not None:
+            settings = (("fixed_response", _UNAUTHORIZED), ("response_headers", _error("UnauthorizedException")))
+            yield TemplateRoute(path, ("OPTIONS",), "", api.dialect, False, api.options, None, None, settings, api.door)
+            continue
+        if api.guards_preflights[1] and api.needs_key:
+            settings = (("fixed_response", _FORBIDDEN), ("response_headers", _error("ForbiddenException")))
+            yield TemplateRoute(path, ("OPTIONS",), "", api.dialect, False, api.options, None, None, settings, api.door)
+            continue
         headers = {name: _unquoted(values[key]) for key, name in _CORS_HEADERS.items() if values.get(key) is not None}
         answer = fixed_of_table({"status-code": 200, "content-type": "application/json", "message-body": "{}\n"})
         settings = (("fixed_response", answer), ("response_headers", headers_of_table(headers)))
         yield TemplateRoute(path, ("OPTIONS",), "", api.dialect, False, api.options, None, None, settings, api.door)
+
+
+def _error(kind: str) -> tuple[tuple[str, str], ...]:
+    return headers_of_table({"x-amzn-ErrorType": kind})
 
 
 def mock(integration: Mapping[str, Any]) -> Settings | None:

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from lambdaproxy.templates.authorizers import guarded
 from lambdaproxy.templates.differences import Properties
 from lambdaproxy.templates.found import Api, TemplateRoute, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.stack import Stack, number
+from lambdaproxy.templates.throttles import throttle_of
 
 REST, HTTP = "apigateway-v1", "apigateway-v2"
 ANY_METHOD = ("any", "*", "x-amazon-apigateway-any-method")
@@ -21,15 +23,6 @@ OPTIONS = {
 }
 _STAGE_VARIABLE = re.compile(r"\$\{stageVariables\.([A-Za-z0-9_]+)\}")
 INSTEAD = {
-    "Auth": "no caller is asked who they are; every request is let in",
-    "Authorizer": "no caller is asked who they are; every request is let in",
-    "AuthType": "no caller is asked who they are; every request is let in",
-    "AuthorizationType": "no caller is asked who they are; every request is let in",
-    "AuthorizerId": "no caller is asked who they are; every request is let in",
-    "security": "no caller is asked who they are; every request is let in",
-    "ApiKeyRequired": "no key is asked for",
-    "ResourcePolicy": "every request is let in",
-    "Policy": "every request is let in",
     "Domain": "every host is answered for",
 }
 NO_MATTER = frozenset(
@@ -92,6 +85,7 @@ def add_integration(
     payload: str = "2.0",
     milliseconds: Any = None,
     streamed: bool = False,
+    settings: tuple[tuple[str, Any], ...] = (),
 ) -> None:
     """A route of an API to the function that an integration's URI names, or its place in the list."""
 
@@ -103,7 +97,7 @@ def add_integration(
     if target is None:
         stack.add(where, f"there is no route: {text(uri)[:120]!r} names no function of this template")
         return
-    add_route(stack, api, where, path, methods, target, payload, milliseconds, streamed)
+    add_route(stack, api, where, path, methods, target, payload, milliseconds, streamed, settings)
 
 
 def add_route(
@@ -123,8 +117,9 @@ def add_route(
     milliseconds = number(milliseconds)
     usable = isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool) and milliseconds > 0
     seconds = milliseconds / 1000 if usable else None
-    if api.default is not None and function and "authorizer" not in dict(settings):
-        settings = (*settings, ("authorizer", api.default))
+    if function:
+        settings = guarded(stack, api, settings, where)
+    settings = (*throttle_of(api, methods, path), *settings)
     options = api.options
     if api.dialect == HTTP and payload.startswith("1"):
         options = (("payload", "1.0"), *options)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lambdaproxy.config.model import AuthorizerSettings, Configuration, FunctionTable, RouteSettings
+from lambdaproxy.config.model import Configuration, FunctionTable, RouteSettings
 from lambdaproxy.config.settings import Settings, attribute
 from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.config.values import Spec
@@ -21,6 +21,7 @@ from lambdaproxy.runtime.functions import BadKey, function_settings
 from lambdaproxy.selection import parse_function
 from lambdaproxy.templates.document import TemplateError
 from lambdaproxy.templates.found import Door, Template, TemplateRoute, shape_of
+from lambdaproxy.templates.guards import guards
 from lambdaproxy.templates.reader import read_template
 from lambdaproxy.templates.sources import Source, find_source, with_variables
 
@@ -34,7 +35,7 @@ def add_template(configuration: Configuration) -> Configuration:
     """
     settings = configuration.settings
     if settings.sam_template is None:
-        for name in ("template-parameters", "env-vars"):
+        for name in ("template-parameters", "env-vars", "open-authorizers", "api-keys", "iam-keys"):
             if getattr(settings, attribute(name)):
                 where = configuration.origins.get(name, f"--{name}")
                 raise ConfigError(f"{where}: it goes with --sam-template")
@@ -56,10 +57,10 @@ def add_template(configuration: Configuration) -> Configuration:
         functions[name] = found = replace(found, logical=template.logical.get(name))
         if found.unable is not None:
             notes.append(f"{name}: {found.unable}; it answers with this reason")
-    authorizers = dict(configuration.authorizers)
-    for name, given in template.authorizers.items():
-        authorizers.setdefault(name, AuthorizerSettings(name, "lambda", given, lambda _: path))
+    authorizers, instead, told = guards(template.authorizers, configuration.authorizers, settings, path)
     routes, more = _routes(template, configuration, source)
+    routes = [_let_in(route, instead) for route in routes]
+    notes += told
     return replace(
         configuration,
         functions=functions,
@@ -67,6 +68,16 @@ def add_template(configuration: Configuration) -> Configuration:
         routes=(*configuration.routes, *routes),
         differences=tuple(f"{path}: {note}" for note in (*notes, *more)),
     )
+
+
+def _let_in(route: RouteSettings, instead: Mapping[str, str | None]) -> RouteSettings:
+    """A route whose authorizer is another one here, or none."""
+    name = route.settings.authorizer
+    if "authorizer" not in route.own or name is None or name not in instead:
+        return route
+    other = instead[name]
+    settings = replace(route.settings, authorizer=other or "none", scopes=route.settings.scopes if other else ())
+    return replace(route, settings=settings, own=route.own if other else route.own - {"scopes"})
 
 
 def _laid_over(

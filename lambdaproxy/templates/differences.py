@@ -43,6 +43,15 @@ class Differences:
         """Whether the document is known to have this key."""
         return path in self._lines
 
+    def place(self, path: tuple[str, ...]) -> str:
+        """`line 12: Api.Auth`."""
+        line, nearest = 0, path
+        while nearest and not line:
+            line, nearest = self._lines.get(nearest, 0), nearest[:-1]
+        said = path[1:] if path[0] == "Resources" else path
+        name = ".".join(str(part) for part in said if part != "Properties")
+        return f"line {line}: {name}" if line else name
+
     def texts(self) -> tuple[str, ...]:
         """In the order of the document, each once: `line 12: Api.Auth: is not done here`."""
         return tuple(f"line {line}: {text}" if line else text for line, text in sorted(self._found))

@@ -53,6 +53,18 @@ class Door:
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """An authorizer: the kind of an `[authorizer.NAME]` table, its options as text, and its place in the template.
+
+    `iam` and `api-key` may lack the file that a setting names; `closed` lets nobody in.
+    """
+
+    kind: str
+    given: tuple[tuple[str, str], ...]
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """What a template defines; `functions` are `[function.NAME]` tables.
 
@@ -64,7 +76,7 @@ class Template:
     notes: tuple[str, ...]
     unable: Mapping[str, str] = field(default_factory=dict)
     doors: tuple[Door, ...] = ()
-    authorizers: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    authorizers: Mapping[str, Guard] = field(default_factory=dict)
     #: The logical name of each function, which a file of variables may use.
     logical: Mapping[str, str] = field(default_factory=dict)
 
@@ -90,6 +102,17 @@ class Api:
     #: Authorizers by their name in the template, and that of the routes that name none.
     authorizers: dict[str, str] = field(default_factory=dict)
     default: str | None = None
+    #: Scopes that an authorizer asks for where a route names none.
+    scopes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Whether routes ask for a key unless they say otherwise, what is known of keys, and what holds for them.
+    needs_key: bool = False
+    plan: tuple[tuple[str, str], ...] = ()
+    #: Settings of all routes: networks, or what closes them.
+    networks: tuple[tuple[str, Any], ...] = ()
+    #: How fast routes may be asked: (method, path) -> settings; `*` for any.
+    throttles: dict[tuple[str, str], tuple[tuple[str, Any], ...]] = field(default_factory=dict)
+    #: Whether the default authorizer, and a key, are asked of preflights.
+    guards_preflights: tuple[bool, bool] = (False, False)
     where: Where = ()
 
 
@@ -105,8 +128,7 @@ class Found:
         self.functions: dict[str, Mapping[str, Any]] = {}
         self.unable: dict[str, str] = {}
         self.logical: dict[str, str] = {}
-        #: Options of authorizers of kind `lambda`, by name.
-        self.authorizers: dict[str, tuple[tuple[str, str], ...]] = {}
+        self.authorizers: dict[str, Guard] = {}
         self.routes: list[TemplateRoute] = []
         self.doors: dict[str, Door] = {}
         #: Names of functions and doors that are taken, whatever stack they are of.

@@ -9,6 +9,7 @@ from typing import Any
 
 from lambdaproxy.templates.answers import mock, open_to_pages
 from lambdaproxy.templates.apis import HTTP, INSTEAD, add_integration, add_route, methods_of, path_of
+from lambdaproxy.templates.authorizers import IAM, iam, of_security, policy, read_schemes
 from lambdaproxy.templates.differences import Properties
 from lambdaproxy.templates.found import Api, Where
 from lambdaproxy.templates.intrinsics import text
@@ -21,12 +22,10 @@ _DONE = (
 )  # fmt: skip
 """Members of a proxy integration that change nothing that a function or a client sees."""
 _LISTED = (
-    "security",
-    "x-amazon-apigateway-policy",
     "x-amazon-apigateway-gateway-responses",
     "x-amazon-apigateway-request-validator",
-    "x-amazon-apigateway-auth",
 )
+_POLICY, _AUTH = "x-amazon-apigateway-policy", "x-amazon-apigateway-auth"
 _CORS = "x-amazon-apigateway-cors"
 _MINE = ("parameters", "summary", "description", "servers", "$ref")
 
@@ -39,6 +38,9 @@ def add_document(stack: Stack, api: Api, document: dict[str, Any], where: Where)
     for key in _LISTED:
         if key in document:
             stack.add((*where, key), INSTEAD.get(key, "is not done here"))
+    read_schemes(stack, api, document, where)
+    if _POLICY in document:
+        policy(stack, api, document[_POLICY], (*where, _POLICY))
     open_to_pages(stack, api.door, (*where, _CORS), document.get(_CORS) if api.dialect == HTTP else None)
     for path, item in map_of(document.get("paths")).items():
         for written, operation in map_of(item).items():
@@ -64,6 +66,13 @@ def _operation(
     for key in _LISTED:
         if operation.get(key):
             stack.add((*where, key), INSTEAD.get(key, "is not done here"))
+    settings: tuple[tuple[str, Any], ...] = ()
+    if "security" in operation:
+        settings = of_security(stack, api, operation["security"], (*where, "security"))
+    elif text(map_of(operation.get(_AUTH)).get("type", "")).upper() == IAM:
+        settings = (("authorizer", iam(stack, api, (*where, _AUTH))),)
+    elif text(map_of(operation.get(_AUTH)).get("type", "")).upper() == "NONE":
+        settings = (("authorizer", "none"),)
     given = operation.get(INTEGRATION)
     where_of = (*where, INTEGRATION)
     if given is None:
@@ -94,6 +103,7 @@ def _operation(
         payload=text(found.get("payloadFormatVersion", "1.0")),
         milliseconds=found.get("timeoutInMillis"),
         streamed=text(found.get("responseTransferMode", "")).upper() == "STREAM",
+        settings=settings,
     )
     found.report(stack.differences, {})
     api.documented.add((path, methods))

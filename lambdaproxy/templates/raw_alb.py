@@ -12,8 +12,8 @@ from typing import Any
 
 from lambdaproxy.config.templates import DEFAULT, check_host
 from lambdaproxy.templates.answers import action as answer_of
-from lambdaproxy.templates.apis import INSTEAD
-from lambdaproxy.templates.found import TemplateRoute, Where
+from lambdaproxy.templates.authorizers import balanced, closed
+from lambdaproxy.templates.found import Api, TemplateRoute, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.stack import Stack, map_of, number
 
@@ -79,11 +79,15 @@ class _Listener:
     def _target(self, actions: Any, where: Where) -> Target | None:
         """What the action that decides does; what the others would do is listed."""
         found: Target | None = None
+        guard: str | None = None
+        api = Api(self._logical, "alb")
         for action in actions if isinstance(actions, list) else []:
             action = map_of(action)
             kind = text(action.get("Type", ""))
             if kind.startswith("authenticate"):
-                self._stack.add(where, f"{kind}: {INSTEAD['AuthType']}")
+                guard = closed(self._stack, api, kind, f"{kind} is not done here", where)
+            elif kind == "jwt-validation":
+                guard = balanced(self._stack, api, map_of(action.get("JwtValidationConfig")), where)
             elif kind in ("fixed-response", "redirect"):
                 try:
                     found = "", (), answer_of(kind, action)
@@ -94,7 +98,13 @@ class _Listener:
             else:
                 group = self._group(action, where)
                 found = None if group is None else (*group, ())
-        return found
+        if found is None or guard is None:
+            return found
+        function, options, settings = found
+        if not function:
+            self._stack.add(where, "there is no route: an answer that only some get is not done here")
+            return None
+        return function, options, (*settings, ("authorizer", guard))
 
     def _group(self, action: dict[str, Any], where: Where) -> tuple[str, tuple[tuple[str, str], ...]] | None:
         groups = map_of(action.get("ForwardConfig")).get("TargetGroups")

@@ -6,11 +6,13 @@ from typing import Any
 
 from lambdaproxy.templates.answers import open_to_pages
 from lambdaproxy.templates.apis import HTTP, add_integration, make_api, methods_of, report
+from lambdaproxy.templates.authorizers import of_method, of_resources
 from lambdaproxy.templates.found import Api, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.openapi import add_document
 from lambdaproxy.templates.raw_rest import document_of
 from lambdaproxy.templates.stack import Stack
+from lambdaproxy.templates.throttles import read_routes
 
 _KIND = "AWS::ApiGatewayV2::"
 NO_MATTER = frozenset({f"{_KIND}Deployment", f"{_KIND}Model"})
@@ -36,10 +38,12 @@ def read_http_apis(stack: Stack) -> dict[str, Api]:
             sockets.add(logical)
             stack.add((*where[:-1],), "WebSocket APIs are not done here; its routes are left out")
             continue
-        stage, variables, place = stages.get(logical, ("$default", {}, where))
+        stage, variables, place, rates = stages.get(logical, ("$default", {}, where, (None, None)))
         found[logical] = api = make_api(
             stack, logical, HTTP, ((*place, "StageName"), stage), ((*place, "StageVariables"), variables)
         )
+        read_routes(stack, api, *rates, place)
+        of_resources(stack, api, logical, f"{_KIND}Authorizer", "ApiId")
         open_to_pages(stack, api.door, (*where, "CorsConfiguration"), properties.get("CorsConfiguration"))
         document, at = document_of(stack, properties, where)
         if document is not None:
@@ -56,8 +60,8 @@ def read_http_apis(stack: Stack) -> dict[str, Api]:
     return found
 
 
-def _stages(stack: Stack) -> dict[str, tuple[Any, Any, Where]]:
-    found: dict[str, tuple[Any, Any, Where]] = {}
+def _stages(stack: Stack) -> dict[str, tuple[Any, Any, Where, tuple[Any, Any]]]:
+    found: dict[str, tuple[Any, Any, Where, tuple[Any, Any]]] = {}
     for logical in stack.of_type(f"{_KIND}Stage"):
         properties = stack.properties(logical)
         api, stage = text(properties.get("ApiId")), properties.get("StageName", "$default")
@@ -66,7 +70,8 @@ def _stages(stack: Stack) -> dict[str, tuple[Any, Any, Where]]:
         if api in found:
             stack.add(where, f"the API has another stage, {found[api][0]}, which is the one that is served")
         else:
-            found[api] = (stage, properties.get_as(dict, "StageVariables") or {}, where)
+            rates = properties.get("DefaultRouteSettings"), properties.get("RouteSettings")
+            found[api] = (stage, properties.get_as(dict, "StageVariables") or {}, where, rates)
         report(stack, properties, ("DeploymentId", "Description"))
     return found
 
@@ -77,6 +82,7 @@ def _route(stack: Stack, logical: str, apis: dict[str, Api]) -> None:
     stack.read.add(logical)
     api = apis.get(text(properties.get("ApiId")))
     key, target = properties.get("RouteKey"), text(properties.get("Target", ""))
+    settings = () if api is None else of_method(stack, api, properties, (*where, "Properties"))
     report(stack, properties, ("OperationName",))
     integration = target.rpartition("/")[2]
     if stack.resources.get(integration, {}).get("Type") != f"{_KIND}Integration":
@@ -93,14 +99,21 @@ def _route(stack: Stack, logical: str, apis: dict[str, Api]) -> None:
     if kind != "aws_proxy":
         stack.add(where, f"an integration of type {kind or 'unknown'} is not done here; there is no route")
     else:
-        _add(stack, api, where, key, uri, version, milliseconds)
+        _add(stack, api, where, key, uri, version, milliseconds, settings)
     if integration not in stack.read:
         stack.read.add(integration)
         report(stack, about, _INTEGRATION_DONE)
 
 
 def _add(
-    stack: Stack, api: Api, where: Where, key: Any, uri: Any, version: str = "2.0", milliseconds: Any = None
+    stack: Stack,
+    api: Api,
+    where: Where,
+    key: Any,
+    uri: Any,
+    version: str = "2.0",
+    milliseconds: Any = None,
+    settings: tuple[tuple[str, Any], ...] = (),
 ) -> None:
     """A route by its key: `GET /pets`, `ANY /{proxy+}`, `$default`."""
     method, _, path = text(key).partition(" ")
@@ -109,5 +122,13 @@ def _add(
         stack.add(where, f"there is no route: {text(key)!r} is no METHOD /path")
         return
     add_integration(
-        stack, api, where, path.strip() or "$default", methods, uri, payload=version, milliseconds=milliseconds
+        stack,
+        api,
+        where,
+        path.strip() or "$default",
+        methods,
+        uri,
+        payload=version,
+        milliseconds=milliseconds,
+        settings=settings,
     )

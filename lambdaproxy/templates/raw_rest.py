@@ -7,12 +7,15 @@ from typing import Any
 
 from lambdaproxy.templates.answers import mock
 from lambdaproxy.templates.apis import REST, add_integration, add_route, make_api, methods_of, report
+from lambdaproxy.templates.authorizers import of_method, of_resources, policy
 from lambdaproxy.templates.differences import Properties
 from lambdaproxy.templates.document import TemplateError, load
 from lambdaproxy.templates.found import Api, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.openapi import add_document, not_done
+from lambdaproxy.templates.plans import values_of_keys
 from lambdaproxy.templates.stack import Stack, map_of
+from lambdaproxy.templates.throttles import read_methods
 
 _KIND = "AWS::ApiGateway::"
 _DEEPEST = 100
@@ -23,7 +26,16 @@ _INTEGRATION_DONE = (
     "IntegrationHttpMethod", "PassthroughBehavior", "ContentHandling", "Credentials", "ConnectionType",
     "IntegrationResponses", "CacheKeyParameters", "CacheNamespace",
 )  # fmt: skip
-_API_DONE = ("Name", "Description", "FailOnWarnings", "Mode", "Parameters", "DisableExecuteApiEndpoint", "Body")
+_API_DONE = (
+    "Name",
+    "Description",
+    "FailOnWarnings",
+    "Mode",
+    "Parameters",
+    "DisableExecuteApiEndpoint",
+    "Body",
+    "Policy",
+)
 
 
 def read_rest_apis(stack: Stack) -> dict[str, Api]:
@@ -33,7 +45,7 @@ def read_rest_apis(stack: Stack) -> dict[str, Api]:
     for logical in stack.of_type(f"{_KIND}RestApi"):
         properties = stack.properties(logical)
         where = ("Resources", logical, "Properties")
-        stage, variables, place = stages.get(logical, ("prod", {}, where))
+        stage, variables, place, settings = stages.get(logical, ("prod", {}, where, None))
         document, at = document_of(stack, properties, where)
         media = properties.get_as(list, "BinaryMediaTypes") or []
         more = map_of(document).get("x-amazon-apigateway-binary-media-types")
@@ -46,6 +58,11 @@ def read_rest_apis(stack: Stack) -> dict[str, Api]:
             ((*where, "BinaryMediaTypes"), [*media, *(more if isinstance(more, list) else [])]),
         )
         stack.read.add(logical)
+        api.plan = tuple(values_of_keys(stack))
+        read_methods(stack, api, settings, place)
+        of_resources(stack, api, logical, f"{_KIND}Authorizer", "RestApiId")
+        if "Policy" in properties:
+            policy(stack, api, properties.get("Policy"), (*where, "Policy"))
         api.grows = False  # an event of such an API only lets it invoke the function
         if document is not None:
             add_document(stack, api, document, at)
@@ -55,9 +72,9 @@ def read_rest_apis(stack: Stack) -> dict[str, Api]:
     return found
 
 
-def _stages(stack: Stack) -> dict[str, tuple[Any, Any, Where]]:
-    """The stage of each API, with its variables: that of a Stage, or which a Deployment names."""
-    found: dict[str, tuple[Any, Any, Where]] = {}
+def _stages(stack: Stack) -> dict[str, tuple[Any, Any, Where, Any]]:
+    """The stage of each API, with its variables and rates: that of a Stage, or which a Deployment names."""
+    found: dict[str, tuple[Any, Any, Where, Any]] = {}
     for logical, resource in stack.of_type(f"{_KIND}Stage", f"{_KIND}Deployment").items():
         properties = stack.properties(logical)
         api = text(properties.get("RestApiId"))
@@ -71,7 +88,7 @@ def _stages(stack: Stack) -> dict[str, tuple[Any, Any, Where]]:
         if is_stage and api in found and found[api][2][1] in stack.of_type(f"{_KIND}Stage"):
             stack.add(where, f"the API has another stage, {found[api][0]}, which is the one that is served")
         elif is_stage or api not in found:
-            found[api] = (stage, about.get_as(dict, "Variables") or {}, where)
+            found[api] = (stage, about.get_as(dict, "Variables") or {}, where, about.get("MethodSettings"))
         if is_stage:
             report(stack, properties, ("DeploymentId", "StageName", "RestApiId", "Description", "ClientCertificateId"))
     return found
@@ -122,9 +139,12 @@ def _method(stack: Stack, logical: str, apis: dict[str, Api]) -> None:
     if kind != "aws_proxy":
         stack.add(where, not_done(kind, methods))
         return
+    settings = of_method(stack, api, properties, (*where, "Properties"))
     report(stack, properties, _METHOD_DONE)
     place = (*where, "Properties", "Integration", "Uri")
-    add_integration(stack, api, place, path, methods, uri, milliseconds=milliseconds, streamed=streamed)
+    add_integration(
+        stack, api, place, path, methods, uri, milliseconds=milliseconds, streamed=streamed, settings=settings
+    )
 
 
 def _path(stack: Stack, resource: str, api: str) -> str | None:

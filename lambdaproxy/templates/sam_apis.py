@@ -9,8 +9,10 @@ from lambdaproxy.templates.differences import Properties
 from lambdaproxy.templates.found import Api
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.openapi import add_document
+from lambdaproxy.templates.plans import finish_keys, read_plans, values_of_keys
 from lambdaproxy.templates.raw_rest import document_of
 from lambdaproxy.templates.stack import Stack, map_of
+from lambdaproxy.templates.throttles import read_methods, read_routes, route_settings
 
 KINDS = {"AWS::Serverless::Api": "Api", "AWS::Serverless::HttpApi": "HttpApi"}
 IMPLIED = {"Api": "ServerlessRestApi", "HttpApi": "ServerlessHttpApi"}
@@ -62,7 +64,11 @@ class SamApis:
         if isinstance(properties.values.get("Auth"), dict):
             auth = properties.inner("Auth")
             read_authorizers(stack, api, auth, properties.where(stack.differences, "Auth"))
-            auth.get("AddDefaultAuthorizerToCorsPreflight")
+        if rest:
+            read_methods(stack, api, properties.get("MethodSettings"), where)
+        else:
+            read_routes(stack, api, properties.get("DefaultRouteSettings"), properties.get("RouteSettings"), where)
+        api.plan = (*api.plan, *values_of_keys(stack))
         if document is not None:
             add_document(stack, api, document, at)
         report(stack, properties)
@@ -87,7 +93,9 @@ class SamApis:
             version = str(given.get("PayloadFormatVersion", "2.0")) if kind == "HttpApi" else "2.0"
             milliseconds = given.get("TimeoutInMillis")
             streamed = given.get("ResponseTransferMode") == "STREAM"
-            settings = of_event(api, given.inner("Auth")) if isinstance(given.values.get("Auth"), dict) else ()
+            guard = given.inner("Auth") if isinstance(given.values.get("Auth"), dict) else None
+            settings = of_event(stack, api, guard, (*where, "Properties")) if guard is not None else ()
+            settings = (*settings, *route_settings(stack, given, where))
             if methods is None:
                 stack.add(where, f"{given.get('Method')} is no method of HTTP; there is no route")
             elif {(path_of(api, path), one) for one in (methods, ())} & api.documented:
@@ -107,7 +115,10 @@ class SamApis:
 
     def finish(self) -> None:
         """List the paths of documents that nothing sends to a function."""
-        for api in (*self._apis.values(), *self._raw.values()):
+        apis = {logical: api for (_, logical), api in self._apis.items()} | self._raw
+        read_plans(self._stack, apis)
+        for api in apis.values():
+            finish_keys(self._stack, api)
             if api.preflights:
                 try:
                     for route in preflights(self._stack.found, api):

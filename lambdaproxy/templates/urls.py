@@ -6,8 +6,9 @@ from typing import Any
 
 from lambdaproxy.templates.answers import open_to_pages
 from lambdaproxy.templates.apis import report
+from lambdaproxy.templates.authorizers import IAM, closed, iam
 from lambdaproxy.templates.differences import Properties
-from lambdaproxy.templates.found import TemplateRoute, Where
+from lambdaproxy.templates.found import Api, TemplateRoute, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.stack import Stack
 
@@ -17,12 +18,11 @@ def url_of_function(stack: Stack, logical: str, properties: Properties) -> None:
     if "FunctionUrlConfig" not in properties:
         return
     url = properties.inner("FunctionUrlConfig")
-    if url.values.get("AuthType") == "NONE":
-        url.get("AuthType")
+    kind = text(url.get("AuthType", "NONE"))
     streamed = url.get("InvokeMode") == "RESPONSE_STREAM"
     if url.values:
         where = ("Resources", logical, "Properties", "FunctionUrlConfig")
-        _add(stack, logical, stack.names[logical], streamed, where, url.get("Cors"))
+        _add(stack, logical, stack.names[logical], streamed, where, url.get("Cors"), kind)
 
 
 def read_urls(stack: Stack) -> None:
@@ -32,6 +32,7 @@ def read_urls(stack: Stack) -> None:
         stack.read.add(logical)
         target, qualifier = properties.get("TargetFunctionArn", ""), text(properties.get("Qualifier", ""))
         streamed, cors = properties.get("InvokeMode") == "RESPONSE_STREAM", properties.get("Cors")
+        kind = text(properties.get("AuthType", "NONE"))
         report(stack, properties)
         name = stack.target(target)
         if name is None:
@@ -39,12 +40,21 @@ def read_urls(stack: Stack) -> None:
             continue
         if qualifier and ":" not in name:
             name = f"{name}:{qualifier}"
-        _add(stack, logical, name, streamed, ("Resources", logical), cors)
+        _add(stack, logical, name, streamed, ("Resources", logical), cors, kind)
 
 
-def _add(stack: Stack, logical: str, function: str, streamed: bool, where: Where, cors: Any) -> None:
+def _add(stack: Stack, logical: str, function: str, streamed: bool, where: Where, cors: Any, kind: str) -> None:
     door = stack.found.add_door(logical, "function-url", where=f"{stack.path} {logical}")
     open_to_pages(stack, door, (*where, "Cors"), cors)
-    problem = stack.found.add_route(TemplateRoute("$default", (), function, "function-url", streamed, door=door))
+    settings: tuple[tuple[str, Any], ...] = ()
+    if kind != "NONE":
+        place = (*where, "AuthType")
+        url = Api(door, "function-url")
+        name = (
+            iam(stack, url, place, "lambda") if kind == IAM else closed(stack, url, kind, f"{kind} is unknown", place)
+        )
+        settings = (("authorizer", name),)
+    route = TemplateRoute("$default", (), function, "function-url", streamed, settings=settings, door=door)
+    problem = stack.found.add_route(route)
     if problem is not None:
         stack.add(where, problem)

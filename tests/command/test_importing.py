@@ -71,7 +71,12 @@ def test_the_file_serves_the_same(template, tmp_path):
             assert one == other == "F"
         else:
             assert (one.status, one.body) == (other.status, other.body)
-    for says in ("# Java: java21 is not run", "# Inline: put its code", "U.AuthType: no caller", "# [function.Java]"):
+    for says in (
+        "# Java: java21 is not run",
+        "# Inline: put its code",
+        "U.AuthType: nobody",
+        "# [function.Java]",
+    ):
         assert any(line.startswith("#") and says.lstrip("# ") in line for line in text.splitlines()), says
 
 

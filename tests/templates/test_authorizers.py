@@ -62,15 +62,15 @@ def template(kind: str, auth: dict[str, Any], names: list[str | None]) -> dict[s
             "Api",
             REST,
             [None, "Asked", "NONE", "Nothing", "Pool"],
-            ["A-Token", "A-Asked", None, "A-Nothing", None],
-            ["A.Auth.Authorizers.Pool: is not asked here", "F.Events.E4.Auth.Authorizer: no caller is asked"],
+            ["a-token", "a-asked", None, "a-nothing", "a-pool"],
+            ["A.Auth.Authorizers.Pool: nobody is let in: the user pool 'x' is not known here"],
         ),
         (
             "HttpApi",
             HTTP,
             [None, "Old", "NONE"],
-            ["A-Simple", "A-Old", None],
-            ["A.Auth.Authorizers.Jwt: is not asked here"],
+            ["a-simple", "a-old", None],
+            ["A.Auth.Authorizers.Jwt: nobody is let in: "],
         ),
     ],
 )
@@ -82,15 +82,15 @@ def test_who_is_asked(tmp_path, kind, auth, names, chosen, listed):
     assert len(said) == len(listed)
     for says in listed:
         assert any(says in one for one in said), says
-    given = dict(found.configuration.authorizers["A-Token" if kind == "Api" else "A-Simple"].given)
+    given = dict(found.configuration.authorizers["a-token" if kind == "Api" else "a-simple"].given)
     assert given["function"] == "Who"
     assert given["payload"] == ("token" if kind == "Api" else "2.0")
     assert given["identity-source"].endswith("X-Who" if kind == "Api" else "header.Authorization")
 
 
-def test_one_that_cannot_be_is_listed_and_refuses_nothing(tmp_path):
+def test_one_that_cannot_be_is_listed_and_lets_nobody_in(tmp_path):
     bad = {"Authorizers": {"X": {"FunctionArn": {"Ref": "Who"}, "Identity": {"ReauthorizeEvery": 99999}}}}
     path = written(tmp_path, template("Api", bad, ["X"]))
-    assert any("A.Auth.Authorizers.X: lets everybody in: result-ttl" in one for one in notes(path))
+    assert any("A.Auth.Authorizers.X: nobody is let in: result-ttl" in one for one in notes(path))
     far = {"DefaultAuthorizer": "AWS_IAM", "Authorizers": {"X": {"FunctionArn": "arn:aws:lambda:x:1:function:far"}}}
     assert len(notes(written(tmp_path, template("HttpApi", far, [None])))) == 2

@@ -82,11 +82,12 @@ def test_a_rest_api(tmp_path):
     assert not isinstance(answer, str)
     assert (answer.status, dict(answer.headers)[b"Access-Control-Allow-Origin"]) == (204, b"*")
     assert [one.partition(": ")[2] for one in notes(path)] == [
-        "Iam.AuthorizationType: no caller is asked who they are; every request is let in",
         "Lost: there is no route: its resource is not known from this template",
         "Mock: an integration of type mock that looks at the request is not done here; preflights are not answered",
         "Old: an integration of type aws is not done here; there is no route",
-        "Plan: AWS::ApiGateway::UsagePlan is not done here",
+        "Plan: it names no stage of an API, and does nothing",
+        "Iam.AuthorizationType: nobody is let in: signatures need keys of yours (--iam-keys); [authorizer.api-aws-iam] "
+        "in a file takes its place, and --open-authorizers lets everybody in",
     ]
 
 
@@ -131,7 +132,7 @@ def test_an_http_api(tmp_path):
         "GET /secret -> F apigateway-v2",
     ]
     assert {one.partition(": ")[2].partition(":")[0] for one in notes(path)} == {
-        "Api.CorsConfiguration", "Away", "Secret.AuthorizationType", "Secret.AuthorizerId", "Lost", "Socket",
+        "Api.CorsConfiguration", "Away", "Secret.AuthorizerId", "Lost", "Socket",
     }  # fmt: skip
 
 
@@ -169,7 +170,13 @@ def test_each_of_several_urls_has_a_host(tmp_path):
         "ANY $default -> F function-url",
         "ANY url2.localhost$default -> G function-url",
     ]
-    assert sum("AuthType: no caller is asked" in one for one in notes(path)) == 2
+    assert sum("AuthType: nobody is let in" in one for one in notes(path)) == 2
+    keys = tmp_path / "keys"
+    keys.write_text(f"[a]\naws_access_key_id = AKIATESTTESTTESTTEST\naws_secret_access_key = {'s' * 40}\n")
+    keys.chmod(0o600)
+    made = of_template(path, iam_keys=str(keys)).configuration
+    assert not any("let in" in one for one in made.differences)
+    assert ("service", "lambda") in made.authorizers["url1-aws-iam"].given
 
 
 OPENAPI = """\
@@ -262,7 +269,7 @@ def test_an_openapi_document(tmp_path, kind, key):
     assert of_template(path).router.routes[0].timeout == 3
     found = notes(path)
     for says in (
-        "get.security: no caller is asked",
+        "get.security: nobody is let in",
         "options.x-amazon-apigateway-integration: an integration of type mock that looks",
         "post.x-amazon-apigateway-integration.requestParameters: is not done here",
         "an integration with SQS-SendMessage is not done here",
@@ -363,7 +370,7 @@ def test_a_load_balancer(tmp_path):
         "Part: there is no route: our routes cannot say /img*.png",
         "Covered: an earlier rule takes /api/{proxy+} first on AWS",
         "Away.Actions: there is no route: the target group Machines has no function",
-        "Login.Actions: authenticate-cognito: no caller is asked",
+        "Login.Actions: nobody is let in: authenticate-cognito is not done here",
     ):
         assert any(says in one for one in found), says
     assert len(found) == 5

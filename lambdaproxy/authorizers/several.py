@@ -1,0 +1,65 @@
+"""Authorizers that ask others, or nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from lambdaproxy.errors import Denied
+from lambdaproxy.interfaces import IAuthorizer
+from lambdaproxy.messages import Grant, Match, Request
+
+
+@implementer(IAuthorizer)
+class AllAuthorizer:
+    """Lets in whom all others let in. What they found out is that of the first one, and the first key that there is.
+
+    They are started and stopped by whoever made them.
+    """
+
+    def __init__(self, others: Sequence[IAuthorizer]) -> None:
+        self._others = tuple(others)
+        self.reads_body = any(getattr(each, "reads_body", False) for each in self._others)
+
+    def start(self) -> None:
+        """The others are started by themselves."""
+
+    def authorize(self, request: Request, match: Match, scopes: Sequence[str]) -> Deferred[Grant]:
+        """Ask them one after the other."""
+        return Deferred.fromCoroutine(self._asked(request, match, scopes))
+
+    async def _asked(self, request: Request, match: Match, scopes: Sequence[str]) -> Grant:
+        whole: Grant | None = None
+        for each in self._others:
+            found = each.authorize(request, match, scopes)
+            grant = await found if isinstance(found, Deferred) else found
+            if whole is None:
+                whole = grant
+            elif whole.key is None and grant.key is not None:
+                whole = replace(whole, key=grant.key, key_id=grant.key_id)
+        assert whole is not None
+        return whole
+
+    def stop(self) -> Deferred[None]:
+        return succeed(None)
+
+
+@implementer(IAuthorizer)
+class ClosedAuthorizer:
+    """Lets nobody in, and says why in the log."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def start(self) -> None:
+        """Nothing has to be fetched."""
+
+    def authorize(self, request: Request, match: Match, scopes: Sequence[str]) -> Grant:
+        """`Denied`."""
+        raise Denied(self._why)
+
+    def stop(self) -> Deferred[None]:
+        return succeed(None)
