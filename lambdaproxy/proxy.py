@@ -28,7 +28,7 @@ from lambdaproxy.gate.decided import Decided
 from lambdaproxy.gate.filling import as_set
 from lambdaproxy.gate.keeper import Gate
 from lambdaproxy.inspector.recorder import Recorder
-from lambdaproxy.interfaces import IAuthorizer, IInvoker
+from lambdaproxy.interfaces import IAuthorizer, IBody, IInvoker
 from lambdaproxy.messages import (
     MOST_ASYNC,
     MOST_EVENT,
@@ -283,7 +283,7 @@ class Proxy:
                 response = self._results.decode(result, request, admission)
             else:
                 stream = result.payload if recorder is None else recorder.streamed(admission.head, result.payload)
-                ended = partial(self._stream_ended, admission, started)
+                ended = partial(self._stream_ended, admission, started, result.payload)
                 response = await self._results.stream(result, stream, request, admission, ended)
             response = with_request_id(response, request.id, codec)
             if admission.route.cors is not None:
@@ -366,7 +366,13 @@ class Proxy:
             trace_parent,
         )
 
-    def _stream_ended(self, admission: Admission, started: float, failure: Failure | None) -> None:
+    def _stream_ended(self, admission: Admission, started: float, stream: IBody, failure: Failure | None) -> None:
+        tail_of: Callable[[], bytes] | None = getattr(stream, "log_tail", None)
+        if tail_of is not None and (tail := tail_of()):
+            if self._recorder is not None:
+                self._recorder.logged(admission.head, tail)
+            if admission.route.settings.log_tail and admission.function.invoker != "local":
+                self._accounts.tail(admission.head, admission.function, tail)
         outcome = "ok"
         if failure is not None:
             outcome = "abandoned"

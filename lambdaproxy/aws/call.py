@@ -168,8 +168,6 @@ class Call:
             self._spans.over(result.function_error)
         if result.durable_arn:
             invoker.durable(self.invocation, result.durable_arn)
-        if result.log_tail is not None:
-            invoker.log_tail(self.invocation, result.log_tail)
         if result.function_error is not None and answers.too_large(result):
             invoker.explain_too_large(self.invocation)
         self._succeed(result)

@@ -202,16 +202,6 @@ class Calling:
             offset=self.clock.offset,
         )
 
-    def log_tail(self, invocation: Invocation, tail: bytes) -> None:
-        """Write the function's log to ours."""
-        for line in tail.decode("utf-8", "replace").splitlines():
-            self._logs.info(
-                "[{function} {id}] {line}",
-                function=str(invocation.function),
-                id=invocation.request_id,
-                line=line.encode("unicode_escape").decode() if not line.isprintable() else line,
-            )
-
     def durable(self, invocation: Invocation, arn: str) -> None:
         """Say which durable execution an invocation began, or found."""
         _log.info(

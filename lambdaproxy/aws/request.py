@@ -14,6 +14,12 @@ from lambdaproxy.errors import BadRequest
 from lambdaproxy.messages import Function, Invocation, Mode
 from lambdaproxy.wire.sigv4 import Keys, Template, amz_date
 
+_WITH_LOG: dict[Mode, str] = {
+    "buffered": "buffered, log",
+    "stream": "stream, log",
+    "event": "event",
+    "dry-run": "dry-run",
+}
 _AGENT = f"lambdaproxy/{__version__}".encode()
 _TYPES: dict[Mode, bytes | None] = {"buffered": None, "stream": None, "event": b"Event", "dry-run": b"DryRun"}
 _VALUE = re.compile(r"[\x20-\x7e]+\Z")
@@ -82,16 +88,17 @@ class Requests:
 
     def __init__(self, endpoint: Endpoint, function: Function, clock: Clock) -> None:
         self._endpoint, self._function, self._clock = endpoint, function, clock
-        self._kinds: dict[Mode, _Kind] = {}
+        self._kinds: dict[str, _Kind] = {}
 
     def head(self, invocation: Invocation, keys: Keys, attempt: int, most: int) -> tuple[bytes, int]:
         """The head of a signed request, to be followed by the payload; and the time it was signed with."""
-        if invocation.client_context or invocation.tenant_id or invocation.log_tail or invocation.durable_name:
+        if invocation.client_context or invocation.tenant_id or invocation.durable_name:
             kind = self._kind(invocation, keys)
         else:
-            found = self._kinds.get(invocation.mode)
+            which = _WITH_LOG[invocation.mode] if invocation.log_tail else invocation.mode
+            found = self._kinds.get(which)
             if found is None or found.keys is not keys:
-                found = self._kinds[invocation.mode] = self._kind(invocation, keys)
+                found = self._kinds[which] = self._kind(invocation, keys)
             kind = found
         payload = invocation.payload
         clock = self._clock

@@ -41,6 +41,8 @@ class StreamBody:
         self.begun = False
         #: The document of `InvokeComplete`, once it is here.
         self.outcome: dict[str, Any] | None = None
+        #: Gives the end of the function's log, once it is here and if it was asked for.
+        self.log_tail: Callable[[], bytes] | None = None
 
     # -- from the connection ---------------------------------------------------------------------------------------
 

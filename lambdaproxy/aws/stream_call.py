@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lambdaproxy.aws import answers
@@ -73,7 +74,7 @@ class StreamCall(Call):
         if body.outcome is not None and (log := body.outcome.get("LogResult")):
             tail = answers.decode_log(str(log).encode("ascii", "replace"))
             if tail:
-                self._invoker.log_tail(self.invocation, tail)
+                body.log_tail = partial(bytes, tail)
         if self._spans is not None:
             self._spans.over("Unhandled" if body.function_error is not None else error.label if error else None)
         waiting = self._close()

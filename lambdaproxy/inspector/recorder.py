@@ -263,6 +263,14 @@ class Recorder:
 
         return _Copied(body, copy)
 
+    def logged(self, head: Head, tail: bytes) -> None:
+        """The end of the function's log, which came with the end of its stream."""
+        entry = self._open.get(head.id)
+        if entry is not None:
+            more = len(tail) - len(entry.log or b"")
+            entry.log = tail
+            self._add(entry, more)
+
     def failed(self, head: Head, error: LambdaProxyError) -> None:
         """An error is the answer."""
         if self.paused:

@@ -72,6 +72,7 @@ class Accounts:
         self._labels = labels
         self._line = line
         self._limited = Limited(_log, reactor)
+        self._tails = Limited(_log, reactor, most=100)
         self._requests = metrics.counter(
             "lambdaproxy_requests_total", "Requests answered.", ("route", "function", "alias", "method", "code")
         )
@@ -138,8 +139,13 @@ class Accounts:
 
     def tail(self, head: Head, function: Function, tail: bytes) -> None:
         """The end of the log of a function that runs elsewhere (`log-tail`)."""
-        text = tail.decode("utf-8", "replace").rstrip("\n").replace("\n", "\n  ")
-        _log.info("Log of {function}, request {id}:\n  {text}", function=str(function), id=head.id, text=text)
+        for line in tail.decode("utf-8", "replace").splitlines():
+            self._tails.info(
+                "[{function} {id}] {line}",
+                function=str(function),
+                id=head.id,
+                line=line.encode("unicode_escape").decode() if not line.isprintable() else line,
+            )
 
     def _answers(self, tally: _Tally, method: str, status: int, route: str | None) -> tuple[Cell, HistogramCell]:
         named = method if method in METHODS else OTHER

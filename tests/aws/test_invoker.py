@@ -782,24 +782,6 @@ def test_no_secret_and_no_payload_reaches_the_log() -> None:
     assert "canary" not in text.replace("AKIDCANARY", "")
 
 
-def test_the_log_tail_goes_to_our_log_only() -> None:
-    from base64 import b64encode
-
-    from twisted.logger import globalLogPublisher
-
-    events: list[Any] = []
-    observe: Any = events.append
-    globalLogPublisher.addObserver(observe)
-    try:
-        world = World()
-        world.invoke(log_tail=True)
-        world.wires[0].reply(response(X_Amz_Log_Result=b64encode(b"one\ntwo\x1b[1m").decode()))
-        world.clean()
-    finally:
-        globalLogPublisher.removeObserver(observe)
-    assert [event["line"] for event in events if "line" in event] == ["one", "two\\x1b[1m"]
-
-
 # -- what the breaker must see -----------------------------------------------------------------------------------------
 
 

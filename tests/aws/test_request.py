@@ -106,3 +106,22 @@ def test_the_offset_of_the_clock() -> None:
     clock.offset = 60
     head, signed = requests.head(_invocation(Function("aws", "f")), Keys("AKID", "secret"), 1, 3)
     assert b"\r\nX-Amz-Date: 20150830T123700Z\r\n" in head and signed == 1_440_938_220
+
+
+@pytest.mark.parametrize("mode", ["buffered", "stream", "event", "dry-run"])
+def test_requests_that_ask_for_the_log_are_signed_anew_once_a_second_like_others(mode: Any) -> None:
+    now = [1_700_000_000.0]
+    requests = Requests(HERE, Function("aws", "f"), Clock(lambda: now[0]))
+    keys = Keys("AKID", "secret")
+
+    def head(**more: Any) -> bytes:
+        return requests.head(_invocation(Function("aws", "f"), mode=mode, **more), keys, 1, 3)[0]
+
+    plain, asking = head(), head(log_tail=True)
+    kept = dict(requests._kinds)
+    assert (b"X-Amz-Log-Type: Tail" in asking) == (mode in ("buffered", "stream"))
+    assert b"Log-Type" not in plain
+    assert (head(), head(log_tail=True)) == (plain, asking)
+    assert requests._kinds == kept, "what is made once is not made again"
+    assert head(client_context="{}") not in (plain, asking)
+    assert requests._kinds == kept

@@ -282,20 +282,15 @@ def test_stopping_ends_streams() -> None:
 
 
 def test_the_log_tail_of_a_stream() -> None:
-    from twisted.logger import globalLogPublisher
-
-    events: list[Any] = []
-    observe: Any = events.append
-    globalLogPublisher.addObserver(observe)
-    try:
-        world = World()
-        outcome, wire = _begin(world, log_tail=True)
-        Reader().read(outcome.result.payload)
-        wire.reply(chunk(invoke_complete(b'{"LogResult":"bG9n"}')) + LAST)
-        world.clean()
-    finally:
-        globalLogPublisher.removeObserver(observe)
-    assert [event["line"] for event in events if "line" in event] == ["log"]
+    world = World()
+    outcome, wire = _begin(world, log_tail=True)
+    body: Any = outcome.result.payload
+    Reader().read(body)
+    before: Any = body.log_tail
+    assert before is None
+    wire.reply(chunk(invoke_complete(b'{"LogResult":"bG9n"}')) + LAST)
+    assert body.log_tail() == b"log"
+    world.clean()
 
 
 @pytest.mark.parametrize("abort", [False, True])

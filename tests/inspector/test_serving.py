@@ -270,3 +270,36 @@ def test_any_other_port_is_on_the_same_address(written):
     from lambdaproxy.start.inspecting import _PORT
 
     assert _PORT.sub(r"\g<1>0", written, count=1) == written.replace("8012", "0")
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["log-tail", "plain"])
+def test_the_log_of_functions_on_aws_is_shown_and_written_only_where_it_was_asked_for(asked):
+    from tests.aws.lambda_stub import lambda_stub
+
+    with lambda_stub() as stub:
+        words = ("--allow", "log", "--allow", "stream-5", "--endpoint-url", stub.url, "--aws-region", "us-east-1")
+        env = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "x"}
+        with Inspected(*words, *(["--log-tail"] if asked else []), env=env) as server:
+            seen = {"Cookie": f"lambdaproxy-inspector={server.token}"}
+            assert server.request("GET", "/x", headers={"X-Lambda-Function": "log"})[0] == 200
+            [line] = server.look("/api/requests", headers=seen)["requests"]
+            assert "hello" in server.look(f"/api/requests/{line['number']}", headers=seen)["log"]
+            server.process.stop()
+            assert server.process.output.count("hello") == asked
+            assert "\x1b" not in server.process.output, "what a terminal would obey is written as text"
+
+
+def test_the_log_of_a_stream_on_aws_is_shown(tmp_path):
+    from tests.aws.lambda_stub import lambda_stub
+
+    with lambda_stub() as stub:
+        (tmp_path / "p.toml").write_text(
+            '[[route]]\npath = "/x"\nfunction = "stream-5"\nformat = "function-url"\ninvoke-mode = "response-stream"\n'
+        )
+        words = ("--config", str(tmp_path / "p.toml"), "--allow", "x", "--endpoint-url", stub.url)
+        env = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1"}
+        with Inspected(*words, env=env) as server:
+            seen = {"Cookie": f"lambdaproxy-inspector={server.token}"}
+            assert server.request("GET", "/x")[0] == 200
+            [line] = server.look("/api/requests", headers=seen)["requests"]
+            assert server.look(f"/api/requests/{line['number']}", headers=seen)["log"] == "log"
