@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Literal
 
 from lambdaproxy.adapters._dialects import TEXT_TYPES, Dialects
 from lambdaproxy.messages import Request, Response
 
-Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
+Handler = Callable[[Mapping[str, Any], Any], Any]
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -34,6 +34,7 @@ def handler(
     text_types: Iterable[str] = TEXT_TYPES,
     multi_value: bool | None = None,
     lifespan: Literal["auto", "on", "off"] = "auto",
+    stream: bool = False,
 ) -> Handler:
     """A Lambda handler that answers each event in the event's own dialect; the options are those of `Dialects`.
 
@@ -42,19 +43,29 @@ def handler(
     event, that it starts; one that does not know of it is left alone, with `"on"` that is an error. It is told that it
     stops where the process ends in order; Lambda mostly ends it without notice. What the application raises before
     its response is complete fails the invocation; what it raises after that is logged.
+
+    With `stream` the handler is a generator of the response's head and the pieces of its body as they are sent, for a
+    runtime that streams: lambdaproxy's embedded one, and `lambdaproxy.runtime.entry` on AWS. Lambda's own does not.
     """
     dialects = Dialects(base_path=base_path, text_types=text_types, multi_value=multi_value)
     server = _Server(app, lifespan)
 
-    def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    def handle(event: Mapping[str, Any], context: Any) -> Any:
         codec = dialects.codec(event)
         request = codec.decode_event(event)
         scope = _scope(request, dialects)
         scope["aws.event"] = event
         scope["aws.context"] = context
+        if stream:
+            return server.pieces(scope, request.body, lambda head: _prelude(dialects.result(codec, head, event)))
         return dialects.result(codec, server.serve(scope, request.body), event)
 
     return handle
+
+
+def _prelude(result: dict[str, Any]) -> dict[str, Any]:
+    """The head of a stream: what a result says besides its body."""
+    return {key: value for key, value in result.items() if key not in ("body", "isBase64Encoded", "statusDescription")}
 
 
 def _scope(request: Request, dialects: Dialects) -> Scope:
@@ -91,10 +102,33 @@ class _Server:
 
     def serve(self, scope: Scope, body: bytes) -> Response:
         """The application's response."""
+        return self._ready(scope).run_until_complete(_cycle(self._app, scope, body))
+
+    def pieces(self, scope: Scope, body: bytes, prelude: Callable[[Response], dict[str, Any]]) -> Iterator[Any]:
+        """The head of the application's response as `prelude` writes it, then its body, piece by piece.
+
+        The application runs while the next piece is waited for; `send` returns when its piece was taken.
+        """
+        loop = self._ready(scope)
+        pieces: asyncio.Queue[Any] = asyncio.Queue(1)
+        task = loop.create_task(_streamed(self._app, scope, body, pieces))
+        try:
+            while True:
+                piece = loop.run_until_complete(pieces.get())
+                if piece is None:
+                    break
+                yield prelude(piece) if isinstance(piece, Response) else piece
+            loop.run_until_complete(task)
+        finally:
+            if not task.done():
+                task.cancel()
+                loop.run_until_complete(asyncio.wait([task], timeout=1))
+
+    def _ready(self, scope: Scope) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = self._start()
         scope["state"] = dict(self._life.state) if self._life else {}
-        return self._loop.run_until_complete(_cycle(self._app, scope, body))
+        return self._loop
 
     def _start(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.new_event_loop()
@@ -211,3 +245,48 @@ async def _cycle(app: Application, scope: Scope, body: bytes) -> Response:
     if not finished.is_set():
         raise RuntimeError("the application ended without a whole response")
     return Response(status, tuple(headers), b"".join(chunks))
+
+
+async def _streamed(app: Application, scope: Scope, body: bytes, pieces: asyncio.Queue[Any]) -> None:
+    """One request; its response goes into `pieces`: the head, bytes, and None at the end."""
+    finished = asyncio.Event()
+    head: Response | None = None
+    sent = False
+
+    async def receive() -> Message:
+        nonlocal sent
+        if not sent:
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        await finished.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        nonlocal head
+        kind = message["type"]
+        if kind == "http.response.start" and head is None:
+            fields = tuple((bytes(name), bytes(value)) for name, value in message.get("headers", ()))
+            head = Response(message["status"], fields)
+            await pieces.put(head)
+        elif kind == "http.response.body" and head is not None and not finished.is_set():
+            data = bytes(message.get("body", b""))
+            if data:
+                await pieces.put(data)
+            if not message.get("more_body", False):
+                finished.set()
+        elif finished.is_set():
+            return
+        else:
+            raise RuntimeError(f"the application sent {kind} where it cannot stand")
+
+    try:
+        await app(scope, receive, send)
+        if not finished.is_set():
+            raise RuntimeError("the application ended without a whole response")
+    except Exception:
+        # Starlette answers an error with 500 and raises it again, for the server to log.
+        if not finished.is_set():
+            await pieces.put(None)
+            raise
+        _log.exception("The application raised after its response was complete")
+    await pieces.put(None)

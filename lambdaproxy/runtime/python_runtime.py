@@ -60,9 +60,9 @@ class Api:
     is saved for each invocation.
     """
 
-    def __init__(self, address):
-        self._socket = _socket.socket(fileno=_out_of_the_way(INHERITED))
-        self._host = b"Host: " + address.encode() + b"\r\n"
+    def __init__(self, address, connection=None):
+        self._socket = connection or _socket.socket(fileno=_out_of_the_way(INHERITED))
+        self.host = self._host = b"Host: " + address.encode() + b"\r\n"
         self._next = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n" + self._host + b"\r\n"
         self._buffer = b""
 
@@ -83,6 +83,16 @@ class Api:
         status, _, text = self._message()
         if status != 202:
             sys.stderr.write(f"the runtime did not take the answer: {status} {text.decode('utf-8', 'replace')}\n")
+        return self._message()[1:]
+
+    def write(self, data):
+        """Some bytes of a streamed answer; waits for room."""
+        self._socket.sendall(data)
+
+    def end_stream(self, data):
+        """The last bytes of a streamed answer; wait for the next event."""
+        self._socket.sendall(data + self._next)
+        self._message()
         return self._message()[1:]
 
     def post(self, path, body, extra=b""):
@@ -441,7 +451,17 @@ def find_handler(handler):
         raise Fault("Runtime.HandlerNotFound", f"Handler '{name}' missing on module '{module_name}'") from None
 
 
-def serve(api, handler):
+STREAMS = ("generator", "async_generator")
+
+
+def failed_stream(request_id):
+    """What the end of a stream says of the exception at hand: its document, and the header of its type."""
+    document = exception_document(request_id)
+    log_error(document)
+    return _dumps(document).encode("utf-8", "replace"), type_header(document)
+
+
+def serve(api, handler, load):
     """Run the handler for one event after the other; never returns."""
     headers, body = api.next()
     while True:
@@ -454,7 +474,12 @@ def serve(api, handler):
             os.environ.pop("_X_AMZN_TRACE_ID", None)
         try:
             context = LambdaContext(headers)
-            result, content_type = encode(handler(decode(body), context))
+            result, pieces = handler(decode(body), context), None
+            if type(result).__name__ in STREAMS:
+                streams = load("python_streams")
+                pieces = streams["Pieces"](result, Fault)
+            else:
+                result, content_type = encode(result)
             document = None
         except Fault as fault:
             document = error_document(fault.message, fault.type, fault.trace, request_id)
@@ -462,13 +487,16 @@ def serve(api, handler):
             document = exception_document(request_id)
         if document is None:
             path = b"invocation/%b/response" % request_id.encode()
-            headers, body = api.answer(path, result, content_type)
+            if pieces is None:
+                headers, body = api.answer(path, result, content_type)
+            else:
+                headers, body = streams["send"](api, path, pieces, lambda: failed_stream(_current["id"]))
         else:
             log_error(document)
             path = b"invocation/%b/error" % request_id.encode()
             text = _dumps(document).encode("utf-8", "replace")
             headers, body = api.answer(path, text, b"application/json", type_header(document))
-        result = document = None
+        result = document = pieces = None
 
 
 def _told():
@@ -505,7 +533,7 @@ def _own_folders(load, told, start):
         sys.exit(126)
 
 
-def main(load):
+def main(load, connection=None):
     start = os.environ.get("_LAMBDAPROXY_START", "")
     told = _told()
     limit = int(told.get("limit", ["0"])[0])
@@ -540,7 +568,7 @@ def main(load):
         logging.set_up()
     else:
         sys.meta_path.insert(0, logging)
-    api = Api(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    api = Api(os.environ["AWS_LAMBDA_RUNTIME_API"], connection)
     try:
         handler = find_handler(os.environ["_HANDLER"])
     except Fault as fault:
@@ -548,7 +576,7 @@ def main(load):
     except Exception:
         document = exception_document()
     else:
-        serve(api, handler)
+        serve(api, handler, load)
         return
     log_error(document)
     api.post(b"init/error", _dumps(document).encode("utf-8", "replace"), type_header(document))
