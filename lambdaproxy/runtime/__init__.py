@@ -7,5 +7,5 @@ The way of an invocation: `invoker` finds the function and makes a `job`; `pool`
 runs asynchronous invocations, and `invoke_api` serves it all to SDKs.
 
 `layers` and `sandbox` give a worker Lambda's folders, `interpreters` finds what runs it, and `starter`, `extensions`
-and `telemetry` are for functions with extensions.
+and `telemetry` are for functions with extensions, `web_bridge` for those that are web servers.
 """

@@ -33,6 +33,7 @@ class FunctionSettings:
     `ric` names the runtime interface client: `builtin`, `awslambdaric` or `aws-lambda-ric`.
     `credentials` is `none` (the function gets dummies) or `inherit` (it gets the operator's own).
     `temporary` is the size of `/tmp` in MB; `namespace` is whether it has folders of its own where the kernel allows.
+    `web` says that it is a web server, and `handler` the file that starts it.
     `unable` says why it cannot run here: it answers so, as one whose program is missing does.
     """
 
@@ -59,6 +60,7 @@ class FunctionSettings:
     log_format: str = "text"
     temporary: int = 512
     namespace: bool = True
+    web: bool = False
     on_success: str | None = None
     on_failure: str | None = None
     unable: str | None = None
@@ -66,7 +68,7 @@ class FunctionSettings:
     @property
     def ours(self) -> bool:
         """Whether a runtime of ours runs it, which takes its events from a socket that it inherits."""
-        return self.ric == "builtin" and self.family != "provided"
+        return self.ric == "builtin" and self.family != "provided" and not self.web
 
     @property
     def alone(self) -> bool:
@@ -237,6 +239,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "log-format": ("log_format", _one_of("text", "json")),
     "ephemeral-storage": ("temporary", _temporary),
     "namespace": ("namespace", _flag),
+    "web": ("web", _flag),
     "on-success": ("on_success", _text),
     "on-failure": ("on_failure", _text),
 }
@@ -282,6 +285,8 @@ def function_settings(name: str, table: Mapping[str, Any], base_dir: str) -> Fun
     values |= found
     if "executable" in values and "runtime" not in values:
         values["runtime"] = "provided"
+    if values.get("web") and not values.get("runtime", "").startswith("provided"):
+        values.setdefault("handler", "index.js")
     if "handler" not in values:
         if not values.get("runtime", runtime).startswith("provided"):
             raise BadKey("handler", 'is missing; write handler = "module.function" as on AWS')
@@ -305,6 +310,13 @@ def _resolved(name: str, values: dict[str, Any], base: str) -> FunctionSettings:
         return full
 
     values["directory"] = folder("directory", values.get("directory", "."))
+    if values.get("web"):
+        values["streaming"] = True
+        if not values.get("runtime", "").startswith("provided"):
+            file = path("handler", os.path.join(values["directory"], values["handler"]))
+            if not os.path.isfile(file):
+                raise BadKey("handler", f"{file} is no file; with web = true it is the one that starts the server")
+            values.setdefault("runtime", "python" if file.endswith(".py") else "nodejs")
     values["layers"] = tuple(_layer(path("layers", one)) for one in values.get("layers", ()))
     if values.get("env_file"):
         values["env_file"] = path("env-file", values["env_file"])

@@ -32,6 +32,7 @@ from lambdaproxy.runtime.pool import FunctionPool
 from lambdaproxy.runtime.process import Launcher, launcher
 from lambdaproxy.runtime.reload import Watch
 from lambdaproxy.runtime.runtimes import Command, Site, command
+from lambdaproxy.runtime.site import renewed
 from lambdaproxy.runtime.worker import DEBUG_SECONDS, Worker
 from lambdaproxy.watch.functions import FunctionGauges, FunctionNow, Throttles
 from lambdaproxy.watch.logs import Limited
@@ -179,6 +180,7 @@ class LocalInvoker:
     def adopt(self, functions: Mapping[str, FunctionSettings], file: str) -> None:
         """Other functions from now on; of one that is as it was nothing changes, workers least of all."""
         before, self._functions = self._functions, dict(functions)
+        self.site = renewed(self.site, self._functions.values())
         for name, pool in self._pools.items():
             settings = functions.get(name)
             if settings is None:

@@ -2,8 +2,8 @@
 
 Standard library only: it runs as `python launch.py MODE LIMIT DIRECTORY PLAN PROGRAM ARGUMENT...`, in whatever
 interpreter is at hand. PLAN is for `sandbox.enter`, and may be empty. MODE `exec` replaces the process by PROGRAM;
-`start` starts extensions, `--` and PROGRAM (see `starter`); `module` runs the module PROGRAM here with the
-task root first on its path, as Lambda has it.
+`web` starts a web server (see `web_bridge`), `start` starts extensions, `--` and PROGRAM (see `starter`); `module` runs
+the module PROGRAM here with the task root first on its path, as Lambda has it.
 """
 # mypy: ignore-errors
 
@@ -61,6 +61,8 @@ def main(arguments):
         except OSError as problem:
             sys.stderr.write("cannot run %s: %s\n" % (program, problem.strerror))  # noqa: UP031
             sys.exit(127)
+    if mode == "web":
+        load("web_bridge")["main"](arguments[4:])
     if mode == "start":
         load("starter")["main"](arguments[4:])
     import runpy

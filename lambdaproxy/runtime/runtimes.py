@@ -60,9 +60,9 @@ class Site:
 
     `keys` are an access key, a secret key and a session token (or None) that functions get in place of the operator's:
     those of our own Invoke API where it is served, else dummies. `environ` is the operator's environment.
-    `interpreters` are those on this machine for a runtime's identifier, `sdk` is a folder with boto3 for functions that
-    have none, and `cache` one for the byte code of functions that are watched. `hosts` is a file
-    for functions with extensions, in which `sandbox.localdomain` is this machine.
+    `interpreters` are those on this machine for a runtime's identifier, `missing` those that are not; `sdk` is a folder
+    with boto3 for functions that have none, and `cache` one for the byte code of functions that are watched. `hosts` is
+    a file for functions with extensions, in which `sandbox.localdomain` is this machine.
     """
 
     region: str = "us-east-1"
@@ -74,6 +74,7 @@ class Site:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     namespaces: Namespaces = field(default_factory=Namespaces)
     interpreters: Mapping[str, str] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
     sdk: str | None = None
     cache: str | None = None
     hosts: str = ""
@@ -122,6 +123,8 @@ def command(settings: FunctionSettings, site: Site, address: str, log_stream: st
         argv = _node(settings, places, environment, program, debug)
     else:
         argv = (*_launch("exec", limit, settings, places.plan), _provided(settings, places))
+    if settings.web:
+        argv = _web(settings, places, environment, program, limit, argv)
     wrapper = environment.get(EXEC_WRAPPER)
     if wrapper and settings.family != "provided":
         if argv[: len(_LAUNCH)] != _LAUNCH:
@@ -132,6 +135,30 @@ def command(settings: FunctionSettings, site: Site, address: str, log_stream: st
     if extensions:
         argv = _with_extensions(extensions, settings, site, places, environment, argv)
     return Command(argv, environment, bool(places.plan), extensions)
+
+
+def _web(
+    settings: FunctionSettings,
+    places: Layout,
+    environment: dict[str, str],
+    program: str,
+    limit: str,
+    argv: tuple[str, ...],
+) -> tuple[str, ...]:
+    """A web server of its own with the bridge in front of it."""
+    environment["AWS_LAMBDA_HTTP_ENDPOINT"] = f"127.0.0.1:{_free_port()}"
+    environment.pop(START, None)
+    folders = places.seen("python")
+    if settings.family == "python" and folders:
+        environment.setdefault("PYTHONPATH", os.pathsep.join(folders))
+    if settings.family == "python":
+        own: tuple[str, ...] = (program, "-u", settings.handler)
+    elif settings.family == "nodejs":
+        own = (*argv[argv.index(program) : -1], settings.handler)
+        limit = "0"
+    else:
+        own = argv[-1:]
+    return (*_launch("web", limit, settings, places.plan), *own)
 
 
 def _with_extensions(

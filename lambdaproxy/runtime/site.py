@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ def make_site(settings: Settings, functions: Mapping[str, FunctionSettings], acc
         environ=environ,
         namespaces=_namespaces(functions.values()),
         interpreters=found_interpreters,
+        missing=frozenset(missing),
         sdk=sdk_folder(),
         hosts=_hosts(functions.values()),
         cache=None if settings.no_reload else cache_folder(environ),
@@ -59,10 +61,9 @@ def make_site(settings: Settings, functions: Mapping[str, FunctionSettings], acc
 
 def _namespaces(functions: Iterable[FunctionSettings]) -> Namespaces:
     """What the kernel allows, and a line of log where that is not all that these functions want."""
-    wanting = [one for one in functions if one.namespace and one.unable is None]
-    if not wanting:
+    if not any(one.namespace and one.unable is None for one in functions):
         return Namespaces()
-    found = try_namespaces(any(one.layers for one in wanting))
+    found = try_namespaces()
     if found.why:
         what = "their layers are in search paths, not in /opt, and temporary files in a folder for each worker"
         who = "Functions" if not found.allowed else "Functions with several layers"
@@ -73,6 +74,17 @@ def _namespaces(functions: Iterable[FunctionSettings]) -> Namespaces:
             what=what,
         )
     return found
+
+
+def renewed(site: Site, functions: Iterable[FunctionSettings]) -> Site:
+    """The same with what other functions need: their interpreters, and names of hosts for extensions."""
+    wanted = list(functions)
+    found, missing = interpreters(wanted, site.environ)
+    for identifier, names in missing.items():
+        if any(each.runtime == identifier for each in wanted) and identifier not in site.missing:
+            log.warn("{text}", text=missing_text(identifier, names, site.environ))
+    hosts = site.hosts or _hosts(wanted)
+    return replace(site, interpreters=found, hosts=hosts, missing=frozenset(missing))
 
 
 def _hosts(functions: Iterable[FunctionSettings]) -> str:
