@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 
 from twisted.internet.task import Clock
 
-from lambdaproxy.aws.credentials import Credentials, Fetched
+from lambdaproxy.aws.credentials import Credentials
 from lambdaproxy.aws.endpoint import Endpoint
 from lambdaproxy.aws.invoker import AwsInvoker
 from lambdaproxy.aws.pool import Pool
+from lambdaproxy.aws.source import Fetched
 from lambdaproxy.http1.head import parse_response
 from lambdaproxy.messages import Function, Invocation
 from lambdaproxy.watch.metrics import Metrics

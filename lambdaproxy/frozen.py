@@ -15,9 +15,10 @@ _sealed: dict[type, type] = {}
 
 def freeze(value: object) -> None:
     """Let no field of a whole value be set any more: it becomes one of a class that is the same but for that."""
-    kind = _sealed.get(type(value))
-    if kind is not None:
-        value.__class__ = kind
+    if _sealed:  # where nothing is compiled
+        kind = _sealed.get(type(value))
+        if kind is not None:
+            value.__class__ = kind
 
 
 def seal(made: type) -> None:

@@ -1,4 +1,8 @@
-"""The values that travel through the proxy: frozen, made once at the edge, never changed on the way."""
+"""The values that travel through the proxy: frozen, made once at the edge, never changed on the way.
+
+All of them in one module, which is long because each has its `__init__` written out (`frozen` says why): they name each
+other, and whoever writes a plugin finds here everything that it is given and gives.
+"""
 
 from __future__ import annotations
 

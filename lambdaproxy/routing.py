@@ -80,6 +80,9 @@ class Router:
         self._has_priorities = any(route.priority is not None for route in self.routes)
         for number, route in enumerate(self.routes):
             self._add(route, number)
+        self._overriding = frozenset(
+            [id(route) for route in (*self.routes, default) if hasattr(route.codec, "overriding_method")]
+        )
         self._readers = tuple(dict.fromkeys(map(_reader, (*self.routes, default))))
         self._reader = self._readers[0] if len(self._readers) == 1 else None
 
@@ -155,13 +158,17 @@ class Router:
         parameters = parameters_in(found.template, seen[1])
         return route, Match(route.path, route.methods, tuple(parameters.items()) if parameters else ())
 
+    def may_override(self, route: Route) -> bool:
+        """Whether a header of a POST to this route may name another method."""
+        return id(route) in self._overriding
+
     def overridden(self, head: Head, route: Route, match: Match) -> tuple[Route, Match]:
         """The route of the method that the event will show, where a header of a POST names another (REST API)."""
         method = route.codec.overriding_method(head.headers)  # type: ignore[attr-defined]
         if method is None:
             return route, match
         other, its_match = self.match(method, head.host, head.target, head.headers, head.client)
-        if other is not route and not hasattr(other.codec, "overriding_method"):
+        if other is not route and not self.may_override(other):
             raise MethodNotAllowed("X-HTTP-Method-Override names the method of another route, whose format has no such")
         return other, its_match
 

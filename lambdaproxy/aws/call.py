@@ -1,4 +1,8 @@
-"""One invocation on its way: place, keys, connection, attempts, answer; every step can end it, exactly once."""
+"""One invocation on its way: place, keys, connection, attempts, answer; every step can end it, exactly once.
+
+One state machine, read from top to bottom as a call goes; parted, no half of it could be understood alone. What it
+shares with other calls is in `calling`, what decides about repeats in `retry`, what answers mean in `answers`.
+"""
 
 from __future__ import annotations
 

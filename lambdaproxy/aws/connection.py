@@ -13,7 +13,7 @@ from zope.interface import classImplements
 from lambdaproxy.aws.exchange import Exchange, Keeper, Lost
 from lambdaproxy.aws.opening import LIMITS, Opening
 from lambdaproxy.base.held import SMALL
-from lambdaproxy.base.platform import send_now
+from lambdaproxy.base.platform import write_now
 from lambdaproxy.http1.body import ChunkedReader, CloseReader, LengthReader
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.head import ResponseHead, ResponseParser
@@ -91,10 +91,7 @@ class Connection(Opening):
                 return
         transport = self.transport
         assert transport is not None
-        rest = send_now(transport, data)
-        self._handed = rest is None
-        if rest is not None:
-            transport.write(rest)
+        self._handed = write_now(transport, data)
 
     def handed(self) -> bool:
         """Whether the whole request was given to the kernel."""

@@ -16,10 +16,10 @@ from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvokerMaker, Option
 
 if TYPE_CHECKING:
-    from lambdaproxy.aws.credentials import BotocoreSource
     from lambdaproxy.aws.endpoint import Endpoint
     from lambdaproxy.aws.invoker import AwsInvoker
     from lambdaproxy.aws.pool import Pool
+    from lambdaproxy.aws.source import BotocoreSource
     from lambdaproxy.watch.metrics import Metrics
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}\Z")
@@ -211,7 +211,7 @@ class Place:
 
     def source(self) -> BotocoreSource:
         """Where the credentials come from."""
-        from lambdaproxy.aws.credentials import BotocoreSource
+        from lambdaproxy.aws.source import BotocoreSource
 
         given = self.options
         return BotocoreSource(self.endpoint.region, given["profile"], given["role"], given["external-id"])

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.protocol import ClientFactory
 from twisted.logger import Logger
 
 from lambdaproxy.aws.choice import Choice
 from lambdaproxy.aws.connection import Connection
+from lambdaproxy.aws.dialling import OneConnection, connect_request
 from lambdaproxy.aws.tls import Session
-from lambdaproxy.base.native import mypyc_attr
 from lambdaproxy.errors import ConnectionFailed
 from lambdaproxy.watch.logs import Limited
 
@@ -47,30 +46,6 @@ class PoolSettings:
     last_pause: float = 0.5
     dials: int = 32
     slow: float = 0.25
-
-
-@mypyc_attr(native_class=False)
-class _Factory(ClientFactory):
-    """Hands out its one connection, and forgets it: Twisted's transport, connector and factory hold on to each other.
-
-    With a connection among them, the memory of its TLS session, which Python does not see, would wait for the garbage
-    collector.
-    """
-
-    noisy = False
-
-    def __init__(self, connection: Connection, failed: Callable[[Connection, str], object]) -> None:
-        self._connection: Connection | None = connection
-        self._failed = failed
-
-    def buildProtocol(self, addr: object) -> Any:
-        connection, self._connection = self._connection, None
-        return connection
-
-    def clientConnectionFailed(self, connector: object, reason: Failure) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._failed(connection, reason.getErrorMessage().rstrip("."))
 
 
 class Pool:
@@ -319,14 +294,14 @@ class Pool:
         address = self._choice.next(addresses, {each.address for each in self._slow()})
         endpoint, connect = self._endpoint, None
         if endpoint.proxy is not None:
-            connect = _connect_request(endpoint)
+            connect = connect_request(endpoint)
         session = Session(self._context, endpoint.host) if self._context is not None else None
         connection = Connection(self, address, session, connect, self.now())
         self._open.add(connection)
         self._opening.add(connection)
         self._alive.add(connection)
         port = endpoint.proxy.port if endpoint.proxy is not None else endpoint.port
-        factory = _Factory(connection, Connection.refused)
+        factory = OneConnection(connection, Connection.refused)
         connection.connector = self._reactor.connectTCP(address, port, factory, self._settings.connect)
 
     def _slow(self) -> list[Connection]:
@@ -411,13 +386,3 @@ class Pool:
     def _check_stopped(self) -> None:
         if self._stopping is not None and not self._alive and not self._stopping.called:
             self._stopping.callback(None)
-
-
-def _connect_request(endpoint: Endpoint) -> bytes:
-    assert endpoint.proxy is not None
-    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    authority = f"{host}:{endpoint.port}".encode()
-    extra = b""
-    if endpoint.proxy.authorization is not None:
-        extra = b"Proxy-Authorization: " + endpoint.proxy.authorization + b"\r\n"
-    return b"CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s\r\n" % (authority, authority, extra)

@@ -14,8 +14,9 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.task import LoopingCall
 
 from lambdaproxy.aws.answers import Refusal
-from lambdaproxy.aws.credentials import FETCH_SECONDS, Fetched, NoCredentials
+from lambdaproxy.aws.credentials import FETCH_SECONDS
 from lambdaproxy.aws.request import target
+from lambdaproxy.aws.source import Fetched, NoCredentials
 from lambdaproxy.aws.threads import in_thread
 from lambdaproxy.errors import ConnectionLost, LambdaProxyError
 from lambdaproxy.http1.head import ResponseHead

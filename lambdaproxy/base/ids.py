@@ -12,6 +12,8 @@ _VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))
 _fields = Struct("8s4s4s4s12s").iter_unpack
 
 _kept: list[tuple[str, str]] = []
+_second = -1
+_stamp = ""
 
 
 def new_ids(now: float) -> tuple[str, str]:
@@ -22,7 +24,11 @@ def new_ids(now: float) -> tuple[str, str]:
     if not _kept:
         _kept.extend(_make())
     request_id, trace = _kept.pop()
-    return request_id, f"1-{int(now):08x}-{trace}"
+    global _second, _stamp
+    second = int(now)
+    if second != _second:
+        _second, _stamp = second, f"1-{second:08x}-"
+    return request_id, _stamp + trace
 
 
 _TRACE_FIELD = re.compile(r"(?:^|;)\s*(Root|Parent|Sampled)=([0-9A-Za-z?-]{1,64})\s*(?=;|$)")

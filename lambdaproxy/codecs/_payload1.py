@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lambdaproxy.base.shapes import NOTHING
@@ -15,6 +15,7 @@ from lambdaproxy.codecs._reverse import (
     grouped,
     header_pairs,
     mapping_of,
+    query_pairs,
     request_of,
     result_headers,
     seconds_of,
@@ -96,15 +97,7 @@ def query_maps(query: str) -> tuple[dict[str, str] | None, dict[str, list[str]] 
 def request_of_event(event: Mapping[str, Any], path: str) -> Request:
     """The request of the event, whose path clients send as `path`. Lost on the way: how the query was encoded, and the
     order of query parameters with different names that are repeated."""
-    pairs: list[tuple[str, str]] = []
-    many = mapping_of(event, "multiValueQueryStringParameters")
-    if many:
-        for name, values in many.items():
-            if isinstance(values, str) or not isinstance(values, Iterable):
-                raise ValueError("a value of multiValueQueryStringParameters of the event is no list")
-            pairs.extend([(name, value) for value in values])
-    else:
-        pairs = list(mapping_of(event, "queryStringParameters").items())
+    pairs = query_pairs(event)
     context = mapping_of(event, "requestContext")
     return request_of(
         method=text_of(event, "httpMethod"),

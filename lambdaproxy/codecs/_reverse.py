@@ -60,6 +60,19 @@ def header_pairs(event: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("utf-8"), wire(value)) for name, value in mapping_of(event, "headers").items()]
 
 
+def query_pairs(event: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The parameters of the query of an event that may have them all in a map of their own; `ValueError`."""
+    many = mapping_of(event, "multiValueQueryStringParameters")
+    if not many:
+        return list(mapping_of(event, "queryStringParameters").items())
+    pairs: list[tuple[str, Any]] = []
+    for name, values in many.items():
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise ValueError("a value of multiValueQueryStringParameters of the event is no list")
+        pairs.extend([(name, value) for value in values])
+    return pairs
+
+
 def encode_pairs(pairs: Iterable[tuple[str, Any]]) -> str:
     """Decoded names and values -> a query."""
     parts = []

@@ -1,4 +1,7 @@
-"""Application Load Balancer with a Lambda target (ELB guide, "Lambda functions as targets")."""
+"""Application Load Balancer with a Lambda target (ELB guide, "Lambda functions as targets").
+
+Both ways of one dialect in one module, as of every dialect: its options, its limits and its refusals belong to both.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ from lambdaproxy.codecs._reverse import (
     event_bytes,
     grouped,
     header_pairs,
-    mapping_of,
+    query_pairs,
     request_of,
     result_body,
     result_headers,
@@ -371,15 +374,7 @@ class AlbCodec(Codec):
     def decode_event(self, event: Mapping[str, Any]) -> Request:
         """The request of an ALB event. Lost on the way: the case of header names, in single mode all but the last
         value of a repeated field, and the order of query parameters with different names that are repeated."""
-        pairs: list[tuple[str, Any]] = []
-        many = mapping_of(event, "multiValueQueryStringParameters")
-        if many:
-            for name, values in many.items():
-                if isinstance(values, str) or not isinstance(values, Iterable):
-                    raise ValueError("a value of multiValueQueryStringParameters of the event is no list")
-                pairs.extend([(name, value) for value in values])
-        else:
-            pairs = list(mapping_of(event, "queryStringParameters").items())
+        pairs = query_pairs(event)
         if not all(isinstance(value, str) for _, value in pairs):
             raise ValueError("a query parameter of the event is no string")
         path = text_of(event, "path", "/")

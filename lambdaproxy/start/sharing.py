@@ -8,7 +8,8 @@ from itertools import count
 from time import monotonic
 from typing import Any
 
-from lambdaproxy.aws.credentials import FETCH_SECONDS, Fetched, NoCredentials
+from lambdaproxy.aws.credentials import FETCH_SECONDS
+from lambdaproxy.aws.source import Fetched, NoCredentials
 from lambdaproxy.aws.threads import in_thread
 from lambdaproxy.start.link import Link
 from lambdaproxy.wire.sigv4 import Keys

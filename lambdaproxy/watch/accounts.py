@@ -203,6 +203,11 @@ _second = 0
 _stamp = ""
 
 
+def _milliseconds(seconds: float) -> float:
+    """To the microsecond: `round` does it by way of text, for which it takes four times as long."""
+    return int(seconds * 1_000_000 + 0.5) / 1000
+
+
 def access_line(
     head: Head,
     function: str | None,
@@ -237,10 +242,10 @@ def access_line(
         "code": trail.code,
         "received": trail.received,
         "bytes": sent,
-        "ms": round(seconds * 1000, 3),
-        "first_ms": round(first * 1000, 3) if first is not None else None,
-        "queue_ms": None if trail.queued is None else round(trail.queued * 1000, 3),
-        "invoke_ms": None if trail.invoked is None else round(trail.invoked * 1000, 3),
+        "ms": _milliseconds(seconds),
+        "first_ms": _milliseconds(first) if first is not None else None,
+        "queue_ms": None if trail.queued is None else _milliseconds(trail.queued),
+        "invoke_ms": None if trail.invoked is None else _milliseconds(trail.invoked),
         "attempts": trail.attempts,
         "version": trail.version,
         "aws_request_id": trail.aws_request_id,

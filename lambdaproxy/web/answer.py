@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from lambdaproxy.base.platform import send_now
+from lambdaproxy.base.platform import send_now, write_now
 from lambdaproxy.errors import LambdaProxyError, Unavailable
 from lambdaproxy.messages import Headers, Response
 from lambdaproxy.web.writing import CHUNKED, LENGTH, NO_BODY, PIECE, UNTIL_CLOSE, Nowhere, Pieces, Stream, response_head
@@ -169,11 +169,9 @@ class Answer:
         assert channel is not None and response is not None
         if channel.corked:
             data = channel.uncork() + data
-        rest = send_now(channel.transport, data)
-        if rest is not None:
-            channel.transport.write(rest)
+        flushed = write_now(channel.transport, data)
         self._end(response, size)
-        channel.done(self.keep_alive, rest is None)
+        channel.done(self.keep_alive, flushed)
 
     def _no_room(self, length: int) -> None:
         """The client may read slowly, and so may too many others: say so instead of keeping this answer for it."""

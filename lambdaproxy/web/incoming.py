@@ -281,14 +281,16 @@ class Incoming(Outgoing):
     def done(self, keep_alive: bool, flushed: bool = False) -> None:
         """The exchange has written its answer; `flushed` says that the kernel has all of it."""
         self._exchange = None
-        if keep_alive and flushed and (self._running or not self._kept) and not self.site.draining:
-            # The usual case: nothing waits to be written, and what was read already is gone on with by our caller.
+        waiting = 0 if flushed else buffered(self.transport)
+        if keep_alive and waiting <= SMALL and (self._running or not self._kept) and not self.site.draining:
+            # The usual case: little waits to be written, and what was read already is gone on with by our caller.
+            if self.owed:
+                self.owe(0)
             self.state = IDLE
             self.since = self.site.seconds()
             if self._paused and not self._kept:
                 self._resume()
             return
-        waiting = 0 if flushed else buffered(self.transport)
         self.owe(waiting if waiting > SMALL else 0)
         if not keep_alive:
             if self._unread or self._kept or self._paused:

@@ -11,11 +11,12 @@ from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRef
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from lambdaproxy.aws.credentials import Credentials, Fetched
+from lambdaproxy.aws.credentials import Credentials
 from lambdaproxy.aws.dns import Resolver
 from lambdaproxy.aws.endpoint import Endpoint
 from lambdaproxy.aws.invoker import AwsInvoker, InvokeSettings
 from lambdaproxy.aws.pool import Pool, PoolSettings
+from lambdaproxy.aws.source import Fetched
 from lambdaproxy.messages import Function, Invocation
 from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.wire.sigv4 import Keys

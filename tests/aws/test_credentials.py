@@ -8,7 +8,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from lambdaproxy.aws import threads
-from lambdaproxy.aws.credentials import AHEAD_SECONDS, FETCH_SECONDS, Credentials, Fetched, NoCredentials
+from lambdaproxy.aws.credentials import AHEAD_SECONDS, FETCH_SECONDS, Credentials
+from lambdaproxy.aws.source import Fetched, NoCredentials
 from lambdaproxy.errors import Unavailable
 from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.wire.sigv4 import Keys

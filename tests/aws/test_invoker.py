@@ -652,7 +652,7 @@ def test_calls_wait_for_the_first_credentials() -> None:
 
 
 def test_no_credentials_at_all() -> None:
-    from lambdaproxy.aws.credentials import NoCredentials
+    from lambdaproxy.aws.source import NoCredentials
 
     world = World(source=Source(NoCredentials("nothing was found")))
     outcome = world.invoke()

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from lambdaproxy.aws.credentials import BotocoreSource, NoCredentials
+from lambdaproxy.aws.source import BotocoreSource, NoCredentials
 from lambdaproxy.wire.sigv4 import Keys
 
 EXPIRES = int(time.time()) + 86400
@@ -263,7 +263,8 @@ def test_a_provider_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("[default]\ncredential_process = sleep 600\n")
     code = (
         "from twisted.internet import reactor\n"
-        "from lambdaproxy.aws.credentials import BotocoreSource, Credentials\n"
+        "from lambdaproxy.aws.credentials import Credentials\n"
+        "from lambdaproxy.aws.source import BotocoreSource\n"
         "from lambdaproxy.aws.threads import in_thread\n"
         "from lambdaproxy.watch.metrics import Metrics\n"
         "made = Credentials(reactor, BotocoreSource('eu-west-1'), lambda w: in_thread(reactor, w), Metrics(), 'aws')\n"
