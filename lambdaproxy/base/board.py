@@ -27,7 +27,8 @@ HEADER = 16
 STATE, LENGTH, CONNECTIONS, READY, NUMBER, USED, SEQUENCE, ACCEPTS = range(8)
 """The words of a header; LENGTH and USED are those of the directory, in bytes, and of the numbers.
 
-CONNECTIONS are open ones, READY is 1 while invocations can be expected to work, ACCEPTS while it takes connections.
+CONNECTIONS are open ones, READY is 1 while invocations can be expected to work, ACCEPTS from when it is
+told to take connections, and that one is the supervisor's to write, as STATE is.
 """
 
 FREE, LIVE, DRAINING = 0.0, 1.0, 2.0

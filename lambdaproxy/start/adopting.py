@@ -110,14 +110,16 @@ class FromSupervisor(Givens):
         """Accept from now on."""
         if not self._open:
             self._open = True
-            self._place.board.set_word(self._place.slot, ACCEPTS, 1)
             for _, port in self._ports:
                 if port.connected:
                     port.startReading()
 
     def ends_with_us(self, port: Any, keys: list[str]) -> bool:
-        """Whether a port is one of those that close for good."""
-        return any(each is port and key in keys for key, each in self._ports)
+        """Whether a port is one of those that close for good: what waits there then is left to nobody else."""
+        ends = any(each is port and key in keys for key, each in self._ports)
+        if ends:
+            vars(port).pop("doRead", None)
+        return ends
 
 
 class _Turn:

@@ -91,6 +91,10 @@ class Link:
         """Say that somebody else has told this worker to end."""
         self._say({"say": "leaving"})
 
+    def closed(self) -> None:
+        """Say that this worker takes no connection any more."""
+        self._say({"say": "closed"})
+
     def pong(self, requests: int, why: str) -> None:
         """Say that this worker lives, how many requests it has, and why it is not ready if it is not."""
         self._say({"say": "pong", "requests": requests, "why": why})

@@ -550,6 +550,11 @@ class ProxyService(Service):
         if self.invoke_api is not None:
             await self.invoke_api.stopService()
         await self.main.stopService()
+        if self._worker is not None:
+            if timeout == float("inf"):  # others serve in our place, here too
+                for listener in self._listeners:
+                    await listener.stopService()
+            self._worker.closed()
         await DeferredList([self.site.drain(timeout, spread), called])
         self._billing.stop()
         await self.authorizers.stop()

@@ -104,6 +104,10 @@ class Worker:
         """Somebody else told us to end."""
         self._link.leaving()
 
+    def closed(self) -> None:
+        """No connection is taken any more."""
+        self._link.closed()
+
     def stop(self) -> None:
         if self._beat.running:
             self._beat.stop()

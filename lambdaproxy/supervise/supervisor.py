@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from time import monotonic, time
 from typing import Any
 
+from lambdaproxy.base.board import ACCEPTS, LIVE, STATE, Area, Board, Series, create
 from lambdaproxy.base.board import DRAINING as SLOT_DRAINING
-from lambdaproxy.base.board import LIVE, STATE, Area, Board, Series, create
 from lambdaproxy.base.hidden import hide_process
 from lambdaproxy.base.notify import tell, watchdog_seconds
 from lambdaproxy.supervise.asked import Asked
@@ -29,6 +29,9 @@ START = 60.0
 
 QUICK, LONGEST_PAUSE = 2.0, 30.0
 """Seconds after serving began within which an end counts as one at once; and the longest pause before the next try."""
+
+SETTLE = 5.0
+"""Seconds that a reload waits for the old workers to say that they take no connection any more."""
 
 SPREAD = 4.0
 """Seconds over which the idle connections of an old generation are closed."""
@@ -66,7 +69,11 @@ class Supervisor:
         self.coming: Generation | None = None
         self.old: list[Generation] = []
         self._deadline: Timer | None = None
+        #: Workers of the generation before that may still take a connection: until they do not, a reload is not over.
+        self._closing: set[Child] = set()
+        self._settled: str | None = None
         self._waiting: list[Done] = []
+        self._once_more = False
         self._again: list[Done] = []
         self._next_workers: int | None = None
         #: Of the last reload: when (epoch seconds), whether it succeeded, and what there is to say.
@@ -236,6 +243,8 @@ class Supervisor:
             self._say_status()
         elif said == "leaving":
             self._leaving(generation, child)
+        elif said == "closed":
+            self._closed(child)
         else:
             self._asked.relay(generation, child, message)
 
@@ -282,15 +291,19 @@ class Supervisor:
 
     def _ready(self, generation: Generation, child: Child) -> None:
         if generation is self.current:
-            self._serve(child)
+            self._serve([child])
             self.trouble = ""
             self._say_status()
         elif generation is self.coming and generation.complete:
             self._commit(generation)
 
-    def _serve(self, child: Child) -> None:
-        child.state, child.served_at = SERVING, monotonic()
-        child.send({"do": "serve"})
+    def _serve(self, children: list[Child]) -> None:
+        # The first to hear of it leaves connections to those that will.
+        for child in children:
+            self.board.set_word(child.slot, ACCEPTS, 1)
+        for child in children:
+            child.state, child.served_at = SERVING, monotonic()
+            child.send({"do": "serve"})
 
     def _commit(self, generation: Generation) -> None:
         """Let a generation that is ready serve, and the one before it finish."""
@@ -299,8 +312,7 @@ class Supervisor:
         self.trouble = ""
         if self._deadline is not None:
             self._deadline.cancel()
-        for child in generation.living():
-            self._serve(child)
+        self._serve(list(generation.living()))
         self.workers = generation.of
         gone = self.sockets.others(generation.keys)
         if before is not None:
@@ -310,7 +322,26 @@ class Supervisor:
             if not before.children:
                 self.old.remove(before)
         self.loop.later(0.5 if gone else 0, lambda: self._close_unused())
-        self._over(True, f"generation {generation.number} serves")
+        self._settled = f"generation {generation.number} serves"
+        self._closing = set(before.children.values()) if before is not None else set()
+        self._deadline = self.loop.later(SETTLE, self._settle)
+        if not self._closing:
+            self._settle()
+
+    def _closed(self, child: Child) -> None:
+        """It takes no connection any more, or has ended."""
+        if child in self._closing:
+            self._closing.discard(child)
+            if not self._closing:
+                self._settle()
+
+    def _settle(self) -> None:
+        """The reload is over: whoever connects now, reaches the new generation."""
+        text, self._settled, self._closing = self._settled, None, set()
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if text is not None:
+            self._over(True, text)
 
     def _close_unused(self) -> None:
         if self.current is not None and self.coming is None and self.stopping is None:
@@ -359,6 +390,7 @@ class Supervisor:
         )
         del generation.children[child.number]
         self.board.fold(child.slot, self._area)
+        self._closed(child)
         if generation in self.old:
             if not generation.children:
                 self.old.remove(generation)
@@ -388,8 +420,11 @@ class Supervisor:
             if done is not None:
                 done(False, "we are stopping")
             return
-        if self.coming is not None:
-            self._again.append(done or (lambda good, text: None))
+        if self.coming is not None or self._settled is not None:
+            # Whoever asks, and however often: one more reload, which begins after all of them have asked.
+            self._once_more = True
+            if done is not None:
+                self._again.append(done)
             self._next_workers = workers or self._next_workers
             return
         self.workers = workers or self._next_workers or self.workers
@@ -440,7 +475,8 @@ class Supervisor:
         waiting, self._waiting = self._waiting, []
         for done in waiting:
             done(good, text)
-        if self._again and self.coming is None:
+        if self._once_more and self.coming is None:
+            self._once_more = False
             again, self._again = self._again, []
             self.reload(lambda good, text: [done(good, text) for done in again])
 
@@ -465,6 +501,10 @@ class Supervisor:
                 child.send({"do": "hurry"})
             return
         self.stopping = number
+        self._settled, self._closing, self._once_more = None, set(), False
+        waiting, self._waiting, self._again = [*self._waiting, *self._again], [], []
+        for done in waiting:
+            done(False, "we are stopping")
         timeout = self.current.drain_timeout if self.current is not None else 0.0
         last = self.sockets.others(set())
         self.log.info(f"Stopping: {len(self.children())} workers finish what they have")
