@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from lambdaproxy.base.wire import Wire
@@ -18,6 +20,21 @@ ACTIONS = ("status", "reload", "workers", "drain", "routes", "canary", "explain"
 USAGE = (
     "[--control PATH] [--json] status|reload|workers +1|workers -1|drain|routes|canary|explain 'GET https://host/path'"
 )
+
+MEANT = {
+    "restart": "reload",
+    "hup": "reload",
+    "upgrade": "reload",
+    "stop": "drain",
+    "shutdown": "drain",
+    "quit": "drain",
+    "ps": "status",
+    "info": "status",
+    "scale": "workers +1",
+}
+"""What other programs call it."""
+
+_OPTIONS = ("--control", "--json", "--header", "--help")
 
 
 class Refused(Exception):
@@ -47,7 +64,7 @@ def parse(words: Sequence[str], environ: Mapping[str, str]) -> Typed:
         if name in ("--control", "-H", "--header"):
             if not equals:
                 if not left:
-                    raise Refused(f"{name} needs a value")
+                    raise Refused(f"ctl: {name} needs a value, as in {_AS_IN[name]}")
                 value = left.pop(0)
             if name == "--control":
                 path = value
@@ -55,28 +72,52 @@ def parse(words: Sequence[str], environ: Mapping[str, str]) -> Typed:
                 headers.append(value)
         elif word == "--json":
             as_json = True
-        elif word.startswith("--"):
-            raise Refused(f"there is no option {word}; write lambdaproxy ctl {USAGE}")
+        elif word.startswith("-") and word != "-1":
+            raise Refused(_no_option(name, equals))
         else:
             rest.append(word)
     return Typed(path, _question(rest, headers), as_json)
 
 
+_AS_IN = {
+    "--control": f"--control {DEFAULT}",
+    "-H": "-H 'X-Lambda-Function: hello'",
+    "--header": "--header 'X-Lambda-Function: hello'",
+}
+
+
+def _no_option(name: str, equals: str) -> str:
+    written = "--" + name.lstrip("-")
+    if name == "--json" and equals:
+        return "ctl: --json takes no value; write --json alone"
+    if written in ("--config", "--workers", "--port"):
+        return f"ctl: there is no option {name}: the supervisor keeps to the command line that it was started with"
+    near = next(iter(get_close_matches(written, _OPTIONS, 1)), None)
+    return f"ctl: there is no option {name}; {f'did you mean {near}?' if near else f'write lambdaproxy ctl {USAGE}'}"
+
+
 def _question(words: Sequence[str], headers: Sequence[str]) -> dict[str, Any]:
-    if not words or words[0] not in ACTIONS:
-        said = f"there is no {words[0]!r}" if words else "say what to do"
-        raise Refused(f"{said}; write lambdaproxy ctl {USAGE}")
+    if not words:
+        raise Refused(f"say what to do; write lambdaproxy ctl {USAGE}")
     what, *rest = words
+    if what not in ACTIONS:
+        meant = MEANT.get(what) or next(iter(get_close_matches(what, ACTIONS, 1)), None)
+        raise Refused(f"ctl: there is no {what!r}; write lambdaproxy ctl {meant or USAGE}")
     if what == "workers":
         if rest not in (["+1"], ["-1"]):
-            raise Refused("write lambdaproxy ctl workers +1, or workers -1")
+            raise Refused(
+                "ctl workers takes +1 or -1, as in lambdaproxy ctl workers +1; for another number change workers = in "
+                "the configuration file and reload"
+            )
         return {"do": what, "change": int(rest[0])}
     if what == "explain":
         if not rest:
             raise Refused("say which request, as in lambdaproxy ctl explain 'GET https://api.example.com/users/7'")
         return {"do": what, "request": " ".join(rest), "headers": list(headers)}
-    if rest or headers:
-        raise Refused(f"lambdaproxy ctl {what} takes nothing else")
+    if headers:
+        raise Refused(f"ctl {what}: -H is for a request, as in lambdaproxy ctl explain 'GET /' -H 'Accept: */*'")
+    if rest:
+        raise Refused(f"ctl {what} takes nothing else; leave {' '.join(rest)!r} out")
     return {"do": what}
 
 
@@ -92,19 +133,28 @@ def ask(typed: Typed) -> dict[str, Any]:
             while found == []:
                 found = wire.receive()
         except (FileNotFoundError, ConnectionRefusedError):
+            raise Refused(_nobody(typed.path)) from None
+        except PermissionError:
             raise Refused(
-                f"{typed.path}: nobody listens there; serve needs --workers and --control, and ctl the same --control"
+                f"--control: {typed.path}: Permission denied; it is for the user that lambdaproxy runs as, as in "
+                "sudo -u lambdaproxy lambdaproxy ctl ..."
             ) from None
         except TimeoutError:
-            raise Refused(f"{typed.path}: no answer within {ANSWER:g} seconds") from None
+            raise Refused(f"--control: {typed.path}: no answer within {ANSWER:g} seconds") from None
         except OSError as error:
-            raise Refused(f"{typed.path}: {error.strerror}") from None
+            raise Refused(f"--control: {typed.path}: {error.strerror or error}") from None
     if not found:
-        raise Refused(f"{typed.path}: the supervisor ended before it answered")
+        raise Refused(f"--control: {typed.path}: the supervisor ended before it answered")
     answer: dict[str, Any] = found[0][0]
     if not answer.get("ok"):
         raise Refused(answer.get("error", "it was refused"))
     return answer
+
+
+def _nobody(path: str) -> str:
+    if os.path.exists(path) and not stat.S_ISSOCK(os.stat(path).st_mode):
+        return f"--control: {path} is no socket; write the path that serve was given with --control"
+    return f"--control: {path}: nobody listens there; serve needs --workers and --control, and ctl the same --control"
 
 
 def lines(answer: Mapping[str, Any]) -> Iterator[str]:

@@ -159,8 +159,8 @@ _MEANT = {
     "call": "invoke",
     "tail": "logs",
     "log": "logs",
-    "reload": "ctl reload",
-    "status": "ctl status",
+    **{action: f"ctl {action}" for action in ctl.ACTIONS if action not in ("routes", "explain")},
+    **{word: f"ctl {action}" for word, action in ctl.MEANT.items()},
 }
 """What other programs call it."""
 

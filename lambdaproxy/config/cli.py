@@ -188,9 +188,21 @@ def _names() -> list[str]:
     return [*SETTINGS, *_OTHERS]
 
 
+_MEANT = {
+    "processes": "workers",
+    "threads": "workers",
+    "cpus": "workers",
+    "control-socket": "control",
+    "bind": "port",
+    "listen": "port",
+}
+"""What other programs call it."""
+
+
 def _near(name: str) -> str | None:
     """The option that was meant, or None."""
     name = name.lower().replace("_", "-")
+    name = _MEANT.get(name, name)
     return name if name in _names() else next(iter(get_close_matches(name, _names(), 1)), None)
 
 

@@ -25,6 +25,10 @@ _PARSED = ("tcp", "tcp6", "unix", "ssl")
 _EVERY = {"tcp": "0.0.0.0", "tcp6": "::"}  # noqa: S104  (to be compared with)
 
 
+LONGEST_PATH = 107
+"""Bytes that fit into the address of a Unix socket (unix(7))."""
+
+
 def check_places(settings: Settings, origins: Mapping[str, str]) -> None:
     """`ConfigError` where an endpoint or a file cannot be what it is meant for; binds, opens and makes nothing.
 
@@ -101,7 +105,10 @@ def _look(option: str, endpoint: str) -> tuple[str, str]:
     plain = [part for part in parts if "=" not in part]
     named = dict(part.split("=", 1) for part in parts if "=" in part)
     if kind == "unix":
-        return kind, os.path.abspath(plain[0] if plain else named["address"])
+        path = os.path.abspath(plain[0] if plain else named["address"])
+        if len(os.fsencode(path)) > LONGEST_PATH:
+            raise ConfigError(f"{option}: {path}: a Unix socket's path has at most {LONGEST_PATH} bytes; shorten it")
+        return kind, path
     number = (plain[0] if plain else named.get("port", "443" if kind == "ssl" else "")).strip()
     interface = named.get("interface", plain[1] if kind != "ssl" and len(plain) > 1 else "")
     every = _EVERY["tcp6" if kind == "tcp6" or ":" in interface else "tcp"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -20,6 +21,9 @@ from lambdaproxy.start.billing import SINCE
 from lambdaproxy.start.shares import check_parts, processors
 from lambdaproxy.supervise.supervisor import Plan
 
+_ENDPOINT = re.compile(r"(?:tcp6?|ssl|unix|systemd|haproxy|https?):|[\w.]*:?[0-9]+\Z")
+"""What is rather an endpoint, or a port, than a path."""
+
 
 def count_workers(assembly: Assembly) -> int | None:
     """How many workers the configuration wants; None without `--workers`. `ConfigError` where that cannot be."""
@@ -29,6 +33,12 @@ def count_workers(assembly: Assembly) -> int | None:
         if settings.control is not None:
             raise ConfigError(f"{where.get('control', '--control')}: it goes with --workers; --workers 1 will do")
         return None
+    folder, name = os.path.split(settings.control or "")
+    if folder in ("", os.getcwd()) and _ENDPOINT.match(name):  # relative paths are absolute by now
+        raise ConfigError(
+            f"{where.get('control', '--control')}: {name!r} is an address, and the control socket a path, "
+            "as in /run/lambdaproxy/control"
+        )
     if settings.inspect not in (None, "off"):
         raise ConfigError(
             f"{where.get('inspect', '--inspect')}: the inspector shows one process that is not reloaded; leave out "

@@ -48,7 +48,7 @@ MISTAKES = [
     ("chekc", "write lambdaproxy check"),
     ("route", "write lambdaproxy routes"),
     ("reload", "there is no command 'reload'; write lambdaproxy ctl reload"),
-    ("wibble", "the commands are serve, check, routes, explain, config, import, invoke, logs, event, ctl, plugins"),
+    ("wibble", f"the commands are {', '.join(COMMANDS)}"),
     ("check lambdaproxy.toml", "'lambdaproxy.toml' is no option; write --config lambdaproxy.toml"),
     ("check --prot 1", "there is no option --prot; did you mean --port PORT?"),
     ("check -port 1", "-port: options begin with two hyphens; write --port 1"),
