@@ -143,6 +143,8 @@ class Unauthorized(LambdaProxyError):
 class TokenExpired(Unauthorized):
     """The token of a user pool was good once; its service says so."""
 
+    label = "token_expired"
+
 
 class Denied(LambdaProxyError):
     """Who asks is known, or need not be, and may not.

@@ -19,6 +19,7 @@ ADVICE = {
     "bad_request": "This front door would not have invoked the function for this request.",
     "method": "This front door does not know this method.",
     "too_large": "The body or the event is larger than Lambda, or the route, takes: see --max-body.",
+    "token_expired": "The token was good once: the client has to get a new one.",
     "unauthorized": "The route's authorizer found no good token: the reason says what is wrong with it.",
     "denied": "The route's authorizer, allow-from or deny-from says no.",
     "denied_by_policy": "The authorizer's policy does not allow this method.",
