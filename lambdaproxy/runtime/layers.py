@@ -93,7 +93,7 @@ def _programs(layer: str) -> Iterator[tuple[str, str]]:
 
 
 def layout(settings: FunctionSettings, namespaces: Namespaces, needed: Iterable[str] = (), hosts: str = "") -> Layout:
-    """The folders of this function; those of `needed` (interpreters, caches) stay visible where ours would hide them.
+    """The folders of this function; what is `needed` (interpreters, caches) stays visible where ours would hide it.
 
     `hosts` is a file that takes the place of `/etc/hosts`.
     """
@@ -106,7 +106,7 @@ def layout(settings: FunctionSettings, namespaces: Namespaces, needed: Iterable[
     usable = namespaces.allowed and settings.namespace and (len(opt) < 2 or namespaces.merges)
     if not usable or any("\n" in path for path in (*paths, hosts)) or (real and not os.path.isdir("/opt")):
         return Layout("", real, real)
-    kept = sorted(path for path in paths if path.startswith("/tmp/"))  # noqa: S108
+    kept = sorted(path for path in paths if path.startswith("/tmp/") and os.path.exists(path))  # noqa: S108
     kept = [path for path in kept if not any(path.startswith(other + "/") for other in kept)]
     lines = [f"task {settings.directory}", *(f"opt {one}" for one in opt), f"tmp {settings.temporary}"]
     lines += [f"hosts {hosts}"] if hosts and any(map(has_extensions, real)) else []

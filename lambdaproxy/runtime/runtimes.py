@@ -6,6 +6,7 @@ own environment holds reaches no function, his credentials least of all.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
@@ -47,6 +48,16 @@ _CREDENTIALS = (
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "AWS_CA_BUNDLE",
 )
+_FILES = (
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "AWS_CA_BUNDLE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+)
+"""Those that name a file or a folder."""
 DUMMY_KEY = "lambdaproxy"
 
 
@@ -126,6 +137,10 @@ def command(settings: FunctionSettings, site: Site, address: str, log_stream: st
     if settings.web:
         argv = _web(settings, places, environment, program, limit, argv)
     wrapper = environment.get(EXEC_WRAPPER)
+    if wrapper and wrapper.startswith("/opt/") and not places.plan:
+        # Without /opt it is where the layer is.
+        of_layer = places.file(*wrapper.split("/")[2:])
+        wrapper = wrapper if of_layer is None else of_layer[0]
     if wrapper and settings.family != "provided":
         if argv[: len(_LAUNCH)] != _LAUNCH:
             argv = (*_launch("exec", limit, settings, places.plan), *argv)
@@ -192,7 +207,8 @@ def _free_port() -> int:
 def _needed(program: str, site: Site) -> list[str]:
     """The folders without which `program` does not run: its own installation, and that of what it is a link to."""
     found = [os.path.dirname(os.path.dirname(path)) for path in (program, os.path.realpath(program)) if path]
-    return [path for path in (*found, site.sdk, site.cache) if path and path != os.sep]
+    named = [site.environ.get(name, "") for name in ("HOME", *_FILES)]
+    return [path for path in (*found, site.sdk, site.cache, *named) if path and path != os.sep and os.path.isabs(path)]
 
 
 def _provided(settings: FunctionSettings, places: Layout) -> str:
@@ -249,7 +265,9 @@ def _python(
     if site.sdk is not None and python != sys.executable:
         start.append(f"sdk {site.sdk}")
     if site.cache is not None and site.reload:
-        start.append(f"cache {site.cache}")
+        # Every function's layers are in /opt: what is of one is not of the other.
+        own = hashlib.sha256("\n".join(places.real).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        start.append(f"cache {os.path.join(site.cache, own) if places.real else site.cache}")
     # A wrapper may be in a layer: then the folders are there before it is.
     if places.plan and not environment.get(EXEC_WRAPPER):
         start += [f"launch {one}" for one in _LAUNCH] + [places.plan]

@@ -6,7 +6,7 @@ capability again. Standard library only, Python 3.8 and later. The C library is 
 `ctypes` takes ten times as long as all that is done here.
 
 A plan is text of lines, each a word and a value: `task FOLDER`, `opt FOLDER` (any number, the first one wins where two
-have the same file), `tmp MEGABYTES`, `keep FOLDER` (stays visible though it is below /tmp), `hosts FILE`.
+have the same file), `tmp MEGABYTES`, `keep PATH` (stays visible though it is below /tmp), `hosts FILE`.
 """
 # mypy: ignore-errors
 
@@ -80,7 +80,10 @@ def enter(plan):
         calls.mount("the layers", "overlay", "/opt", "overlay", _READ_ONLY, "lowerdir=" + ":".join(opt))
     for word, value in lines:
         if word == "keep":
-            os.makedirs(value, exist_ok=True)
+            folder = os.path.isdir(path(value))
+            os.makedirs(value if folder else os.path.dirname(value), exist_ok=True)
+            if not folder:
+                open(value, "a").close()
             calls.mount("what is needed", path(value), value, None, _BIND | _RECURSIVE)
     for descriptor in opened.values():
         os.close(descriptor)

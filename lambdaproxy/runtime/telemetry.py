@@ -17,8 +17,8 @@ from twisted.internet.protocol import Protocol
 
 TYPES = ("platform", "function", "extension")
 HOSTS = ("sandbox.localdomain", "sandbox", "localhost", "127.0.0.1")
-MOST_EARLY = 200
-"""Records from before a subscription that it still gets."""
+MOST_EARLY, MOST_EARLY_BYTES = 200, 262144
+"""Records from before a subscription that it still gets, and bytes of them."""
 MOST_RECORD = 262144
 LIMITS = {"maxItems": (1000, 1000, 10000), "maxBytes": (262144, 262144, 1048576), "timeoutMs": (100, 25, 30000)}
 """The value where none is given, the least and the most of each."""
@@ -38,6 +38,7 @@ class Telemetry:
     def __init__(self, reactor: Any, wall: Callable[[], float] = time.time) -> None:
         self._reactor, self._wall = reactor, wall
         self._early: list[tuple[str, bytes]] = []
+        self._early_size = 0
         self._subscriptions: dict[str, Subscription] = {}
 
     def subscribe(self, name: str, body: bytes) -> list[str]:
@@ -63,8 +64,9 @@ class Telemetry:
             made = orjson.dumps(whole)
         except TypeError:
             made = orjson.dumps(whole | {"record": str(record).encode("utf-8", "replace").decode()})
-        if len(self._early) < MOST_EARLY:
+        if len(self._early) < MOST_EARLY and self._early_size + len(made) <= MOST_EARLY_BYTES:
             self._early.append((kind, made))
+            self._early_size += len(made)
         for each in self._subscriptions.values():
             each.add(kind, made)
 

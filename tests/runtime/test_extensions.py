@@ -503,6 +503,10 @@ def test_what_was_before_a_subscription_is_told_and_bounded():
     for number in range(1000):
         telemetry.event("function", f"{number}\ud800")
     assert len(telemetry._early) == 200
+    large = Telemetry(clock)
+    for _ in range(10):
+        large.event("function", "x" * 100_000)
+    assert large._early_size <= 262144
     assert orjson.loads(telemetry._early[0][1])["time"] == "2023-11-14T22:13:20.500Z"
     telemetry.close()
     assert clock.getDelayedCalls() == []

@@ -9,9 +9,11 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import orjson
 import pytest
@@ -116,6 +118,22 @@ class Layers(RealProcesses):
         self.assertEqual(orjson.loads((await local.invoke("layered")).payload), [["x"], "here"])
         self.assertEqual(orjson.loads((await local.invoke("plain")).payload), [sorted(os.listdir("/opt")), "here"])
 
+    async def test_a_file_below_tmp_that_is_needed_stays(self) -> None:
+        if not ALLOWED.allowed:
+            raise SkipTest(ALLOWED.why)
+        folder = self.folder({"bundle.pem": "certificates", "other": ""})
+        code = (
+            "import os\ndef handler(e, c):\n    p = os.environ['SSL_CERT_FILE']\n"
+            "    return [open(p).read(), os.path.exists(p[:-10] + 'other')]\n"
+        )
+        settings = FunctionSettings("f", "app.handler", "python", str(self.folder({"app.py": code})))
+        temporary = tempfile.mkdtemp(prefix="bundle-", dir="/tmp")
+        self.addCleanup(shutil.rmtree, temporary)
+        shutil.copytree(folder, temporary, dirs_exist_ok=True)
+        environ = {"PATH": os.environ["PATH"], "SSL_CERT_FILE": f"{temporary}/bundle.pem"}
+        local = self.local(settings, site=site(environ=environ))
+        self.assertEqual(orjson.loads((await local.invoke("f")).payload), ["certificates", False])
+
     async def test_without_namespaces(self) -> None:
         layers = self.two_layers()
         local = self.local(self.looks(layers), site=site(REFUSED))
@@ -158,7 +176,7 @@ class Layers(RealProcesses):
         root = str(self.folder({"app.py": code}))
         for namespaces in (ALLOWED, REFUSED):
             wrapper = "/opt/wrap" if namespaces.allowed else f"{layer}/wrap"
-            environment = (("AWS_LAMBDA_EXEC_WRAPPER", wrapper),)
+            environment = (("AWS_LAMBDA_EXEC_WRAPPER", "/opt/wrap"),)
             settings = FunctionSettings(
                 "f", "app.handler", "python", root, environment, layers=(str(layer),), memory_limit=256
             )
@@ -296,9 +314,9 @@ class TestLayout:
         return FunctionSettings("f", "m.h", "python", str(tmp_path), layers=tuple(map(str, layers)))
 
     def test_what_our_folders_would_hide_is_kept(self):
-        made = layout(
-            FunctionSettings("f", "m.h", "python", "/tmp/a"), Namespaces(True), ["/tmp/a/b", "/tmp/c", "/usr"]
-        )
+        settings = FunctionSettings("f", "m.h", "python", "/tmp/a")
+        with mock.patch("os.path.exists", lambda path: path != "/tmp/gone"):
+            made = layout(settings, Namespaces(True), ["/tmp/a/b", "/tmp/c", "/usr", "/tmp/gone"])
         assert made.plan.splitlines() == ["task /tmp/a", "tmp 512", "keep /tmp/a", "keep /tmp/c"]
 
     def test_an_interpreter_in_opt_stays(self, tmp_path):
