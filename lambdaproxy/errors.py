@@ -92,10 +92,11 @@ class Invalid(BadRequest):
     """The request has not what its route wants of parameters, or its body does not fit the schema."""
 
     label = "invalid"
+    public = "Invalid request"
 
-    def __init__(self, public: str) -> None:
-        super().__init__(public)
-        self.public = public
+    def __init__(self, detail: str = "", public: str = "") -> None:
+        super().__init__(detail or public)
+        self.public = public or self.public
 
 
 class BadFunctionHeader(LambdaProxyError):
@@ -175,7 +176,7 @@ class NotSigned(Denied):
 
     label = "not_signed"
 
-    def __init__(self, code: str, text: str, detail: str = "", capital: bool = False) -> None:
+    def __init__(self, code: str, text: str = "", detail: str = "", capital: bool = False) -> None:
         super().__init__(detail or text)
         self.code, self.text, self.capital = code, text, capital
 
@@ -344,3 +345,10 @@ class Unavailable(LambdaProxyError):
 
 class ConfigError(Exception):
     """A setting that cannot be used; the text names the option or file, line and key, and what to do."""
+
+
+def did_not_run(error: LambdaProxyError) -> bool:
+    """Whether an invoker's error says that the function certainly did not run."""
+    if isinstance(error, ConnectionLost) or error.label == "stopped":
+        return False
+    return isinstance(error, ConnectionFailed | Throttled | Unavailable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -22,6 +23,7 @@ from lambdaproxy.errors import (
     LambdaProxyError,
     NoRoute,
     Unavailable,
+    did_not_run,
     let_go,
 )
 from lambdaproxy.gate.decided import Decided
@@ -37,6 +39,7 @@ from lambdaproxy.messages import (
     Head,
     Headers,
     Invocation,
+    InvocationResult,
     Request,
     Response,
     request_of,
@@ -248,6 +251,7 @@ class Proxy:
                 admission = self._chosen_late(admission, grant)
                 function = admission.function
         started, outcome, held = self._seconds(), "abandoned", 0
+        trial = None
         if body:
             self._trails.of(admission.head.id).received = len(body)
         try:
@@ -260,10 +264,15 @@ class Proxy:
             invocation = self._invocation(admission, request, codec.encode_request(request, admission.match), started)
             if recorder is not None:
                 recorder.asking(admission.head, invocation.payload, grant)
+            if admission.route.shadow is not None:
+                trial = admission.route.shadow.begin(invocation, request, admission.match)
             if len(invocation.payload) > SMALL:
                 held = self._hold(len(invocation.payload))
                 request = request_of(admission.head, admission.headers, b"")
-            waiting = self._invokers(function.invoker).invoke(invocation)
+            if admission.route.failover:
+                waiting = Deferred.fromCoroutine(self._failing_over(admission, invocation))
+            else:
+                waiting = self._invokers(function.invoker).invoke(invocation)
             # The event is the invoker's now: it lets go of it when it cannot be sent again.
             body, invocation = b"", _HANDED_ON
             result = await waiting
@@ -281,6 +290,9 @@ class Proxy:
                 if len(result.payload) > weight.SMALL and result.content_type != streaming.HTTP_STREAM:
                     result = await self._results.read(result, result.payload, codec)
                 response = self._results.decode(result, request, admission)
+                if trial is not None:
+                    trial.answered(response, self._seconds() - started)
+                    trial = None
             else:
                 stream = result.payload if recorder is None else recorder.streamed(admission.head, result.payload)
                 ended = partial(self._stream_ended, admission, started, result.payload)
@@ -307,12 +319,30 @@ class Proxy:
         finally:
             if held:
                 self._held.give(held)
+            if trial is not None:
+                trial.dropped()
             # A stream tells its outcome itself, at its end.
             if outcome:
                 self._accounts.invoked(admission.head, function, outcome, self._seconds() - started)
         if admission.route.versions is not None and outcome != "overload":
             admission.route.versions.weighing.judge(function, response.status >= 500, self._seconds() - started)
         return response
+
+    async def _failing_over(self, admission: Admission, invocation: Invocation) -> InvocationResult:
+        """Ask one invoker after the other, as long as the function certainly did not run."""
+        function = invocation.function
+        left = [*admission.route.failover]
+        while True:
+            try:
+                return await self._invokers(invocation.function.invoker).invoke(invocation)
+            except LambdaProxyError as error:
+                if not did_not_run(error) or not left or self._seconds() >= invocation.deadline:
+                    raise
+                let_go(error)
+                other = Function(left.pop(0), function.name, function.qualifier)
+                self._accounts.failed_over(admission.head, invocation.function, other, error)
+                self._trails.of(admission.head.id).function = other
+                invocation = replace(invocation, function=other)
 
     async def _authorize(self, admission: Admission, name: str, body: bytes) -> Grant:
         """What the route's authorizer found out about who asks; raises what keeps him out."""

@@ -18,7 +18,7 @@ from lambdaproxy.config.filled import Filled
 from lambdaproxy.config.rewrites import Rewrite
 from lambdaproxy.config.validation import Model
 from lambdaproxy.config.values import Network, Spec
-from lambdaproxy.config.versions import Canary, Target
+from lambdaproxy.config.versions import Canary, Shadow, Target
 from lambdaproxy.messages import MOST_EVENT
 from lambdaproxy.selection import parse_allow, parse_function
 
@@ -308,6 +308,25 @@ class Settings:
         metavar="FUNCTION",
         where=frozenset((ROUTE,)),
         table=versions.canary_of_table,
+    )
+    shadow: Shadow | None = setting(
+        versions.shadow,
+        None,
+        "Version that is sent GET and HEAD requests too, and all of a route that is repeatable, and whose answers are "
+        "only compared; or a table with function, share and at-once.",
+        section="Functions",
+        metavar="FUNCTION",
+        where=frozenset((ROUTE,)),
+        table=versions.shadow_of_table,
+    )
+    failover: tuple[str, ...] = setting(
+        values.plugin_name,
+        (),
+        "Invoker that is asked next where the function certainly did not run: the name of an [invoker.NAME] table.",
+        section="Functions",
+        metavar="NAME",
+        where=frozenset((FILE, ROUTE)),
+        multiple=True,
     )
     sticky: str | None = setting(
         versions.sticky,

@@ -11,6 +11,7 @@ from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import Door
 from lambdaproxy.gate.filling import Fillings
 from lambdaproxy.gate.rewriting import Rewriting
+from lambdaproxy.gate.shadow import Shadow
 from lambdaproxy.gate.validation import Validation
 from lambdaproxy.gate.versions import Versions
 from lambdaproxy.interfaces import IEventCodec
@@ -56,11 +57,17 @@ class Route:
     versions: Versions | None = None
     #: What a request must have.
     validation: Validation | None = None
+    #: Which version is asked too, for comparison.
+    shadow: Shadow | None = None
+    #: Invokers that are asked next where the function did not run.
+    failover: tuple[str, ...] = ()
 
     def functions(self) -> tuple[Function, ...]:
         """All that the operator has named for it."""
         named = (self.function, self.fallback, *(self.versions.weighing.functions if self.versions is not None else ()))
-        return tuple(dict.fromkeys([each for each in named if each is not None]))
+        found = [each for each in named if each is not None]
+        found += [Function(name, each.name, each.qualifier) for name in self.failover for each in found]
+        return tuple(dict.fromkeys([*found, *([self.shadow.function] if self.shadow is not None else ())]))
 
     def guards(self) -> frozenset[tuple[str, object]]:
         """What keeps requests from the function; rates and conditions are none."""

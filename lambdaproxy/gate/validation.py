@@ -36,7 +36,7 @@ class Validation:
             missing = [name for name in self._parameters if not _value(name, request, match)]
             if missing:
                 names = ", ".join(name.partition(".")[2] for name in missing)
-                raise Invalid(f"Missing required request parameters: [{names}]")
+                raise Invalid(public=f"Missing required request parameters: [{names}]")
         if self._models:
             model = self._models.get(_content_type(request.headers)) or self._models.get(DEFAULT)
             if model is not None:
@@ -50,7 +50,7 @@ class Validation:
         except ValueError:
             valid = False
         if not valid:
-            raise Invalid("Invalid request body")
+            raise Invalid(public="Invalid request body")
 
 
 def of_settings(settings: Settings, template: str | None) -> Validation | None:

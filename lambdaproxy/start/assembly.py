@@ -20,6 +20,7 @@ from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import door_of
 from lambdaproxy.gate.filling import of_settings as fillings_of
 from lambdaproxy.gate.rewriting import of_settings as rewriting_of
+from lambdaproxy.gate.shadow import Shadow
 from lambdaproxy.gate.validation import of_settings as validation_of
 from lambdaproxy.gate.versions import Split, Versions
 from lambdaproxy.interfaces import IInvokerMaker
@@ -86,6 +87,12 @@ class Assembly:
         for route in self.router.routes:
             if route.versions is not None and isinstance(route.versions.weighing, Canary):
                 yield route.versions.weighing
+
+    def shadows(self) -> Iterator[Shadow]:
+        """The shadows of all routes."""
+        for route in self.router.routes:
+            if route.shadow is not None:
+                yield route.shadow
 
     @property
     def all_embedded(self) -> bool:
@@ -315,6 +322,13 @@ def _route(
             f"another invoke-mode only"
         )
     codec = registry.make_codec(settings.format)
+    shadow = None
+    if settings.shadow is not None:
+        if mode != "buffered":
+            raise ConfigError(f"{route.where('shadow')}: shadow: it goes with invoke-mode buffered only")
+        other = _target(route, "shadow", settings.shadow.target, invoker, functions, default, invokers)
+        about = settings.shadow
+        shadow = Shadow(_named(route), other, about.share, about.at_once, settings.repeatable, codec)
     if settings.format.name == "alb" and ("limits", "aws") in settings.format.options:
         beyond = beyond_aws(route.conditions, route.priority)
         if beyond is not None:
@@ -354,7 +368,30 @@ def _route(
         rewriting,
         versions,
         validation,
+        shadow,
+        _failover(route, function or fallback, invokers),
     )
+
+
+def _named(route: RouteSettings) -> str:
+    """A route, as labels of metrics have it."""
+    return f"{'|'.join(route.methods) or 'ANY'} {route.host or ''}{route.path}"
+
+
+def _failover(
+    route: RouteSettings, function: Function | None, invokers: Mapping[str, InvokerSettings]
+) -> tuple[str, ...]:
+    """The invokers that are asked after the first; `ConfigError` for those that cannot be."""
+    for name in route.settings.failover:
+        if name not in invokers:
+            raise ConfigError(f"{route.where('failover')}: failover: {registry.unknown('invoker', name, invokers)}")
+        if function is not None and function.name.startswith("arn:"):
+            raise ConfigError(
+                f"{route.where('failover')}: failover: {function.name} names its region; name the function"
+            )
+        if function is not None and function.invoker == name:
+            raise ConfigError(f"{route.where('failover')}: failover: {name} is the invoker that is asked first")
+    return route.settings.failover
 
 
 def _versions(
@@ -374,8 +411,7 @@ def _versions(
         other = _target(route, "canary", settings.canary.target, invoker, functions, default, invokers)
         if present is None or present == other:
             raise ConfigError(f"{route.where('canary')}: canary: it is the route's own function; name another version")
-        name = f"{'|'.join(route.methods) or 'ANY'} {route.host or ''}{route.path}"
-        canary = Canary(name, present, other, settings.canary)
+        canary = Canary(_named(route), present, other, settings.canary)
         return Versions(canary, settings.sticky, int(settings.sticky_duration))
     if settings.split is None:
         if settings.sticky is not None:

@@ -436,8 +436,10 @@ class ProxyService(Service):
         return self.proxy.in_flight
 
     def _bind_canaries(self, assembly: Assembly) -> None:
-        """Let the canaries begin; those that were there go on where they are."""
+        """Let shadows and canaries begin; canaries that were there go on where they are."""
         before, self._canaries = self._canaries, {canary.key: canary for canary in assembly.canaries()}
+        for shadow in assembly.shadows():
+            shadow.bind(self._reactor, self.invokers.get, self.metrics)
         for key, canary in self._canaries.items():
             canary.bind(self._reactor.seconds, self.metrics)
             if key in before:

@@ -98,6 +98,9 @@ class Accounts:
         self._gone = metrics.counter(
             "lambdaproxy_client_gone_total", "Requests whose client left, or read too slowly.", ("fate",)
         )
+        self._failovers = metrics.counter(
+            "lambdaproxy_failovers_total", "Invocations that did not run, and another invoker's.", ("function", "to")
+        )
         build = metrics.gauge("lambdaproxy_build_info", "The version and form that run.", ("version", "form"), "max")
         build.cell(__version__, form()).set(1)
         self._tallies: dict[Function, _Tally] = {}
@@ -135,6 +138,20 @@ class Accounts:
             client=head.client or "-",
             outcome=error.outcome,
             aws=_aws_request(error),
+        )
+
+    def failed_over(self, head: Head, function: Function, other: Function, error: LambdaProxyError) -> None:
+        """The function did not run, and another invoker is asked."""
+        label = self._labels.label(function.name, function.qualifier)[0]
+        self._failovers.cell(label, other.invoker).inc()
+        self._limited.emit(
+            LogLevel.warn,
+            "{function} on {invoker} did not run, {other} is asked: {detail} (request {id})",
+            function=str(function),
+            invoker=function.invoker,
+            other=other.invoker,
+            detail=error.detail or error.public,
+            id=head.id,
         )
 
     def tail(self, head: Head, function: Function, tail: bytes) -> None:

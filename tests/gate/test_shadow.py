@@ -1,0 +1,245 @@
+"""A shadow is asked too, delays nothing, changes nothing, and is compared; failover asks another invoker."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from prometheus_client import generate_latest
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+
+from lambdaproxy.config.cli import Options
+from lambdaproxy.errors import (
+    ConnectionFailed,
+    ConnectionLost,
+    InvokeRejected,
+    InvokeTimeout,
+    LambdaProxyError,
+    Throttled,
+    Unavailable,
+    did_not_run,
+)
+from lambdaproxy.gate.shadow import MOST_HELD, _compare
+from lambdaproxy.messages import InvocationResult
+from lambdaproxy.proxy import Proxy
+from lambdaproxy.start.assembly import assemble
+from lambdaproxy.watch.accounts import Accounts
+from lambdaproxy.watch.metrics import FunctionLabels, Metrics, exposition
+from tests.memory import head
+
+ROUTE = """
+function-header = "none"
+format = "apigateway-v2"
+[invoker.eu]
+kind = "aws"
+[invoker.us]
+kind = "aws"
+[[route]]
+path = "/{{any+}}"
+function = "f:1"
+{more}
+"""
+
+
+class Served:
+    """A proxy whose invokers answer by functions that the test gives, by the name of the invoker and the qualifier."""
+
+    def __init__(self, tmp_path, more):
+        file = tmp_path / "proxy.toml"
+        file.write_text(ROUTE.format(more=more))
+        options = Options()
+        options.parseOptions(["--config", str(file)])
+        assembly = assemble(options.configuration())
+        self.answers: dict[str, Any] = {}
+        self.asked: list[str] = []
+        self.events: list[Any] = []
+        self.clock, self.metrics = Clock(), Metrics()
+        accounts = Accounts(self.clock, self.metrics, FunctionLabels(frozenset()), None)
+        self.proxy = Proxy(
+            self.clock, assembly.router, assembly.header, assembly.resolve, self.invoker, assembly.timeout, accounts
+        )
+        self.shadow = next(assembly.shadows(), None)
+        if self.shadow is not None:
+            self.shadow.bind(self.clock, self.invoker, self.metrics)
+
+    def invoker(self, name):
+        served = self
+
+        class Invoker:
+            def invoke(self, invocation):
+                key = f"{name} {invocation.function}"
+                served.asked.append(key)
+                served.events.append(invocation)
+                answer = served.answers.get(key, {"statusCode": 200, "body": "hi"})
+                if isinstance(answer, Deferred):
+                    return answer
+                if isinstance(answer, BaseException):
+                    return fail(answer)
+                if isinstance(answer, InvocationResult):
+                    return succeed(answer)
+                return succeed(InvocationResult(json.dumps(answer).encode()))
+
+        return Invoker()
+
+    def ask(self, method="GET", body=b""):
+        request = head(method=method, target=b"/x", headers=(), content_length=len(body), host="example.com")
+        coroutine = self.proxy.handle(self.proxy.admit(request), body)
+        try:
+            coroutine.send(None)
+        except StopIteration as stop:
+            return stop.value
+        raise AssertionError("the answer waits")
+
+    def counted(self):
+        lines = generate_latest(exposition(self.metrics, process=False)).decode().splitlines()
+        kept = [line for line in lines if line.startswith(("lambdaproxy_shadow_total", "lambdaproxy_shadow_diff"))]
+        return {line.split('="')[2].split('"')[0]: float(line.split()[-1]) for line in kept}
+
+
+def test_a_shadow_is_asked_after_the_answer(tmp_path):
+    served = Served(tmp_path, 'shadow = "f:2"')
+    assert served.ask().status == 200
+    assert served.asked == ["aws f:1"]
+    served.clock.advance(0)
+    assert served.asked == ["aws f:1", "aws f:2"]
+    assert served.events[0].payload == served.events[1].payload
+    assert served.counted() == {"same": 1}
+    assert served.shadow is not None
+    assert (served.shadow.active, served.shadow.held) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("more", "method", "asked"),
+    [("", "POST", 1), ("repeatable = true", "POST", 2), ("", "HEAD", 2), ("", "OPTIONS", 1), ("", "DELETE", 1)],
+)
+def test_only_what_may_be_repeated_has_a_shadow(tmp_path, more, method, asked):
+    served = Served(tmp_path, f'shadow = "f:2"\n{more}')
+    served.ask(method)
+    served.clock.advance(0)
+    assert len(served.asked) == asked
+
+
+def test_a_share(tmp_path):
+    served = Served(tmp_path, 'shadow = {function = "f:2@eu", share = 20}')
+    for _ in range(300):
+        served.ask()
+        served.clock.advance(0)
+    assert 20 < served.asked.count("eu f:2") < 110
+
+
+def test_a_shadow_that_hangs_holds_up_nobody_and_is_bounded(tmp_path):
+    served = Served(tmp_path, 'shadow = {function = "f:2", at-once = 5}')
+    served.answers["aws f:2"] = Deferred()
+    for _ in range(400):
+        assert served.ask().status == 200
+        served.clock.advance(0)
+    assert served.asked.count("aws f:2") == 5
+    assert served.counted() == {"dropped": 395}
+    served.answers["aws f:2"].errback(InvokeTimeout("it hangs"))
+
+
+def test_events_that_wait_are_bounded_in_bytes(tmp_path):
+    served = Served(tmp_path, 'shadow = {function = "f:2", at-once = 100}\nrepeatable = true')
+    assert served.shadow is not None
+    for _ in range(8):
+        served.ask("POST", b"x" * 3_000_000)
+    assert 0 < served.shadow.held <= MOST_HELD
+    assert served.counted()["dropped"] == 6
+    served.clock.advance(0)
+    assert served.shadow.held == 0
+
+
+@pytest.mark.parametrize(
+    ("theirs", "found"),
+    [
+        ({"statusCode": 500, "body": "hi"}, {"different": 1, "status": 1}),
+        ({"statusCode": 200, "body": "ho"}, {"different": 1, "body": 1}),
+        ({"statusCode": 200, "body": "hi", "headers": {"x": "1"}}, {"different": 1, "headers": 1}),
+        ({"statusCode": 200, "body": "hi", "headers": {"date": "now", "x-amzn-y": "1"}}, {"same": 1}),
+        (InvocationResult(b'{"errorType": "E"}', "Unhandled"), {"different": 1, "status": 1, "headers": 1, "body": 1}),
+        (Throttled("no"), {"failed": 1}),
+        (ValueError("a fault of ours"), {"failed": 1}),
+        (InvocationResult(b"[" + b"{}," * 200_000 + b"{}]"), {"failed": 1}),
+    ],
+)
+def test_what_is_compared(tmp_path, theirs, found):
+    served = Served(tmp_path, 'shadow = "f:2"')
+    served.answers["aws f:2"] = theirs
+    assert served.ask().body == b"hi"
+    served.clock.advance(0)
+    counted = served.counted()
+    assert {key: counted[key] for key in counted if key in found} == found
+    assert served.shadow is not None
+    assert served.shadow.active == 0
+
+
+def test_an_answer_that_failed_has_no_shadow(tmp_path):
+    served = Served(tmp_path, 'shadow = "f:2"')
+    served.answers["aws f:1"] = Throttled("no")
+    served.ask()
+    served.clock.advance(0)
+    assert served.asked == ["aws f:1"]
+    assert served.shadow is not None
+    assert (served.shadow.active, served.shadow.held) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "found"),
+    [
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, ["$.a.b"]),
+        ({"a": 1}, {"b": 1}, ["$.a is missing", "$.b is new"]),
+        ({"secret value": 1}, {"secret value": 2}, ["$.*"]),
+        ([1, 2], [1], ["$ has 1 members, not 2"]),
+        ([1, 2], [1, 3], ["$.1"]),
+        (1, True, ["$"]),
+        ({str(n): n for n in range(9)}, {}, ["$.* is missing"] * 5),
+    ],
+)
+def test_paths_of_differences(ours, theirs, found):
+    paths: list[str] = []
+    _compare(ours, theirs, "$", paths)
+    assert paths == found
+
+
+RAN = [ConnectionLost("x"), InvokeTimeout("x"), InvokeRejected("x", 500, "E"), Unavailable("x", label="stopped")]
+DID_NOT = [ConnectionFailed("x"), Throttled("x"), Unavailable("x")]
+
+
+@pytest.mark.parametrize("error", DID_NOT, ids=lambda error: error.label)
+def test_another_invoker_is_asked_where_nothing_ran(tmp_path, error):
+    assert did_not_run(error)
+    served = Served(tmp_path, 'failover = ["eu", "us"]')
+    served.answers["aws f:1"] = error
+    assert served.ask().status == 200
+    assert served.asked == ["aws f:1", "eu f:1"]
+    served.answers["eu f:1"] = error
+    assert served.ask().status == 200
+    served.answers["us f:1"] = error
+    assert served.ask().status >= 500
+    assert served.asked[2:] == ["aws f:1", "eu f:1", "us f:1"] * 2
+
+
+@pytest.mark.parametrize("error", RAN, ids=lambda error: error.label)
+def test_no_other_invoker_is_asked_where_it_may_have_run(tmp_path, error: LambdaProxyError):
+    assert not did_not_run(error)
+    served = Served(tmp_path, 'failover = "eu"')
+    served.answers["aws f:1"] = error
+    assert served.ask().status >= 500
+    assert served.asked == ["aws f:1"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ('failover = "ue"', "eu"),
+        ('failover = "aws"', "asked first"),
+        ('shadow = {function = "f", share = 0}', "share"),
+        ('shadow = {share = 1}', "needs a function"),
+        ('shadow = "f:2"\ninvoke-mode = "event"', "buffered only"),
+    ],
+)  # fmt: skip
+def test_mistakes(tmp_path, more, said):
+    with pytest.raises(Exception, match=said):
+        Served(tmp_path, more)
