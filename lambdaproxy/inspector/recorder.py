@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IConsumer
@@ -91,7 +92,7 @@ def _fields(headers: Headers) -> int:
 
 
 class Entry:
-    """One request, filled while it goes its way. Times are seconds since its head was complete.
+    """One request, filled while it goes its way. Times are seconds since its body was complete.
 
     Bytes are kept as they came, and made `Kept` for those who look: nobody may ever do so.
     """
@@ -102,6 +103,7 @@ class Entry:
         "_event",
         "_result",
         "answer",
+        "arrived",
         "asked",
         "began",
         "counted",
@@ -122,6 +124,7 @@ class Entry:
         "route",
         "sent",
         "version",
+        "waited",
     )
 
     def __init__(self, number: int, head: Head, headers: Headers, hidden: frozenset[str], began: float) -> None:
@@ -142,6 +145,9 @@ class Entry:
         self.error: tuple[str, str, str] | None = None
         self.fate = ""
         self.sent = 0
+        #: How long its body took to come, and its invocation had to wait before anybody was asked.
+        self.arrived = 0.0
+        self.waited = 0.0
         #: When the invocation began, when its result came, when all was over.
         self.asked: float | None = None
         self.invoked: float | None = None
@@ -218,6 +224,8 @@ class Recorder:
             return
         entry = self._new(head, headers, len(body) if len(body) < MOST_OF_ONE else MOST_OF_ONE)
         entry.route, entry.match, entry.function, entry._body = route, match, function, _kept(body)
+        if body:
+            entry.arrived = max(0.0, time() - head.received)
         self._open[head.id] = entry
         if self.changed is not None:
             self.changed(entry)
@@ -238,7 +246,7 @@ class Recorder:
         """The invocation gave a result, or the beginning of a stream."""
         entry = self._open.get(head.id)
         if entry is not None:
-            entry.invoked = self._seconds() - entry.began
+            entry.invoked, entry.waited = self._seconds() - entry.began, result.waited
             payload = result.payload
             kept = entry._result = _kept(payload) if isinstance(payload, bytes) else b""
             entry.result_error, entry.version, entry.log = (
@@ -282,7 +290,7 @@ class Recorder:
         entry.error = error.label, error.detail or error.public, error.outcome
         more += len(entry.error[1])
         if entry.asked is not None and entry.invoked is None:
-            entry.invoked = self._seconds() - entry.began
+            entry.invoked, entry.waited = self._seconds() - entry.began, error.waited
         if isinstance(error, FunctionError) and error.payload and entry._result is None:
             entry._result = _kept(error.payload)
             more += _held(entry._result)

@@ -18,6 +18,9 @@ from lambdaproxy.inspector.advice import advice
 from lambdaproxy.inspector.recorder import Entry, Kept
 from lambdaproxy.messages import NO_ROUTE, Headers
 
+LOCAL = "local"
+"""The invoker of embedded functions."""
+
 _INIT = re.compile(rb"Init Duration: ([0-9.]+) ms")
 
 
@@ -239,17 +242,25 @@ def _times(entry: Entry) -> list[tuple[str, float | None]]:
 
 
 def _steps(entry: Entry) -> Iterator[tuple[str, float | None]]:
+    if entry.arrived:
+        yield "body", _ms(entry.arrived)
     start = _INIT.search(entry.log or b"")
     if entry.asked is not None:
         yield "authorizer and event", _ms(entry.asked)
         if entry.invoked is not None:
             cold = float(start[1]) if start is not None else 0.0
+            queue = entry.waited * 1000
+            if cold and entry.function is not None and entry.function.invoker == LOCAL:
+                # Whoever waits for a worker that starts waits for its process, too.
+                cold, queue = round(max(cold, queue), 3), 0.0
+            if queue:
+                yield "queue", round(queue, 3)
             if cold:
                 yield "cold start", cold
-            yield "function", max(0.0, round((entry.invoked - entry.asked) * 1000 - cold, 3))
+            yield "function", max(0.0, round((entry.invoked - entry.asked) * 1000 - cold - queue, 3))
     if entry.ended is not None:
         yield "answer", _ms(entry.ended - (entry.invoked or 0.0))
-        yield "in all", _ms(entry.ended)
+        yield "in all", _ms(entry.ended + entry.arrived)
 
 
 def _ms(seconds: float | None) -> float | None:

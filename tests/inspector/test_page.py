@@ -165,3 +165,38 @@ def test_the_bill():
         browser.run("document.querySelector('#list tbody tr').click()")
         browser.until("document.querySelector('#costs').hidden && !document.querySelector('#detail').hidden")
         assert browser.complaints() == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "numbers"),
+    [
+        ("", "12345"), ("5xx", "4"), ("status:5xx", "4"), ("status:2", "12"), ("status:404", "3"),
+        ("function:show", "124"), ("function:live", "2"),
+        ("path:/show", "2"), ("show", "124"), ("-show", "35"), ("method:post", "2"), ("host:b.example", "3"),
+        ("path:/ -status:2xx", "345"), ("5xx show", "4"), ("error:no", "3"), ("status:", "12345"), ("-", "4"),
+        ("path:s -path:show", "5"), ("xx", ""), ("9xx", ""),
+    ],
+)  # fmt: skip
+def test_the_filter(page, typed, numbers):
+    assert (
+        page.run(
+            f"all.filter((each) => (filter.value = {json.dumps(typed)}, matches(each))).map((e) => e.number).join('')"
+        )
+        == numbers
+    )
+
+
+@pytest.fixture(scope="module")
+def page():
+    with Inspected(*HELLO) as server, Browser() as browser:
+        browser.open(f"http://127.0.0.1:{server.inspector}/")
+        browser.until("!!document.querySelector('#state')")
+        entries = [
+            [1, "GET", "/a", "a.example", "show", 200, None], [2, "POST", "/show", "a.example", "show:live", 201, None],
+            [3, "GET", "/b", "b.example", None, 404, "not_found"], [4, "GET", "/x-y", "c", "shower", 502, "error"],
+            [5, "GET", "/s", "c", "other", None, None],
+        ]  # fmt: skip
+        names = ["number", "method", "path", "host", "function", "status", "error"]
+        made = [dict(zip(names, each, strict=True)) for each in entries]
+        browser.run(f"window.all = {json.dumps(made)}; window.filter = document.querySelector('#filter')")
+        yield browser

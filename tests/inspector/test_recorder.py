@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from dataclasses import replace
+from time import time
 from typing import Any
 from urllib.parse import quote
 
@@ -52,8 +53,11 @@ class Played:
     def event(self, entry, body):
         return self.route.codec.encode_request(entry.request(body), NO_ROUTE)
 
-    def request(self, name="1", body=b"", result=b"{}", answer=b"", error=None, log=None):
-        head = replace(a_head(headers=HEADERS, target=b"/a?token=hunter2&b=c"), id=f"{name:0>36}")
+    def request(self, name="1", body=b"", result=b"{}", answer=b"", error=None, log=None, since=0.0, waited=0.0):
+        head = replace(
+            a_head(headers=HEADERS, target=b"/a?token=hunter2&b=c", received=time() - since if since else 2e10),
+            id=f"{name:0>36}",
+        )
         recorder = self.recorder
         recorder.admitted(head, HEADERS, self.route, NO_ROUTE, Function("local", "f"), body)
         self.clock.advance(0.001)
@@ -61,7 +65,7 @@ class Played:
         event = b"{}" if entry is None or len(body) > 1_000_000 else self.event(entry, body)
         recorder.asking(head, event, None)
         self.clock.advance(0.25)
-        recorder.result(head, InvocationResult(result, log_tail=log))
+        recorder.result(head, InvocationResult(result, log_tail=log, waited=waited))
         if error is not None:
             recorder.failed(head, error)
         recorder.ended(head, Response(200, ((b"Set-Cookie", b"a=hunter2"),), answer), len(answer), "")
@@ -82,6 +86,19 @@ def test_a_request_with_all_its_steps(route):
         "authorizer and event": 1.0, "cold start": 100.0, "function": 150.0, "answer": 0.0, "in all": 251.0,
     }  # fmt: skip
     assert played.changes == [1, 1]
+
+
+def test_where_the_time_went(route):
+    played = Played(route)
+    played.request(body=b"late", since=2.0, waited=0.05)
+    played.request(body=b"cold", waited=0.12, log=b"REPORT RequestId: x\tInit Duration: 100.00 ms\t\n")
+    waited, cold = [dict(views.detail(entry)["times"]) for entry in played.recorder]
+    assert waited["body"] >= 2000
+    assert (waited["queue"], waited["function"]) == (50.0, 200.0)
+    assert waited["in all"] == pytest.approx(waited["body"] + 251.0)
+    assert "body" not in cold
+    assert "queue" not in cold
+    assert (cold["cold start"], cold["function"]) == (120.0, 130.0)
 
 
 def test_nothing_that_lets_people_in_is_shown_unless_asked_for(route):

@@ -34,8 +34,20 @@ function color(status, done) {
 
 function matches(entry) {
   const words = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const text = [entry.method, entry.path, entry.host, entry.function, entry.status, entry.error].join(" ").toLowerCase();
-  return words.every((word) => text.includes(word));
+  const fields = { method: entry.method, path: entry.path, host: entry.host, function: entry.function, status: entry.status, error: entry.error };
+  const text = Object.values(fields).join(" ").toLowerCase();
+  return words.every((word) => {
+    const not = word.startsWith("-") && word.length > 1;
+    const said = not ? word.slice(1) : word;
+    const [, name, value] = said.match(/^(method|path|host|function|status|error):(.*)$/) || [];
+    const kind = (value ?? said).match(/^([1-5])xx$/);
+    let found;
+    if (kind && (name === undefined || name === "status")) found = String(fields.status ?? "").startsWith(kind[1]);
+    else if (name === "status") found = String(fields.status ?? "").startsWith(value);
+    else if (name !== undefined) found = String(fields[name] ?? "").toLowerCase().includes(value);
+    else found = text.includes(said);
+    return found !== not;
+  });
 }
 
 function show(entry) {
