@@ -49,6 +49,9 @@ class LambdaProxyError(Exception):
     #: What the Lambda API calls the call that failed, if it said so.
     aws_request_id = ""
 
+    #: The Lambda API's word for what it refused, such as `ExpiredTokenException`.
+    code = ""
+
     #: How often the function was asked for, where it was; and the seconds in which nobody was asked.
     attempts: int | None = None
     waited = 0.0

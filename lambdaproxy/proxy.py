@@ -314,7 +314,7 @@ class Proxy:
             response = self.answer(admission.head, error, admission)
         except Exception:
             outcome = "internal"
-            _log.failure("Internal error while handling request {id}", id=admission.head.id)
+            _log.failure("Internal error while handling request {id}", event="internal", id=admission.head.id)
             response = self.answer(admission.head, LambdaProxyError(), admission)
         finally:
             if held:
@@ -358,7 +358,9 @@ class Proxy:
         except (LambdaProxyError, CancelledError):
             raise
         except Exception:
-            _log.failure("Internal error in the authorizer {name}, request {id}", name=name, id=request.id)
+            _log.failure(
+                "Internal error in the authorizer {name}, request {id}", event="internal", name=name, id=request.id
+            )
             raise AuthorizerFailed("internal error") from None
 
     def _hold(self, size: int) -> int:
@@ -431,7 +433,7 @@ class Proxy:
                 error, request_of(head, admission.headers if admission else head.headers, b"")
             )
         except Exception:
-            _log.failure("The codec {codec} has no answer for an error", codec=route.codec.name)
+            _log.failure("The codec {codec} has no answer for an error", event="internal", codec=route.codec.name)
             return Response(500, ((b"Content-Type", b"text/plain"),), b"Internal server error\n", "internal")
         explains = self.error_detail if route.error_detail is None else route.error_detail
         if explains and not isinstance(error, NoRoute):

@@ -23,6 +23,8 @@ from lambdaproxy.start.link import Link, Place, to_supervisor
 from lambdaproxy.start.places import check_places, check_profiles
 from lambdaproxy.start.shares import Share
 from lambdaproxy.start.workers import check_twistd, count_workers, supervise
+from lambdaproxy.watch import journal
+from lambdaproxy.watch.manner import Manners
 from lambdaproxy.watch.outputs import TWISTD_LOG
 
 
@@ -98,6 +100,15 @@ class Options(cli.Options):
         if twistd is not None and twistd.get("nodaemon") and twistd.get("pidfile") == "twistd.pid" and not asked:
             twistd["pidfile"] = ""
 
+    def manners(self) -> Manners:
+        """How what is logged is written. Who names an observer of his own to twistd, or asks `twist`, has said so."""
+        settings, twistd = self.assembly.settings, self.parent
+        manners = Manners(settings.log_format, settings.log_level)
+        own = twistd is not None and (twistd.get("logger") or "nodaemon" not in twistd)
+        if settings.log_format is not None or not own:
+            manners.shape_twistd()
+        return manners
+
     def access_log(self) -> str | None:
         """Where access lines go: what `--access-log` says, else where twistd logs; None for nowhere."""
         chosen = self.assembly.settings.access_log
@@ -126,8 +137,16 @@ def _say(reason: object, stderr: Any) -> None:
     if link is not None:
         link.failed(str(reason))  # who says it once for all workers
         return
-    print(f"lambdaproxy: {reason}", file=stderr)
+    text = f"lambdaproxy: {reason}\n"
+    print(journal.prefixed("error", text) if _read_by_journal(stderr) else text, end="", file=stderr)
     tell(os.environ, f"STATUS={reason}")
+
+
+def _read_by_journal(file: Any) -> bool:
+    try:
+        return journal.reads(file.fileno())
+    except (AttributeError, OSError, ValueError):  # a file that is none, in a test
+        return False
 
 
 def makeService(options: Options) -> IService:
@@ -140,7 +159,12 @@ def makeService(options: Options) -> IService:
     options.become_supervisor()
     use_monotonic_clock(reactor)
     return ProxyService(
-        reactor, options.assembly, options.access_log(), options.worker, lambda: assemble(options.configuration())
+        reactor,
+        options.assembly,
+        options.access_log(),
+        options.worker,
+        lambda: assemble(options.configuration()),
+        options.manners(),
     )
 
 

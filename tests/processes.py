@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import re
 import signal
@@ -47,7 +48,8 @@ class Process:
             start_new_session=True,
         )
         self.pid = self.process.pid
-        self._output = b""
+        self._output = self._rest = b""
+        self._shown = ""
         self._over = False
         self._grown = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -59,6 +61,8 @@ class Process:
             data = os.read(self.process.stdout.fileno(), 65536)
             with self._grown:
                 self._output += data
+                *lines, self._rest = (self._rest + data).split(b"\n")
+                self._shown += "".join([f"{_readable(line)}\n" for line in lines])
                 self._over = not data
                 self._grown.notify_all()
             if not data:
@@ -66,6 +70,12 @@ class Process:
 
     @property
     def output(self) -> str:
+        """What it printed; where that is its log in JSON, as people read it."""
+        return self._shown + self._rest.decode("utf-8", "replace")
+
+    @property
+    def printed(self) -> str:
+        """The same as it is."""
         return self._output.decode("utf-8", "replace")
 
     def wait_for(self, pattern: str) -> re.Match[str]:
@@ -94,6 +104,18 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait(WAIT)
+
+
+def _readable(line: bytes) -> str:
+    """A line of our log as text; whatever else it is, as it is. Access lines have no message, and stay JSON."""
+    if line.startswith(b'{"') and b'"message":' in line:
+        with contextlib.suppress(ValueError, KeyError):
+            found = json.loads(line)
+            if found["event"] == "function-output":
+                return f"{found['time']} [lambdaproxy.function#info] {found['function']}: {found['message']}"
+            text = f"{found['time']} [{found.get('logger', '-')}#{found['level']}] {found['message']}"
+            return f"{text}\n{found['traceback']}" if "traceback" in found else text
+    return line.decode("utf-8", "replace")
 
 
 def twistd(*arguments: str, env: dict[str, str] | None = None, cwd: Path = ROOT) -> Process:

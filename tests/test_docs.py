@@ -17,8 +17,13 @@ OPTIONS = set(SETTINGS) | {option.split()[0].removeprefix("--") for option, _ in
 
 #: Options of other programs that the pages mention: twistd, pip, useradd, curl, the AWS CLI, Node, our own benchmarks.
 FOREIGN = {
+    "arg",
     "arn",
+    "enable-feature",
+    "filter-pattern",
+    "log-group-name",
     "output",
+    "since",
     "query",
     "cap-drop",
     "cli-binary-format",
@@ -27,6 +32,8 @@ FOREIGN = {
     "endpoint",
     "function-name",
     "home-dir",
+    "logfile",
+    "logger",
     "hop-limit",
     "http-put-response-hop-limit",
     "init",
@@ -56,6 +63,7 @@ FOREIGN = {
     "user-group",
     "wait-for-client",
     "warm-containers",
+    "syslog",
 }
 
 #: Options of commands that are none of `serve`'s.

@@ -118,13 +118,14 @@ class KeySet:
             self._failures += 1
             _log.warn(
                 "The keys of {issuer} could not be fetched: {why}{left}",
+                event="issuer-keys-failed",
                 issuer=self._issuer,
                 why=_reason(error),
                 left="; those that are known go on serving" if self.any else "",
             )
         else:
             if self._failures:
-                _log.info("The keys of {issuer} are there again", issuer=self._issuer)
+                _log.info("The keys of {issuer} are there again", event="issuer-keys-again", issuer=self._issuer)
             self._failures = 0
 
     async def _discover(self) -> str:

@@ -44,9 +44,14 @@ class Watched(Generic[Read]):
         try:
             self.value = self._read(self._path)
         except (OSError, ValueError) as error:
-            _log.error("The {what} that were there go on serving: {why}", what=self._what, why=str(error))
+            _log.error(
+                "The {what} that were there go on serving: {why}",
+                event="keys-file-unreadable",
+                what=self._what,
+                why=str(error),
+            )
             return False
-        _log.info("{path} was read again", path=self._path)
+        _log.info("{path} was read again", event="keys-file-read", path=self._path)
         return True
 
 

@@ -6,6 +6,7 @@ import re
 from base64 import b64decode
 from email.utils import parsedate_to_datetime
 
+from lambdaproxy.aws.advice import advice
 from lambdaproxy.aws.retry import NOT_STARTED, THROTTLES
 from lambdaproxy.base.shapes import Shapes
 from lambdaproxy.base.weight import text_of
@@ -144,23 +145,26 @@ class Refusal:
     def error(self) -> LambdaProxyError:
         """The error for the way back to the client."""
         error = self._error()
-        error.aws_request_id = self.request_id
+        error.aws_request_id, error.code = self.request_id, self.code
         return error
 
     def _error(self) -> LambdaProxyError:
         what = f"{self.status} {self.code or 'without a code'}: {self.message or 'no message'}"
         if self.request_id:
             what += f" (AWS request {self.request_id})"
+        todo = advice(self.code, self.reason)
+        todo = f"; {todo}" if todo else ""
         if self.throttled:
             after = min(max(1, round(self.retry_after or 1)), MOST_RETRY_AFTER)
-            return Throttled(f"{what}, Reason {self.reason or 'not given'}", retry_after=after, reason=self.reason)
+            detail = f"{what}, Reason {self.reason or 'not given'}{todo}"
+            return Throttled(detail, retry_after=after, reason=self.reason)
         if self.credentials:
-            return Unavailable(f"AWS does not accept the credentials: {what}", label="no_credentials")
+            return Unavailable(f"AWS does not accept the credentials: {what}{todo}", label="no_credentials")
         if self.status == 413:
             return EventTooLarge(what)
         if self.unknown:
             what += "; whether the function ran is unknown"
-        return InvokeRejected(what, self.status, self.code)
+        return InvokeRejected(what + todo, self.status, self.code)
 
 
 def _clean(text: str, most: int) -> str:
@@ -197,4 +201,5 @@ def with_earlier(error: LambdaProxyError, earlier: LambdaProxyError | None) -> L
     else:
         both = ConnectionLost(detail)
     both.aws_request_id = earlier.aws_request_id or error.aws_request_id
+    both.code = earlier.code or error.code
     return both

@@ -197,8 +197,12 @@ class Calling:
             return
         self.clock.offset = date - self._time()
         self._offset.set(self.clock.offset)
+        if abs(self.clock.offset) < 2:
+            self._limited.info("This machine's clock agrees with AWS's again", event="clock-agrees")
+            return
         self._limited.warn(
             "This machine's clock differs from AWS's by {offset:.0f} s; signatures are corrected, please set the clock",
+            event="clock-corrected",
             offset=self.clock.offset,
         )
 
@@ -206,6 +210,7 @@ class Calling:
         """Say which durable execution an invocation began, or found."""
         _log.info(
             "[{function} {id}] durable execution {arn}",
+            event="durable-execution",
             function=str(invocation.function),
             id=invocation.request_id,
             arn=arn,
@@ -216,5 +221,6 @@ class Calling:
         self._limited.error(
             "The result of {function} is larger than 6 MB, which Lambda does not give in one piece; stream it "
             "(invoke-mode = response-stream, and a function that streams) or hand out a URL of an object store",
+            event="result-too-large",
             function=str(invocation.function),
         )

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from lambdaproxy.aws.advice import CREDENTIALS
 from lambdaproxy.aws.source import Fetched, NoCredentials
 from lambdaproxy.aws.threads import MOST_HUNG, Flight, TooLate
 from lambdaproxy.errors import Unavailable
@@ -34,23 +35,6 @@ PEEK_SECONDS = 0.1
 
 LOOK_SECONDS = 5.0
 """How often the AWS files are looked at for changes."""
-
-_UNKNOWN = "AWS does not know the access key: it was deleted or mistyped, or its AWS_SESSION_TOKEN is missing or old"
-_WRONG = "the secret access key does not belong to the access key (AWS_SECRET_ACCESS_KEY), or the token is wrong"
-_OLD = "they have expired: log in again (aws sso login), or renew what the provider gives"
-ADVICE = {
-    "ExpiredToken": _OLD,
-    "ExpiredTokenException": _OLD,
-    "TokenRefreshRequired": _OLD,
-    "InvalidAccessKeyId": _UNKNOWN,
-    "InvalidClientTokenId": _UNKNOWN,
-    "UnrecognizedClientException": _UNKNOWN,
-    "InvalidSignatureException": _WRONG,
-    "SignatureDoesNotMatch": _WRONG,
-    "RequestExpired": "the clock of this machine is wrong; set it",
-    "RequestTimeTooSkewed": "the clock of this machine is wrong; set it",
-}
-"""What to do about each code with which AWS refuses a signature."""
 
 
 class Credentials:
@@ -164,6 +148,13 @@ class Credentials:
 
     def accepted(self) -> None:
         """AWS accepted the current keys, whatever their clock says."""
+        if self._rejected is not None:
+            self._limited.info(
+                "AWS accepts the credentials of invoker {name} ({method}) again",
+                event="credentials-accepted",
+                name=self._name,
+                method=self._method,
+            )
         self._rejected = None
         self._useless = self.doubted = False
 
@@ -198,7 +189,7 @@ class Credentials:
         """What AWS said about the keys, and what to do about it."""
         text = f"AWS rejects the credentials ({self._method or 'unknown'})"
         if self._code:
-            text += f" with {self._code}: {ADVICE.get(self._code, 'see what this code of AWS means')}"
+            text += f" with {self._code}: {CREDENTIALS.get(self._code, 'see what this code of AWS means')}"
         return text
 
     def _unavailable(self) -> Unavailable:
@@ -206,7 +197,10 @@ class Credentials:
             why = self._rejection() + (f"; {self._problem}" if self._problem else "")
         else:
             why = self._problem or "they are still looked for"
-        return Unavailable(f"no usable AWS credentials: {why}", label="no_credentials")
+        error = Unavailable(f"no usable AWS credentials: {why}", label="no_credentials")
+        if self._rejected is not None:
+            error.code = self._code
+        return error
 
     def _fetch(self, anew: bool) -> None:
         self._last_try = self._reactor.seconds()
@@ -221,8 +215,12 @@ class Credentials:
         same = self.keys == fetched.keys
         if self.keys is None:
             self._log.info(
-                "AWS credentials for invoker {name} come from {method}", name=self._name, method=fetched.method
+                "AWS credentials for invoker {name} come from {method}",
+                event="credentials-found",
+                name=self._name,
+                method=fetched.method,
             )
+        renewed = self.keys is not None and self._problem is not None
         self._method = fetched.method
         self._useless = same and self._rejected is self.keys
         if self._useless or (same and fetched.expires == self._expires and now >= self._renew_at):
@@ -234,6 +232,13 @@ class Credentials:
         if not same:
             self.keys = fetched.keys
         self._expires, self._problem, self._failures = fetched.expires, None, 0
+        if renewed:
+            self._limited.info(
+                "AWS credentials for invoker {name} could be renewed, from {method}",
+                event="credentials-renewed",
+                name=self._name,
+                method=fetched.method,
+            )
         self._expiry.set(fetched.expires or 0)
         self._renew_at = float("inf")
         if fetched.expires is not None:
@@ -261,14 +266,24 @@ class Credentials:
         self._problem = problem
         left = (self._expires or float("inf")) - self._time()
         if self.keys is None:
-            self._limited.error("No AWS credentials for invoker {name}: {problem}", name=self._name, problem=problem)
+            self._limited.error(
+                "No AWS credentials for invoker {name}: {problem}",
+                event="credentials-failed",
+                name=self._name,
+                problem=problem,
+            )
         elif self._rejected is self.keys:
             self._limited.error(
-                "Invoker {name}: {rejection}; {problem}", name=self._name, rejection=self._rejection(), problem=problem
+                "Invoker {name}: {rejection}; {problem}",
+                event="credentials-rejected",
+                name=self._name,
+                rejection=self._rejection(),
+                problem=problem,
             )
         else:
             (self._limited.warn if left < LATE_SECONDS or problem != _SAME else self._limited.info)(
                 "AWS credentials for invoker {name} could not be renewed, the old ones are used on: {problem}",
+                event="credentials-not-renewed",
                 name=self._name,
                 problem=problem,
             )

@@ -111,6 +111,10 @@ class Resolver:
         self._flight.start(lambda: self._lookup(self._host))
 
     def _found(self, addresses: list[str]) -> None:
+        if self._problem and self._addresses:
+            self._limited.info(
+                "The addresses of {host} can be looked up again", event="addresses-again", host=self._host
+            )
         before, self._addresses, self._problem = self._addresses, list(addresses), ""
         self._next = self._reactor.seconds() + FRESH_SECONDS
         if before and set(before) != set(addresses):
@@ -127,7 +131,7 @@ class Resolver:
         else:
             self._problem = f"look-up of {self._host} failed: {type(failure.value).__name__}"
         if self._addresses:
-            self._limited.warn("Old addresses are used on: {problem}", problem=self._problem)
+            self._limited.warn("Old addresses are used on: {problem}", event="addresses-old", problem=self._problem)
         self._fire(LookupFailed(self._problem))
 
     def _fire(self, result: list[str] | LookupFailed) -> None:

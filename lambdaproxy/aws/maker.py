@@ -101,6 +101,7 @@ class AwsInvokerMaker:
         given, there = place.options, place.endpoint
         Logger().info(
             "Invoker {name}: {url}, region {region} ({why}){notes}",
+            event="invoker",
             name=name,
             url=there.url,
             region=there.region,

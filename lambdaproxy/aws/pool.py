@@ -179,6 +179,10 @@ class Pool:
     def opened(self, connection: Connection) -> None:
         """A connection is ready."""
         self._opening.discard(connection)
+        if self._failures:
+            self._limited.info(
+                "The Lambda endpoint {url} can be connected to again", event="endpoint-again", url=self._endpoint.url
+            )
         self._failures = 0
         self._choice.opened(connection.address, self.now() - connection.dialled)
         self._not_before = 0.0
@@ -359,6 +363,7 @@ class Pool:
             "The Lambda endpoint {url} cannot be trusted, nothing was sent: {reason}"
             if verify
             else "No connection to the Lambda endpoint {url}: {reason}",
+            event="endpoint-untrusted" if verify else "endpoint-failed",
             url=self._endpoint.url,
             reason=reason,
         )

@@ -758,6 +758,21 @@ class Settings:
         metavar="-|FILE|off",
         shown_default="where twistd logs",
     )
+    log_format: str | None = setting(
+        values.one_of("text", "json"),
+        None,
+        "How the log is written: text for people, or JSON, one object a line; access lines that go there, too.",
+        section="Observing",
+        metavar="text|json",
+        shown_default="text on a terminal, JSON elsewhere",
+    )
+    log_level: str = setting(
+        values.one_of("debug", "info", "warn", "error", "critical"),
+        "info",
+        "The least level that is logged; access lines and what functions print are no matter of levels.",
+        section="Observing",
+        metavar="LEVEL",
+    )
     error_detail: bool | None = setting(
         values.yes_no,
         None,

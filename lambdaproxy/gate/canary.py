@@ -144,7 +144,9 @@ class Canary:
             return
         if arm == OTHER and self._may_rise():
             self._begin(self.step + 1)
-            _log.info("{what} has {percent:g} % of the requests now", what=self._what(), percent=self.percent)
+            _log.info(
+                "{what} has {percent:g} % of the requests now", event="canary", what=self._what(), percent=self.percent
+            )
         elif self._weight is not None and self.percent != before:
             self._weight.set(self.percent)
 
@@ -206,7 +208,7 @@ class Canary:
         self._begin(-1)
         self.reason = reason
         if kind is not None:
-            _log.error("{what} goes back to 0 %: {reason}", what=self._what(), reason=reason)
+            _log.error("{what} goes back to 0 %: {reason}", event="canary-back", what=self._what(), reason=reason)
             if self._backs is not None:
                 self._backs(kind)
 
@@ -244,7 +246,7 @@ class Canary:
         step = int(news["step"])
         if step < 0:
             self._back(str(news["reason"]), None)
-            _log.warn("{what} goes back to 0 %: {reason}", what=self._what(), reason=self.reason)
+            _log.warn("{what} goes back to 0 %: {reason}", event="canary-back", what=self._what(), reason=self.reason)
             return
         if self.step < step < len(self._settings.steps):
             self._begin(step)

@@ -229,6 +229,7 @@ class LocalInvoker:
                 queue=self._queue,
                 watch=self._watched(settings),
                 warn=self._warnings.warn,
+                tell=self._warnings.info,
             )
         return pool
 

@@ -48,8 +48,10 @@ class FunctionPool:
         queue: int,
         watch: Callable[[Callable[[str], None]], Watch] | None = None,
         warn: Callable[..., object] = lambda *_, **__: None,
+        tell: Callable[..., object] = lambda *_, **__: None,
     ) -> None:
         self._clock, self.settings, self._spawn_worker, self._warn = clock, settings, spawn, warn
+        self._tell = tell
         self._most, self._most_waiting = most, queue
         self._reserved = settings.concurrency is not None
         self._watch = watch(self._changed) if watch is not None else None
@@ -167,11 +169,18 @@ class FunctionPool:
             worker = self._spawn_worker(self, seconds)
         except CannotStart as problem:
             found = failure(INVALID_ENTRYPOINT, f"{self.settings.name}: {problem}")
-            self._warn("{function} cannot start: {why}", function=self.settings.name, why=str(problem))
+            self._warn(
+                "{function} cannot start: {why}",
+                event="function-cannot-start",
+                function=self.settings.name,
+                why=str(problem),
+            )
             self._init_failed(lambda _: found)
             return False
         except (OSError, ValueError) as problem:
-            self._warn("no process for {function}: {why}", function=self.settings.name, why=str(problem))
+            self._warn(
+                "no process for {function}: {why}", event="no-process", function=self.settings.name, why=str(problem)
+            )
             if self._waiting and not self.workers:
                 job = self._waiting.popleft()
                 job.fail(Unavailable(f"no process could be started: {problem}", label="spawn"))
@@ -184,6 +193,8 @@ class FunctionPool:
 
     def idle(self, worker: Worker) -> None:
         """The worker asks for an event."""
+        if self._failures:
+            self._tell("{function} could be started", event="function-started", function=self.settings.name)
         self._failures.clear()
         self._pause = 0.0
         self._last_failure = None
@@ -262,6 +273,7 @@ class FunctionPool:
         if old:
             self._warn(
                 "{function} has changed ({file}); the next request runs the new code",
+                event="function-changed",
                 function=self.settings.name,
                 file=printable(os.path.relpath(path, self.settings.directory), 200),
             )

@@ -40,7 +40,7 @@ def make_site(settings: Settings, functions: Mapping[str, FunctionSettings], acc
     environ = dict(os.environ)
     found_interpreters, missing = interpreters(functions.values(), environ)
     for identifier, names in missing.items():
-        log.warn("{text}", text=missing_text(identifier, names, environ))
+        log.warn("{text}", event="configuration", text=missing_text(identifier, names, environ))
     region = settings.aws_region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     return Site(
         region=region or "us-east-1",
@@ -69,6 +69,7 @@ def _namespaces(functions: Iterable[FunctionSettings]) -> Namespaces:
         who = "Functions" if not found.allowed else "Functions with several layers"
         log.warn(
             "{who} have no /opt, /var/task and /tmp of their own, because {why}: {what}",
+            event="isolation",
             who=who,
             why=found.why,
             what=what,
@@ -82,7 +83,7 @@ def renewed(site: Site, functions: Iterable[FunctionSettings]) -> Site:
     found, missing = interpreters(wanted, site.environ)
     for identifier, names in missing.items():
         if any(each.runtime == identifier for each in wanted) and identifier not in site.missing:
-            log.warn("{text}", text=missing_text(identifier, names, site.environ))
+            log.warn("{text}", event="configuration", text=missing_text(identifier, names, site.environ))
     hosts = site.hosts or _hosts(wanted)
     return replace(site, interpreters=found, hosts=hosts, missing=frozenset(missing))
 
@@ -95,6 +96,7 @@ def _hosts(functions: Iterable[FunctionSettings]) -> str:
             log.info(
                 "{name} has extensions: one worker at a time, because they listen on fixed ports; concurrency = N in "
                 "its table allows more",
+                event="extensions",
                 name=one.name,
             )
     if not having:
@@ -163,7 +165,7 @@ def debug_ports(named: tuple[str, ...], functions: Mapping[str, FunctionSettings
         if port in ports.values():
             raise ValueError(f"--debug {text}: port {port} is given to another function")
         ports[name] = port
-        log.info("{how}", how=attach_text(functions[name], port))
+        log.info("{how}", event="debugger", how=attach_text(functions[name], port))
     return ports
 
 

@@ -577,6 +577,7 @@ class Worker:
         else:
             self._warn(
                 "{function} answered but asked for no other event within its time-out; its process is ended",
+                event="function-silent",
                 function=self.settings.name,
             )
         self._stop_now("timeout" if job is not None else "failure")
@@ -617,7 +618,12 @@ class Worker:
             self._report(job, found)
             job.function_failed(found)
         elif state in (State.IDLE, State.DETACHED, State.POST):
-            self._warn("the process of {function} ended by itself: {how}", function=self.settings.name, how=str(how))
+            self._warn(
+                "the process of {function} ended by itself: {how}",
+                event="function-ended",
+                function=self.settings.name,
+                how=str(how),
+            )
         self._cancel()
         self.state = State.DEAD
         self._parked = None

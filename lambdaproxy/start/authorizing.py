@@ -167,5 +167,5 @@ class Authorizers:
     def stop(self) -> Deferred[None]:
         stopping = [maybeDeferred(each.stop) for each in self._made.values()]
         for each in stopping:
-            each.addErrback(lambda failure: log.failure("An authorizer did not stop well", failure))
+            each.addErrback(lambda failure: log.failure("An authorizer did not stop well", failure, event="internal"))
         return DeferredList(stopping).addCallback(lambda _: None)

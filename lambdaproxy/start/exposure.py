@@ -52,7 +52,7 @@ def check_open_files(settings: Settings, limits: Limits, files: int | None) -> N
     )
     if room < min(HARDLY_ANY, settings.max_connections):
         raise ConfigError(what)
-    log.warn("{what}", what=what[0].upper() + what[1:])
+    log.warn("{what}", event="exposure", what=what[0].upper() + what[1:])
 
 
 def hosts_of(settings: Settings, routes: Iterable[Route], in_browsers_reach: bool) -> Hosts | None:

@@ -96,11 +96,14 @@ class Inspecting:
         url = self.listener.curl[1].rstrip("/")
         _log.info(
             "Inspector: {url} shows the requests; --inspect off turns it off",
+            event="inspector",
             url=f"{url}/" if self._token is None else f"{url}/?token={self._token}",
         )
         if self.listener.taken is not None:
             _log.warn(
-                "{taken} was taken, so the inspector has this port; --inspect names another", taken=self.listener.taken
+                "{taken} was taken, so the inspector has this port; --inspect names another",
+                event="port-taken",
+                taken=self.listener.taken,
             )
 
 

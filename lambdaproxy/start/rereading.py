@@ -66,7 +66,10 @@ class Rereading:
         except (ConfigError, UsageError) as problem:
             self._known = _signatures() | found
             log.error(
-                "{files} changed and is not taken, what was there before goes on: {why}", files=names, why=str(problem)
+                "{files} changed and is not taken, what was there before goes on: {why}",
+                event="reread-failed",
+                files=names,
+                why=str(problem),
             )
             return
         # What was saved while it was read is found by the next look.
@@ -74,6 +77,7 @@ class Rereading:
         self._adopt(assembly)
         log.info(
             "{files} changed: {routes} routes and {functions} functions are in force",
+            event="reread",
             files=names,
             routes=len(assembly.router.routes),
             functions=len(assembly.functions),

@@ -40,6 +40,7 @@ from lambdaproxy.traces.tracing import Tracing, tracing
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.lines import MOST_WAITING
 from lambdaproxy.watch.logs import AccessLog
+from lambdaproxy.watch.manner import Manners
 from lambdaproxy.watch.metrics import FunctionLabels, Metrics, exposition
 from lambdaproxy.watch.outputs import Outputs
 from lambdaproxy.web.admin import AdminPages, other_page
@@ -131,7 +132,7 @@ class Invokers:
         made, self._made = self._made, {}
         stopping = [maybeDeferred(invoker.stop) for invoker in made.values()]
         for each in stopping:
-            each.addErrback(lambda failure: log.failure("An invoker did not stop well", failure))
+            each.addErrback(lambda failure: log.failure("An invoker did not stop well", failure, event="internal"))
         return DeferredList(stopping).addCallback(lambda _: None)
 
 
@@ -149,6 +150,7 @@ class ProxyService(Service):
         access_log: str | None,
         worker: tuple[Link, Place] | None = None,
         reread: Callable[[], Assembly] | None = None,
+        manners: Manners | None = None,
     ) -> None:
         self._reactor, self._assembly = reactor, assembly
         settings = self._settings = assembly.settings
@@ -156,7 +158,7 @@ class ProxyService(Service):
         self._placed = worker
         self.metrics = self._worker.metrics if self._worker is not None else Metrics()
         dropped = self.metrics.counter("lambdaproxy_log_lines_dropped_total", "Log lines that could not be written.")
-        self._outputs = Outputs(reactor, dropped.cell().inc, worker[1].lock if worker is not None else None)
+        self._outputs = Outputs(reactor, dropped.cell().inc, worker[1].lock if worker is not None else None, manners)
         self._access, self._access_log = AccessLog(reactor), access_log
         labels = FunctionLabels(assembly.names(), pairs=assembly.pairs())
         accounts = Accounts(reactor, self.metrics, labels, self._access.line if access_log else None)
@@ -318,7 +320,12 @@ class ProxyService(Service):
         super().privilegedStartService()
         if self._more_files is not None:
             before, after = self._more_files
-            log.info("Open files: raised from {before} to {after}, for --max-connections", before=before, after=after)
+            log.info(
+                "Open files: raised from {before} to {after}, for --max-connections",
+                event="open-files",
+                before=before,
+                after=after,
+            )
         check_open_files(self._settings, self.site.limits, open_files())
         if self._access_log is not None:
             try:
@@ -336,7 +343,7 @@ class ProxyService(Service):
         check_listener(settings, loopback, str(self.main))
         differences = self._assembly.configuration.differences
         if differences:
-            log.warn("Not done as it is written:\n  {list}", list="\n  ".join(differences))
+            log.warn("Not done as it is written:\n  {list}", event="not-done", list="\n  ".join(differences))
         self.site.hosts = hosts_of(settings, self._assembly.router.routes, self.main.in_browsers_reach)
         for listener in self._listeners:
             if self.inspecting is not None and listener is self.inspecting.listener:
@@ -377,7 +384,8 @@ class ProxyService(Service):
     def _hung_up(self, number: int, frame: Any) -> None:
         if self._worker is None:
             self._reactor.callFromThread(
-                log.warn, "SIGHUP changes nothing: start with --workers 1, or more, and it reloads the configuration"
+                partial(log.warn, event="hung-up"),
+                "SIGHUP changes nothing: start with --workers 1, or more, and it reloads the configuration",
             )
 
     def serve(self, *, tell: bool) -> None:
@@ -392,7 +400,11 @@ class ProxyService(Service):
         """Serve other routes and functions; whatever else has changed is named."""
         waiting = list(what_waits(self._assembly, assembly))
         if waiting:
-            log.warn("These changed, and take effect at the next start: {what}", what=", ".join(waiting))
+            log.warn(
+                "These changed, and take effect at the next start: {what}",
+                event="restart-needed",
+                what=", ".join(waiting),
+            )
         file = assembly.settings.sam_template or next(iter(files.seen()), "")
         before = self._assembly
         # What is not for routes and functions stays as it was.
@@ -407,7 +419,7 @@ class ProxyService(Service):
             self._embedded().adopt(assembly.functions, file)
         for text in assembly.configuration.differences:
             if text not in before.configuration.differences:
-                log.warn("Not done as it is written: {text}", text=text)
+                log.warn("Not done as it is written: {text}", event="not-done", text=text)
 
     def finish(self, seconds: float | None, spread: float, last: list[str]) -> None:
         """Take no connection any more, and end when what is there is answered, or after `seconds` if there are any.
@@ -473,37 +485,46 @@ class ProxyService(Service):
 
     def _say_what_we_do(self) -> None:
         settings = self._settings
-        log.info("lambdaproxy {version} serves on {address}", version=__version__, address=str(self.main))
+        log.info(
+            "lambdaproxy {version} serves on {address}", event="serves", version=__version__, address=str(self.main)
+        )
         if self.inspecting is not None:
             self.inspecting.say()
         if self.tracing is not None:
             self.tracing.say()
         for sentence in self._said_of_traces:
-            log.warn("{sentence}", sentence=sentence)
+            log.warn("{sentence}", event="traces", sentence=sentence)
         if self._assembly.header_reaches_accounts and not settings.allow:
             log.warn(
                 "Whoever reaches this port can invoke any function that our credentials may invoke, by naming it in "
                 "{header}. Narrow it with --allow, as in --allow 'api-*'.",
+                event="exposure",
                 header=settings.function_header,
             )
         if self._assembly.functions:
             routes = list(self._assembly.describe())
             more = [f"and {len(routes) - MOST_SHOWN} more; lambdaproxy routes lists them"]
             shown = routes if len(routes) <= MOST_SHOWN else routes[:MOST_SHOWN] + more
-            log.info("Routes:\n  {routes}", routes="\n  ".join(shown))
+            log.info("Routes:\n  {routes}", event="routes", routes="\n  ".join(shown))
         options, url = self.main.curl
         for name in self._assembly.functions:
             curl = hint(name, settings.function_header, self._assembly.router, self.proxy, url, options)
             if curl is not None:
-                log.info("Embedded function {name}; try: {curl}", name=name, curl=curl)
+                log.info("Embedded function {name}; try: {curl}", event="function-hint", name=name, curl=curl)
             elif self.invoke_api is None:
                 log.warn(
                     "No request reaches the embedded function {name}: give it a route, --function or --allow {name}",
+                    event="function-unreachable",
                     name=name,
                 )
         if self.invoke_api is not None:
             keys = "unsigned calls" if settings.invoke_api_unsigned else f"keys in {self._keys_file}"
-            log.info("Lambda Invoke API for SDKs on {url}, {keys}", url=self.invoke_api.url, keys=keys)
+            log.info(
+                "Lambda Invoke API for SDKs on {url}, {keys}",
+                event="invoke-api-serves",
+                url=self.invoke_api.url,
+                keys=keys,
+            )
 
     def _take_signals(self) -> None:
         """The first SIGTERM or SIGINT drains, a second one ends the drain."""
@@ -536,7 +557,7 @@ class ProxyService(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        log.info("Stopping: {count} requests are in progress", count=self.proxy.in_flight)
+        log.info("Stopping: {count} requests are in progress", event="stopping", count=self.proxy.in_flight)
         self._stopping = True
         if self._rereading is not None:
             self._rereading.stop()
@@ -570,4 +591,4 @@ class ProxyService(Service):
         if self._worker is not None:
             self._worker.stop()
         self._access.flush()
-        log.info("Stopped")
+        log.info("Stopped", event="stopped")

@@ -35,7 +35,10 @@ class Systemd:
         self._told = self._status()
         if not tell(self._environ, "READY=1", f"STATUS={self._told}"):
             if self._environ.get("NOTIFY_SOCKET"):
-                _log.warn("systemd cannot be told that we are ready: no datagram can be sent to NOTIFY_SOCKET")
+                _log.warn(
+                    "systemd cannot be told that we are ready: no datagram can be sent to NOTIFY_SOCKET",
+                    event="systemd-unreachable",
+                )
             return
         every = OFTEN
         watchdog = watchdog_seconds(self._environ)

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.logger import Logger
+
 from lambdaproxy.inspector.recorder import MOST_BYTES, Recorder
+from lambdaproxy.watch.logs import tell_of_floods
 from lambdaproxy.watch.metrics import Metrics
+
+_log = Logger()
 
 EVERY = 0.25
 """Seconds from one look at the event loop to the next."""
@@ -26,6 +31,9 @@ class Vitals:
         ).cell()
         self._timer: Any = None
         self._due = 0.0
+        self._why_not: Callable[[], str | None] = lambda: None
+        #: Whether we were ready once, and what was said about why we are not.
+        self._was_ready, self._said = False, False
 
     def holds(self, what: str, read: Callable[[], int], most: int) -> None:
         """Show how many bytes of this kind there are, and may be."""
@@ -45,6 +53,7 @@ class Vitals:
             "lambdaproxy_ready", "Whether invocations can be expected to work.", (), "min"
         ).cell()
         self._metrics.before_reading(lambda: cell.set(why_not() is None))
+        self._why_not = why_not
 
     def inspects(self, recorder: Recorder) -> None:
         """Show what the inspector keeps, and what it had to forget."""
@@ -61,7 +70,19 @@ class Vitals:
 
     def _look(self) -> None:
         self._lag.observe(max(0.0, self._reactor.seconds() - self._due))
+        self._tell_whether_ready(self._why_not())
+        tell_of_floods()
         self.start()
+
+    def _tell_whether_ready(self, why: str | None) -> None:
+        """Log that we are not ready any more, and that we are again; who starts needs a moment to be."""
+        if why is None:
+            if self._said:
+                _log.info("Ready again: invocations can be expected to work", event="ready-again")
+            self._was_ready, self._said = True, False
+        elif self._was_ready and not self._said and why != "stopping":
+            _log.error("Not ready: {why}", event="not-ready", why=why)
+            self._said = True
 
     def stop(self) -> None:
         if self._timer is not None and self._timer.active():

@@ -126,14 +126,17 @@ class Worker:
         self._beats += 1
         if self.metrics.full and not self._told_full:
             self._told_full = True
-            log.warn("There are more metrics than workers can share: those that came last are not counted")
+            log.warn(
+                "There are more metrics than workers can share: those that came last are not counted",
+                event="metrics-full",
+            )
 
     def _told(self, message: dict[str, Any] | None) -> None:
         program = self._program
         what = message["do"] if message is not None else None
         if message is None:
             # Without a supervisor nobody replaces or stops us: let there be a start anew.
-            log.warn("The supervisor has gone: finishing what is in progress")
+            log.warn("The supervisor has gone: finishing what is in progress", event="supervisor-gone")
             self.sharing.alone()
             program.leave()
         elif what == "ping":
@@ -159,5 +162,5 @@ class Worker:
         try:
             return self._program.answer(question)
         except Exception:
-            log.failure("What was asked at the control socket could not be answered")
+            log.failure("What was asked at the control socket could not be answered", event="internal")
             return {"ok": False, "error": "an error of the worker's own; its log says more"}

@@ -20,6 +20,7 @@ from lambdaproxy.start.assembly import Assembly
 from lambdaproxy.start.billing import SINCE
 from lambdaproxy.start.shares import check_parts, processors
 from lambdaproxy.supervise.supervisor import Plan
+from lambdaproxy.watch.manner import Manners
 
 _ENDPOINT = re.compile(r"(?:tcp6?|ssl|unix|systemd|haproxy|https?):|[\w.]*:?[0-9]+\Z")
 """What is rather an endpoint, or a port, than a path."""
@@ -98,7 +99,9 @@ def _keep_what_systemd_gave() -> None:
 
 def supervise(assembly: Assembly, workers: int) -> NoReturn:
     """Become the supervisor of so many workers: this process with its modules is too large for one that does little."""
-    plan = Plan(command(), workers, control_path(assembly.settings.control), __version__)
+    settings = assembly.settings
+    form = Manners(settings.log_format).stdout.form
+    plan = Plan(command(), workers, control_path(assembly.settings.control), __version__, form, settings.log_level)
     _keep_what_systemd_gave()
     os.environ[SINCE] = str(time.time())
     sys.stdout.flush()

@@ -44,24 +44,29 @@ Done = Callable[[bool, str], object]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the supervisor is told: what to run, how many of it, and where to be asked."""
+    """What the supervisor is told: what to run, how many of it, where to be asked, and how to write its log."""
 
     command: Sequence[str]
     workers: int
     control: str | None
     version: str
+    log_format: str = "text"
+    log_level: str = "info"
 
 
 class Supervisor:
     """Runs until it is told to stop and the last worker has ended; `run` gives the exit code."""
 
     def __init__(self, plan: Plan) -> None:
-        self.plan, self.log = plan, Log()
-        self.loop = Loop(lambda trouble: self.log.error(f"An error of the supervisor's own, which goes on: {trouble}"))
+        self.plan, self.log = plan, Log(plan.log_format, plan.log_level)
+        self.loop = Loop(
+            lambda trouble: self.log.error(f"An error of the supervisor's own, which goes on: {trouble}", "internal")
+        )
         self.sockets = Sockets()
         self._board_file = create(max(FEWEST_SLOTS, SLOTS_EACH * plan.workers) + 1)
         self.board = Board(self._board_file)
         self._area = Area(self.board, 0)
+        self._count_replaced(0)
         self.version, self.workers = plan.version, plan.workers
         self._in_file: object = None
         self._count = 0
@@ -198,7 +203,10 @@ class Supervisor:
             return
         self.trouble = f"worker {number}: {reason}"
         self._pauses[number] = pause = min(LONGEST_PAUSE, self._pauses.get(number, 0.0) * 2 or 0.5)
-        self.log.error(f"Worker {number} cannot be started: {reason}; it is tried again in {pause:g} seconds")
+        self.log.error(
+            f"Worker {number} cannot be started: {reason}; it is tried again in {pause:g} seconds",
+            "worker-cannot-start",
+        )
         self._say_status()
         self._replace_in(pause, generation, number)
 
@@ -355,7 +363,7 @@ class Supervisor:
     def _leaving(self, generation: Generation, child: Child) -> None:
         """A worker was told by somebody else to end: another one takes its place at once."""
         if self.stopping is None and generation is self.current and child.state != DRAINING:
-            self.log.info(f"{child} is leaving, and is replaced")
+            self.log.info(f"{child} is leaving, and is replaced", "worker-leaving")
             self._drain(child, {})
             del generation.children[child.number]
             self.old.append(Generation(generation.number, 0))
@@ -367,7 +375,7 @@ class Supervisor:
         for child in self.children():
             if now - child.heard > SILENCE:
                 child.reason = f"it said nothing for {SILENCE:g} seconds"
-                self.log.error(f"{child} says nothing for {SILENCE:g} seconds, and is ended")
+                self.log.error(f"{child} says nothing for {SILENCE:g} seconds, and is ended", "worker-silent")
                 child.kill()
             child.send({"do": "ping"})
         self.loop.later(PING, self._ping)
@@ -406,10 +414,10 @@ class Supervisor:
         quick = child.served_at is None or monotonic() - child.served_at < QUICK
         before = self._pauses.get(child.number, 0.0)
         pause = self._pauses[child.number] = min(LONGEST_PAUSE, before * 2 or 0.5) if quick else 0.0
-        self._count_up("lambdaproxy_processes_replaced_total", "Workers that ended by themselves and were replaced.")
+        self._count_replaced(1)
         self.trouble = f"worker {child.number}: {child.how}"
         when = f"in {pause:g} seconds" if pause else "now"
-        self.log.error(f"{child} ended: {child.how}; it is replaced {when}")
+        self.log.error(f"{child} ended: {child.how}; it is replaced {when}", "worker-ended")
         self._replace_in(pause, generation, child.number)
 
     # -- reload ----------------------------------------------------------------------------------------------------
@@ -431,7 +439,7 @@ class Supervisor:
         self._next_workers = None
         if done is not None:
             self._waiting.append(done)
-        self.log.info("Reload: a new generation of workers begins")
+        self.log.info("Reload: a new generation of workers begins", "reload-begins")
         tell(os.environ, "RELOADING=1", f"MONOTONIC_USEC={int(monotonic() * 1e6)}", "STATUS=Reloading")
         problem = self._begin(self.workers)
         if problem is not None:
@@ -468,9 +476,9 @@ class Supervisor:
         self._show(f"{name}_timestamp_seconds", "When the last reload, or the start, ended.", self.last[0])
         self._show("lambdaproxy_processes", "Workers that are to serve.", self.workers)
         if good:
-            self.log.info(text[0].upper() + text[1:])
+            self.log.info(text[0].upper() + text[1:], "reloaded")
         else:
-            self.log.error(f"Reload failed, and what was before is in force: {text}")
+            self.log.error(f"Reload failed, and what was before is in force: {text}", "reload-failed")
         self._say_status("READY=1")
         waiting, self._waiting = self._waiting, []
         for done in waiting:
@@ -487,10 +495,12 @@ class Supervisor:
     def _show(self, name: str, help: str, value: float) -> None:
         self._area.gauge(Series(name, "gauge", help, merge="max"), float(value))
 
-    def _count_up(self, name: str, help: str) -> None:
-        place = self._area.place(Series(name, "counter", help))
+    def _count_replaced(self, more: int) -> None:
+        """Count workers that ended; it is there from the beginning, because rates do not see a first one otherwise."""
+        help = "Workers that ended by themselves and were replaced."
+        place = self._area.place(Series("lambdaproxy_processes_replaced_total", "counter", help))
         if place is not None:
-            self.board.numbers[place] += 1
+            self.board.numbers[place] += more
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -507,7 +517,7 @@ class Supervisor:
             done(False, "we are stopping")
         timeout = self.current.drain_timeout if self.current is not None else 0.0
         last = self.sockets.others(set())
-        self.log.info(f"Stopping: {len(self.children())} workers finish what they have")
+        self.log.info(f"Stopping: {len(self.children())} workers finish what they have", "stopping")
         for child in self.children():
             serving = child.state == SERVING
             self._drain(child, {"do": "drain", "seconds": timeout, "spread": 0, "last": last if serving else []})

@@ -145,7 +145,7 @@ class Sender:
         self._failed += count
 
     def _heard(self, text: str) -> None:
-        self._limited.warn("OpenTelemetry: {text}", text=text)
+        self._limited.warn("OpenTelemetry: {text}", event="traces-unsent", text=text)
 
     def stop(self) -> Deferred[None]:
         """Send what waits, for some seconds at most; fires in any case."""
@@ -157,7 +157,11 @@ class Sender:
                 done.callback(None)
 
         def give_up() -> None:
-            _log.warn("Stopping: the last spans could not be sent within {seconds:g} s", seconds=FLUSH_SECONDS)
+            _log.warn(
+                "Stopping: the last spans could not be sent within {seconds:g} s",
+                event="traces-unsent",
+                seconds=FLUSH_SECONDS,
+            )
             # It ends a pause between two tries; the thread is a daemon, and holds up no exit.
             self._exporter.shutdown()
             done.callback(None)

@@ -45,7 +45,7 @@ class Tracing:
 
     def say(self) -> None:
         """Where spans go, in the log."""
-        _log.info("Traces: spans go to {endpoint}", endpoint=self._sender.endpoint)
+        _log.info("Traces: spans go to {endpoint}", event="traces", endpoint=self._sender.endpoint)
 
     def stop(self) -> Deferred[None]:
         return self._sender.stop()

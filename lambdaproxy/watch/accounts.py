@@ -11,7 +11,7 @@ from twisted.logger import Logger, LogLevel
 
 from lambdaproxy import __version__
 from lambdaproxy.base.native import form
-from lambdaproxy.errors import LambdaProxyError, NotPermitted
+from lambdaproxy.errors import FunctionError, LambdaProxyError, NotPermitted
 from lambdaproxy.messages import Function, Head, Response
 from lambdaproxy.watch.cells import Cell, HistogramCell
 from lambdaproxy.watch.logs import Limited
@@ -132,12 +132,16 @@ class Accounts:
         self._limited.emit(
             level,
             f"{error.label}: {{detail}} (request {{id}}, function {{function}}, client {{client}}{{aws}})",
+            event="request-failed",
+            error=error.label,
+            code=error.code or (error.detail if isinstance(error, FunctionError) else ""),
+            aws_request_id=error.aws_request_id,
             detail=error.detail or error.public,
             id=head.id,
             function=str(function) if function else "-",
             client=head.client or "-",
             outcome=error.outcome,
-            aws=_aws_request(error),
+            aws=_aws_request(error, head.id),
         )
 
     def failed_over(self, head: Head, function: Function, other: Function, error: LambdaProxyError) -> None:
@@ -159,6 +163,7 @@ class Accounts:
         for line in tail.decode("utf-8", "replace").splitlines():
             self._tails.info(
                 "[{function} {id}] {line}",
+                event="function-log",
                 function=str(function),
                 id=head.id,
                 line=line.encode("unicode_escape").decode() if not line.isprintable() else line,
@@ -210,10 +215,10 @@ class Accounts:
             self._line(access_line(head, tally.function, response, sent, seconds, fate, trail, route, first))
 
 
-def _aws_request(error: LambdaProxyError) -> str:
+def _aws_request(error: LambdaProxyError, known: str) -> str:
     """What to look for in CloudWatch, where the reason does not name it."""
     name = error.aws_request_id
-    return f", AWS request {name}" if name and name not in error.detail else ""
+    return f", AWS request {name}" if name and name != known and name not in error.detail else ""
 
 
 _second = 0

@@ -160,10 +160,18 @@ def to_descriptor(descriptor: int) -> Put:
     return lambda data: os.write(descriptor, data)
 
 
-def to_stdout() -> Put:
-    """Write to what was standard output when the program began; if there was none, its number may be anything now."""
+def stdout_descriptor() -> int:
+    """What was standard output when the program began, or -1; if there was none, its number may be anything now."""
     stream = sys.__stdout__
-    return to_descriptor(stream.fileno() if stream is not None else -1)
+    try:
+        return stream.fileno() if stream is not None else -1
+    except (OSError, ValueError):
+        return -1
+
+
+def to_stdout() -> Put:
+    """Write to standard output."""
+    return to_descriptor(stdout_descriptor())
 
 
 def to_file(path: str) -> Put:

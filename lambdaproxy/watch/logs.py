@@ -19,6 +19,17 @@ FLUSH_SECONDS = 0.5
 FLUSH_BYTES = 64 * 1024
 
 
+_floods: dict[int, Limited] = {}
+"""Those who have kept back something that nobody was told of yet."""
+
+
+def tell_of_floods() -> None:
+    """Tell what was left out where no line follows that would tell of it; to be called once a second or so."""
+    for key, limited in list(_floods.items()):
+        if limited.tell_what_is_over():
+            del _floods[key]
+
+
 class Limited:
     """A logger that writes at most `most` lines a second for each message format, and says how many it kept back.
 
@@ -29,29 +40,52 @@ class Limited:
         self._log, self._reactor, self._most = log, reactor, most
         self._seen: dict[str, tuple[float, int]] = {}
         self._kept_back: dict[str, dict[str, object]] = {}
+        self._levels: dict[str, NamedConstant] = {}
 
     def emit(self, level: NamedConstant, format: str, **fields: object) -> bool:
         """Log the event unless its format was used too often in this second; True if it was written."""
         now = self._reactor.seconds()
         since, count = self._seen.get(format, (now, 0))
         if now - since >= 1:
-            if count > self._most:
-                self._log.emit(
-                    level,
-                    "{count} more log lines like this one were left out: {like}",
-                    count=count - self._most,
-                    like=_written(format, self._kept_back.pop(format, fields)),
-                )
+            self._tell(format, level)
             since, count = now, 0
         self._seen[format] = (since, count + 1)
         if count >= self._most:
             self._kept_back[format] = fields
+            self._levels[format] = level
+            _floods[id(self)] = self
             return False
         try:
             self._log.emit(level, format, **fields)
         except Exception:
             return False
         return True
+
+    def _tell(self, format: str, level: NamedConstant) -> None:
+        """Say how many were left out, if any were."""
+        fields = self._kept_back.pop(format, None)
+        if fields is None:
+            return
+        _, count = self._seen.pop(format)
+        try:
+            self._log.emit(
+                level,
+                "{count} more log lines like this one were left out: {like}",
+                event="left-out",
+                like_event=fields.get("event", ""),
+                count=count - self._most,
+                like=_written(format, fields),
+            )
+        except Exception:
+            return
+
+    def tell_what_is_over(self) -> bool:
+        """Tell of floods that are over; whether all are."""
+        now = self._reactor.seconds()
+        for format in list(self._kept_back):
+            if now - self._seen[format][0] >= 1:
+                self._tell(format, self._levels[format])
+        return not self._kept_back
 
     def warn(self, format: str, **fields: object) -> bool:
         return self.emit(LogLevel.warn, format, **fields)

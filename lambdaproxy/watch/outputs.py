@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -12,7 +11,8 @@ from zlib import crc32
 from twisted.logger import FileLogObserver, Logger, globalLogPublisher
 from twisted.python.logfile import LogFile
 
-from lambdaproxy.watch.lines import Alone, Put, Writer, locked, to_descriptor, to_file, to_stdout
+from lambdaproxy.watch.lines import Alone, Put, Writer, locked, stdout_descriptor, to_descriptor, to_file, to_stdout
+from lambdaproxy.watch.manner import ACCESS, JSON, Manners
 
 TWISTD_LOG = "log"
 LAST_LINES = 1.0
@@ -21,7 +21,7 @@ LAST_LINES = 1.0
 SAY_AGAIN = 60.0
 """Seconds in which trouble with one destination is told once."""
 
-_access = Logger(namespace="lambdaproxy.access")
+_access = Logger(namespace=ACCESS)
 
 
 class Losses:
@@ -48,22 +48,32 @@ class Losses:
             self._log.error(
                 "{what} cannot be written: {why}; lines are dropped, and counted in "
                 "lambdaproxy_log_lines_dropped_total",
+                event="log-unwritable",
                 what=self._what,
                 why=why,
             )
         elif not why and self._lost:
             lost, self._lost = self._lost, 0
-            self._log.warn("{what} can be written again; {lost} lines were dropped", what=self._what, lost=lost)
+            self._log.warn(
+                "{what} can be written again; {lost} lines were dropped",
+                event="log-writable",
+                what=self._what,
+                lost=lost,
+            )
 
 
 class Outputs:
     """The writers by what they write to, so that standard output has one however many write there.
 
-    `lock` is a descriptor of a file whose parts are locked, where other processes write to the same.
+    `lock` is a descriptor of a file whose parts are locked, where other processes write to the same. Access lines that
+    go to standard output are written in the manner of what else goes there; a file that is for them has JSON.
     """
 
-    def __init__(self, reactor: Any, count: Callable[[int], object], lock: int | None = None) -> None:
+    def __init__(
+        self, reactor: Any, count: Callable[[int], object], lock: int | None = None, manners: Manners | None = None
+    ) -> None:
         self._reactor, self._count, self._lock = reactor, count, lock
+        self._manners = manners or Manners(JSON)
         self._writers: dict[object, Writer] = {}
         self._running = False
 
@@ -87,8 +97,9 @@ class Outputs:
             return _through_twistd
         if where == "-":
             writer = self._writer("-", "standard output", to_stdout)
-        else:
-            writer = self._writer(where, f"--access-log {where}", lambda: to_file(where))
+            manner = self._manners.stdout
+            return lambda text: writer.write(manner.access(text).encode("utf-8", "backslashreplace"))
+        writer = self._writer(where, f"--access-log {where}", lambda: to_file(where))
         return lambda text: writer.write(text.encode("utf-8", "backslashreplace"))
 
     @property
@@ -127,7 +138,7 @@ class Outputs:
             descriptor = file.fileno()
         except (AttributeError, OSError, ValueError):
             return self._writer(file, "the log", lambda: _to_any(file))
-        if sys.__stdout__ is not None and descriptor == sys.__stdout__.fileno():
+        if descriptor == stdout_descriptor():
             return self._writer("-", "standard output", to_stdout)
         return self._writer(descriptor, "the log", lambda: to_descriptor(descriptor))
 

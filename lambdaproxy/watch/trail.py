@@ -39,7 +39,7 @@ class Trail:
     def failed(self, error: LambdaProxyError) -> None:
         """An error is the answer."""
         self.error = error.label
-        self.code = error.detail if isinstance(error, FunctionError) else getattr(error, "code", "") or self.code
+        self.code = error.detail if isinstance(error, FunctionError) else error.code or self.code
         self.aws_request_id = error.aws_request_id or self.aws_request_id
         if error.attempts is not None:
             self.attempts = error.attempts

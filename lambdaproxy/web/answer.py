@@ -154,7 +154,7 @@ class Answer:
 
     def _unwritable(self, body: Any) -> None:
         """A header of the response would break out of its line: answer something else."""
-        _log.failure("The response to request {id} cannot be written", id=self.name)
+        _log.failure("The response to request {id} cannot be written", event="internal", id=self.name)
         _discard(body)
         self._response = broken = self._site.plain(500, "internal")
         text = b"" if self.asked.method == "HEAD" else broken.body
@@ -229,6 +229,7 @@ class Answer:
             outcome = error.outcome if isinstance(error, LambdaProxyError) else "internal"
             self._site.log.warn(
                 "The answer to request {id} broke off after {sent} bytes: {error}",
+                event="answer-broken",
                 id=self.name,
                 sent=stream.sent,
                 error=getattr(error, "detail", "") or repr(error),

@@ -52,7 +52,7 @@ class Exchange(Answer):
         except LambdaProxyError as error:
             self.decided = site.proxy.answer(head, error)
         except Exception:
-            _log.failure("Internal error while admitting request {id}", id=head.id)
+            _log.failure("Internal error while admitting request {id}", event="internal", id=head.id)
             self.decided = site.proxy.answer(head, LambdaProxyError())
 
     def worded(self, error: LambdaProxyError) -> Response:
@@ -102,7 +102,7 @@ class Exchange(Answer):
             self._cancelled()
             return
         except Exception:
-            _log.failure("Internal error while handling request {id}", id=self.head.id)
+            _log.failure("Internal error while handling request {id}", event="internal", id=self.head.id)
             response = self.worded(LambdaProxyError())
         else:
             self._waiting = waiting
@@ -120,4 +120,4 @@ class Exchange(Answer):
             ended = site.seconds() - self.started
             site.proxy.account(self.head, self.admission, response, sent, ended, self._fate, first)
         except Exception:
-            _log.failure("Could not account for request {id}", id=self.head.id)
+            _log.failure("Could not account for request {id}", event="internal", id=self.head.id)

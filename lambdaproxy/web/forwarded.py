@@ -166,6 +166,7 @@ class Forwarded:
             "The proxy in front sends Host: {host} and X-Forwarded-Host: {said}; events and routes see {host}. Let it "
             "send the real Host (nginx: proxy_set_header Host $host), or, if it replaces whatever clients send as "
             "X-Forwarded-Host, add --forwarded-host.",
+            event="host-differs",
             host=host,
             said=said,
         )

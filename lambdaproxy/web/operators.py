@@ -56,6 +56,7 @@ class _NoFunctions:
         if error.outcome != NotFound.outcome:
             self._limited.warn(
                 "--metrics-listen: {label}: {detail} (client {client})",
+                event="operators-refused",
                 label=error.label,
                 detail=error.detail or error.public,
                 client=head.client or "-",

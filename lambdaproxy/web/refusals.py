@@ -56,6 +56,7 @@ class Refusals:
         (self._overload if status == 503 else self._limited).emit(
             LogLevel.info if status in _ORDINARY else LogLevel.warn,
             "Refused {asked} of {client}: {status} {reason} {detail}",
+            event="refused",
             status=status,
             client=client or "-",
             reason=reason,
@@ -67,7 +68,9 @@ class Refusals:
     def turned_away(self, open: int, bound: str) -> None:
         """Count and log a connection that is closed without a word."""
         self.count("connections")
-        self._overload.warn("Closed connections at once: {count} are open ({bound})", count=open, bound=bound)
+        self._overload.warn(
+            "Closed connections at once: {count} are open ({bound})", event="connections-full", count=open, bound=bound
+        )
 
     def count(self, reason: str) -> None:
         self._rejected.cell(self._listener, reason).inc()

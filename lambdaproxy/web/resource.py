@@ -73,7 +73,9 @@ class LambdaProxyResource(Resource):
             return other.body
         waiting = Deferred.fromCoroutine(self._answer(request, head, body, started))
         request.notifyFinish().addErrback(lambda _: waiting.cancel())
-        waiting.addErrback(lambda failure: log.failure("A request could not be accounted for", failure))
+        waiting.addErrback(
+            lambda failure: log.failure("A request could not be accounted for", failure, event="internal")
+        )
         return NOT_DONE_YET
 
     def _head(self, request: Request, host: str, length: int) -> Head:
@@ -110,7 +112,7 @@ class LambdaProxyResource(Resource):
         except CancelledError:
             pass
         except Exception:
-            log.failure("Internal error while answering request {id}", id=head.id)
+            log.failure("Internal error while answering request {id}", event="internal", id=head.id)
             response, fate = Response(500, outcome="internal"), ""
             if request.channel is not None:
                 request.channel.loseConnection()

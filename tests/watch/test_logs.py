@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import Logger, capturedLogs, formatEvent
 
-from lambdaproxy.watch.logs import FLUSH_BYTES, FLUSH_SECONDS, AccessLog, Limited
+from lambdaproxy.watch.logs import FLUSH_BYTES, FLUSH_SECONDS, AccessLog, Limited, tell_of_floods
 
 
 @pytest.fixture
@@ -69,3 +69,22 @@ def test_what_was_left_out_is_shown_by_a_real_line_and_not_by_its_template():
     assert formatEvent(logs[1]) == (
         "2 more log lines like this one were left out: cannot reach https://lambda.example/2: refused"
     )
+
+
+def test_a_flood_that_is_over_is_told_of_without_another_line():
+    clock = Clock()
+    limited = Limited(Logger(), clock, most=1)
+    with capturedLogs() as logs:
+        for number in range(3):
+            limited.warn("it {what}", what=number)
+        tell_of_floods()
+        clock.advance(1)
+        tell_of_floods()
+        tell_of_floods()
+        limited.warn("it {what}", what="again")
+    assert [formatEvent(event) for event in logs] == [
+        "it 0",
+        "2 more log lines like this one were left out: it 2",
+        "it again",
+    ]
+    assert clock.getDelayedCalls() == []

@@ -1,0 +1,178 @@
+"""How what we log is written: JSON objects for programs, or text for people; with priorities for systemd's journal.
+
+One `jq` reads everything: events of ours and of Twisted, access lines, and what embedded functions print.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from twisted.logger import (
+    FileLogObserver,
+    LogEvent,
+    eventAsText,
+    formatEventAsClassicLogText,
+    globalLogBeginner,
+)
+
+from lambdaproxy.watch import journal
+from lambdaproxy.watch.lines import stdout_descriptor
+
+JSON, TEXT = "json", "text"
+FORMATS = (TEXT, JSON)
+LEVELS = ("debug", "info", "warn", "error", "critical")
+
+ACCESS, FUNCTION = "lambdaproxy.access", "lambdaproxy.function"
+"""Who passes on finished access lines, and what functions print; both in `lines`. No level keeps these back."""
+
+_PLAIN = (str, int, float, bool, type(None))
+_OURS = frozenset(("time", "level", "event", "logger", "message", "traceback", "format", "isError", "system"))
+
+
+class Manner:
+    """How lines for one destination are written: `level` is the least that is, `by_journal` who reads them there."""
+
+    def __init__(self, form: str, level: str = "info", by_journal: bool = False) -> None:
+        self.form, self._by_journal = form, by_journal
+        self._least = LEVELS.index(level)
+
+    def event(self, event: LogEvent) -> str | None:
+        """An event of Twisted's log as whole lines, or None where it is not to be written."""
+        level = _level(event)
+        printed = event.get("log_namespace") in (ACCESS, FUNCTION) and "lines" in event
+        if not printed and LEVELS.index(level) < self._least:
+            return None
+        text = "".join(_json_lines(event, level)) if self.form == JSON else formatEventAsClassicLogText(event)
+        if not text:
+            return None
+        return journal.prefixed(level, text) if self._by_journal else text
+
+    def access(self, lines: str) -> str:
+        """Finished access lines, which are JSON, as they are written here."""
+        if self.form == TEXT:
+            lines = "".join([f"{for_people(orjson.loads(line))}\n" for line in lines.splitlines()])
+        return journal.prefixed("info", lines) if self._by_journal else lines
+
+
+def _level(event: LogEvent) -> str:
+    level = event.get("log_level")
+    name = getattr(level, "name", "critical" if event.get("isError") else "info")
+    return name if name in LEVELS else "info"
+
+
+def _json_lines(event: LogEvent, level: str) -> Iterator[str]:
+    name = event.get("log_namespace") or "-"
+    if name == ACCESS and "lines" in event:
+        yield f"{event['lines']}\n"
+        return
+    stamp = datetime.fromtimestamp(event.get("log_time") or 0, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    line: dict[str, Any] = {"time": stamp, "level": level, "event": _name(event, name)}
+    if name == FUNCTION and "lines" in event:
+        for each in event["lines"].split("\n"):
+            function, _, text = each.partition(": ")
+            yield _dumped(line | {"event": "function-output", "function": function, "message": text})
+        return
+    line["message"] = eventAsText(event, includeTraceback=False, includeTimestamp=False, includeSystem=False)
+    line["logger"] = name
+    if name.startswith("lambdaproxy"):
+        for key, value in event.items():
+            if not key.startswith("log_") and key not in _OURS:
+                line[key] = value if isinstance(value, _PLAIN) else str(value)
+    failure = event.get("log_failure")
+    if failure is not None:
+        line["traceback"] = failure.getTraceback()
+    if line["message"] or failure is not None:
+        yield _dumped(line)
+
+
+def _name(event: LogEvent, namespace: str) -> str:
+    if namespace in ("stdout", "stderr"):
+        return "printed"
+    return str(event.get("event", "other")) if namespace.startswith("lambdaproxy") else "twisted"
+
+
+def _dumped(line: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE).decode()
+    except TypeError:  # what is no text for UTF-8, or a number that is too large
+        clean = {key: str(value).encode("utf-8", "backslashreplace").decode() for key, value in line.items()}
+        return orjson.dumps(clean, option=orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def for_people(line: dict[str, Any]) -> str:
+    """An access line in text: what was asked, what came of it, how long it took, and what went wrong."""
+    function = f" {line['function']}" if line["function"] else ""
+    if line["version"] not in (None, "$LATEST"):
+        function += f" (version {line['version']})"
+    text = (
+        f"{line['time']} [{line['event']}] {line['status']} {line['method']} {line['path']}{function} {line['ms']} ms"
+    )
+    if line["queue_ms"]:
+        text += f", {line['queue_ms']} of them waiting"
+    if line["outcome"] != "ok":
+        text += f", {line['outcome']}"
+        told = ": ".join(str(each) for each in (line["error"], line["code"]) if each)
+        text += f" ({told})" if told else ""
+    aws = line["aws_request_id"]
+    return f"{text}, AWS request {aws}" if aws and aws != line["id"] else f"{text}, request {line['id']}"
+
+
+class Manners:
+    """What `--log-format` and `--log-level` say of each destination: text on a terminal, JSON elsewhere by default."""
+
+    def __init__(self, form: str | None = None, level: str = "info") -> None:
+        self._form, self._level = form, level
+
+    @property
+    def stdout(self) -> Manner:
+        """Of standard output as it was when the program began."""
+        descriptor = stdout_descriptor()
+        return Manner(self.form_on(descriptor), self._level, journal.reads(descriptor))
+
+    @property
+    def file(self) -> Manner:
+        """Of a log file."""
+        return Manner(self._form or JSON, self._level)
+
+    def form_on(self, descriptor: int) -> str:
+        """JSON or text, on what is open there."""
+        return self._form or (TEXT if _is_terminal(descriptor) else JSON)
+
+    def shape(self, observer: Any) -> None:
+        """Have one of twistd's observers write in our manner."""
+        observer = getattr(observer, "_observer", observer)
+        if isinstance(observer, FileLogObserver):
+            observer.formatEvent = (self.stdout if _is_stdout(observer._outFile) else self.file).event
+
+    def shape_twistd(self) -> None:
+        """The same for those that are yet to be made: twistd begins to log after it has asked for the service.
+
+        An observer of the application would do for standard output; but it would switch off twistd's log files.
+        """
+        begin: Callable[..., Any] = globalLogBeginner.beginLoggingTo
+
+        def shaped(observers: Any, *arguments: Any, **more: Any) -> Any:
+            found = list(observers)
+            for each in found:
+                self.shape(each)
+            return begin(found, *arguments, **more)
+
+        globalLogBeginner.beginLoggingTo = shaped  # type: ignore[method-assign]
+
+
+def _is_stdout(file: Any) -> bool:
+    try:
+        return bool(file.fileno() == stdout_descriptor())
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
+def _is_terminal(descriptor: int) -> bool:
+    try:
+        return os.isatty(descriptor)
+    except OSError:
+        return False

@@ -1,0 +1,176 @@
+"""How what we log is written: one jq reads everything, people read text, the journal gets priorities."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import os
+import pty
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.logger import FileLogObserver, Logger, LogLevel, LogPublisher
+from twisted.python.failure import Failure
+
+from lambdaproxy.messages import Response
+from lambdaproxy.watch import journal
+from lambdaproxy.watch.accounts import access_line
+from lambdaproxy.watch.manner import JSON, TEXT, Manner, Manners, for_people
+from lambdaproxy.watch.trail import Trail
+from tests.memory import head
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def written(manner, write):
+    """What an observer writes of the events that `write` logs."""
+    text = io.StringIO()
+    publisher = LogPublisher(FileLogObserver(text, manner.event))
+    write(Logger(namespace="lambdaproxy.somewhere", observer=publisher))
+    return text.getvalue()
+
+
+def test_an_event_is_an_object_with_its_fields():
+    text = written(Manner(JSON), lambda log: log.warn("cannot reach {url}", event="gone", url="http://x", tries=3))
+    line = json.loads(text)
+    assert line.pop("time").endswith("Z")
+    assert line == {
+        "level": "warn",
+        "event": "gone",
+        "message": "cannot reach http://x",
+        "logger": "lambdaproxy.somewhere",
+        "url": "http://x",
+        "tries": 3,
+    }
+
+
+@given(st.text(), st.one_of(st.integers(), st.floats(), st.binary(), st.text(), st.none()))
+def test_whatever_is_logged_is_one_line_of_json(text, value):
+    out = written(Manner(JSON), lambda log: log.info("said {text}", text=text, value=value))
+    assert out.count("\n") == 1 and out.endswith("\n")
+    assert set("".join(map(chr, range(32)))) & set(out[:-1]) == set()
+    assert json.loads(out)["message"].startswith("said ")
+
+
+def test_what_is_no_text_for_utf_8_is_escaped():
+    line = json.loads(written(Manner(JSON), lambda log: log.info("{x}", x="\udc80")))
+    assert line["message"] == line["x"] == "\\udc80"
+
+
+def test_a_failure_has_its_traceback_in_the_same_line():
+    def fail(log):
+        try:
+            raise RuntimeError("why")
+        except RuntimeError:
+            log.failure("It went wrong", failure=Failure(), event="internal")
+
+    line = json.loads(written(Manner(JSON), fail))
+    assert (line["level"], line["event"], line["message"]) == ("critical", "internal", "It went wrong")
+    assert "RuntimeError: why" in line["traceback"]
+
+
+def test_what_functions_print_is_an_object_a_line():
+    publisher_lines = 'f: first\nf: {"a": 1}\ng: x: y'
+    text = io.StringIO()
+    log = Logger(namespace="lambdaproxy.function", observer=LogPublisher(FileLogObserver(text, Manner(JSON).event)))
+    log.info("{lines}", lines=publisher_lines)
+    lines = [json.loads(line) for line in text.getvalue().splitlines()]
+    assert {line["event"] for line in lines} == {"function-output"}
+    assert [(line["function"], line["message"]) for line in lines] == [("f", "first"), ("f", '{"a": 1}'), ("g", "x: y")]
+
+
+@pytest.mark.parametrize(("least", "kept"), [("debug", 4), ("info", 3), ("warn", 2), ("error", 1), ("critical", 0)])
+@pytest.mark.parametrize("form", [JSON, TEXT])
+def test_levels_below_the_least_are_left_out_but_neither_access_lines_nor_functions(form, least, kept):
+    manner = Manner(form, least)
+
+    def write(log):
+        for level in (LogLevel.debug, LogLevel.info, LogLevel.warn, LogLevel.error):
+            log.emit(level, "it happened")
+
+    assert written(manner, write).count("\n") == kept
+    for namespace in ("lambdaproxy.access", "lambdaproxy.function"):
+        event = {"log_namespace": namespace, "log_level": LogLevel.info, "log_format": "{lines}", "lines": "{}"}
+        assert manner.event(event)
+
+
+def test_the_journal_gets_a_priority_before_each_line():
+    manner = Manner(TEXT, by_journal=True)
+    text = written(manner, lambda log: log.error("two\nlines"))
+    assert [line[:3] for line in text.splitlines()] == ["<3>", "<3>"]
+    assert manner.access("") == ""
+    assert Manner(JSON, by_journal=True).access('{"a":1}\n{"b":2}\n') == '<6>{"a":1}\n<6>{"b":2}\n'
+    assert [journal.prefixed(level, "x\n")[:3] for level in journal.PRIORITIES] == ["<7>", "<6>", "<4>", "<3>", "<2>"]
+
+
+def test_the_journal_is_known_by_the_number_of_its_socket():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        found = os.fstat(ours.fileno())
+        told = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+        assert journal.reads(ours.fileno(), told)
+        assert not journal.reads(theirs.fileno(), told)
+        for text in ("", "1", "a:b", "1:2:3"):
+            assert not journal.reads(ours.fileno(), {"JOURNAL_STREAM": text})
+        assert not journal.reads(-1, told) and not journal.reads(ours.fileno(), {})
+
+
+def test_text_is_for_terminals_unless_something_is_asked_for():
+    leader, terminal = pty.openpty()
+    reading, writing = os.pipe()
+    try:
+        assert Manners().form_on(terminal) == TEXT
+        assert Manners().form_on(writing) == JSON and Manners().form_on(-1) == JSON
+        assert Manners(JSON).form_on(terminal) == JSON and Manners(TEXT).form_on(writing) == TEXT
+        assert Manners().file.form == JSON and Manners(TEXT).file.form == TEXT
+    finally:
+        for descriptor in (leader, terminal, reading, writing):
+            os.close(descriptor)
+
+
+def test_an_access_line_for_people():
+    trail = Trail()
+    trail.queued, trail.version, trail.aws_request_id = 0.0015, "7", "aws-1"
+    trail.error, trail.code = "function_error", "ValueError"
+    line = access_line(head(), "users:prod", Response(502, outcome="function"), 3, 0.01, "", trail, "ANY /", 0.01)
+    assert for_people(json.loads(line)) == (
+        "2025-06-15T15:06:40.250Z [request] 502 POST /add users:prod (version 7) 10.0 ms, 1.5 of them waiting, "
+        "function (function_error: ValueError), AWS request aws-1"
+    )
+
+
+LEVELS = {"debug", "info", "warn", "error", "critical", "failure", "emit"}
+LOGS = {"log", "_log", "_limited", "_logs", "_overload", "_warnings"}
+
+
+def calls_of_logs():
+    """Every call that logs something, where it is, and the names of its fields."""
+    for path in sorted((ROOT / "lambdaproxy").rglob("*.py")):
+        if path.parent.name == "supervise" or path.name in ("logs.py", "journal.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS:
+                base = node.func.value
+                name = base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
+                if name in LOGS:
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", node
+
+
+def test_everything_that_is_logged_has_an_event_that_the_manual_names():
+    manual = (ROOT / "docs/operations/logs.md").read_text()
+    found = list(calls_of_logs())
+    assert len(found) > 40
+    nameless, unknown = [], []
+    for where, node in found:
+        events = [each.value for each in node.keywords if each.arg == "event"]
+        lines = any(isinstance(each, ast.Constant) and each.value == "{lines}" for each in node.args)
+        if not events and not lines:
+            nameless.append(where)
+        for each in events:
+            names = [part.value for part in ast.walk(each) if isinstance(part, ast.Constant)]
+            unknown += [f"{where}: {name}" for name in names if isinstance(name, str) and f"`{name}`" not in manual]
+    assert nameless == [] and unknown == []
