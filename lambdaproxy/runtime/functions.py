@@ -33,6 +33,7 @@ class FunctionSettings:
     `ric` names the runtime interface client: `builtin`, `awslambdaric` or `aws-lambda-ric`.
     `credentials` is `none` (the function gets dummies) or `inherit` (it gets the operator's own).
     `temporary` is the size of `/tmp` in MB; `namespace` is whether it has folders of its own where the kernel allows.
+    `per_environment` is how many requests an environment of Lambda Managed Instances takes at once.
     `web` says that it is a web server, and `handler` the file that starts it.
     `unable` says why it cannot run here: it answers so, as one whose program is missing does.
     """
@@ -61,6 +62,7 @@ class FunctionSettings:
     temporary: int = 512
     namespace: bool = True
     web: bool = False
+    per_environment: int | None = None
     on_success: str | None = None
     on_failure: str | None = None
     unable: str | None = None
@@ -157,6 +159,12 @@ def _memory(value: Any) -> int:
     return value
 
 
+def _environment_concurrency(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1600:
+        raise ValueError("must be a whole number from 1 to 1600")
+    return value
+
+
 def _temporary(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10240:
         raise ValueError("must be a whole number of MB from 1 to 10240")
@@ -240,6 +248,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "ephemeral-storage": ("temporary", _temporary),
     "namespace": ("namespace", _flag),
     "web": ("web", _flag),
+    "environment-concurrency": ("per_environment", _environment_concurrency),
     "on-success": ("on_success", _text),
     "on-failure": ("on_failure", _text),
 }
@@ -331,6 +340,8 @@ def _resolved(name: str, values: dict[str, Any], base: str) -> FunctionSettings:
         values["executable"] = path("executable", os.path.join(values["directory"], values["executable"]))
         _check_program("executable", values["executable"])
     values.setdefault("runtime", _guess(values["directory"], values["handler"]))
+    if values.get("per_environment") and not values["runtime"].startswith("python"):
+        raise BadKey("environment-concurrency", "only Python functions run several requests at once as on Lambda here")
     if values["runtime"].startswith("provided") and "executable" not in values:
         own = os.path.join(values["directory"], "bootstrap")
         places = [own, *(os.path.join(layer, "bootstrap") for layer in values["layers"][::-1])]

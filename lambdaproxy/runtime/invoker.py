@@ -235,6 +235,8 @@ class LocalInvoker:
 
     def _most(self, settings: FunctionSettings) -> int:
         most = self._concurrency if settings.concurrency is None else settings.concurrency
+        if settings.concurrency is None and settings.per_environment is not None:
+            most = settings.per_environment
         if settings.concurrency is None and any(map(has_extensions, settings.layers)):
             most = 1  # they listen on ports that only one can have
         return min(most, 1) if settings.name in self.site.debug else most

@@ -12,7 +12,9 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
+from lambdaproxy.base.archives import temporary
 from lambdaproxy.runtime.functions import FunctionSettings
 
 SANDBOX = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sandbox.py")
@@ -78,6 +80,12 @@ class Layout:
         yield from self.seen("nodejs", "node_modules")
 
 
+@cache
+def shared_folder(name: str) -> str:
+    """The folder for temporary files that the processes of this function share; it goes with ours."""
+    return temporary()
+
+
 def has_extensions(layer: str) -> bool:
     """Whether a layer has programs that Lambda would start beside the function."""
     return next(_programs(layer), None) is not None
@@ -108,7 +116,9 @@ def layout(settings: FunctionSettings, namespaces: Namespaces, needed: Iterable[
         return Layout("", real, real)
     kept = sorted(path for path in paths if path.startswith("/tmp/") and os.path.exists(path))  # noqa: S108
     kept = [path for path in kept if not any(path.startswith(other + "/") for other in kept)]
-    lines = [f"task {settings.directory}", *(f"opt {one}" for one in opt), f"tmp {settings.temporary}"]
+    # Processes of one environment have one /tmp.
+    tmp = f"share {shared_folder(settings.name)}" if settings.per_environment else f"tmp {settings.temporary}"
+    lines = [f"task {settings.directory}", *(f"opt {one}" for one in opt), tmp]
     lines += [f"hosts {hosts}"] if hosts and any(map(has_extensions, real)) else []
     return Layout("\n".join([*lines, *(f"keep {path}" for path in kept)]), ("/opt",) if real else (), real)
 

@@ -369,6 +369,9 @@ def _environment(
         "LAMBDA_TASK_ROOT": settings.directory,
         "LAMBDA_RUNTIME_DIR": _HERE,
     }
+    if settings.per_environment and settings.ours:
+        own["AWS_LAMBDA_MAX_CONCURRENCY"] = str(settings.per_environment)
+        own["AWS_LAMBDA_INITIALIZATION_TYPE"] = "lambda-managed-instances"
     # Our bootstrap names the Node that runs it where the function names none: since 24 other rules hold.
     if settings.family != "provided" and not (settings.runtime == "nodejs" and settings.ours):
         own["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{identifier(settings)}"

@@ -6,7 +6,8 @@ capability again. Standard library only, Python 3.8 and later. The C library is 
 `ctypes` takes ten times as long as all that is done here.
 
 A plan is text of lines, each a word and a value: `task FOLDER`, `opt FOLDER` (any number, the first one wins where two
-have the same file), `tmp MEGABYTES`, `keep PATH` (stays visible though it is below /tmp), `hosts FILE`.
+have the same file), `tmp MEGABYTES` or `share FOLDER` (which becomes
+/tmp), `keep PATH` (stays visible though it is below /tmp), `hosts FILE`.
 """
 # mypy: ignore-errors
 
@@ -17,7 +18,7 @@ _NEW_MOUNTS, _NEW_USER = 0x20000, 0x10000000
 _READ_ONLY, _NO_SUID, _NO_DEVICES, _REMOUNT = 0x1, 0x2, 0x4, 0x20
 _BIND, _RECURSIVE, _SLAVE = 0x1000, 0x4000, 0x80000
 _CAPABILITIES = b"\x22\x05\x08\x20" + bytes(4)  # version 3, of this process
-WORDS = ("task", "opt", "tmp", "keep", "hosts")
+WORDS = ("task", "opt", "tmp", "share", "keep", "hosts")
 MOST_FILES = 100000
 """Files in /tmp: each costs memory, however small."""
 
@@ -68,6 +69,8 @@ def enter(plan):
         elif word == "tmp":
             data = "size=%dm,mode=1777,nr_inodes=%d" % (int(value), MOST_FILES)  # noqa: UP031
             calls.mount("a folder for temporary files", "tmpfs", "/tmp", "tmpfs", _NO_SUID | _NO_DEVICES, data)  # noqa: S108
+        elif word == "share":
+            calls.mount("a folder for temporary files", path(value), "/tmp", None, _BIND)  # noqa: S108
         elif word == "hosts":
             calls.mount("names of hosts", path(value), "/etc/hosts", None, _BIND)
     if len(opt) == 1:

@@ -65,6 +65,12 @@ def _table(stack: Stack, logical: str, properties: Properties) -> dict[str, Any]
     variables = map_of(properties.inner("Environment").get_as(dict, "Variables"))
     # Code asks for this to know that it is not on AWS: sam local sets it.
     table["environment"] = {"AWS_SAM_LOCAL": "true"} | {name: text(value) for name, value in variables.items()}
+    # Of other runtimes it is listed as not done.
+    if str(properties.values.get("Runtime")).startswith("python") and "CapacityProviderConfig" in properties:
+        managed = properties.inner("CapacityProviderConfig").inner("LambdaManagedInstancesCapacityProviderConfig")
+        most = managed.get("PerExecutionEnvironmentMaxConcurrency")
+        if most is not None:
+            table["environment-concurrency"] = number(most)
     if "EphemeralStorage" in properties:
         table["ephemeral-storage"] = number(properties.inner("EphemeralStorage").get("Size", 512))
     if "ReservedConcurrentExecutions" in properties:

@@ -118,6 +118,26 @@ class Layers(RealProcesses):
         self.assertEqual(orjson.loads((await local.invoke("layered")).payload), [["x"], "here"])
         self.assertEqual(orjson.loads((await local.invoke("plain")).payload), [sorted(os.listdir("/opt")), "here"])
 
+    async def test_several_requests_of_one_environment(self) -> None:
+        if not ALLOWED.allowed:
+            raise SkipTest(ALLOWED.why)
+        code = (
+            "import os, time\nfirst = os.getpid()\ndef handler(event, context):\n"
+            "    open(f'/tmp/{os.getpid()}', 'w').close()\n"
+            "    while len(os.listdir('/tmp')) < 3:\n        time.sleep(0.01)\n"
+            "    return [os.getpid(), os.environ['AWS_LAMBDA_MAX_CONCURRENCY'], "
+            "os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']]\n"
+        )
+        root = Path(tempfile.mkdtemp(prefix="managed-", dir="/var/tmp"))
+        self.addCleanup(shutil.rmtree, root)
+        (root / "app.py").write_text(code)
+        table = {"handler": "app.handler", "environment-concurrency": 3}
+        local = self.local(function_settings("managed", table, str(root)), site=site(cache=None))
+        asked = [local.invoke("managed") for _ in range(3)]
+        found = [orjson.loads((await one).payload) for one in asked]
+        self.assertEqual(len({pid for pid, *_ in found}), 3, "each in a process, all with one /tmp")
+        self.assertEqual({tuple(rest) for _, *rest in found}, {("3", "lambda-managed-instances")})
+
     async def test_a_file_below_tmp_that_is_needed_stays(self) -> None:
         if not ALLOWED.allowed:
             raise SkipTest(ALLOWED.why)

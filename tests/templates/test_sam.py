@@ -271,11 +271,20 @@ Resources:
       Handler: app.handler
       Runtime: python3.12
       EphemeralStorage: {Size: 2048}
+      CapacityProviderConfig: &provider
+        LambdaManagedInstancesCapacityProviderConfig:
+          CapacityProviderArn: arn:aws:lambda:eu-west-1:123456789012:capacity-provider:x
+          PerExecutionEnvironmentMaxConcurrency: 8
       Layers: [!Ref Common, arn:aws:lambda:eu-west-1:901920570463:layer:aws-otel-python-amd64-ver-1-25-0:1]
+  Web:
+    Type: AWS::Serverless::Function
+    Properties: {Handler: app.handler, Runtime: nodejs22.x, CapacityProviderConfig: *provider}
 """)
     found = read_template(str(tmp_path / "template.yaml"))
     table = dict(found.functions["Users"])
-    assert table["ephemeral-storage"] == 2048
+    assert (table["ephemeral-storage"], table["environment-concurrency"]) == (2048, 8)
+    assert "environment-concurrency" not in found.functions["Web"]
+    assert "Web.CapacityProviderConfig" in "\n".join(found.notes)
     assert [os.listdir(layer) for layer in table["layers"]] == [["python"]]
     said = "\n".join(found.notes)
     assert "layer:aws-otel-python-amd64-ver-1-25-0:1 is on AWS and not fetched: save it" in said
