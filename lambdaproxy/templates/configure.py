@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lambdaproxy.config.conditions import HOST
 from lambdaproxy.config.model import Configuration, FunctionTable, RouteSettings
 from lambdaproxy.config.settings import Settings, attribute
 from lambdaproxy.config.templates import DEFAULT
@@ -116,6 +117,11 @@ def _routes(template: Template, configuration: Configuration, source: Source) ->
     # A function URL takes everything, so it is asked last where something else is there.
     for route in sorted(template.routes, key=lambda one: one.format == "function-url"):
         own = hosts.get(route.door)
+        if route.priority is not None:
+            # Before all paths of other doors it would stand; it has a host of its own, or asks for one.
+            host = route.host if own is None or _asks_for_a_host(route) else own
+            found.append(_route(route, settings, source.path, host, doors.get(route.door)))
+            continue
         if own is not None and route.host is None:
             found.append(_route(route, settings, source.path, own, doors.get(route.door)))
         free = [one for one in route.methods or ("",) if (route.host, shape_of(route.path), one) not in taken]
@@ -132,6 +138,10 @@ def _routes(template: Template, configuration: Configuration, source: Source) ->
     if closed and settings.function is None and (None, DEFAULT, "") not in taken:
         found.append(_closed(closed[0], settings, source.path, None))
     return found, notes
+
+
+def _asks_for_a_host(route: TemplateRoute) -> bool:
+    return route.host is not None or any(each.kind == HOST for each in route.conditions)
 
 
 def _keys(routes: list[RouteSettings]) -> set[tuple[str | None, str, str]]:
@@ -151,7 +161,7 @@ def _hosts(doors: tuple[Door, ...]) -> dict[str, str]:
 
 def _route(route: TemplateRoute, settings: Settings, path: str, host: str | None, door: Door | None) -> RouteSettings:
     changed: dict[str, Any] = {"format": Spec(route.format, route.options), **dict(route.settings)}
-    if route.function:
+    if route.function and "split" not in changed:
         changed["function"] = parse_function(route.function)
     if door is not None and door.cors is not None:
         changed["cors"] = door.cors
@@ -160,7 +170,14 @@ def _route(route: TemplateRoute, settings: Settings, path: str, host: str | None
     if route.timeout is not None:
         changed["timeout"] = route.timeout
     return RouteSettings(
-        route.path, host, route.methods, replace(settings, **changed), frozenset(changed), lambda _: path
+        route.path,
+        host,
+        route.methods,
+        replace(settings, **changed),
+        frozenset(changed),
+        lambda _: path,
+        conditions=route.conditions,
+        priority=route.priority,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from lambdaproxy.config.conditions import Condition
 from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.templates import check_template
 from lambdaproxy.selection import parse_function
@@ -35,6 +36,9 @@ class TemplateRoute:
     host: str | None = None
     settings: tuple[tuple[str, Any], ...] = ()
     door: str = field(default="", compare=False)
+    #: What else a request must have, and which routes are looked at first.
+    conditions: tuple[Condition, ...] = ()
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,8 @@ class Found:
                 parse_function(route.function)
         except ValueError as problem:
             return f"there is no route: {problem}"
-        keys = [(route.door, route.host, shape_of(route.path), method) for method in route.methods or ("",)]
+        first = "" if route.priority is None else f"{route.priority} "
+        keys = [(route.door, route.host, first + shape_of(route.path), method) for method in route.methods or ("",)]
         for key in keys:
             if key in self._taken:
                 return f"{key[3] or 'ANY'} {route.path} is there already; the first one is kept"
