@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,6 +14,9 @@ from typing import Any
 from lambdaproxy.base.wire import Wire
 
 DEFAULT = "/run/lambdaproxy/control"
+QUEUE = 10.0
+"""Seconds that others may keep the supervisor from taking a connection."""
+
 ANSWER = 180.0
 """Seconds that an answer may take; a reload is given up by the supervisor before."""
 
@@ -126,7 +130,7 @@ def ask(typed: Typed) -> dict[str, Any]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(ANSWER)
         try:
-            connection.connect(typed.path)
+            _connect(connection, typed.path)
             wire = Wire(connection)
             wire.send(dict(typed.question))
             found: list[Any] | None = []
@@ -149,6 +153,20 @@ def ask(typed: Typed) -> dict[str, Any]:
     if not answer.get("ok"):
         raise Refused(answer.get("error", "it was refused"))
     return answer
+
+
+def _connect(connection: socket.socket, path: str) -> None:
+    """Connect; a queue of others that is full is waited for, which a Unix socket with a time-out does not do itself."""
+    until = time.monotonic() + QUEUE
+    while True:
+        try:
+            connection.connect(path)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise TimeoutError from None
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _nobody(path: str) -> str:

@@ -76,8 +76,8 @@ class FromSupervisor(Givens):
         where = {"kind": "tcp", "host": interface, "port": port, "backlog": backlog}
         return self._given(where, socket.AF_INET6 if ":" in interface else socket.AF_INET, factory, interface, port)
 
-    def listenSSL(self, port: int, factory: Any, context: Any, backlog: int = 50, interface: str = "") -> Any:
-        listening = self.listenTCP(port, TLSMemoryBIOFactory(context, False, factory), backlog, interface)
+    def listenSSL(self, port: int, factory: Any, contextFactory: Any, backlog: int = 50, interface: str = "") -> Any:
+        listening = self.listenTCP(port, TLSMemoryBIOFactory(contextFactory, False, factory), backlog, interface)
         listening._type = "TLS"
         return listening
 

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from lambdaproxy.supervise.generation import Generation
     from lambdaproxy.supervise.loop import Loop
 
-LONGEST = 30.0
-"""Seconds that a worker may take to answer."""
+LONGEST, CREDENTIALS = 30.0, 5.0
+"""Seconds that a worker may take to answer; and for credentials, after which who wants them asks somebody else.
+
+That one may hang must not keep a new generation from being ready, which has twice as long.
+"""
 
 MOST_WORKERS = 512
 
@@ -52,7 +55,8 @@ class Asked:
         self._supervisor = supervisor
         self._began = monotonic()
         self._ids = count()
-        self._open: dict[int, Answer] = {}
+        #: Who waits for an answer, of which worker, and what they are told if there is none.
+        self._open: dict[int, tuple[Answer, Child, dict[str, Any]]] = {}
         #: What workers said last, for those that come later.
         self._news: dict[str, Any] = {}
 
@@ -76,7 +80,7 @@ class Asked:
 
     def _workers(self, change: object, answer: Answer) -> None:
         supervisor = self._supervisor
-        if change not in (1, -1):
+        if type(change) is not int or change not in (1, -1):
             answer({"ok": False, "error": '"change" is 1 or -1'})
             return
         wanted = supervisor.workers + (1 if change == 1 else -1)
@@ -120,25 +124,32 @@ class Asked:
         if child is None:
             answer({"ok": False, "error": "no worker serves at the moment"})
             return
-        child.send({**question, "id": self._wait(answer, {"ok": False, "error": "the worker did not answer"})})
+        otherwise = {"ok": False, "error": "the worker did not answer; ask again"}
+        child.send({**question, "id": self._wait(answer, child, otherwise)})
 
-    def _wait(self, answer: Answer, otherwise: dict[str, Any]) -> int:
+    def _wait(self, answer: Answer, child: Child, otherwise: dict[str, Any], seconds: float = LONGEST) -> int:
         number = next(self._ids)
-        self._open[number] = answer
-
-        def too_late() -> None:
-            if self._open.pop(number, None) is not None:
-                answer(otherwise)
-
-        self._supervisor.loop.later(LONGEST, too_late)
+        self._open[number] = answer, child, otherwise
+        self._supervisor.loop.later(seconds, lambda: self._give_up(number))
         return number
+
+    def _give_up(self, number: int) -> None:
+        found = self._open.pop(number, None)
+        if found is not None:
+            answer, _, otherwise = found
+            answer(otherwise)
+
+    def ended(self, child: Child) -> None:
+        """A worker has ended: who waits for it is told at once, and a new worker asks somebody else for credentials."""
+        for number in [number for number, (_, asked, _) in self._open.items() if asked is child]:
+            self._give_up(number)
 
     def relay(self, generation: Generation, child: Child, message: dict[str, Any]) -> None:
         """A worker wants credentials, or answers a question."""
         if message["say"] == "answer":
-            answer = self._open.pop(message["id"], None)
-            if answer is not None:
-                answer(message["answer"])
+            found = self._open.pop(message["id"], None)
+            if found is not None:
+                found[0](message["answer"])
         elif message["say"] == "news":
             self._tell(generation, child, message["news"])
         elif message["say"] == "credentials":
@@ -172,7 +183,7 @@ class Asked:
             else:
                 self._credentials(child, message, leaders[1:])
 
-        number = self._wait(found, {})
+        number = self._wait(found, leaders[0], {}, CREDENTIALS)
         leaders[0].send({"do": "credentials", "id": number, "name": message["name"], "anew": message["anew"]})
 
 

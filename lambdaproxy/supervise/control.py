@@ -13,6 +13,10 @@ from lambdaproxy.supervise.loop import Loop
 from lambdaproxy.supervise.sockets import bind_unix
 
 MOST_CLIENTS = 16
+BACKLOG = 128
+PAUSE = 1.0
+"""Seconds without a look at who comes, where none can be taken: no descriptor is left."""
+
 MOST_LINE = 256 * 1024
 
 Answer = Callable[[dict[str, Any]], object]
@@ -30,16 +34,25 @@ class Control:
         self._socket.setblocking(False)
         bind_unix(self._socket, path, 0o600)
         self._made = os.lstat(path)
-        self._socket.listen(MOST_CLIENTS)
+        self._socket.listen(BACKLOG)
         loop.watch(self._socket, self._accept)
 
     def _accept(self) -> None:
         try:
             connection, _ = self._socket.accept()
+        except BlockingIOError:
+            return
         except OSError:
+            self._loop.forget(self._socket)
+            self._loop.later(PAUSE, self._look_again)
             return
         connection.setblocking(False)
         client = Wire(connection, MOST_LINE)
+        if len(self._clients) >= MOST_CLIENTS:
+            # Who waits for nothing makes room: silent connections must not keep the operator out.
+            silent = next((each for each, waits in self._clients.items() if not waits), None)
+            if silent is not None:
+                self._drop(silent)
         if len(self._clients) >= MOST_CLIENTS:
             with suppress(OSError):
                 client.send({"ok": False, "error": f"{MOST_CLIENTS} others are asking; try again"})
@@ -47,6 +60,10 @@ class Control:
             return
         self._clients[client] = 0
         self._watch(client)
+
+    def _look_again(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._loop.watch(self._socket, self._accept)
 
     def _watch(self, client: Wire) -> None:
         self._loop.watch(client, lambda: self._read(client), (lambda: self._write(client)) if client.waiting else None)

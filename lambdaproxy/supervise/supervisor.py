@@ -399,6 +399,7 @@ class Supervisor:
         del generation.children[child.number]
         self.board.fold(child.slot, self._area)
         self._closed(child)
+        self._asked.ended(child)
         if generation in self.old:
             if not generation.children:
                 self.old.remove(generation)
