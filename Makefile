@@ -7,6 +7,9 @@ PORT ?= 8011
 INSPECT ?= 8012
 BIN = $(VENV)/bin
 COPY = build/compiled
+# Half of the suite waits for real processes: as many at once as there are processors, each file whole.
+JOBS ?= auto
+PYTEST = -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: run test lint site install build wheel compiled test-compiled compiler clean
 
@@ -18,7 +21,7 @@ run: $(VENV)/.installed
 	$(BIN)/twistd -n --pidfile= lambdaproxy --port $(PORT) --local hello=examples/hello.py:handler --inspect $(INSPECT)
 
 test: $(VENV)/.installed-$(EXTRAS) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST)
 
 lint: $(VENV)/.installed-$(EXTRAS)
 	$(BIN)/ruff check
@@ -49,7 +52,7 @@ compiled: compiler
 	LAMBDAPROXY_COMPILE=1 $(MAKE) -C $(COPY) install VENV=.venv EXTRAS=$(EXTRAS) PYTHON=$(PYTHON)
 
 test-compiled: compiled
-	cd $(COPY) && .venv/bin/python -m pytest
+	cd $(COPY) && .venv/bin/python $(PYTEST)
 
 compiler:
 	@command -v cc >/dev/null && $(PYTHON) -c \

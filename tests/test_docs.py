@@ -12,7 +12,15 @@ from lambdaproxy.config.help import OTHERS
 from lambdaproxy.config.settings import SETTINGS
 from tests.processes import ROOT
 
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
+        *(ROOT / "docs").rglob("*.md"),
+    ]
+)
 OPTIONS = set(SETTINGS) | {option.split()[0].removeprefix("--") for option, _ in OTHERS}
 
 #: Options of other programs that the pages mention: twistd, pip, useradd, curl, the AWS CLI, Node, our own benchmarks.
