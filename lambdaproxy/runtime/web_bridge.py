@@ -45,6 +45,7 @@ READY_PAUSE = 0.005
 SPARE = 0.1
 """Seconds before its deadline that a request which has no answer is given one."""
 PIECE = 65536
+VERDICT = 0.5
 
 
 class Request:
@@ -157,6 +158,9 @@ def serve_one(result, event, request_id, name, endpoint, deadline):
         result.end("" if whole and not late.finished.is_set() else "Runtime.TruncatedResponse")
     except (OSError, HTTPException, ValueError) as problem:
         timed_out = deadline - time.monotonic() <= 0.02
+        if not timed_out:
+            # A connection that is lost may be the first sign of the server's end, and with it of ours.
+            time.sleep(VERDICT)
         if result.begun:
             result.end("Runtime.RequestTimeout" if timed_out else "Runtime.TruncatedResponse")
         elif timed_out:
