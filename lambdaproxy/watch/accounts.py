@@ -151,6 +151,7 @@ class Accounts:
         self._limited.emit(
             LogLevel.warn,
             "{function} on {invoker} did not run, {other} is asked: {detail} (request {id})",
+            event="failed-over",
             function=str(function),
             invoker=function.invoker,
             other=other.invoker,
