@@ -47,7 +47,7 @@ from lambdaproxy.messages import (
 from lambdaproxy.results import Results
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, FunctionName
-from lambdaproxy.telling import explained, for_whoever_named_it, function_error, with_request_id
+from lambdaproxy.telling import explained, for_whoever_named_it, function_error, with_durable_arn, with_request_id
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.trail import Trail, Trails
 
@@ -297,6 +297,8 @@ class Proxy:
                 stream = result.payload if recorder is None else recorder.streamed(admission.head, result.payload)
                 ended = partial(self._stream_ended, admission, started, result.payload)
                 response = await self._results.stream(result, stream, request, admission, ended)
+            if result.durable_arn and admission.route.settings.durable_arn:
+                response = with_durable_arn(response, result.durable_arn)
             response = with_request_id(response, request.id, codec)
             if admission.route.cors is not None:
                 response = admission.route.cors.added(response, admission.headers, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -75,6 +76,12 @@ def _readable(payload: bytes) -> Any:
         except ValueError:
             pass
     return _text_of(payload)
+
+
+def with_durable_arn(response: Response, arn: str) -> Response:
+    """The response with the name of the execution, where it does not say it already (`--durable-arn`)."""
+    field = (b"X-Amz-Durable-Execution-Arn", arn.encode("latin-1", "replace"))
+    return response if field in response.headers else replace(response, headers=(*response.headers, field))
 
 
 def with_request_id(response: Response, request_id: str, codec: IEventCodec) -> Response:

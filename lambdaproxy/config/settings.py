@@ -581,6 +581,12 @@ class Settings:
         metavar="PREFIX",
         where=EVERYWHERE,
     )
+    durable_arn: bool = _flag(
+        "Tell clients the ARN of the durable execution, in X-Amz-Durable-Execution-Arn; with invoke-mode event it is "
+        "told anyway.",
+        section="Invoking",
+        where=EVERYWHERE,
+    )
     log_tail: bool = _flag(
         "Fetch the last 4 KB of the function's log with each result, and write them to our log.",
         section="Invoking",

@@ -6,9 +6,10 @@ import pytest
 
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.gate.filling import find
-from lambdaproxy.messages import Grant, Match
+from lambdaproxy.messages import Grant, InvocationResult, Match
 from tests.authorizers.asking import request
 from tests.gate.test_cors import Door
+from tests.gate.test_shadow import Served
 
 ROUTE = """
 format = "apigateway-v2"
@@ -109,3 +110,12 @@ def test_mistakes(tmp_path, more, words):
         Asked(tmp_path, more)
     assert words in str(caught.value)
     assert isinstance(caught.value, ConfigError) or type(caught.value).__name__ == "UsageError"
+
+
+@pytest.mark.parametrize(("more", "told"), [("durable-arn = true", True), ("", False)])
+def test_the_name_of_the_execution_is_told_where_it_is_asked_for(tmp_path, more, told):
+    served = Served(tmp_path, f'durable-name = "{{header.x}}"\n{more}')
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:f:1/durable-execution/a/b"
+    served.answers["aws f:1"] = InvocationResult(b'{"statusCode":200}', durable_arn=arn)
+    response = served.ask(headers=((b"X", b"a"),))
+    assert ((b"X-Amz-Durable-Execution-Arn", arn.encode()) in response.headers) is told

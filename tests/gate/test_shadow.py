@@ -83,8 +83,8 @@ class Served:
 
         return Invoker()
 
-    def ask(self, method="GET", body=b""):
-        request = head(method=method, target=b"/x", headers=(), content_length=len(body), host="example.com")
+    def ask(self, method="GET", body=b"", headers=()):
+        request = head(method=method, target=b"/x", headers=headers, content_length=len(body), host="example.com")
         coroutine = self.proxy.handle(self.proxy.admit(request), body)
         try:
             coroutine.send(None)
