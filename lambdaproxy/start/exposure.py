@@ -55,6 +55,18 @@ def check_open_files(settings: Settings, limits: Limits, files: int | None) -> N
     log.warn("{what}", event="exposure", what=what[0].upper() + what[1:])
 
 
+def open_pages(settings: Settings, loopback: bool, routes: Iterable[Route]) -> str | None:
+    """What to say of the operators' pages on the main port, where somebody may be meant to be kept out of it."""
+    guarded = any(route.authorizer or route.settings.allow_from or route.settings.deny_from for route in routes)
+    if settings.metrics_listen is not None or (loopback and not guarded):
+        return None
+    pages = "/healthz and /readyz" if settings.disable_metrics else "/metrics, /healthz and /readyz"
+    return (
+        f"{pages} answer on this port to whoever reaches it, whatever authorizers and allow-from say of routes; "
+        "--metrics-listen gives them a port of their own"
+    )
+
+
 def hosts_of(settings: Settings, routes: Iterable[Route], in_browsers_reach: bool) -> Hosts | None:
     """The hosts that a listener answers to; None for any.
 

@@ -28,7 +28,14 @@ from lambdaproxy.start.assembly import LOCAL, Assembly
 from lambdaproxy.start.authorizing import Authorizers, asker, identities
 from lambdaproxy.start.authorizing import Context as AuthorizerContext
 from lambdaproxy.start.billing import Billing
-from lambdaproxy.start.exposure import check_invoke_api, check_listener, check_open_files, hosts_of, hosts_of_operators
+from lambdaproxy.start.exposure import (
+    check_invoke_api,
+    check_listener,
+    check_open_files,
+    hosts_of,
+    hosts_of_operators,
+    open_pages,
+)
 from lambdaproxy.start.hints import hint
 from lambdaproxy.start.link import Link, Place
 from lambdaproxy.start.listening import Listener, main_endpoint
@@ -501,6 +508,10 @@ class ProxyService(Service):
                 event="exposure",
                 header=settings.function_header,
             )
+        router = self._assembly.router
+        pages = open_pages(settings, self.main.loopback, (*router.routes, router.default))
+        if pages is not None:
+            log.info("{what}", event="exposure", what=pages)
         if self._assembly.functions:
             routes = list(self._assembly.describe())
             more = [f"and {len(routes) - MOST_SHOWN} more; lambdaproxy routes lists them"]

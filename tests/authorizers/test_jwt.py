@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
 
 from lambdaproxy import registry
 from lambdaproxy.authorizers import remembered, tokens
+from lambdaproxy.authorizers.jwt import JwtAuthorizer
 from lambdaproxy.authorizers.keysets import FRESH, PAUSE, KeySet
 from lambdaproxy.authorizers.makers import jwt as maker
+from lambdaproxy.authorizers.sources import parse
 from lambdaproxy.errors import (
     AuthorizerFailed,
     ConfigError,
@@ -27,6 +30,7 @@ from lambdaproxy.errors import (
 from lambdaproxy.messages import NO_ROUTE
 from tests.authorizers.asking import request
 from tests.authorizers.issuing import EC, OTHER, RSA, key_set, part, signed_with_the_public_key, token
+from tests.contracts import AuthorizerContract
 
 ISSUER = "https://issuer.example"
 POOL = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbC123"
@@ -419,3 +423,19 @@ def test_keys_of_an_https_issuer_come_by_https():
 
     KeySet(Clock(), fetch, ISSUER).look()
     assert len(asked) == 1
+
+
+class JwtContractTests(AuthorizerContract, SynchronousTestCase):
+    def make(self):
+        keys = KeySet(Clock(), Issuers().fetch, ISSUER)
+        rules = tokens.Rules(ISSUER, ("web",), frozenset(("RS256",)))
+        return JwtAuthorizer({ISSUER: (rules, keys)}, parse("$request.header.Authorization"), lambda: NOW)
+
+    def good(self):
+        return [request(Authorization=f"Bearer {good()}")]
+
+    def bad(self):
+        return [request(Authorization=f"Bearer {each}") for each in (good(OTHER), good(aud="x"), good(exp=NOW))]
+
+    def secrets(self):
+        return [good(OTHER)[:60]]
