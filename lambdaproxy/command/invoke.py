@@ -48,7 +48,7 @@ The result goes to standard output, its log to standard error.
 
 Without --url the function runs for this invocation alone: the options that say what there is are those of serve
 (--local, --config, --sam-template, --template-parameters, --env-vars, ...). Where none of them is given, the first
-of lambdaproxy.toml, template.yaml, template.yml, template.json, cdk.out that is here is taken.
+of lambdaproxy.toml, template.yaml, template.yml, template.json, cdk.out, serverless.yml that is here is taken.
 
 It ends with 0; with 2 where the function failed; with 1 where it was not invoked, and says why.
 
@@ -66,6 +66,7 @@ _SOURCES = (
     ("template.yml", "--sam-template"),
     ("template.json", "--sam-template"),
     ("cdk.out", "--sam-template"),
+    ("serverless.yml", "--sam-template"),
 )
 FAILED = 2
 INTERRUPTED = 130

@@ -105,7 +105,8 @@ COMMANDS = {
     ),
     "import": Command(
         "SOURCE [options]",
-        "Print what a template of SAM, CloudFormation or the CDK defines as a file for --config, with what differs.",
+        "Print what a template of SAM, CloudFormation, the CDK or Serverless, or an OpenAPI document, defines as a "
+        "file for --config, with what differs.",
         _late("reading", "import_"),
     ),
     "invoke": Command(

@@ -669,7 +669,8 @@ class Settings:
     sam_template: str | None = setting(
         values.file,
         None,
-        "Template of SAM, CloudFormation or the CDK whose functions and HTTP routes to serve: a file, or its folder.",
+        "Template of SAM, CloudFormation or the CDK, serverless.yml, or OpenAPI document, whose functions and HTTP "
+        "routes to serve: a file, or its folder.",
         section="Embedded functions",
         metavar="FILE",
     )

@@ -58,6 +58,10 @@ def add_template(configuration: Configuration) -> Configuration:
         functions[name] = found = replace(found, logical=template.logical.get(name))
         if found.unable is not None:
             notes.append(f"{name}: {found.unable}; it answers with this reason")
+    for name in sorted(_missing(template, functions, settings)):
+        reason = f"it is not here: add --local {name}=FILE:FUNCTION, or a [function.{name}] table"
+        functions[name] = FunctionTable(name, {}, Path(path).resolve().parent, lambda _: path, reason)
+        notes.append(f"{name}: {reason}")
     authorizers, instead, told = guards(template.authorizers, configuration.authorizers, settings, path)
     routes, more = _routes(template, configuration, source)
     routes = [_let_in(route, instead) for route in routes]
@@ -79,6 +83,14 @@ def _let_in(route: RouteSettings, instead: Mapping[str, str | None]) -> RouteSet
     other = instead[name]
     settings = replace(route.settings, authorizer=other or "none", scopes=route.settings.scopes if other else ())
     return replace(route, settings=settings, own=route.own if other else route.own - {"scopes"})
+
+
+def _missing(template: Template, functions: Mapping[str, FunctionTable], settings: Settings) -> set[str]:
+    """Functions that an OpenAPI document names and nobody has, where functions are embedded; else they are on AWS."""
+    embedded = {text.partition("=")[0] for text in settings.local} | set(functions)
+    if not embedded or settings.invoker is not None or settings.allow:
+        return set()
+    return set(template.elsewhere) - embedded
 
 
 def _laid_over(

@@ -20,6 +20,14 @@ class TemplateError(Exception):
 
 def load(path: str) -> tuple[dict[str, Any], Lines]:
     """The document of a file, and where its keys stand; `!Ref` becomes `{"Ref": ...}`. Raises `TemplateError`."""
+    document, lines = load_any(path)
+    if not isinstance(document, dict):
+        raise TemplateError("it is no template, which is a map with Resources")
+    return document, lines
+
+
+def load_any(path: str) -> tuple[Any, Lines]:
+    """The same of a file that may hold anything."""
     try:
         text = files.read(path).decode("utf-8-sig")
     except OSError as problem:
@@ -29,8 +37,6 @@ def load(path: str) -> tuple[dict[str, Any], Lines]:
     lines: Lines = {}
     # Templates are JSON by their content, whatever the file is called.
     document = _json(text, lines) if path.endswith(".json") or text.lstrip()[:1] == "{" else _yaml(text, lines)
-    if not isinstance(document, dict):
-        raise TemplateError("it is no template, which is a map with Resources")
     return document, lines
 
 

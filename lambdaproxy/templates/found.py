@@ -83,6 +83,8 @@ class Template:
     authorizers: Mapping[str, Guard] = field(default_factory=dict)
     #: The logical name of each function, which a file of variables may use.
     logical: Mapping[str, str] = field(default_factory=dict)
+    #: Functions that routes name, and the template does not define.
+    elsewhere: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -137,6 +139,8 @@ class Found:
         self.doors: dict[str, Door] = {}
         #: Names of functions and doors that are taken, whatever stack they are of.
         self.names: set[str] = set()
+        #: Functions that are named, and are not defined here.
+        self.elsewhere: set[str] = set()
         self._taken: set[tuple[str, str | None, str, str]] = set()
 
     def new_name(self, wanted: str, stack: str) -> str:

@@ -38,7 +38,7 @@ def read_function(stack: Stack, logical: str, resource: Mapping[str, Any]) -> Pr
         for key in ("CodeUri", "Code", "InlineCode"):
             properties.get(key)
     stack.found.functions[name] = table
-    stack.found.logical[name] = logical
+    stack.found.logical[name] = text(map_of(resource.get("Metadata")).get("lambdaproxy:name", logical))
     return properties
 
 

@@ -48,12 +48,19 @@ def read_template(
             notes += _texts(stack, os.path.dirname(os.path.abspath(path)), "" if each == path else None)
     except RecursionError:
         raise TemplateError("it is nested too deeply") from None
-    if not found.functions:
+    if not found.functions and not found.elsewhere:
         raise TemplateError(f"it defines no function that can be run here ({'; '.join(notes[:3]) or 'none at all'})")
     notes += [f"the parameter {one} is given, and the template has none" for one in parameters if one not in declared]
     doors = tuple(found.doors.values())
     return Template(
-        found.functions, tuple(found.routes), tuple(notes), found.unable, doors, found.authorizers, found.logical
+        found.functions,
+        tuple(found.routes),
+        tuple(notes),
+        found.unable,
+        doors,
+        found.authorizers,
+        found.logical,
+        frozenset(found.elsewhere),
     )
 
 

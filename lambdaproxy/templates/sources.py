@@ -20,7 +20,9 @@ from lambdaproxy.base import files
 from lambdaproxy.templates.document import TemplateError
 from lambdaproxy.templates.stack import map_of
 
-_NAMES = ("template.yaml", "template.yml", "template.json")
+_NAMES = (
+    "template.yaml", "template.yml", "template.json", "serverless.yml", "serverless.yaml", "serverless.json"
+)  # fmt: skip
 _COMMANDS = ("deploy", "global", "local_invoke", "local_start_api")
 """The tables of `samconfig.toml` that may say something of parameters, the last one wins."""
 _LONG = re.compile(r"ParameterKey=([^,\s]+),ParameterValue=(.*)", re.DOTALL)

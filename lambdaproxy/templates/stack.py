@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lambdaproxy.runtime.functions import check_name
+from lambdaproxy.templates import openapi_file
 from lambdaproxy.templates.differences import Differences, Properties
 from lambdaproxy.templates.document import TemplateError, load
 from lambdaproxy.templates.expand import Loops
 from lambdaproxy.templates.found import Found, Where
 from lambdaproxy.templates.intrinsics import ACCOUNT, Resolver, text
+from lambdaproxy.templates.serverless import as_template, is_serverless
 
 FUNCTIONS = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 NESTED = {"AWS::Serverless::Application": "Location", "AWS::CloudFormation::Stack": "TemplateURL"}
@@ -41,6 +43,12 @@ class Stack:
         self._parents = (*parents, os.path.realpath(path))
         document, lines = load(path)
         self.differences = Differences(lines)
+        if is_serverless(document):
+            document, self.differences = as_template(document, lines, self.folder, given, region)
+        elif openapi_file.is_openapi(document):
+            document, self.differences, names = openapi_file.as_template(document, lines, arn(region, ""))
+            found.names |= names
+            found.elsewhere |= names
         self.document = document = self._without_wrong_sections(document)
         self.values = Resolver(document, given, region, self.differences, self.folder, name)
         self.values.attribute = self._attribute
