@@ -7,6 +7,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from lambdaproxy.proxy import Proxy
     from lambdaproxy.traces.spans import Tracer
 
+_log = Logger(__name__)
+
 
 class TracedProxy:
     """The application of the listener: the proxy, and a span for each request that it hears of."""
@@ -27,10 +30,19 @@ class TracedProxy:
         self._proxy, self._tracer = proxy, tracer
 
     def admit(self, head: Head) -> Admission:
-        self._tracer.begin(head)
+        self._begin(head)
         admission = self._proxy.admit(head)
-        self._tracer.open[head.id].match = admission.match
+        span = self._tracer.open.get(head.id)
+        if span is not None:
+            span.match = admission.match
         return admission
+
+    def _begin(self, head: Head) -> None:
+        """Begin a span; whatever a propagator or a sampler that somebody installed makes of it, the request goes on."""
+        try:
+            self._tracer.begin(head)
+        except Exception:
+            _log.failure("No span for request {id}", id=head.id)
 
     def welcomes(self, head: Head) -> bool:
         return self._proxy.welcomes(head)
@@ -40,7 +52,7 @@ class TracedProxy:
 
     def answer(self, head: Head, error: LambdaProxyError, admission: Admission | None = None) -> Response:
         # What is refused before anybody asks us whether it is wanted has a span, too.
-        self._tracer.begin(head)
+        self._begin(head)
         return self._proxy.answer(head, error, admission)
 
     def account(
@@ -57,7 +69,10 @@ class TracedProxy:
         try:
             self._proxy.account(head, admission, response, sent, seconds, fate, first)
         finally:
-            self._tracer.end(head, response, sent, seconds, fate, trail)
+            try:
+                self._tracer.end(head, response, sent, seconds, fate, trail)
+            except Exception:
+                _log.failure("The span of request {id} could not be ended", id=head.id)
 
 
 @implementer(IInvoker)

@@ -33,7 +33,10 @@ MOST_WAITING = 2048
 
 
 class Reasons(logging.Handler):
-    """Hears what OpenTelemetry's packages log: the exporter's words are the reason why it fails, others are said."""
+    """Hears what OpenTelemetry's packages log: the exporter's words are the reason why it fails, the SDK's are said.
+
+    What they say of requests, such as a baggage that is none, quotes clients, and is nobody's business.
+    """
 
     def __init__(self, say: Callable[[str], object]) -> None:
         super().__init__(logging.WARNING)
@@ -47,7 +50,7 @@ class Reasons(logging.Handler):
             text = str(record.msg)[:300]
         if record.name.startswith(("opentelemetry.exporter", "opentelemetry.sdk._shared_internal")):
             self.last = text
-        else:
+        elif record.name.startswith("opentelemetry.sdk"):
             self._say(text)
 
 

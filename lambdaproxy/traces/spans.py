@@ -25,6 +25,9 @@ W3C = frozenset((b"traceparent", b"tracestate"))
 ATTEMPT = "Lambda/Invoke"
 STREAMED = "Lambda/InvokeWithResponseStream"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE"))
+MOST_PATH, MOST_NAME, MOST_STATE = 2048, 256, 1024
+"""Characters of a path, of a user agent or method, and of a tracestate, that are kept: thousands of spans may wait."""
+
 _TRACE_ID = re.compile(r"1-([0-9a-f]{8})-([0-9a-f]{24})")
 _ARN = re.compile(r"arn:[^:]*:lambda:[^:]*:[^:]*:function:([^:]+)")
 
@@ -60,13 +63,13 @@ class Tracer:
         attributes: dict[str, Any] = {
             "http.request.method": method,
             "url.scheme": head.scheme,
-            "url.path": head.target.partition(b"?")[0].decode("latin-1"),
+            "url.path": head.target.partition(b"?")[0][:MOST_PATH].decode("latin-1"),
             "network.protocol.name": "http",
             "network.protocol.version": head.version.removeprefix("HTTP/"),
             "lambdaproxy.request_id": head.id,
         }
         if method == "_OTHER":
-            attributes["http.request.method_original"] = head.method
+            attributes["http.request.method_original"] = head.method[:MOST_NAME]
         host = head.host
         if host:
             attributes["server.address"] = host.rpartition("]")[0] + "]" if "]" in host else host.partition(":")[0]
@@ -75,7 +78,7 @@ class Tracer:
             attributes["client.address"] = head.client
         agent = _one(head.headers, b"user-agent")
         if agent is not None:
-            attributes["user_agent.original"] = agent
+            attributes["user_agent.original"] = agent[:MOST_NAME]
         parent = extract(_carrier(head.headers), getter=_GETTER)
         span = self._tracer.start_span(
             "HTTP" if method == "_OTHER" else method,
@@ -245,12 +248,17 @@ _GETTER = _Getter()
 
 
 def _carrier(headers: Headers) -> dict[str, list[str]]:
-    """The fields by their names in lower case. Two of traceparent are none (Trace Context, 3.2.1)."""
+    """The fields by their names in lower case. Two of traceparent are none (Trace Context, 3.2.1).
+
+    A long tracestate is left out, which the specification permits above 512 characters.
+    """
     found: dict[str, list[str]] = {}
     for name, value in headers:
         found.setdefault(name.lower().decode("latin-1"), []).append(value.decode("latin-1"))
     if len(found.get("traceparent", ())) > 1:
         del found["traceparent"]
+    if sum([len(each) for each in found.get("tracestate", ())]) > MOST_STATE:
+        del found["tracestate"]
     return found
 
 

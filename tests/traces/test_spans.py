@@ -159,6 +159,17 @@ def test_what_is_no_trace_context_begins_a_trace(server, collector, sent, reques
     assert "tracestate" not in event
 
 
+def test_what_clients_send_is_bounded_and_not_logged(server, collector):
+    path = "/1/" + "p" * 5000
+    sent = {"User-Agent": "a" * 3000, "baggage": "hunter2 hunter2,=,;", "tracestate": "hunter2=;=hunter2," * 200}
+    sent["traceparent"] = "00-0af7651916cd43dd8448eb211c803199-b7ad6b7169203331-01"
+    assert server.request("GET", path, headers=sent)[0] == 200
+    own, *_ = collector.of(path[:2048])
+    assert own.trace == "0af7651916cd43dd8448eb211c803199"
+    assert (len(own.attributes["user_agent.original"]), own.state) == (256, "")
+    assert "hunter2" not in server.process.output
+
+
 def test_a_time_out(server, collector):
     assert server.request("GET", "/slow")[0] == 504
     own, *_, attempt = collector.of("/slow")
