@@ -47,8 +47,15 @@ class Shadow:
         self.active = self.held = 0
         self._bound = False
 
-    def bind(self, clock: IReactorTime, invokers: Callable[[str], IInvoker], metrics: Metrics) -> None:
-        """Begin."""
+    def bind(
+        self,
+        clock: IReactorTime,
+        invokers: Callable[[str], IInvoker],
+        metrics: Metrics,
+        note: Callable[[str, str], object] | None = None,
+    ) -> None:
+        """Begin; `note` takes the id of a request and how the shadow's answer compared."""
+        self._note = note
         self.clock, self._invokers, self._bound = clock, invokers, True
         self.limited = Limited(_log, clock)
         labels = ("route", "function")
@@ -89,6 +96,9 @@ class Shadow:
         self.count("different" if differences else "same")
         for part in dict.fromkeys(each.partition(" ")[0] for each in differences):
             self.count_part(part)
+        if self._note is not None:
+            said = "; ".join(differences) or "the same"
+            self._note(trial.id, f"{self.function} in {seconds:.3f} s, not {trial.seconds:.3f} s: {said}")
         if differences:
             self.limited.emit(
                 LogLevel.warn,
@@ -105,6 +115,8 @@ class Shadow:
     def failed(self, trial: Trial, reason: str) -> None:
         """There was no answer."""
         self.count("failed")
+        if self._note is not None:
+            self._note(trial.id, f"{self.function} did not answer: {reason}")
         self.limited.emit(
             LogLevel.warn,
             "The shadow {function} of {route} did not answer (request {id}): {reason}",

@@ -123,6 +123,7 @@ class Entry:
         "result_error",
         "route",
         "sent",
+        "shadow",
         "version",
         "waited",
     )
@@ -139,6 +140,8 @@ class Entry:
         self._answer_body: bytes | Kept = b""
         self.result_error: str | None = None
         self.version: str | None = None
+        #: How the answer of a shadow compared.
+        self.shadow: str | None = None
         self.log: bytes | None = None
         self.answer: Response | None = None
         #: Label, detail and outcome.
@@ -295,6 +298,15 @@ class Recorder:
             entry._result = _kept(error.payload)
             more += _held(entry._result)
         self._add(entry, more)
+
+    def compared(self, request_id: str, text: str) -> None:
+        """How a shadow's answer compared, which comes after the request's own."""
+        entry = next((entry for entry in reversed(self._entries) if entry.head.id == request_id), None)
+        if entry is not None:
+            entry.shadow = text
+            self._add(entry, len(text))
+            if self.changed is not None:
+                self.changed(entry)
 
     def ended(self, head: Head, response: Response, sent: int, fate: str) -> None:
         """The request is over."""

@@ -58,6 +58,7 @@ def detail(entry: Entry, reveal: bool = False) -> dict[str, Any]:
         "route": str(entry.route) if entry.route is not None else None,
         "format": str(entry.route.settings.format) if entry.route is not None else None,
         "version": entry.version,
+        "shadow": entry.shadow,
         "headers": _headers(entry.headers, hidden),
         "body": _body(entry.body),
         "event": _document(entry.event, hidden),

@@ -457,8 +457,9 @@ class ProxyService(Service):
     def _bind_canaries(self, assembly: Assembly) -> None:
         """Let shadows and canaries begin; canaries that were there go on where they are."""
         before, self._canaries = self._canaries, {canary.key: canary for canary in assembly.canaries()}
+        note = self.recorder.compared if self.recorder is not None else None
         for shadow in assembly.shadows():
-            shadow.bind(self._reactor, self.invokers.get, self.metrics)
+            shadow.bind(self._reactor, self.invokers.get, self.metrics, note)
         for key, canary in self._canaries.items():
             canary.bind(self._reactor.seconds, self.metrics)
             if key in before:

@@ -62,7 +62,8 @@ class Served:
         )
         self.shadow = next(assembly.shadows(), None)
         if self.shadow is not None:
-            self.shadow.bind(self.clock, self.invoker, self.metrics)
+            self.notes: list[str] = []
+            self.shadow.bind(self.clock, self.invoker, self.metrics, lambda id, text: self.notes.append(text))
 
     def invoker(self, name):
         served = self
@@ -106,6 +107,7 @@ def test_a_shadow_is_asked_after_the_answer(tmp_path):
     assert served.asked == ["aws f:1", "aws f:2"]
     assert served.events[0].payload == served.events[1].payload
     assert served.counted() == {"same": 1}
+    assert served.notes == ["f:2 in 0.000 s, not 0.000 s: the same"]
     assert served.shadow is not None
     assert (served.shadow.active, served.shadow.held) == (0, 0)
 

@@ -181,7 +181,7 @@ const PANELS = {
     copyButton(d.curl, "Copy as curl"), " ", copyButton(pretty(d.case), "Copy as test case"),
     ...block("Headers", `${d.method} ${d.target}\n${lines(d.headers)}`),
     ...block("Body", body(d.body)),
-    ...block("Route", `${d.route || "none"}\nformat ${d.format || "none"}\nfunction ${d.function || "none"} ${d.version || ""}\nclient ${d.client}\nid ${d.id}`)),
+    ...block("Route", `${d.route || "none"}\nformat ${d.format || "none"}\nfunction ${d.function || "none"} ${d.version || ""}\nclient ${d.client}\nid ${d.id}${d.shadow ? `\nshadow ${d.shadow}` : ""}`)),
   Event: (d, panel) => panel.append(
     d.event && d.event.value !== undefined ? copyButton(pretty(d.event.value), "Copy event") : "",
     ...block(`As the function got it (${d.format || "no format"})`, d.event ? body(d.event) : "The function was not invoked.")),
