@@ -152,7 +152,7 @@ def main() -> int:
             while time.monotonic() < end:
                 time.sleep(min(3.0 if bad else 10.0, max(0.0, end - time.monotonic())))
                 bad = not bad
-                fault = {"status": 500, "code": "ServiceException"} if bad else {"status": 0}
+                fault = {"status": 500, "code": "ServiceException"} if bad else {"status": 200}
                 data = json.dumps(fault).encode()
                 urllib.request.urlopen(urllib.request.Request(f"{stub.url}/_control", data), timeout=60).close()
             clients.stop()
