@@ -39,7 +39,7 @@ def response_head(status: int, headers: Headers, framing: int, length: int, clos
     lines.append(b"\r\n")
     head = b"".join(lines)
     breaks = len(lines)
-    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or head.find(b"\0") >= 0:
         raise ValueError("a header with a line break in it")
     return head
 

@@ -17,6 +17,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.test.reactormixins import ReactorBuilder
 from twisted.python import log
 
+from lambdaproxy.base.platform import write_now
 from lambdaproxy.base.reactor import MOST_NOTED, GatheringReactor
 
 NAME = "lambdaproxy.base.reactor.GatheringReactor"
@@ -73,6 +74,20 @@ class Recorder(Protocol):
         self.lost = reason
 
 
+class Silent:
+    """A producer that never produces."""
+
+    def __init__(self) -> None:
+        self.paused = 0
+
+    def pauseProducing(self) -> None:
+        self.paused += 1
+
+    def resumeProducing(self) -> None: ...
+
+    def stopProducing(self) -> None: ...
+
+
 class Pair:
     """A transport of the reactor, and the other end of its connection as a plain socket."""
 
@@ -86,6 +101,7 @@ class Pair:
         self.protocol = Recorder()
         self.transport = tcp.Server(ours, self.protocol, address, None, 0, reactor)  # type: ignore[arg-type]
         self.protocol.makeConnection(self.transport)
+        self.silent = Silent()
 
     def received(self) -> bytes:
         """What the peer reads until the end."""
@@ -162,6 +178,47 @@ def test_what_does_not_fit_waits_for_the_kernel(reactor: GatheringReactor, pair:
             pass
     pair.peer.settimeout(5)
     assert got + pair.received() == data + b"end"
+
+
+def is_lost(pair: Pair) -> Callable[[], bool]:
+    return lambda: pair.protocol.lost is not None
+
+
+STATES: dict[str, Callable[[Any, Pair], object]] = {
+    "nothing waits": lambda transport, pair: None,
+    "something waits": lambda transport, pair: transport.write(b"first"),
+    "the kernel is waited for": lambda transport, pair: transport.write(b"x" * (1 << 24)),
+    "a producer": lambda transport, pair: transport.registerProducer(pair.silent, True),
+    "half-closed": lambda transport, pair: transport.loseWriteConnection(),
+    "half-closing": lambda transport, pair: (transport.write(b"a"), transport.loseWriteConnection()),
+    "closing": lambda transport, pair: (transport.write(b"a"), transport.loseConnection()),
+    "aborted": lambda transport, pair: transport.abortConnection(),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("data", [b"data", b"", b"y" * 100_000])
+def test_what_is_written_by_us_is_written_as_a_transport_writes_it(
+    reactor: GatheringReactor, state: str, data: bytes
+) -> None:
+    seen = []
+    for ours in (True, False):
+        pair = Pair(reactor)
+        transport = pair.transport
+        STATES[state](transport, pair)
+        if state == "the kernel is waited for":
+            turn(reactor)
+        assert not (write_now(transport, data) if ours else transport.write(data))
+        waiting = (b"".join(transport._tempDataBuffer), transport._tempDataLen, transport in reactor._noted)
+        known = (transport.fileno() in reactor._writes, pair.silent.paused, transport in reactor.getWriters())
+        got = b""
+        if state in ("nothing waits", "something waits", "half-closing", "closing"):
+            transport.loseConnection()
+            until(reactor, is_lost(pair))
+            got = pair.received()
+        seen.append((waiting, known, got))
+        pair.peer.close()
+    assert seen[0] == seen[1]
 
 
 @pytest.mark.parametrize("size", [10, 100_000])
