@@ -469,3 +469,53 @@ def test_required_parameters_of_a_rest_api(door, path):
         400,
         {"message": "Missing required request parameters: [x-header-param, qs1]"},
     )
+
+
+# -- what is kept of an answer is nobody else's
+
+
+def test_what_is_kept_is_kept_for_all_values_and_one_authorizer(door):
+    """API Gateway guide: the key is the values of all identity sources."""
+
+    def who(event: Any) -> Any:
+        return {"isAuthorized": event["identitySource"] == ["a", "b"]}
+
+    def table(name: str, *sources: str) -> str:
+        listed = json.dumps([f"$request.header.{source}" for source in sources])
+        return (
+            f'[authorizer.{name}]\nkind = "lambda"\nfunction = "who"\npayload = "2.0"\nsimple = true\n'
+            f"result-ttl = 300\nidentity-source = {listed}\n"
+        )
+
+    config = table("one", "X-A", "X-B") + table("two", "X-B", "X-A")
+    one = door(HTTP + config + route("/one", authorizer="one") + route("/two", authorizer="two"), who=who)
+    good = (("X-A", "a"), ("X-B", "b"))
+    for _ in range(2):
+        assert one.ask("GET", "/one", *good).status == 200
+        # The same values in other places, joined, parted, or doubled are somebody else's.
+        for headers in (
+            (("X-A", "b"), ("X-B", "a")),
+            (("X-A", "ab"), ("X-B", "b")),
+            (("X-A", "a,b"), ("X-B", "b")),
+            (("X-A", "a"), ("X-B", "b "), ("X-B", "b")),
+            (("X-A", "a"),),
+            (("X-A", "A"), ("X-B", "b")),
+        ):
+            assert one.ask("GET", "/one", *headers).status in (401, 403), headers
+        assert one.ask("GET", "/two", *good).status == 403
+    assert len([each for each in one.events["who"] if each["identitySource"] == ["a", "b"]]) == 1
+
+
+def test_a_token_that_is_known_is_judged_for_each_route(door):
+    """What is remembered of a token is what it says, and not that somebody was let in."""
+    other = JWT.replace("login", "other").replace("web", "app")
+    config = JWT + other.replace("https://other.example", ISSUER)
+    one = door(
+        HTTP + config + route("/a", authorizer="login") + route("/b", authorizer="login", scopes=["admin"])
+        + route("/c", authorizer="other")
+    )  # fmt: skip
+    sent = bearer(scope="read")
+    for _ in range(3):
+        assert one.ask("GET", "/a", sent).status == 200
+        assert one.ask("GET", "/b", sent).status == 403
+        assert one.ask("GET", "/c", sent).status == 401
