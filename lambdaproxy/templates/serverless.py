@@ -97,6 +97,8 @@ class _Made:
         for key in document:
             if key not in _TOP:
                 self.differences.add((str(key),), "is not done here")
+        if self.provider.get("name", "aws") != "aws":
+            self.differences.add(("provider", "name"), "the project is for another cloud; it is read as one for AWS")
         for key in self.provider:
             if key not in _PROVIDER:
                 self.differences.add(("provider", str(key)), "is not done here")

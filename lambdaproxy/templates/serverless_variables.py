@@ -94,6 +94,8 @@ class Variables:
             if known and made is not None:
                 return made
         first = parts[0]
+        if first == "opt:stage":
+            return self.stage() if "opt:stage" not in str(self._document.get("provider")) else "dev"
         self._add(where, f"${{{first}}} is not known here; its name stands for it")
         return first.replace("${", "").replace("}", "")
 

@@ -110,7 +110,7 @@ def test_routes(folder):
     routes = {
         (route.path, route.methods, route.settings.format.name, route.function and route.function.name)
         for route in assembly.router.routes
-        if route.host is None and route.function is not None
+        if route.host is None and route.function is not None and route.settings.format.name != "alb"
     }
     user = "shop-dev-get-user"
     assert routes == {
@@ -119,9 +119,9 @@ def test_routes(folder):
         ("/v2/users/{id}", ("GET",), "apigateway-v2", user),
         ("/own", (), "apigateway-v2", user),
         (None, (), "apigateway-v2", "the-star"),
-        ("/alb/{proxy+}", ("GET",), "alb", "the-star"),
-        ("/alb/", ("GET",), "alb", "the-star"),
     }
+    balanced = [route for route in assembly.router.routes if route.settings.format.name == "alb"]
+    assert {(str(route.function), route.methods) for route in balanced} == {("the-star", ("GET",))}
     by_path = {route.path: route for route in assembly.router.routes}
     assert ("stage", "dev") in by_path["/users"].settings.format.options
     assert ("binary_media_types", "*/*") in by_path["/users"].settings.format.options
@@ -153,6 +153,18 @@ def test_the_stage_and_its_file(folder):
     found = differences(of(folder, template_parameters=["stage=test"]))
     assert any("./cfg/test.yml cannot be read: No such file or directory" in text for text in found)
     assert not any("the template has none" in text or "Parameters" in text for text in found)
+
+
+def test_a_stage_without_a_fallback_is_dev(folder):
+    text = "service: s\nprovider: {name: google, stage: '${opt:stage}', runtime: python3.11}\nfunctions:\n"
+    (folder / "serverless.yml").write_text(
+        text + "  f: {handler: src/users.handler, environment: {A: '${opt:stage}'}}\n"
+    )
+    assembly = of(folder)
+    assert dict(assembly.functions["s-dev-f"].environment)["A"] == "dev"
+    assert differences(assembly) == [
+        "line 2: provider.name: the project is for another cloud; it is read as one for AWS"
+    ]
 
 
 def test_dotenv_and_parameters(folder):
