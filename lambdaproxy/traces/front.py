@@ -42,7 +42,7 @@ class TracedProxy:
         try:
             self._tracer.begin(head)
         except Exception:
-            _log.failure("No span for request {id}", id=head.id)
+            _log.failure("No span for request {id}", event="internal", id=head.id)
 
     def welcomes(self, head: Head) -> bool:
         return self._proxy.welcomes(head)
@@ -72,7 +72,7 @@ class TracedProxy:
             try:
                 self._tracer.end(head, response, sent, seconds, fate, trail)
             except Exception:
-                _log.failure("The span of request {id} could not be ended", id=head.id)
+                _log.failure("The span of request {id} could not be ended", event="internal", id=head.id)
 
 
 @implementer(IInvoker)
