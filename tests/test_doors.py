@@ -208,7 +208,7 @@ def test_a_file_that_we_were_born_with_is_kept_from_functions():
 )
 def test_the_soft_limit_of_open_files_is_raised(hard, connections, raised):
     """Needed besides the connections: 16 that are told they are too many, 40 of workers, and a fifth."""
-    process = limited(hard, *HELLO, "--max-connections", str(connections), soft=140)
+    process = limited(hard, *HELLO, "--inspect", "off", "--max-connections", str(connections), soft=140)
     try:
         process.wait_for("serves on")
         limits = Path(f"/proc/{process.pid}/limits").read_text()
