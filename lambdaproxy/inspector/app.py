@@ -68,14 +68,16 @@ class InspectorApp:
         self, recorder: Recorder, proxy: Proxy, seconds: Callable[[], float], token: str | None = None
     ) -> None:
         self._recorder, self._proxy, self._seconds, self._token = recorder, proxy, seconds, token
-        self.feed = Feed()
+        self.feed = Feed(self._watch)
         #: Gives what the requests would have cost on AWS.
         self.bill: Callable[[], dict[str, Any]] | None = None
-        recorder.changed = self._changed
+
+    def _watch(self, watched: bool) -> None:
+        """Hear of requests as long as somebody looks; nobody's look costs them nothing."""
+        self._recorder.changed = self._changed if watched else None
 
     def _changed(self, entry: Entry) -> None:
-        if self.feed.watched:
-            self.feed.tell("request", views.summary(entry))
+        self.feed.tell("request", views.summary(entry))
 
     # -- for the engine --------------------------------------------------------------------------------------------
 

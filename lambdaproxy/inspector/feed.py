@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -18,12 +19,22 @@ MOST_PAGES = 16
 class Feed:
     """All open pages."""
 
-    def __init__(self) -> None:
+    def __init__(self, watched: Callable[[bool], object] = bool) -> None:
         self._pages: set[Page] = set()
+        #: Told when somebody begins to look, and when nobody does any more.
+        self._watched = watched
 
     def open(self) -> Page | None:
         """The body for another page; None if there are too many."""
-        return Page(self._pages) if len(self._pages) < MOST_PAGES else None
+        return Page(self) if len(self._pages) < MOST_PAGES else None
+
+    def enter(self, page: Page) -> None:
+        self._pages.add(page)
+        self._watched(True)
+
+    def leave(self, page: Page) -> None:
+        self._pages.discard(page)
+        self._watched(bool(self._pages))
 
     @property
     def watched(self) -> bool:
@@ -46,14 +57,14 @@ class Feed:
 class Page:
     """The stream of one page."""
 
-    def __init__(self, pages: set[Page]) -> None:
-        self._pages = pages
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
         self._consumer: Any = None
         self._done: Deferred[None] | None = None
         self._paused = self._missed = False
 
     def start(self, consumer: IConsumer) -> Deferred[None]:
-        self._pages.add(self)
+        self._feed.enter(self)
         self._consumer = consumer
         consumer.registerProducer(self, True)
         self._done = Deferred(lambda _: self._leave())
@@ -68,7 +79,7 @@ class Page:
             self._consumer.write(data)
 
     def _leave(self) -> None:
-        self._pages.discard(self)
+        self._feed.leave(self)
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
             consumer.unregisterProducer()

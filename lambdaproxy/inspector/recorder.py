@@ -97,68 +97,41 @@ class Entry:
     Bytes are kept as they came, and made `Kept` for those who look: nobody may ever do so.
     """
 
-    __slots__ = (
-        "_answer_body",
-        "_body",
-        "_event",
-        "_result",
-        "answer",
-        "arrived",
-        "asked",
-        "began",
-        "counted",
-        "ended",
-        "error",
-        "fate",
-        "function",
-        "grant",
-        "head",
-        "headers",
-        "hidden",
-        "invoked",
-        "log",
-        "match",
-        "number",
-        "refused",
-        "result_error",
-        "route",
-        "sent",
-        "shadow",
-        "version",
-        "waited",
-    )
+    # What most of them never have is the class's: to make an entry is a good part of what recording costs.
+    route: Route | None = None
+    match: Match | None = None
+    function: Function | None = None
+    grant: Grant | None = None
+    _body: bytes | Kept = b""
+    _event: bytes | Kept | None = None
+    _result: bytes | Kept | None = None
+    _answer_body: bytes | Kept = b""
+    result_error: str | None = None
+    version: str | None = None
+    log: bytes | None = None
+    answer: Response | None = None
+    #: Label, detail and outcome.
+    error: tuple[str, str, str] | None = None
+    fate = ""
+    sent = 0
+    #: How long its body took to come, and its invocation had to wait before anybody was asked.
+    arrived = 0.0
+    waited = 0.0
+    #: When the invocation began, when its result came, when all was over.
+    asked: float | None = None
+    invoked: float | None = None
+    ended: float | None = None
+    #: The bytes of something that was no request, and why.
+    refused: tuple[int, str, str] | None = None
+    #: How the answer of a shadow compared.
+    shadow: str | None = None
 
-    def __init__(self, number: int, head: Head, headers: Headers, hidden: frozenset[str], began: float) -> None:
+    def __init__(
+        self, number: int, head: Head, headers: Headers, hidden: frozenset[str], began: float, counted: int
+    ) -> None:
         self.number, self.head, self.headers, self.hidden, self.began = number, head, headers, hidden, began
-        self.route: Route | None = None
-        self.match: Match | None = None
-        self.function: Function | None = None
-        self.grant: Grant | None = None
-        self._body: bytes | Kept = b""
-        self._event: bytes | Kept | None = None
-        self._result: bytes | Kept | None = None
-        self._answer_body: bytes | Kept = b""
-        self.result_error: str | None = None
-        self.version: str | None = None
-        #: How the answer of a shadow compared.
-        self.shadow: str | None = None
-        self.log: bytes | None = None
-        self.answer: Response | None = None
-        #: Label, detail and outcome.
-        self.error: tuple[str, str, str] | None = None
-        self.fate = ""
-        self.sent = 0
-        #: How long its body took to come, and its invocation had to wait before anybody was asked.
-        self.arrived = 0.0
-        self.waited = 0.0
-        #: When the invocation began, when its result came, when all was over.
-        self.asked: float | None = None
-        self.invoked: float | None = None
-        self.ended: float | None = None
-        #: The bytes of something that was no request, and why.
-        self.refused: tuple[int, str, str] | None = None
         #: What the recorder has counted of it.
-        self.counted = 0
+        self.counted = counted
 
     @property
     def body(self) -> Kept:
@@ -225,9 +198,11 @@ class Recorder:
         """A request was admitted, and its body is there."""
         if self.paused:
             return
-        entry = self._new(head, headers, len(body) if len(body) < MOST_OF_ONE else MOST_OF_ONE)
-        entry.route, entry.match, entry.function, entry._body = route, match, function, _kept(body)
-        if body:
+        size = len(body)
+        entry = self._new(head, headers, size if size < MOST_OF_ONE else MOST_OF_ONE)
+        entry.route, entry.match, entry.function = route, match, function
+        if size:
+            entry._body = body if size <= MOST_OF_ONE else Kept(body)
             entry.arrived = max(0.0, time() - head.received)
         self._open[head.id] = entry
         if self.changed is not None:
@@ -237,27 +212,38 @@ class Recorder:
         """The event is made, and the function about to be invoked."""
         entry = self._open.get(head.id)
         if entry is not None:
-            event = entry._event = _kept(payload)
             entry.asked = self._seconds() - entry.began
-            more = _held(event)
-            if grant is not None and not isinstance(event, Kept):
-                entry.grant = grant
-                more += more
-            self._add(entry, more)
+            more = len(payload)
+            if more > MOST_OF_ONE:
+                entry._event, more = Kept(payload), MOST_OF_ONE
+            else:
+                entry._event = payload
+                if grant is not None:
+                    entry.grant = grant
+                    more += more
+            entry.counted += more
+            self._bytes += more
+            if self._bytes > self._most_bytes:
+                self._make_room()
 
     def result(self, head: Head, result: InvocationResult) -> None:
         """The invocation gave a result, or the beginning of a stream."""
         entry = self._open.get(head.id)
         if entry is not None:
-            entry.invoked, entry.waited = self._seconds() - entry.began, result.waited
-            payload = result.payload
+            entry.invoked = self._seconds() - entry.began
+            if result.waited:
+                entry.waited = result.waited
+            payload, log = result.payload, result.log_tail
             kept = entry._result = _kept(payload) if isinstance(payload, bytes) else b""
-            entry.result_error, entry.version, entry.log = (
-                result.function_error,
-                result.executed_version,
-                result.log_tail,
-            )
-            self._add(entry, _held(kept) + len(result.log_tail or b""))
+            entry.result_error, entry.version = result.function_error, result.executed_version
+            more = len(kept) if isinstance(kept, bytes) else MOST_OF_ONE
+            if log is not None:
+                entry.log = log
+                more += len(log)
+            entry.counted += more
+            self._bytes += more
+            if self._bytes > self._most_bytes:
+                self._make_room()
 
     def streamed(self, head: Head, body: IBody) -> IBody:
         """The body of a stream, of which the beginning is kept."""
@@ -313,19 +299,24 @@ class Recorder:
         entry = self._open.pop(head.id, None)
         if entry is None:
             return
-        entry.ended, entry.sent, entry.fate = self._seconds() - entry.began, sent, fate
-        more, body = _fields(response.headers), response.body
-        if isinstance(body, bytes):
-            more -= _held(entry._answer_body)
-            kept = entry._answer_body = _kept(body)
-            more += _held(kept)
-            if isinstance(kept, Kept):
-                response = Response(response.status, response.headers, b"", response.outcome)
+        entry.ended, entry.sent = self._seconds() - entry.began, sent
+        if fate:
+            entry.fate = fate
+        headers, body = response.headers, response.body
+        more = sum(map(len, chain.from_iterable(headers)))
+        if isinstance(body, bytes) and len(body) <= MOST_OF_ONE:
+            more += len(body) - _held(entry._answer_body)
+            entry._answer_body, entry.answer = body, response
         else:
-            # Nothing may hold on to what a stream came from.
-            response = Response(response.status, response.headers, b"", response.outcome)
-        entry.answer = response
-        self._add(entry, more)
+            if isinstance(body, bytes):
+                more += MOST_OF_ONE - _held(entry._answer_body)
+                entry._answer_body = Kept(body)
+            # Nothing may hold on to megabytes, or to what a stream came from.
+            entry.answer = Response(response.status, headers, b"", response.outcome)
+        entry.counted += more
+        self._bytes += more
+        if self._bytes > self._most_bytes:
+            self._make_room()
         if self.changed is not None:
             self.changed(entry)
 
@@ -365,18 +356,26 @@ class Recorder:
     def _new(self, head: Head, headers: Headers, more: int) -> Entry:
         """An entry, and room for it; `more` are bytes that it holds besides its head."""
         self._count += 1
-        entry = Entry(self._count, head, headers, self._hidden, self._seconds())
+        more += OVERHEAD + sum(map(len, chain.from_iterable(headers))) + len(head.target)
+        entry = Entry(self._count, head, headers, self._hidden, self._seconds(), more)
         entries = self._entries
         entries.append(entry)
         if len(entries) > self._most:
             self._forget()
-        self._add(entry, OVERHEAD + _fields(headers) + len(head.target) + more)
+        self._bytes += more
+        if self._bytes > self._most_bytes:
+            self._make_room()
         return entry
 
     def _add(self, entry: Entry, more: int) -> None:
-        """Count what an entry holds more, and let go of the oldest until there is room for it."""
+        """Count what an entry holds more."""
         entry.counted += more
         self._bytes += more
+        if self._bytes > self._most_bytes:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Let go of the oldest until there is room for the others."""
         while self._bytes > self._most_bytes and len(self._entries) > 1:
             self._forget()
 
@@ -385,7 +384,8 @@ class Recorder:
         self.forgotten += 1
         self._bytes -= entry.counted
         entry.counted = 0
-        self._open.pop(entry.head.id, None)
+        if entry.ended is None:
+            self._open.pop(entry.head.id, None)
 
 
 @implementer(IBody)
