@@ -19,7 +19,7 @@ from twisted.logger import (
     globalLogBeginner,
 )
 
-from lambdaproxy.watch import journal
+from lambdaproxy.watch import colours, journal
 from lambdaproxy.watch.lines import stdout_descriptor
 
 JSON, TEXT = "json", "text"
@@ -36,8 +36,8 @@ _OURS = frozenset(("time", "level", "event", "logger", "message", "traceback", "
 class Manner:
     """How lines for one destination are written: `level` is the least that is, `by_journal` who reads them there."""
 
-    def __init__(self, form: str, level: str = "info", by_journal: bool = False) -> None:
-        self.form, self._by_journal = form, by_journal
+    def __init__(self, form: str, level: str = "info", by_journal: bool = False, coloured: bool = False) -> None:
+        self.form, self._by_journal, self._coloured = form, by_journal, coloured and form == TEXT
         self._least = LEVELS.index(level)
 
     def event(self, event: LogEvent) -> str | None:
@@ -49,12 +49,15 @@ class Manner:
         text = "".join(_json_lines(event, level)) if self.form == JSON else formatEventAsClassicLogText(event)
         if not text:
             return None
+        if self._coloured:
+            text = colours.printed(text) if printed else colours.event(text, level)
         return journal.prefixed(level, text) if self._by_journal else text
 
     def access(self, lines: str) -> str:
         """Finished access lines, which are JSON, as they are written here."""
         if self.form == TEXT:
             lines = "".join([f"{for_people(orjson.loads(line))}\n" for line in lines.splitlines()])
+            lines = colours.access(lines) if self._coloured else lines
         return journal.prefixed("info", lines) if self._by_journal else lines
 
 
@@ -131,7 +134,8 @@ class Manners:
     def stdout(self) -> Manner:
         """Of standard output as it was when the program began."""
         descriptor = stdout_descriptor()
-        return Manner(self.form_on(descriptor), self._level, journal.reads(descriptor))
+        coloured = _is_terminal(descriptor) and colours.wanted(os.environ)
+        return Manner(self.form_on(descriptor), self._level, journal.reads(descriptor), coloured)
 
     @property
     def file(self) -> Manner:
