@@ -190,7 +190,7 @@ def test_the_filter(page, typed, numbers):
 def page():
     with Inspected(*HELLO) as server, Browser() as browser:
         browser.open(f"http://127.0.0.1:{server.inspector}/")
-        browser.until("!!document.querySelector('#state')")
+        browser.until("document.querySelector('#state')?.textContent === 'watching'")
         entries = [
             [1, "GET", "/a", "a.example", "show", 200, None], [2, "POST", "/show", "a.example", "show:live", 201, None],
             [3, "GET", "/b", "b.example", None, 404, "not_found"], [4, "GET", "/x-y", "c", "shower", 502, "error"],
