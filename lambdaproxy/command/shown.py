@@ -28,7 +28,8 @@ from lambdaproxy.config.validation import Model
 from lambdaproxy.config.values import Spec
 from lambdaproxy.config.versions import Canary, Shadow, Target
 from lambdaproxy.selection import Pattern
-from lambdaproxy.start.assembly import AWS, Assembly
+from lambdaproxy.start.assembly import Assembly
+from lambdaproxy.start.routes import AWS
 
 _SECRET = frozenset(("client-context",))
 _SECRET_KEY = re.compile(r"secret|token|passw|passphrase|credential|(^|[-_])key|external-id|authorization", re.I)

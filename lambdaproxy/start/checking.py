@@ -6,7 +6,8 @@ from typing import Any
 
 from lambdaproxy.aws.preflight import Finding, examine
 from lambdaproxy.messages import Function
-from lambdaproxy.start.assembly import AWS, Assembly
+from lambdaproxy.start.assembly import Assembly
+from lambdaproxy.start.routes import AWS
 
 
 async def examine_all(reactor: Any, assembly: Assembly) -> list[Finding]:

@@ -22,8 +22,9 @@ from lambdaproxy.http1.head import parse_request
 from lambdaproxy.messages import Head, Match
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.routing import Route, Router
-from lambdaproxy.start.assembly import AWS, Assembly
+from lambdaproxy.start.assembly import Assembly
 from lambdaproxy.start.exposure import hosts_of
+from lambdaproxy.start.routes import AWS
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.metrics import FunctionLabels, Metrics
 from lambdaproxy.web.admin import HEALTH, METRICS, READY

@@ -16,8 +16,9 @@ from lambdaproxy.aws.profile import check_profile
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.registry import unknown
-from lambdaproxy.start.assembly import AWS, Assembly
+from lambdaproxy.start.assembly import Assembly
 from lambdaproxy.start.listening import BACKLOG, PROXIED, main_endpoint, refused
+from lambdaproxy.start.routes import AWS
 
 _PARSED = ("tcp", "tcp6", "unix", "ssl")
 """The kinds whose description Twisted reads without opening a socket; others may need what only a start has."""

@@ -24,7 +24,7 @@ from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.proxy import Proxy
-from lambdaproxy.start.assembly import LOCAL, Assembly
+from lambdaproxy.start.assembly import Assembly
 from lambdaproxy.start.authorizing import Authorizers, asker, identities
 from lambdaproxy.start.authorizing import Context as AuthorizerContext
 from lambdaproxy.start.billing import Billing
@@ -40,6 +40,7 @@ from lambdaproxy.start.hints import hint
 from lambdaproxy.start.link import Link, Place
 from lambdaproxy.start.listening import Listener, main_endpoint
 from lambdaproxy.start.rereading import Rereading, what_waits
+from lambdaproxy.start.routes import LOCAL
 from lambdaproxy.start.systemd import Systemd
 from lambdaproxy.start.vitals import Vitals
 from lambdaproxy.start.worker import Worker
