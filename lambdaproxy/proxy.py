@@ -131,7 +131,7 @@ class Proxy:
             raise Unavailable(f"{self.in_flight} requests are in progress (--max-requests)", label="overload")
         value, headers = self._header.split(head.headers)
         route, match = self._router.match(head.method, head.host, head.target, head.headers, head.client)
-        if head.method == "POST" and not route.methods and self._router.may_override(route):
+        if head.method == "POST" and self._router.may_override(route):
             route, match = self._router.overridden(head, route, match)
         if head.method == "OPTIONS" and self._gate.has_cors:
             self._gate.pass_options(head, headers, route, value is not None)

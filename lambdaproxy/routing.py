@@ -162,10 +162,17 @@ class Router:
         """Whether a header of a POST to this route may name another method."""
         return id(route) in self._overriding
 
-    def overridden(self, head: Head, route: Route, match: Match) -> tuple[Route, Match]:
-        """The route of the method that the event will show, where a header of a POST names another (REST API)."""
+    def shown_method(self, head: Head, route: Route) -> str:
+        """The method that the event of this route will show: a header of a POST may name another (REST API)."""
+        if head.method != "POST" or not self.may_override(route):
+            return head.method
         method = route.codec.overriding_method(head.headers)  # type: ignore[attr-defined]
-        if method is None:
+        return head.method if method is None else str(method)
+
+    def overridden(self, head: Head, route: Route, match: Match) -> tuple[Route, Match]:
+        """The route of the method that the event will show. What the route does not take, its codec refuses."""
+        method = self.shown_method(head, route)
+        if method == head.method or (route.methods and method not in route.methods):
             return route, match
         other, its_match = self.match(method, head.host, head.target, head.headers, head.client)
         if other is not route and not self.may_override(other):

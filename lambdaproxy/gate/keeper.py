@@ -43,7 +43,8 @@ class Gate:
 
         Raises `PastGuard`, or what the router raises.
         """
-        other, _ = self._router.match(head.method, head.host, head.target, head.headers, head.client)
+        method = self._router.shown_method(head, route)
+        other, _ = self._router.match(method, head.host, head.target, head.headers, head.client)
         if other is route or other.guards() <= route.guards():
             return
         if other.function is None or other.function.name == function.name:

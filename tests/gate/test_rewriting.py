@@ -248,3 +248,34 @@ def test_the_function_is_what_was_named(tmp_path):
     asked = door(tmp_path, 'strip-prefix = "/api/v1"')
     asked.ask("GET", "/api/v1/x")
     assert asked.invoker.invocations[0].function == Function("aws", "f")
+
+
+OVERRIDDEN = """
+function-header = "none"
+format = "apigateway-v1"
+[[route]]
+path = "/{where}/x"
+methods = ["DELETE"]
+function = "f"
+allow-from = "10.0.0.0/8"
+[[route]]
+path = "/{where}/{{any+}}"
+{methods}
+function = "f"
+[[route]]
+path = "/open/{{any+}}"
+{methods}
+function = "f"
+strip-prefix = "/open"
+"""
+
+
+@pytest.mark.parametrize("methods", ["", 'methods = ["POST", "DELETE"]'])
+@pytest.mark.parametrize("target", ["/items/x", "/open/items/x"])
+def test_no_header_that_names_a_method_leads_past_a_guard(tmp_path, methods, target):
+    asked = Door(tmp_path, OVERRIDDEN.format(where="items", methods=methods))
+    assert asked.ask("DELETE", target)[0] == 403
+    status = asked.ask("POST", target, X_HTTP_Method_Override="DELETE")[0]
+    assert status == 403 and not asked.invoker.invocations
+    assert asked.ask("POST", target.replace("x", "y"), X_HTTP_Method_Override="DELETE")[0] == 200
+    assert asked.invoker.events[0]["httpMethod"] == "DELETE"
