@@ -92,11 +92,13 @@ class Plan:
         if self._quota is None:
             return
         now = self._wall()
+        # Days, weeks and months have numbers of their own, which say nothing of each other.
+        counted = f"{name} {self._window} {self._quota.period}"
         if self._window == ROLLING:
-            wait = self._glide(name, self._quota, now)
+            wait = self._glide(counted, self._quota, now)
         else:
             number, following = calendar(self._quota.period, now)
-            wait = None if self._tally.take(name, number, self._quota.limit) else following - now
+            wait = None if self._tally.take(counted, number, self._quota.limit) else following - now
         if wait is not None:
             retry = max(1, math.ceil(wait)) if self._quota.limit else None
             raise QuotaExceeded(f"the key {name} may send {self._quota}", retry_after=retry)
@@ -109,8 +111,8 @@ class Plan:
         before, here = self._tally.seen(name, int(number))
         used = here + before * left
         if used + 1 <= quota.limit:
-            self._tally.take(name, int(number), quota.limit)
-            return None
+            # Others may have counted meanwhile, or there is no room for one more name.
+            return None if self._tally.take(name, int(number), quota.limit) else length * left
         # So much of the last period has to go by until there is room for one.
         over = used + 1 - quota.limit
         return min(over / before * length if before else length * left, length * left)

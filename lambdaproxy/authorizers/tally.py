@@ -63,9 +63,22 @@ class Tally:
         for at in range(max(known, _RECORD), size, _RECORD):
             self._of[self._map[at : at + _AT]] = at + _AT
 
-    def _place(self, name: str, locked: bool) -> int | None:
+    def _follow(self, digest: bytes) -> None:
+        """Read all anew if somebody has emptied or cut the file: what was mapped behind its end would kill us."""
+        assert self._map is not None
+        size = os.fstat(self._file).st_size
+        at = self._of.get(digest)
+        if size >= len(self._map) and (at is None or self._map[at - _AT : at] == digest):
+            return
+        self._map.close()
+        self._map, self._of = None, {}
+        if size < _RECORD:
+            os.pwrite(self._file, _MAGIC, 0)
+        self._read_on()
+
+    def _place(self, digest: bytes, locked: bool) -> int | None:
         """Where the numbers of a name are; None where there is no room for one more, or others may be adding one."""
-        digest = _digest(name)
+        self._follow(digest)
         at = self._of.get(digest)
         if at is None:
             self._read_on()
@@ -83,18 +96,19 @@ class Tally:
             before, here = self.seen(name, period)
             if here >= limit:
                 return False
-            self._memory[name] = period, here + 1, before
+            self._memory[name] = max(period, self._memory.get(name, (0,))[0]), here + 1, before
             return True
         locked = self._lock()
         try:
-            at = self._place(name, locked)
+            at = self._place(_digest(name), locked)
             if at is None:
                 return not locked
             before, here = self._at(at, period)
             if here >= limit:
                 return False
             assert self._map is not None
-            _NUMBERS.pack_into(self._map, at, period, here + 1, before)
+            # Whose clock is behind counts in the period that others are in already.
+            _NUMBERS.pack_into(self._map, at, max(period, _NUMBERS.unpack_from(self._map, at)[0]), here + 1, before)
             return True
         finally:
             if locked:
@@ -105,6 +119,7 @@ class Tally:
         if self._map is None:
             return _moved(self._memory.get(name, (0, 0, 0)), period)
         digest = _digest(name)
+        self._follow(digest)
         if digest not in self._of:
             self._read_on()
         at = self._of.get(digest)

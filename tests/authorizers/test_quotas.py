@@ -149,7 +149,7 @@ def test_counts_outlive_a_restart_and_are_those_of_all(tmp_path):
     three = Made("1000/day", path)
     assert [three.enters() for _ in range(201)][-2:] == [True, 43200]
     assert two.enters() == 43200
-    assert three.tally.seen("name-7", calendar("day", DAY)[0]) == (0, 1)
+    assert three.tally.seen("name-7 calendar day", calendar("day", DAY)[0]) == (0, 1)
     assert os.stat(path).st_mode & 0o077 == 0
     assert os.stat(path).st_size == 64 * 202
 
@@ -246,3 +246,51 @@ def test_in_the_words_of_each_front_door_over_a_restart(tmp_path):
             status, _, body = server.request("GET", "/http", headers=sent)
             assert (status, json.loads(body)) == (429, {"message": "Too Many Requests"})
             assert server.request("GET", "/rest", headers={"X-API-Key": "x" * 30})[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(("9/month", "calendar"), ("3/day", "calendar")), (("9/month", "rolling"), ("3/month", "calendar"))],
+)
+def test_another_period_begins_anew_and_ends(tmp_path, before, after):
+    path = str(tmp_path / "q")
+    one = Made(before[0], path, window=before[1])
+    for _ in range(5):
+        assert one.enters() is True
+    one.plan.close()
+    other = Made(after[0], path, window=after[1])
+    assert [other.enters() for _ in range(3)] == [True] * 3
+    wait = other.enters()
+    assert isinstance(wait, int)
+    other.now += wait
+    assert other.enters() is True
+
+
+def test_a_clock_that_was_behind_for_a_moment_frees_nothing(tmp_path):
+    tally = Tally(str(tmp_path / "q"))
+    assert all(tally.take("a", 8, 9) for _ in range(5))
+    assert tally.take("a", 7, 9)
+    assert [tally.take("a", 8, 9) for _ in range(4)] == [True, True, True, False]
+
+
+def test_who_finds_no_room_glides_in_by_no_window(tmp_path, monkeypatch):
+    monkeypatch.setattr("lambdaproxy.authorizers.tally.MOST", 2)
+    made = Made("3/day", str(tmp_path / "q"), window="rolling")
+    assert [made.enters(name) is True for name in ("a", "b", "c")] == [True, True, False]
+
+
+@pytest.mark.parametrize("window", ["calendar", "rolling"])
+@pytest.mark.parametrize("size", [0, 64, 100])
+def test_a_file_that_is_emptied_while_it_is_counted_in_begins_anew(tmp_path, window, size):
+    path = str(tmp_path / "q")
+    one, two = Made("3/day", path, window=window), Made("3/day", path, window=window)
+    for name in range(100):
+        assert one.enters(f"name-{name}") is True and two.enters(f"name-{name}") is True
+    os.truncate(path, size)
+    assert two.enters("name-80") is True and two.enters("name-81") is True
+    assert one.enters("name-81") is True and one.enters("name-80") is True and two.enters("name-80") is True
+    assert one.enters("name-80") is not True and two.enters("name-80") is not True
+    two.plan.close()
+    one.plan.close()
+    assert os.stat(path).st_size == 64 * 3
+    assert Made("3/day", path, window=window).enters("name-81") is True
