@@ -351,9 +351,9 @@ class Proxy:
         assert self._authorizers is not None
         authorizer = self._authorizers(name)
         read = getattr(authorizer, "reads_body", False)
-        # A signature is one of what was sent, whatever a rewrite has made of it.
+        # A signature is one of what was sent, its header fields too, whatever a rewrite has made of it.
         head = admission.sent if read else admission.head
-        request = request_of(head, admission.headers, body if read else b"")
+        request = request_of(head, head.headers if read else admission.headers, body if read else b"")
         try:
             found = authorizer.authorize(request, admission.match, admission.route.scopes)
             return await found if isinstance(found, Deferred) else found

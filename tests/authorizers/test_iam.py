@@ -364,6 +364,12 @@ region = "eu-west-1"
 path = "/orders"
 function = "show"
 authorizer = "signers"
+[[route]]
+path = "/old/{{any+}}"
+function = "show"
+authorizer = "signers"
+strip-prefix = "/old"
+rewrite-host = "www.example.org"
 """
 
 
@@ -379,6 +385,13 @@ def test_with_a_real_client(tmp_path, file):
             assert json.loads(answer)["requestContext"]["identity"]["accessKey"] == ACCESS
             status, _, answer = server.request("POST", "/orders", body + b"y", headers)
             assert status == 403 and MISMATCH.encode() in answer
+        # Signed is what was sent: another host, another path.
+        request = signed("GET", "/old/items")
+        headers = {name.decode(): value.decode() for name, value in request.headers}
+        status, _, answer = server.request("GET", "/old/items", b"", headers)
+        assert status == 200, answer
+        shown = json.loads(answer)
+        assert (shown["path"], shown["headers"]["Host"]) == ("/items", "www.example.org")
         assert server.request("GET", "/orders")[2] == b'{"message":"Missing Authentication Token"}'
         status, found, answer = server.request("GET", "/nowhere", headers={"Authorization": "Bearer x"})
         assert (status, found["x-amzn-errortype"]) == (403, "IncompleteSignatureException")
