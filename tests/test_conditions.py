@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lambdaproxy.config.conditions import Condition, as_table, conditions_of_table
 from lambdaproxy.config.settings import Settings
+from lambdaproxy.errors import BadRequest
 from lambdaproxy.gate.conditions import Conditions, of_settings
 from lambdaproxy.gate.route import Route
 from lambdaproxy.routing import MOST_TRIED, RouteConflict, Router, TooManyPatterns
@@ -253,6 +254,28 @@ def test_what_is_tried_one_by_one_is_bounded():
     Router(routes, DEFAULT)
     with pytest.raises(TooManyPatterns, match="tried one by one"):
         Router([*routes, route("/a", priority=5000, http_header={"y": "*"})], DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("when", "path", "headers"),
+    [
+        ({"query_string": "*v*=*{}*x*"}, "/a?" + "vvv&" * 2000, []),
+        ({"query_string": ["*{}x*", "*a{}y*"]}, "/a?" + "%76v&" * 1000, []),
+        ({"http_header": {"cookie": "*{}*x*y*"}}, "/a", [("cookie", "x" * 30_000)] * 4),
+        ({"path_pattern": "/*{}*x*y*"}, "/" + "x" * 120_000, []),
+    ],
+)
+def test_what_is_compared_with_all_conditions_is_bounded(when, path, headers):
+    def numbered(value, n):
+        if isinstance(value, dict):
+            return {key: numbered(each, n) for key, each in value.items()}
+        return value.format(n) if isinstance(value, str) else [each.format(n) for each in value]
+
+    routes = [route(priority=n + 1, **{key: numbered(value, n) for key, value in when.items()}) for n in range(300)]
+    with pytest.raises(BadRequest, match="compared with conditions"):
+        taken(routes, path=path, headers=headers)
+    # What people send is not near that.
+    assert taken(routes, path="/a?" + "v=1&" * 30, headers=[("cookie", "x" * 4000)]) is None
 
 
 @pytest.mark.parametrize(
