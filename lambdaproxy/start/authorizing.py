@@ -160,6 +160,9 @@ class Authorizers:
     def get(self, name: str) -> IAuthorizer:
         return self._made[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._made
+
     def start(self) -> None:
         for each in self._made.values():
             each.start()

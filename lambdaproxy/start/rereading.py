@@ -6,7 +6,7 @@ For one process with embedded functions, as developers run it. Workers are told 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
@@ -34,7 +34,7 @@ PAUSE = 0.25
 class Rereading:
     """Looks at the files that the configuration was made of.
 
-    `read` makes an assembly of them anew, or raises; `adopt` has it served.
+    `read` makes an assembly of them anew, or raises; `adopt` has it served, or raises before it has changed anything.
     """
 
     def __init__(self, clock: IReactorTime, read: Callable[[], Assembly], adopt: Callable[[Assembly], None]) -> None:
@@ -63,6 +63,7 @@ class Rereading:
         names = ", ".join(map(_shown, changed))
         try:
             assembly = self._read()
+            self._adopt(assembly)
         except (ConfigError, UsageError) as problem:
             self._known = _signatures() | found
             log.error(
@@ -74,7 +75,6 @@ class Rereading:
             return
         # What was saved while it was read is found by the next look.
         self._known = _signatures() | found
-        self._adopt(assembly)
         log.info(
             "{files} changed: {routes} routes and {functions} functions are in force",
             event="reread",
@@ -91,6 +91,16 @@ def _shown(path: str) -> str:
 
 def _signatures() -> dict[str, Signature]:
     return {path: signature(path) for path in files.seen()}
+
+
+def check_served(new: Assembly, invokers: Container[str], authorizers: Container[str]) -> None:
+    """`ConfigError` where routes need one that is none of those which the start has made: nobody could be served."""
+    routes = (*new.router.routes, new.router.default)
+    guards = {route.authorizer for route in routes if route.authorizer is not None}
+    for kind, needed, made in (("invoker", new.used_invokers(), invokers), ("authorizer", guards, authorizers)):
+        for name in sorted(needed):
+            if name not in made:
+                raise ConfigError(f"[{kind}.{name}] is new, and a route needs it; that takes a new start")
 
 
 def what_waits(old: Assembly, new: Assembly) -> Iterator[str]:

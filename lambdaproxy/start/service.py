@@ -39,7 +39,7 @@ from lambdaproxy.start.exposure import (
 from lambdaproxy.start.hints import hint
 from lambdaproxy.start.link import Link, Place
 from lambdaproxy.start.listening import Listener, main_endpoint
-from lambdaproxy.start.rereading import Rereading, what_waits
+from lambdaproxy.start.rereading import Rereading, check_served, what_waits
 from lambdaproxy.start.routes import LOCAL
 from lambdaproxy.start.systemd import Systemd
 from lambdaproxy.start.vitals import Vitals
@@ -405,7 +405,10 @@ class ProxyService(Service):
             self._say_what_we_do()
 
     def _adopt(self, assembly: Assembly) -> None:
-        """Serve other routes and functions; whatever else has changed is named."""
+        """Serve other routes and functions; whatever else has changed is named. `ConfigError` if they cannot be."""
+        check_served(assembly, self._assembly.invokers, self.authorizers)
+        for name in sorted(assembly.used_invokers()):
+            self.invokers.get(name)
         waiting = list(what_waits(self._assembly, assembly))
         if waiting:
             log.warn(

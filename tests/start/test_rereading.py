@@ -113,3 +113,29 @@ def test_what_takes_a_new_start(folder):
     assert [each.partition(" ")[0] for each in waits] == ["allow", "max-requests", "[invoker.eu]"]
     assert waits[1].endswith("p.toml:2)")
     assert list(what_waits(after, after)) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "needs"),
+    [
+        ('[authorizer.new]\nkind = "api-key"\nfile = "KEYS"\n', 'authorizer = "new"\n'),
+        ('[invoker.new]\nkind = "aws"\nregion = "eu-west-1"\n', 'invoker = "new"\n'),
+    ],
+)
+def test_a_route_that_needs_what_only_a_start_makes_is_not_taken(folder, table, needs):
+    file = folder / "p.toml"
+    (folder / "keys").write_text("a " + "0" * 64 + "\n")
+    table = table.replace("KEYS", str(folder / "keys"))
+    one = FUNCTION.format(name="one", more="") + ROUTE.format(path="/one", name="one")
+    write(file, one)
+    with Server("--config", str(file), "--inspect", "off") as server:
+        until(server, "/one", (200, b"one"))
+        write(file, one + table)
+        server.process.wait_for(r"take effect at the next start: \[(authorizer|invoker)\.new\]")
+        # What was read then is not what was made.
+        write(file, one + ROUTE.format(path="/two", name="one") + needs + table)
+        server.process.wait_for(r"is not taken, .*\.new\] is new, and a route needs it; that takes a new start")
+        server.request("GET", "/two")
+        write(file, one.replace("/one", "/uno"))
+        until(server, "/uno", (200, b"one"))
+        assert "Traceback" not in server.process.output
