@@ -9,10 +9,12 @@ from typing import Any
 
 from lambdaproxy.templates.answers import mock, open_to_pages
 from lambdaproxy.templates.apis import HTTP, INSTEAD, add_integration, add_route, methods_of, path_of
-from lambdaproxy.templates.authorizers import IAM, iam, of_security, policy, read_schemes
+from lambdaproxy.templates.authorizers import IAM, iam
+from lambdaproxy.templates.described_authorizers import of_security, read_schemes
 from lambdaproxy.templates.differences import Properties
 from lambdaproxy.templates.found import Api, Where
 from lambdaproxy.templates.intrinsics import text
+from lambdaproxy.templates.networks import policy
 from lambdaproxy.templates.stack import Stack, map_of
 
 INTEGRATION = "x-amazon-apigateway-integration"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
-from lambdaproxy.templates.authorizers import own_name, plan_options
+from lambdaproxy.templates.authorizers import own_name
 from lambdaproxy.templates.found import Api
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.stack import Stack, map_of
@@ -52,3 +53,13 @@ def read_plans(stack: Stack, apis: dict[str, Api]) -> None:
                 api.plan = (*api.plan, *options)
     for logical in stack.of_type(f"{_KIND}UsagePlanKey"):
         stack.read.add(logical)
+
+
+def plan_options(throttle: Mapping[str, Any], quota: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """`Throttle` and `Quota` of a usage plan in our words."""
+    if "RateLimit" in throttle:
+        yield "rate", f"{text(throttle['RateLimit'])}/s"
+        if "BurstLimit" in throttle:
+            yield "burst", text(throttle["BurstLimit"])
+    if "Limit" in quota:
+        yield "quota", f"{text(quota['Limit'])}/{text(quota.get('Period', 'MONTH')).lower()}"

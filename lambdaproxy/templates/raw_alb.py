@@ -12,7 +12,8 @@ from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.config.versions import split_of_table
 from lambdaproxy.templates import rules
 from lambdaproxy.templates.answers import action as answer_of
-from lambdaproxy.templates.authorizers import balanced, closed
+from lambdaproxy.templates.authorizers import closed
+from lambdaproxy.templates.described_authorizers import balanced
 from lambdaproxy.templates.found import Api, TemplateRoute, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.stack import Stack, map_of, number

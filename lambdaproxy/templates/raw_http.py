@@ -6,7 +6,7 @@ from typing import Any
 
 from lambdaproxy.templates.answers import open_to_pages
 from lambdaproxy.templates.apis import HTTP, add_integration, make_api, methods_of, report
-from lambdaproxy.templates.authorizers import of_method, of_resources
+from lambdaproxy.templates.described_authorizers import of_method, of_resources
 from lambdaproxy.templates.found import Api, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.openapi import add_document

@@ -7,11 +7,12 @@ from typing import Any
 
 from lambdaproxy.templates.answers import mock
 from lambdaproxy.templates.apis import REST, add_integration, add_route, make_api, methods_of, report
-from lambdaproxy.templates.authorizers import of_method, of_resources, policy
+from lambdaproxy.templates.described_authorizers import of_method, of_resources
 from lambdaproxy.templates.differences import Properties
 from lambdaproxy.templates.document import TemplateError, load
 from lambdaproxy.templates.found import Api, Where
 from lambdaproxy.templates.intrinsics import text
+from lambdaproxy.templates.networks import policy
 from lambdaproxy.templates.openapi import add_document, not_done
 from lambdaproxy.templates.plans import values_of_keys
 from lambdaproxy.templates.stack import Stack, map_of

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from lambdaproxy.templates.answers import open_to_pages, preflights
 from lambdaproxy.templates.apis import HTTP, REST, add_route, make_api, methods_of, path_of, report
-from lambdaproxy.templates.authorizers import of_event, read_authorizers
 from lambdaproxy.templates.differences import Properties
 from lambdaproxy.templates.found import Api
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.openapi import add_document
 from lambdaproxy.templates.plans import finish_keys, read_plans, values_of_keys
 from lambdaproxy.templates.raw_rest import document_of
+from lambdaproxy.templates.sam_authorizers import of_event, read_authorizers
 from lambdaproxy.templates.stack import Stack, map_of
 from lambdaproxy.templates.throttles import read_methods, read_routes, route_settings
 

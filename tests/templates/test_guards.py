@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambdaproxy.templates.authorizers import networks
+from lambdaproxy.templates.networks import networks
 from tests.templates.support import a_function, asked, notes, of_template, resource, written
 
 POOL = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbC123"
