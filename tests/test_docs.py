@@ -91,6 +91,26 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+def headings(page):
+    """The anchors of a page, as GitHub and the site make them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    titles = (re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title) for title in re.findall(r"^#+ (.*)", text, re.M))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_headings(page):
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]*)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert anchor in headings(page.parent / target if target else page), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tables_are_whole(page):
+    """An empty line ends a table, and what follows without a head of its own is shown as text."""
+    assert re.findall(r"^\|.*\n\n\|.*\n(?!\|[-|: ]+\|$)", page.read_text(), re.M) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_options_exist(page):
     named = set(re.findall(r"(?<![\w-])--([a-z][a-z-]+[a-z])", page.read_text()))

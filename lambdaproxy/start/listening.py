@@ -95,9 +95,10 @@ class Listener(Service):
         if isinstance(outcome[0], Failure):
             why = outcome[0].value
             taken = getattr(getattr(why, "socketError", why), "errno", None) == errno.EADDRINUSE
-            raise (PortTaken if taken else ConfigError)(
-                f"{self._option}: cannot listen on {self._description}: {_reason(why)}"
-            )
+            said = f"{self._option}: cannot listen on {self._description}: {_reason(why)}"
+            if taken:
+                raise PortTaken(f"{said}; end what listens there, or name another place with {self._option}")
+            raise ConfigError(said)
         self._port = outcome[0]
 
     @property

@@ -264,13 +264,15 @@ class ProxyService(Service):
             )
             self.inspecting.app.bill = self._billing.document
             self.site.refusals.seen = self.inspecting.refused
-            self._listeners.append(self.inspecting.listener)
         self._api: InvokeApi | None = None
         self._calls: ProxySite | None = None
         self.invoke_api: Listener | None = None
         if settings.invoke_api:
             self.invoke_api = self._invoke_api(settings.invoke_api)
             self._listeners.append(self.invoke_api)
+        if self.inspecting is not None:
+            # The last one: it gives way to any port that somebody asked for.
+            self._listeners.append(self.inspecting.listener)
 
     def _limits(self) -> Limits:
         """The limits of the main port, with as many open files as the system lets us have and they need."""

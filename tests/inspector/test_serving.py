@@ -265,6 +265,16 @@ def test_a_port_that_is_taken_keeps_nobody_from_starting():
             assert server.look("/api/requests")["requests"] == []
 
 
+def test_it_gives_way_to_every_port_that_was_asked_for():
+    words = (*HELLO, "--invoke-api", "0", "--metrics-listen", "0", "--inspect", "0")
+    with Server(*words, "--log-format", "json") as server:
+        server.process.wait_for('"event":"invoke-api-serves"')
+        lines = [json.loads(line)["message"] for line in server.process.output.splitlines() if line.startswith("{")]
+    opened = [int(line.split()[-1]) for line in lines if " starting on " in line]
+    [page] = [line for line in lines if line.startswith("Inspector: ")]
+    assert len(opened) == 4 and f":{opened[-1]}/" in page
+
+
 @pytest.mark.parametrize("written", ["tcp6:8012:interface=\\:\\:1", "tcp:port=8012", "ssl:8012:privateKey=k.pem"])
 def test_any_other_port_is_on_the_same_address(written):
     from lambdaproxy.start.inspecting import _PORT
