@@ -41,13 +41,14 @@ class Gate:
     def check_rewritten(self, head: Head, route: Route, function: Function) -> None:
         """Refuse a request whose rewritten path is another route's of the same function, which lets in fewer.
 
+        Of a route that chooses, or has a shadow, every function counts: which one is asked may be known later only.
         Raises `PastGuard`, or what the router raises.
         """
         method = self._router.shown_method(head, route)
         other, _ = self._router.match(method, head.host, head.target, head.headers, head.client)
         if other is route or other.guards() <= route.guards():
             return
-        if other.function is None or other.function.name == function.name:
+        if other.function is None or _asked(route, function) & _asked(other, other.function):
             raise PastGuard(f"after its rewrite, {head.target[:200]!r} is for {other}, which this route would pass by")
 
     def welcomes(self, head: Head) -> bool:
@@ -64,3 +65,10 @@ class Gate:
             return self._router.match(method, head.host, head.target, head.headers, head.client)[0].cors
         except LambdaProxyError:
             return None
+
+
+def _asked(route: Route, function: Function) -> set[str]:
+    """The names of all functions that a route may ask, besides this one."""
+    chosen = route.versions.weighing.functions if route.versions is not None else ()
+    shadow = (route.shadow.function,) if route.shadow is not None else ()
+    return {each.name for each in (function, *chosen, *shadow)}

@@ -279,3 +279,34 @@ def test_no_header_that_names_a_method_leads_past_a_guard(tmp_path, methods, tar
     assert status == 403 and not asked.invoker.invocations
     assert asked.ask("POST", target.replace("x", "y"), X_HTTP_Method_Override="DELETE")[0] == 200
     assert asked.invoker.events[0]["httpMethod"] == "DELETE"
+
+
+CHOSEN = """
+function-header = "none"
+format = "alb"
+[[route]]
+path = "/admin/{{any+}}"
+allow-from = "10.0.0.0/8"
+{guarded}
+[[route]]
+path = "/open/{{any+}}"
+strip-prefix = "/open"
+{open}
+"""
+
+
+@pytest.mark.parametrize(
+    ("guarded", "open", "status"),
+    [
+        ('function = "f"', 'split = {"other" = 999, "f" = 1}', 404),
+        ('function = "f"', 'function = "other"\ncanary = "f"', 404),
+        ('function = "f"', 'function = "other"\nshadow = "f"', 404),
+        ('split = {"f" = 1, "g" = 1}', 'function = "g"', 404),
+        ('function = "f"\ncanary = "g"', 'function = "g"', 404),
+        ('split = {"f" = 1, "g" = 1}', 'split = {"x" = 1, "y" = 1}', 200),
+    ],
+)
+def test_no_version_that_may_be_asked_is_led_past_its_guard(tmp_path, guarded, open, status):
+    asked = Door(tmp_path, CHOSEN.format(guarded=guarded, open=open))
+    assert {asked.ask("GET", "/open/admin/x")[0] for _ in range(20)} == {status}
+    assert asked.ask("GET", "/open/users/x")[0] == 200
