@@ -266,13 +266,11 @@ def test_a_port_that_is_taken_keeps_nobody_from_starting():
 
 
 def test_it_gives_way_to_every_port_that_was_asked_for():
-    words = (*HELLO, "--invoke-api", "0", "--metrics-listen", "0", "--inspect", "0")
-    with Server(*words, "--log-format", "json") as server:
-        server.process.wait_for('"event":"invoke-api-serves"')
-        lines = [json.loads(line)["message"] for line in server.process.output.splitlines() if line.startswith("{")]
-    opened = [int(line.split()[-1]) for line in lines if " starting on " in line]
-    [page] = [line for line in lines if line.startswith("Inspector: ")]
-    assert len(opened) == 4 and f":{opened[-1]}/" in page
+    words = (*HELLO, "--invoke-api", "0", "--invoke-api-unsigned", "--metrics-listen", "tcp:0:interface=127.0.0.1")
+    with Inspected(*words) as server:
+        server.process.wait_for("Lambda Invoke API for SDKs on")
+        opened = re.findall(r"ProxySite starting on (\d+)", server.process.output)
+        assert len(opened) == 4 and int(opened[-1]) == server.inspector
 
 
 @pytest.mark.parametrize("written", ["tcp6:8012:interface=\\:\\:1", "tcp:port=8012", "ssl:8012:privateKey=k.pem"])
