@@ -1,6 +1,7 @@
 """The makers that come with lambdaproxy."""
 
-from lambdaproxy.authorizers.makers import all_, api_key, closed, iam, jwt, lambda_
+from lambdaproxy.authorizers.jwt_maker import jwt
+from lambdaproxy.authorizers.makers import all_, api_key, closed, iam, lambda_
 from lambdaproxy.aws.maker import AwsInvokerMaker
 from lambdaproxy.codecs.makers import alb, apigateway_v1, apigateway_v2, function_url, vpc_lattice
 from lambdaproxy.runtime.maker import local

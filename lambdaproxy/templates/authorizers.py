@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lambdaproxy import registry
-from lambdaproxy.authorizers.makers import pool_issuer
+from lambdaproxy.authorizers.jwt_maker import pool_issuer
 from lambdaproxy.config.values import Spec
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.templates.found import Api, Guard, Where

@@ -15,8 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from lambdaproxy import registry
 from lambdaproxy.authorizers import remembered, tokens
 from lambdaproxy.authorizers.jwt import JwtAuthorizer
+from lambdaproxy.authorizers.jwt_maker import jwt as maker
 from lambdaproxy.authorizers.keysets import FRESH, PAUSE, KeySet
-from lambdaproxy.authorizers.makers import jwt as maker
 from lambdaproxy.authorizers.sources import parse
 from lambdaproxy.errors import (
     AuthorizerFailed,
