@@ -49,7 +49,7 @@ def test_a_terminal_has_text():
     except OSError:  # the end, as Linux says it of a terminal
         pass
     os.close(leader)
-    lines = text.decode().split("\r\n")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text.decode()).split("\r\n")  # it is coloured there
     assert not any(line.startswith("{") for line in lines)
     assert any(re.match(r"\S+ \[request\] 200 GET /x hello \S+ ms, .*request \S+$", line) for line in lines), lines
     assert any("[request] 404 GET /y nobody" in line and "not-found (unknown_function)" in line for line in lines)

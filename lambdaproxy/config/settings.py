@@ -288,6 +288,7 @@ class Settings:
         metavar="FILE",
         where=frozenset((FILE, ROUTE)),
         table=validation.models_of_table,
+        shown_default="none",
     )
     split: tuple[Target, ...] | None = setting(
         versions.split,
