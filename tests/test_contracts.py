@@ -11,8 +11,8 @@ from lambdaproxy.config.settings import Settings
 from lambdaproxy.config.values import spec
 from lambdaproxy.errors import InvokeRejected
 from lambdaproxy.runtime.functions import parse_local
+from lambdaproxy.start.invokers import Context
 from lambdaproxy.start.invoking import invoke_site
-from lambdaproxy.start.service import Context
 from lambdaproxy.watch.metrics import Metrics
 from tests.contracts import CodecContract, InvokerContract
 from tests.processes import ROOT, WAIT

@@ -29,7 +29,7 @@ from lambdaproxy.messages import Invocation, InvocationResult, Mode
 from lambdaproxy.runtime.invoker import LocalInvoker
 from lambdaproxy.selection import parse_function
 from lambdaproxy.start.assembly import Assembly
-from lambdaproxy.start.service import Context, Invokers
+from lambdaproxy.start.invokers import Context, Invokers
 from lambdaproxy.watch.metrics import Metrics
 from lambdaproxy.wire.failures import error_type
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
 
 from lambdaproxy import __version__
@@ -20,9 +20,7 @@ from lambdaproxy.base.held import Held
 from lambdaproxy.base.platform import map_large_blocks, on_terminal, open_files, raise_open_files
 from lambdaproxy.base.weight import keep_what_is_there
 from lambdaproxy.config import values
-from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
-from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.start.assembly import Assembly
 from lambdaproxy.start.authorizing import Authorizers, asker, identities
@@ -37,6 +35,7 @@ from lambdaproxy.start.exposure import (
     open_pages,
 )
 from lambdaproxy.start.hints import hint
+from lambdaproxy.start.invokers import Context, Invokers
 from lambdaproxy.start.link import Link, Place
 from lambdaproxy.start.listening import Listener, main_endpoint
 from lambdaproxy.start.rereading import Rereading, check_served, what_waits
@@ -44,7 +43,7 @@ from lambdaproxy.start.routes import LOCAL
 from lambdaproxy.start.systemd import Systemd
 from lambdaproxy.start.vitals import Vitals
 from lambdaproxy.start.worker import Worker
-from lambdaproxy.traces.tracing import Tracing, tracing
+from lambdaproxy.traces.tracing import tracing
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.lines import MOST_WAITING
 from lambdaproxy.watch.logs import AccessLog
@@ -61,7 +60,6 @@ from lambdaproxy.web.site import ProxySite
 if TYPE_CHECKING:
     from lambdaproxy.gate.canary import Canary
     from lambdaproxy.inspector.recorder import Recorder
-    from lambdaproxy.runtime.functions import FunctionSettings
     from lambdaproxy.runtime.invoke_api import InvokeApi
     from lambdaproxy.runtime.invoker import LocalInvoker
     from lambdaproxy.start.inspecting import Inspecting
@@ -70,78 +68,6 @@ log = Logger()
 
 MOST_SHOWN = 100
 """Routes that are shown at start, where there are embedded functions."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What an invoker's maker may use: the reactor, the settings, the metrics, the embedded functions.
-
-    `held` are the ledgers in which whoever holds bytes of requests and answers counts them.
-    """
-
-    reactor: Any
-    settings: Settings
-    metrics: Metrics
-    functions: Mapping[str, FunctionSettings]
-    held: Held = None  # type: ignore[assignment]
-    #: Wraps an invoker's source of credentials, where several workers are to share what it finds; by name and source.
-    share_source: Callable[[str, Any], Any] | None = None
-    #: What the metrics call functions.
-    labels: FunctionLabels | None = None
-    #: Takes note of invocations, where traces are on (`traces.spans.Tracer`).
-    tracer: Any = None
-
-    def __post_init__(self) -> None:
-        if self.held is None:
-            object.__setattr__(self, "held", Held(self.reactor))
-
-
-class Invokers:
-    """The invokers by name, each made when first needed."""
-
-    def __init__(self, assembly: Assembly, context: Context) -> None:
-        self._assembly, self._context = assembly, context
-        self._made: dict[str, IInvoker] = {}
-
-    def get(self, name: str) -> IInvoker:
-        """The invoker of this name; `ConfigError` if it cannot be made."""
-        invoker = self._made.get(name)
-        if invoker is None:
-            maker, options = self._assembly.maker(name)
-            invoker = self._made[name] = maker.make(name, options, self._context)
-        return invoker
-
-    def traced(self, tracing: Tracing | None) -> Callable[[str], IInvoker]:
-        """The same for those whose invocations are to have spans, where there are any."""
-        if tracing is None:
-            return self.get
-        made: dict[str, IInvoker] = {}
-
-        def get(name: str) -> IInvoker:
-            if name not in made:
-                made[name] = tracing.invoker(self.get(name))
-            return made[name]
-
-        return get
-
-    def adopt(self, assembly: Assembly) -> None:
-        """Make those that are made from now on of this."""
-        self._assembly = assembly
-
-    def why_not_ready(self) -> str | None:
-        """The first reason that one of them gives."""
-        for name, invoker in self._made.items():
-            why = invoker.ready()
-            if why is not None:
-                return f"{name}: {why}"
-        return None
-
-    def stop(self) -> Deferred[None]:
-        made, self._made = self._made, {}
-        stopping = [maybeDeferred(invoker.stop) for invoker in made.values()]
-        for each in stopping:
-            each.addErrback(lambda failure: log.failure("An invoker did not stop well", failure, event="internal"))
-        return DeferredList(stopping).addCallback(lambda _: None)
 
 
 class ProxyService(Service):

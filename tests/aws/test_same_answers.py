@@ -107,8 +107,8 @@ class SameAnswers(TestCase):
         from lambdaproxy import registry
         from lambdaproxy.config.settings import Settings
         from lambdaproxy.runtime.functions import function_settings
+        from lambdaproxy.start.invokers import Context
         from lambdaproxy.start.invoking import invoke_site
-        from lambdaproxy.start.service import Context
         from lambdaproxy.wire.sigv4 import Keys
 
         base = os.path.join(os.path.dirname(os.path.dirname(__file__)), "functions")
