@@ -129,7 +129,8 @@ def serve_one(result, event, request_id, name, endpoint, deadline):
     try:
         request = Request(json.loads(event), request_id, name)
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
-        sys.stderr.write(f"the event is no request of a function URL ({problem!r}); web functions need that format\n")
+        kind = type(problem).__name__  # its text may hold the request
+        sys.stderr.write(f"the event is no request of a function URL ({kind}); web functions need that format\n")
         answer_alone(result, 502, "Runtime.InvalidEvent", request_id)
         return
     status = request.refusal()
