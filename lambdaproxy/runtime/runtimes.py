@@ -205,9 +205,11 @@ def _free_port() -> int:
 
 
 def _needed(program: str, site: Site) -> list[str]:
-    """The folders without which `program` does not run: its own installation, and that of what it is a link to."""
+    """The folders without which `program` does not run: its own installation, that of what it is a link to, and those
+    in which programs are looked for, by scripts too."""
     found = [os.path.dirname(os.path.dirname(path)) for path in (program, os.path.realpath(program)) if path]
     named = [site.environ.get(name, "") for name in ("HOME", *_FILES)]
+    named += site.environ.get("PATH", "").split(os.pathsep)
     return [path for path in (*found, site.sdk, site.cache, *named) if path and path != os.sep and os.path.isabs(path)]
 
 

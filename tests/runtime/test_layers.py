@@ -124,7 +124,7 @@ class Layers(RealProcesses):
         code = (
             "import os, time\nfirst = os.getpid()\ndef handler(event, context):\n"
             "    open(f'/tmp/{os.getpid()}', 'w').close()\n"
-            "    while len(os.listdir('/tmp')) < 3:\n        time.sleep(0.01)\n"
+            "    while sum(name.isdigit() for name in os.listdir('/tmp')) < 3:\n        time.sleep(0.01)\n"
             "    return [os.getpid(), os.environ['AWS_LAMBDA_MAX_CONCURRENCY'], "
             "os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']]\n"
         )
@@ -137,6 +137,19 @@ class Layers(RealProcesses):
         found = [orjson.loads((await one).payload) for one in asked]
         self.assertEqual(len({pid for pid, *_ in found}), 3, "each in a process, all with one /tmp")
         self.assertEqual({tuple(rest) for _, *rest in found}, {("3", "lambda-managed-instances")})
+
+    async def test_a_folder_of_programs_below_tmp_stays(self) -> None:
+        if not ALLOWED.allowed:
+            raise SkipTest(ALLOWED.why)
+        programs = tempfile.mkdtemp(prefix="programs-", dir="/tmp")
+        self.addCleanup(shutil.rmtree, programs)
+        write(Path(programs), {"own-program": "#!/bin/sh\necho found\n"})
+        os.chmod(os.path.join(programs, "own-program"), 0o755)
+        code = "import subprocess\ndef handler(e, c):\n    return subprocess.check_output(['own-program'], text=True)\n"
+        settings = FunctionSettings("f", "app.handler", "python", str(self.folder({"app.py": code})))
+        path = f"{programs}:{os.environ['PATH']}"
+        local = self.local(settings, site=site(environ={**os.environ, "PATH": path}))
+        self.assertEqual((await local.invoke("f")).payload, b'"found\\n"')
 
     async def test_a_file_below_tmp_that_is_needed_stays(self) -> None:
         if not ALLOWED.allowed:
