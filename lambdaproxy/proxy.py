@@ -1,4 +1,7 @@
-"""The program: a request is admitted by its head, handled when its body is there, and accounted for at its end."""
+"""The program: a request is admitted by its head, handled when its body is there, and accounted for at its end.
+
+It is longer than other modules, because this way is to be read in one place, from top to bottom.
+"""
 
 from __future__ import annotations
 
