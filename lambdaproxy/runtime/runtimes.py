@@ -24,7 +24,8 @@ BOOTSTRAP_PYTHON = os.path.join(_HERE, "bootstrap.py")
 BOOTSTRAP_NODE = os.path.join(_HERE, "bootstrap.mjs")
 LAUNCH = os.path.join(_HERE, "launch.py")
 _LAUNCH = (sys.executable, "-I", "-S", LAUNCH)
-_OURS = (_HERE, sys.prefix, sys.base_prefix)
+# Where the package lies, with its compiled parts beside it: functions import its adapters.
+_OURS = (os.path.dirname(os.path.dirname(_HERE)), sys.prefix, sys.base_prefix)
 START = "_LAMBDAPROXY_START"
 """The variable with what our runtimes are told at start, in lines; no function sees it."""
 
