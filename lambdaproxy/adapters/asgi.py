@@ -206,52 +206,32 @@ class _Life:
 
 async def _cycle(app: Application, scope: Scope, body: bytes) -> Response:
     """One request and its response."""
-    finished = asyncio.Event()
-    status = 0
-    headers: list[tuple[bytes, bytes]] = []
-    chunks: list[bytes] = []
-    sent = False
+    pieces: list[Any] = []
 
-    async def receive() -> Message:
-        nonlocal sent
-        if not sent:
-            sent = True
-            return {"type": "http.request", "body": body, "more_body": False}
-        await finished.wait()
-        return {"type": "http.disconnect"}
+    async def keep(piece: Response | bytes) -> None:
+        pieces.append(piece)
 
-    async def send(message: Message) -> None:
-        nonlocal status
-        kind = message["type"]
-        if kind == "http.response.start" and not status:
-            status = message["status"]
-            headers.extend((bytes(name), bytes(value)) for name, value in message.get("headers", ()))
-        elif kind == "http.response.body" and status and not finished.is_set():
-            chunks.append(bytes(message.get("body", b"")))
-            if not message.get("more_body", False):
-                finished.set()
-        elif finished.is_set():
-            return
-        else:
-            raise RuntimeError(f"the application sent {kind} where it cannot stand")
-
-    try:
-        await app(scope, receive, send)
-    except Exception:
-        # Starlette answers an error with 500 and raises it again, for the server to log.
-        if not finished.is_set():
-            raise
-        _log.exception("The application raised after its response was complete")
-    if not finished.is_set():
-        raise RuntimeError("the application ended without a whole response")
-    return Response(status, tuple(headers), b"".join(chunks))
+    await _exchange(app, scope, body, keep)
+    head: Response = pieces[0]
+    return Response(head.status, head.headers, b"".join(pieces[1:]))
 
 
 async def _streamed(app: Application, scope: Scope, body: bytes, pieces: asyncio.Queue[Any]) -> None:
     """One request; its response goes into `pieces`: the head, bytes, and None at the end."""
+    try:
+        await _exchange(app, scope, body, pieces.put)
+    except Exception:
+        await pieces.put(None)
+        raise
+    await pieces.put(None)
+
+
+async def _exchange(
+    app: Application, scope: Scope, body: bytes, give: Callable[[Response | bytes], Awaitable[None]]
+) -> None:
+    """One request; of its response `give` gets the head without a body, then the pieces of the body."""
     finished = asyncio.Event()
-    head: Response | None = None
-    sent = False
+    begun = sent = False
 
     async def receive() -> Message:
         nonlocal sent
@@ -262,16 +242,16 @@ async def _streamed(app: Application, scope: Scope, body: bytes, pieces: asyncio
         return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
-        nonlocal head
+        nonlocal begun
         kind = message["type"]
-        if kind == "http.response.start" and head is None:
-            fields = tuple((bytes(name), bytes(value)) for name, value in message.get("headers", ()))
-            head = Response(message["status"], fields)
-            await pieces.put(head)
-        elif kind == "http.response.body" and head is not None and not finished.is_set():
+        if kind == "http.response.start" and not begun:
+            begun = True
+            fields = tuple([(bytes(name), bytes(value)) for name, value in message.get("headers", ())])
+            await give(Response(message["status"], fields))
+        elif kind == "http.response.body" and begun and not finished.is_set():
             data = bytes(message.get("body", b""))
             if data:
-                await pieces.put(data)
+                await give(data)
             if not message.get("more_body", False):
                 finished.set()
         elif finished.is_set():
@@ -286,7 +266,5 @@ async def _streamed(app: Application, scope: Scope, body: bytes, pieces: asyncio
     except Exception:
         # Starlette answers an error with 500 and raises it again, for the server to log.
         if not finished.is_set():
-            await pieces.put(None)
             raise
         _log.exception("The application raised after its response was complete")
-    await pieces.put(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from urllib.parse import quote
 
 from lambdaproxy.base.paths import PathReader, as_sent
@@ -117,20 +118,4 @@ def _head(head: Head, target: str, host: str, headers: Headers) -> Head:
         raise RewriteFailed("what a rewrite made is no host, or cannot be sent") from None
     if len(sent) > MOST_TARGET or not (_TARGET.fullmatch(sent) or sent == head.target):
         raise RewriteFailed(f"what a rewrite made of the path is none, or longer than {MOST_TARGET} bytes")
-    return Head(
-        head.method,
-        sent,
-        head.version,
-        headers,
-        head.content_length,
-        head.scheme,
-        host,
-        head.port,
-        head.client,
-        head.forwarded_for,
-        head.tls,
-        head.id,
-        head.trace_id,
-        head.received,
-        head.traced,
-    )
+    return replace(head, target=sent, headers=headers, host=host)

@@ -6,11 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer, IPushProducer
-from zope.interface import implementer
-
-from lambdaproxy.interfaces import IBody
+from lambdaproxy.web.open_body import OpenBody
 
 MOST_PAGES = 16
 """Pages that are open at once."""
@@ -53,23 +49,13 @@ class Feed:
             page.end()
 
 
-@implementer(IBody, IPushProducer)
-class Page:
+class Page(OpenBody):
     """The stream of one page."""
 
     def __init__(self, feed: Feed) -> None:
+        super().__init__()
         self._feed = feed
-        self._consumer: Any = None
-        self._done: Deferred[None] | None = None
-        self._paused = self._missed = False
-
-    def start(self, consumer: IConsumer) -> Deferred[None]:
-        self._feed.enter(self)
-        self._consumer = consumer
-        consumer.registerProducer(self, True)
-        self._done = Deferred(lambda _: self._leave())
-        consumer.write(b"retry: 1000\n\n")
-        return self._done
+        self._missed = False
 
     def send(self, data: bytes) -> None:
         """Write, unless the page is behind: then it is told so when it reads again."""
@@ -78,27 +64,14 @@ class Page:
         elif self._consumer is not None:
             self._consumer.write(data)
 
-    def _leave(self) -> None:
-        self._feed.leave(self)
-        if self._consumer is not None:
-            consumer, self._consumer = self._consumer, None
-            consumer.unregisterProducer()
+    def _begin(self) -> None:
+        self._feed.enter(self)
+        self._consumer.write(b"retry: 1000\n\n")
 
-    def end(self) -> None:
-        """The stream ends well."""
-        done, self._done = self._done, None
-        self._leave()
-        if done is not None and not done.called:
-            done.callback(None)
-
-    def pauseProducing(self) -> None:
-        self._paused = True
-
-    def resumeProducing(self) -> None:
-        self._paused = False
+    def _catch_up(self) -> None:
         if self._missed and self._consumer is not None:
             self._missed = False
             self._consumer.write(b"event: missed\ndata: {}\n\n")
 
-    def stopProducing(self) -> None:
-        self.end()
+    def _left(self) -> None:
+        self._feed.leave(self)

@@ -5,16 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer
-from zope.interface import implementer
-
-from lambdaproxy.interfaces import IBody
-
-if TYPE_CHECKING:
-    from twisted.internet.interfaces import IConsumer
+from lambdaproxy.web.open_body import OpenBody
 
 MOST_KEPT = 1024 * 1024
 """Bytes of records that are kept, all functions together."""
@@ -61,25 +53,15 @@ class Kept:
             follower.end()
 
 
-@implementer(IBody, IPushProducer)
-class Follower:
+class Follower(OpenBody):
     """The body of one answer that goes on for as long as its reader likes."""
 
     def __init__(self, followers: set[Follower], function: str | None, begun: bytes) -> None:
+        super().__init__()
         self.function = function
         self._followers, self._waiting = followers, [begun]
         self._size, self._left_out = len(begun), 0
-        self._consumer: Any = None
-        self._done: Deferred[None] | None = None
-        self._paused = False
         followers.add(self)
-
-    def start(self, consumer: IConsumer) -> Deferred[None]:
-        self._consumer = consumer
-        self._done = Deferred(lambda _: self._leave())
-        consumer.registerProducer(self, True)
-        self.resumeProducing()
-        return self._done
 
     def send(self, data: bytes) -> None:
         """Write, or keep it until the reader has room."""
@@ -91,25 +73,10 @@ class Follower:
             self._waiting.append(data)
             self._size += len(data)
 
-    def _leave(self) -> None:
-        self._followers.discard(self)
-        consumer, self._consumer = self._consumer, None
-        self._waiting, self._size = [], 0
-        if consumer is not None:
-            consumer.unregisterProducer()
+    def _begin(self) -> None:
+        self._catch_up()
 
-    def end(self) -> None:
-        """The answer ends well."""
-        done, self._done = self._done, None
-        self._leave()
-        if done is not None and not done.called:
-            done.callback(None)
-
-    def pauseProducing(self) -> None:
-        self._paused = True
-
-    def resumeProducing(self) -> None:
-        self._paused = False
+    def _catch_up(self) -> None:
         while self._waiting and not self._paused and self._consumer is not None:
             data = self._waiting.pop(0)
             self._size -= len(data)
@@ -119,5 +86,6 @@ class Follower:
             left_out, self._left_out = self._left_out, 0
             self._consumer.write(b"(%d records were left out, because they were not read)\n" % left_out)
 
-    def stopProducing(self) -> None:
-        self.end()
+    def _left(self) -> None:
+        self._followers.discard(self)
+        self._waiting, self._size = [], 0
