@@ -15,6 +15,7 @@ from lambdaproxy.authorizers.claims import parse as parse_claim
 from lambdaproxy.authorizers.claims import together
 from lambdaproxy.authorizers.sources import parse
 from lambdaproxy.base.addresses import is_loopback
+from lambdaproxy.base.regexes import Regex
 from lambdaproxy.config import values
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.interfaces import IAuthorizer, IAuthorizerMaker, Option
@@ -96,7 +97,7 @@ class JwtMaker:
             "A claim that must be there, as tenant, tenant=acme, groups[]=admin or roles~=admin, repeatable.",
             multiple=True,
         ),
-        Option("validation", values.pattern, None, "Regular expression that aud must match as a whole; for cognito."),
+        Option("validation", Regex, None, "Regular expression (RE2) that aud must match as a whole; for cognito."),
         Option(
             "unavailable",
             values.one_of("401", "500", "503"),

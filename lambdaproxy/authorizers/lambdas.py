@@ -9,7 +9,6 @@ authorizers").
 from __future__ import annotations
 
 import json
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,6 +19,7 @@ from zope.interface import implementer
 from lambdaproxy.authorizers import documents, events
 from lambdaproxy.authorizers.policy import MalformedPolicy, Verdict, judge
 from lambdaproxy.authorizers.sources import Source
+from lambdaproxy.base.regexes import Regex
 from lambdaproxy.base.weight import text_of
 from lambdaproxy.errors import AuthorizerFailed, Denied, DeniedByPolicy, LambdaProxyError, Unauthorized
 from lambdaproxy.interfaces import IAuthorizer, IEventCodec
@@ -56,7 +56,7 @@ class LambdaAuthorizer:
         region: str,
         ttl: float = 0.0,
         simple: bool = False,
-        validation: re.Pattern[str] | None = None,
+        validation: Regex | None = None,
         principal_required: bool = True,
     ) -> None:
         self._ask, self._seconds, self._codec, self._payload = ask, seconds, codec, payload
@@ -98,7 +98,7 @@ class LambdaAuthorizer:
             if not value:
                 raise Unauthorized(f"there is nothing in {source.text}")
             found.append(value)
-        if self._validation is not None and not self._validation.fullmatch(found[0]):
+        if self._validation is not None and not self._validation.is_whole(found[0]):
             raise Unauthorized(f"what is in {self._sources[0].text} does not match the validation")
         return tuple(found)
 

@@ -16,6 +16,7 @@ from zope.interface import implementer
 from lambdaproxy.authorizers.events import CODECS, PAYLOADS
 from lambdaproxy.authorizers.quotas import quota
 from lambdaproxy.authorizers.sources import parse, parse_any
+from lambdaproxy.base.regexes import Regex
 from lambdaproxy.config import values
 from lambdaproxy.config.doors import rate
 from lambdaproxy.errors import ConfigError
@@ -125,7 +126,7 @@ class LambdaMaker:
             "What must be there for it to be asked, repeatable; default: for token the Authorization header.",
             multiple=True,
         ),
-        Option("validation", values.pattern, None, "Regular expression that a token must match as a whole; for token."),
+        Option("validation", Regex, None, "Regular expression (RE2) that a token must match as a whole; for token."),
         Option("result-ttl", _ttl, None, "How long its answers are kept; default: 300 for rest and token, else 0."),
         Option(
             "principal-id",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,7 @@ from typing import Any
 
 from lambdaproxy.authorizers import documents
 from lambdaproxy.authorizers.claims import Wanted
+from lambdaproxy.base.regexes import Regex
 from lambdaproxy.errors import Denied, DeniedByPolicy, TokenExpired, Unauthorized
 from lambdaproxy.messages import Grant
 
@@ -46,7 +46,7 @@ class Rules:
     by_client_id: bool = True
     manner: str = HTTP
     wanted: tuple[Wanted, ...] = ()
-    validation: re.Pattern[str] | None = None
+    validation: Regex | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ def check_claims(claims: Mapping[str, Any], rules: Rules, scopes: Sequence[str],
         named = audience if isinstance(audience, list) else [audience]
         if not any(isinstance(each, str) and each in rules.audience for each in named):
             raise refused("the token does not have a valid audience", scopes)
-    if rules.validation is not None and not rules.validation.fullmatch(str(audience)[:MOST_AUDIENCE]):
+    if rules.validation is not None and not rules.validation.is_whole(str(audience)[:MOST_AUDIENCE]):
         raise refused("the token does not have a valid audience", scopes, "aud does not match the validation")
     check_end(claims, rules, scopes, now)
     begins = _time(claims, "nbf", scopes)

@@ -40,6 +40,13 @@ class Regex:
         """Whether it is found anywhere in the text."""
         return self._searched(value) is not None
 
+    def is_whole(self, value: str) -> bool:
+        """Whether it matches from beginning to end; what is too long for it, or no Unicode text, does not."""
+        try:
+            return len(value) <= self.longest and self._compiled.fullmatch(value) is not None
+        except UnicodeEncodeError:  # half a character, as JSON may hold it
+            return False
+
     def replace(self, template: str, value: str) -> str | None:
         """The text with the first place that matches replaced by what `template` says (`$1` is a group); else None."""
         found = self._searched(value)

@@ -268,14 +268,6 @@ def host_pattern(value: str) -> str:
     return value.lower().removesuffix(".")
 
 
-def pattern(text: str) -> re.Pattern[str]:
-    """A regular expression."""
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise ValueError(f"{text!r} is no regular expression: {error}") from None
-
-
 def endpoint_url(value: str) -> str:
     """Where the Lambda API is; `http-endpoint` decides whether http may leave this machine."""
     parts = urlsplit(value)
