@@ -1,7 +1,7 @@
 """Compares what a case expects with what there is, and says every difference in a line."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 #: What `<word>` in an expected document stands for.
@@ -105,8 +105,3 @@ def prune(value: Any) -> Any:
         pruned = {key: prune(member) for key, member in value.items()}
         return {key: member for key, member in pruned.items() if member not in (None, "", [], {})}
     return value
-
-
-def without(document: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    """A copy without these members."""
-    return {key: value for key, value in document.items() if key not in keys}
