@@ -28,6 +28,7 @@ LAYERS = [
     {"start"},
     {"tap"},
     {"command"},
+    {"manual"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 

@@ -20,7 +20,20 @@ QUEUE = 10.0
 ANSWER = 180.0
 """Seconds that an answer may take; a reload is given up by the supervisor before."""
 
-ACTIONS = ("status", "reload", "workers", "drain", "routes", "canary", "explain")
+ACTIONS: Mapping[str, str] = {
+    "status": "how it is: generation, workers, the last reload",
+    "reload": "read everything anew; waits, and says how it went",
+    "workers": "+1 or -1: a reload with one worker more or less",
+    "drain": "stop, as SIGTERM does",
+    "routes": "the routes that are in force, whatever the file says by now",
+    "canary": "how the canaries of routes are, and why one went back",
+    "explain": "which route and function a request reaches, by what is in force",
+}
+OPTIONS: Mapping[str, str] = {
+    "--control PATH": f"the socket of serve --control; else control in $RUNTIME_DIRECTORY, or {DEFAULT}",
+    "--json": "the answer as it came",
+    "-H, --header 'NAME: VALUE'": "for explain: a header of the request; may be repeated",
+}
 USAGE = (
     "[--control PATH] [--json] status|reload|workers +1|workers -1|drain|routes|canary|explain 'GET https://host/path'"
 )

@@ -68,7 +68,7 @@ def text(words: Sequence[str], now: float | None = None, usage: str = "") -> str
 def options() -> list[str]:
     """All options, as they are typed."""
     services = [f"--{each.name}" for sample in SAMPLES.values() for each in sample.options]
-    return [*_format_words("alb").options(), *services, "--region", "--account"]
+    return [*format_words("alb").options(), *services, "--region", "--account"]
 
 
 def _kinds() -> list[str]:
@@ -87,7 +87,7 @@ def _help(usage: str) -> str:
 
 
 def _of_format(kind: str, words: Sequence[str], now: float) -> Any:
-    given = _format_words(kind).read(words)
+    given = format_words(kind).read(words)
     chosen = spec(kind)
     codec = registry.make_codec(chosen)
     request, route = _request(chosen.name, given, now), None
@@ -100,7 +100,8 @@ def _of_format(kind: str, words: Sequence[str], now: float) -> Any:
     return json.loads(codec.encode_request(request, match))
 
 
-def _format_words(kind: str) -> Words:
+def format_words(kind: str) -> Words:
+    """The options for an event of a format."""
     words = Words(
         f"lambdaproxy event {kind} ['METHOD https://host/path'] [options]",
         "The event that this format has for the request. A body that is JSON is called so. Options of the format\n"

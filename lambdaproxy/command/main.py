@@ -68,7 +68,8 @@ def _plugins(words: list[str], usage: str) -> None:
 
 def _ctl(words: list[str], usage: str) -> None:
     if words and words[0] in ("--help", "-h"):
-        print(usage)
+        rows = (*ctl.ACTIONS.items(), *ctl.OPTIONS.items())
+        print("\n".join([usage, "", *(f"  {what:28} {meaning}" for what, meaning in rows)]))
         return
     try:
         typed = ctl.parse(words, os.environ)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
@@ -39,6 +39,13 @@ class Words(argparse.ArgumentParser):
     def options(self) -> list[str]:
         """The options as they are typed."""
         return [option for action in self._actions for option in action.option_strings]
+
+    def described(self) -> Iterator[tuple[list[str], str, str]]:
+        """Each option or word: how it is typed, what follows it, and its help."""
+        for action in self._actions:
+            if action.help not in (None, argparse.SUPPRESS) and action.dest != "help":
+                metavar = action.metavar if isinstance(action.metavar, str) else ""
+                yield list(action.option_strings), metavar, str(action.help)
 
     def error(self, message: str) -> NoReturn:
         message = message.removeprefix("argument ")

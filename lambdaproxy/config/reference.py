@@ -97,9 +97,9 @@ def _lines() -> Iterator[str]:
         yield "| setting | meaning | default |"
         yield "|---|---|---|"
         for setting in settings:
-            value = "" if setting.flag else f" {_cell(setting.metavar)}"
+            value = "" if setting.flag else f" {cell(setting.metavar)}"
             marks = (" *route*" if ROUTE in setting.where else "") + (" *may be repeated*" if setting.multiple else "")
-            yield f"| `{setting.name}{value}`{marks} | {_cell(setting.help)} | {_cell(default_text(setting))} |"
+            yield f"| `{setting.name}{value}`{marks} | {cell(setting.help)} | {cell(default_text(setting))} |"
         yield ""
     yield "## Formats\n"
     for codec in registry.codec_makers().values():
@@ -126,11 +126,12 @@ def _options(options: Iterable[Option]) -> Iterator[str]:
     for option in options:
         default = "" if option.default in (None, (), {}) else value_text(option.default)
         repeated = " *may be repeated*" if option.multiple else ""
-        yield f"| `{option.name}`{repeated} | {_cell(option.help)} | {_cell(default)} |"
+        yield f"| `{option.name}`{repeated} | {cell(option.help)} | {cell(default)} |"
     yield ""
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """A text as a cell of a table in Markdown."""
     return text.replace("|", "\\|").replace("\n", " ")
 
 
