@@ -203,5 +203,5 @@ class IInvokerMaker(IPlugin):
     def make(name: str, options: Mapping[str, Any], context: Any) -> IInvoker:
         """Make the invoker called `name`, in a running reactor, when it is first needed.
 
-        `context` is a `service.Context`: reactor, settings, metrics. Raises `ConfigError` with a sentence.
+        `context` is an `invokers.Context`: reactor, settings, metrics. Raises `ConfigError` with a sentence.
         """

@@ -17,6 +17,7 @@ from lambdaproxy.base.platform import use_monotonic_clock
 from lambdaproxy.base.reactor import install_unless_chosen
 from lambdaproxy.config import cli
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.gate.shared_buckets import table_of
 from lambdaproxy.start.assembly import Assembly, assemble
 from lambdaproxy.start.exposure import check_listener
 from lambdaproxy.start.link import Link, Place, to_supervisor
@@ -84,7 +85,7 @@ class Options(cli.Options):
     def _take_our_place(self, link: Link) -> None:
         place = link.hello(self.workers, self.assembly.settings.drain_timeout)
         self.worker = link, place
-        self.assembly = self.assembly.of_worker(Share(place.number, place.of))
+        self.assembly = self.assembly.of_worker(Share(place.number, place.of, table_of(place.board, place.lock)))
 
     def become_supervisor(self) -> None:
         """Be the supervisor from now on, if there is to be one and this is not one of its workers."""

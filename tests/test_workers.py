@@ -253,7 +253,10 @@ def test_a_start_that_cannot_work_is_one_sentence(tmp_path):
         )
     assert done.returncode == 1
     where = f"tcp:{port}:interface=127.0.0.1:backlog=1024"
-    assert done.stderr == f"lambdaproxy: --port: cannot listen on {where}: Address already in use\n"
+    assert done.stderr == (
+        f"lambdaproxy: --port: cannot listen on {where}: Address already in use; end what listens there, or name "
+        "another place with --port\n"
+    )
 
 
 MISTAKES = [
@@ -566,3 +569,12 @@ def test_workers_under_a_socket_that_somebody_else_holds(tmp_path, stub):
                     second.kill()
         finally:
             first.kill()
+
+
+def test_a_rate_is_of_the_whole_and_outlives_a_reload(tmp_path, stub):
+    config = '[[route]]\npath = "/few"\nfunction = "alb"\nrate = "6/h"\nburst = 6\n'
+    with Whole(tmp_path, *options(stub), "--workers", "3", config=config) as whole:
+        answers = [request(whole.port, "GET", "/few")[0] for _ in range(30)]
+        assert collections.Counter(answers) == {200: 6, 429: 24}
+        assert whole.ctl("reload")[0] == 0
+        assert [request(whole.port, "GET", "/few")[0] for _ in range(6)] == [429] * 6

@@ -79,6 +79,7 @@ class ApiKeyMaker:
         if options["rate"] is not None or options["quota"] is not None:
             from lambdaproxy.authorizers.quotas import Plan
             from lambdaproxy.authorizers.tally import Tally
+            from lambdaproxy.gate.shared_buckets import of_workers
 
             try:
                 tally = Tally(options["quota-file"])
@@ -92,7 +93,7 @@ class ApiKeyMaker:
                 burst=options["burst"],
                 quota=options["quota"],
                 window=options["quota-window"],
-                workers=context.workers,
+                buckets=lambda alone: of_workers(alone, context.workers, context.table, f"authorizer {name}"),
             )
         return ApiKeyAuthorizer(
             options["file"], options["identity-source"], context.reactor.seconds, plan, options["key"]

@@ -16,6 +16,7 @@ from lambdaproxy.authorizers.tally import Tally
 from lambdaproxy.config.doors import Rate, refill
 from lambdaproxy.errors import QuotaExceeded, RateExceeded
 from lambdaproxy.gate.buckets import Buckets
+from lambdaproxy.gate.shared_buckets import SharedBuckets
 
 DAY, WEEK, MONTH = "day", "week", "month"
 CALENDAR, ROLLING = "calendar", "rolling"
@@ -61,8 +62,8 @@ def calendar(period: str, now: float) -> tuple[int, float]:
 class Plan:
     """`charge(name)` counts a request of a key, or raises what keeps it out.
 
-    `tally` keeps the counts, `seconds` counts for rates and `wall` is the time of day. A rate is divided among
-    `workers`; a quota is of the whole where its tally is.
+    `tally` keeps the counts, `seconds` counts for rates and `wall` is the time of day. `buckets` makes of the buckets
+    that count a rate those that several workers have in common; a quota is of the whole where its tally is.
     """
 
     def __init__(
@@ -75,12 +76,12 @@ class Plan:
         burst: int | None = None,
         quota: Quota | None = None,
         window: str = CALENDAR,
-        workers: int = 1,
+        buckets: Callable[[Buckets], Buckets | SharedBuckets] = lambda alone: alone,
     ) -> None:
         self._tally, self._seconds, self._wall = tally, seconds, wall
         self._quota, self._window = quota, window
         self._rate = rate
-        self._buckets = None if rate is None else Buckets(rate.per_second, refill(rate, burst)).part(workers)
+        self._buckets = None if rate is None else buckets(Buckets(rate.per_second, refill(rate, burst)))
 
     def charge(self, name: str) -> None:
         """Count a request; `RateExceeded` or `QuotaExceeded`, and then it is not counted."""

@@ -13,11 +13,12 @@ import os
 import struct
 from hashlib import sha256
 
+from lambdaproxy.base.locks import lock_soon, unlock
+
 _MAGIC = b"lambdaproxy quota 1\n".ljust(64, b"\0")
 _RECORD = 64
 _NUMBERS = struct.Struct("<QQQ")
 _AT = 32
-_TRIES = 500
 MOST = 100_000
 """Names: 6.4 MB."""
 
@@ -98,7 +99,7 @@ class Tally:
                 return False
             self._memory[name] = max(period, self._memory.get(name, (0,))[0]), here + 1, before
             return True
-        locked = self._lock()
+        locked = lock_soon(self._file)
         try:
             at = self._place(_digest(name), locked)
             if at is None:
@@ -112,7 +113,7 @@ class Tally:
             return True
         finally:
             if locked:
-                fcntl.lockf(self._file, fcntl.LOCK_UN)
+                unlock(self._file)
 
     def seen(self, name: str, period: int) -> tuple[int, int]:
         """How many there were in the period before, and how many there are in this one."""
@@ -128,15 +129,6 @@ class Tally:
     def _at(self, at: int, period: int) -> tuple[int, int]:
         assert self._map is not None
         return _moved(_NUMBERS.unpack_from(self._map, at), period)
-
-    def _lock(self) -> bool:
-        for _ in range(_TRIES):
-            try:
-                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            except OSError:
-                os.sched_yield()
-        return False
 
     def close(self) -> None:
         """What was counted is in the file."""

@@ -31,7 +31,9 @@ CONNECTIONS are open ones, READY is 1 while invocations can be expected to work,
 told to take connections, and that one is the supervisor's to write, as STATE is.
 """
 
-FREE, LIVE, DRAINING = 0.0, 1.0, 2.0
+FREE, LIVE, DRAINING, COMMON = 0.0, 1.0, 2.0, 3.0
+"""States of slots; a COMMON one, the last, is nobody's: workers share what lies in it."""
+
 TRIES = 100
 
 
@@ -98,6 +100,15 @@ class Board:
     def in_state(self, *states: float) -> list[int]:
         """The slots of workers that are in one of these states."""
         return [slot for slot in range(1, self.slots) if self.word(slot, STATE) in states]
+
+    def common(self) -> int | None:
+        """The slot that workers share; None where the supervisor, of another version, has made none."""
+        last = self.slots - 1
+        return last if self.word(last, STATE) == COMMON else None
+
+    def part(self, begin: int, length: int) -> memoryview:
+        """Some of the bytes, to be read and written in place."""
+        return self._bytes[begin : begin + length]
 
     def series(self, slot: int) -> Iterator[tuple[Series, Sequence[float]]]:
         """What a slot holds now."""

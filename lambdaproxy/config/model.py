@@ -31,6 +31,11 @@ class RouteSettings:
     conditions: tuple[Condition, ...] = ()
     priority: int | None = None
 
+    @property
+    def identity(self) -> str:
+        """What no other route of the same configuration has, and this one has in every process."""
+        return repr((self.path, self.host, self.methods, self.conditions, self.priority))
+
 
 @dataclass(frozen=True, slots=True)
 class InvokerSettings:

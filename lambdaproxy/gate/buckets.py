@@ -12,6 +12,14 @@ MOST = 20_000
 """Buckets of one limit at most: about 4 MB."""
 
 
+def taken(tokens: float, then: float, now: float, rate: float, burst: float) -> tuple[float, float | None]:
+    """What is left of the tokens that there were `then`, when one is taken; None, or the seconds until there is one."""
+    tokens = min(burst, tokens + (now - then) * rate) if now > then else tokens
+    if tokens >= 1 and rate:
+        return tokens - 1, None
+    return tokens, (1 - tokens) / rate if rate else float("inf")
+
+
 class Buckets:
     """`rate` in requests a second; `burst` is how many may come at once after a pause."""
 
@@ -25,6 +33,11 @@ class Buckets:
         """Buckets that let through an equal part of this; the parts of a burst may be one more each than the whole."""
         return Buckets(self._rate / of, -(-int(self._burst) // of), self._most)
 
+    @property
+    def limit(self) -> tuple[float, int]:
+        """The rate and the burst."""
+        return self._rate, int(self._burst)
+
     def take(self, who: str, now: float) -> float | None:
         """Take a token; None if there was one, else the seconds until there is one (infinite if there never is)."""
         known = self._of.get(who)
@@ -36,11 +49,8 @@ class Buckets:
         return wait
 
     def _taken(self, bucket: tuple[float, float], now: float) -> tuple[tuple[float, float], float | None]:
-        tokens, then = bucket
-        tokens = min(self._burst, tokens + (now - then) * self._rate) if now > then else tokens
-        if tokens >= 1 and self._rate:
-            return (tokens - 1, now), None
-        return (tokens, now), (1 - tokens) / self._rate if self._rate else float("inf")
+        tokens, wait = taken(*bucket, now, self._rate, self._burst)
+        return (tokens, now), wait
 
     def _make_room(self, now: float) -> bool:
         """Forget the bucket that was not used for longest, if it is full again and so says nothing."""

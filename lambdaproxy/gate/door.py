@@ -14,6 +14,7 @@ from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import Denied, RateExceeded
 from lambdaproxy.gate.buckets import Buckets
 from lambdaproxy.gate.decided import Decided
+from lambdaproxy.gate.shared_buckets import SharedBuckets, Table, of_workers
 from lambdaproxy.interfaces import IEventCodec
 from lambdaproxy.messages import Grant, Head, Response
 
@@ -37,15 +38,18 @@ class Door:
         self._headers = tuple((name.encode(), value.encode()) for name, value in settings.response_headers)
         self._replaced = frozenset(name.lower() for name, _ in self._headers)
         self._by = settings.rate_by
-        self._buckets: Buckets | None = None
+        self._buckets: Buckets | SharedBuckets | None = None
         if settings.rate is not None:
             self._buckets = Buckets(settings.rate.per_second, refill(settings.rate, settings.burst))
             self._said = f"more than {settings.rate} with bursts of {refill(settings.rate, settings.burst)}"
 
-    def share(self, workers: int) -> None:
-        """One of several workers lets an equal part through; its burst is at least one."""
-        if self._buckets is not None:
-            self._buckets = self._buckets.part(workers)
+    def share(self, workers: int, table: Table | None, route: str) -> None:
+        """For one of several workers: all of them together let through what one alone would.
+
+        `route` names the route in all of them.
+        """
+        if isinstance(self._buckets, Buckets):
+            self._buckets = of_workers(self._buckets, workers, table, f"route {route}")
 
     def enter(self, head: Head, now: float | None) -> None:
         """Let the request on to its function; else raise `Denied`, `RateExceeded` or, with an answer, `Decided`.

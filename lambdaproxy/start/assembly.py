@@ -47,9 +47,10 @@ class Assembly:
 
     def of_worker(self, share: Share) -> Assembly:
         """The same for one of several workers."""
-        for route in (*self.router.routes, self.router.default):
+        tables = (*self.configuration.routes, None)
+        for route, table in zip((*self.router.routes, self.router.default), tables, strict=True):
             if route.door is not None:
-                route.door.share(share.of)
+                route.door.share(share.of, share.table, table.identity if table is not None else "")
         return replace(self, settings=share.settings(self.settings), share=share)
 
     def resolve(self, name: FunctionName, invoker: str | None = None) -> Function:

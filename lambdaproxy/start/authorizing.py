@@ -14,6 +14,7 @@ from lambdaproxy.authorizers.sources import Source
 from lambdaproxy.config.model import AuthorizerSettings, RouteSettings
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.gate.shared_buckets import Table
 from lambdaproxy.interfaces import IAuthorizer, IAuthorizerMaker, IInvoker
 from lambdaproxy.messages import Function, Invocation, InvocationResult, Request
 from lambdaproxy.selection import FunctionName
@@ -42,8 +43,9 @@ class Context:
     settings: Settings
     metrics: Metrics
     asker: Asker
-    #: Among how many limits are divided.
+    #: Among how many limits are divided, and what they count rates in together, where there is something.
     workers: int = 1
+    table: Table | None = None
     #: The authorizer of a name, for one that asks others.
     others: Callable[[str], IAuthorizer] | None = None
 

@@ -13,11 +13,13 @@ from lambdaproxy.base.held import Held
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.start.assembly import Assembly
+from lambdaproxy.start.routes import LOCAL
 from lambdaproxy.traces.tracing import Tracing
 from lambdaproxy.watch.metrics import FunctionLabels, Metrics
 
 if TYPE_CHECKING:
     from lambdaproxy.runtime.functions import FunctionSettings
+    from lambdaproxy.runtime.invoker import LocalInvoker
 
 log = Logger()
 
@@ -59,6 +61,14 @@ class Invokers:
         if invoker is None:
             maker, options = self._assembly.maker(name)
             invoker = self._made[name] = maker.make(name, options, self._context)
+        return invoker
+
+    def embedded(self) -> LocalInvoker:
+        """The embedded Lambda; only where there are functions for it."""
+        from lambdaproxy.runtime.invoker import LocalInvoker
+
+        invoker = self.get(LOCAL)
+        assert isinstance(invoker, LocalInvoker)
         return invoker
 
     def traced(self, tracing: Tracing | None) -> Callable[[str], IInvoker]:

@@ -76,7 +76,7 @@ class Link:
         """A descriptor of the listening socket of this key, the caller's to close; `OSError` if it cannot be had."""
         answer, fds = self._ask({"say": "listen", "key": key, "where": dict(where)})
         if not fds:
-            raise OSError(0, answer["error"])
+            raise OSError(answer.get("errno", 0), answer["error"])
         return fds[0]
 
     def failed(self, reason: str) -> None:

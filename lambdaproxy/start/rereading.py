@@ -103,6 +103,20 @@ def check_served(new: Assembly, invokers: Container[str], authorizers: Container
                 raise ConfigError(f"[{kind}.{name}] is new, and a route needs it; that takes a new start")
 
 
+def say_what_waits(old: Assembly, new: Assembly) -> None:
+    """Name what has changed and is not taken before the next start."""
+    waiting = ", ".join(what_waits(old, new))
+    if waiting:
+        log.warn("These changed, and take effect at the next start: {what}", event="restart-needed", what=waiting)
+
+
+def say_differences(old: Assembly, new: Assembly) -> None:
+    """Name what is written now, was not before, and is not done."""
+    for text in new.configuration.differences:
+        if text not in old.configuration.differences:
+            log.warn("Not done as it is written: {text}", event="not-done", text=text)
+
+
 def what_waits(old: Assembly, new: Assembly) -> Iterator[str]:
     """What changed and is not for routes and functions, a sentence's part each: it takes a new start."""
     for name, setting in SETTINGS.items():

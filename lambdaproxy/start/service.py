@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,60 +13,52 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
 
-from lambdaproxy import __version__
 from lambdaproxy.base import files
 from lambdaproxy.base.held import Held
-from lambdaproxy.base.platform import map_large_blocks, on_terminal, open_files, raise_open_files
+from lambdaproxy.base.platform import map_large_blocks, on_terminal, open_files
 from lambdaproxy.base.weight import keep_what_is_there
-from lambdaproxy.config import values
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.proxy import Proxy
+from lambdaproxy.start import questions
 from lambdaproxy.start.assembly import Assembly
 from lambdaproxy.start.authorizing import Authorizers, asker, identities
 from lambdaproxy.start.authorizing import Context as AuthorizerContext
 from lambdaproxy.start.billing import Billing
+from lambdaproxy.start.bounds import bounds, say_raised
+from lambdaproxy.start.canaries import Canaries
 from lambdaproxy.start.exposure import (
-    check_invoke_api,
     check_listener,
     check_open_files,
     hosts_of,
     hosts_of_operators,
-    open_pages,
 )
-from lambdaproxy.start.hints import hint
 from lambdaproxy.start.invokers import Context, Invokers
 from lambdaproxy.start.link import Link, Place
 from lambdaproxy.start.listening import Listener, main_endpoint
-from lambdaproxy.start.rereading import Rereading, check_served, what_waits
-from lambdaproxy.start.routes import LOCAL
+from lambdaproxy.start.rereading import Rereading, check_served, say_differences, say_what_waits
+from lambdaproxy.start.saying import say_not_done, say_what, say_where
+from lambdaproxy.start.signals import take_ends, take_hang_up
 from lambdaproxy.start.systemd import Systemd
 from lambdaproxy.start.vitals import Vitals
 from lambdaproxy.start.worker import Worker
 from lambdaproxy.traces.tracing import tracing
 from lambdaproxy.watch.accounts import Accounts
-from lambdaproxy.watch.lines import MOST_WAITING
 from lambdaproxy.watch.logs import AccessLog
 from lambdaproxy.watch.manner import Manners
 from lambdaproxy.watch.metrics import FunctionLabels, Metrics, exposition
 from lambdaproxy.watch.outputs import Outputs
 from lambdaproxy.web.admin import AdminPages, other_page
 from lambdaproxy.web.forwarded import Forwarded
-from lambdaproxy.web.limits import Limits
-from lambdaproxy.web.operators import CONNECTIONS, most_connections, operators_site
+from lambdaproxy.web.operators import operators_site
 from lambdaproxy.web.site import ProxySite
 
 # What only some starts need is imported where it is needed: loading it would be a tenth of every start and reload.
 if TYPE_CHECKING:
-    from lambdaproxy.gate.canary import Canary
     from lambdaproxy.inspector.recorder import Recorder
-    from lambdaproxy.runtime.invoke_api import InvokeApi
-    from lambdaproxy.runtime.invoker import LocalInvoker
     from lambdaproxy.start.inspecting import Inspecting
+    from lambdaproxy.start.invoking import Invoking
 
 log = Logger()
-
-MOST_SHOWN = 100
-"""Routes that are shown at start, where there are embedded functions."""
 
 
 class ProxyService(Service):
@@ -98,9 +89,7 @@ class ProxyService(Service):
         accounts = Accounts(reactor, self.metrics, labels, self._access.line if access_log else None)
         self.held = Held(reactor, settings.max_bodies, settings.max_unwritten)
         self.vitals = Vitals(reactor, self.metrics)
-        self.vitals.holds("requests", partial(getattr, self.held.requests, "held"), self.held.requests.most)
-        self.vitals.holds("answers", partial(getattr, self.held.answers, "held"), self.held.answers.most)
-        self.vitals.holds("log", partial(getattr, self._outputs, "waiting"), MOST_WAITING)
+        self.vitals.holds_all(self.held, self._outputs)
         share = self._worker.sharing if self._worker is not None else None
         self.tracing, self._said_of_traces = tracing(reactor, self.metrics, os.environ)
         tracer = self.tracing.tracer if self.tracing is not None else None
@@ -123,6 +112,7 @@ class ProxyService(Service):
                 self.metrics,
                 asker(reactor, lambda name, invoker: self._assembly.resolve(name, invoker), self.invokers.get),
                 assembly.share.of if assembly.share is not None else 1,
+                assembly.share.table if assembly.share is not None else None,
             ),
         )
         self.proxy = Proxy(
@@ -148,8 +138,9 @@ class ProxyService(Service):
         self._rereading: Rereading | None = None
         if reread is not None and worker is None and assembly.functions and not settings.no_reload:
             self._rereading = Rereading(reactor, reread, self._adopt)
-        self._canaries: dict[str, Canary] = {}
-        self._bind_canaries(assembly)
+        note = self.recorder.compared if self.recorder is not None else None
+        self._canaries = Canaries(reactor, self.invokers.get, self.metrics, note)
+        self._canaries.bind(assembly)
         self._stopping = False
         self._drain_for: tuple[float, float] | None = None
         self._systemd = Systemd(reactor, self._status)
@@ -166,7 +157,7 @@ class ProxyService(Service):
         forwarded = Forwarded.configured(settings.trusted_proxy, settings.forwarded_host)
         on_main = None if elsewhere else admin
         other = partial(other_page, self.proxy, on_main)
-        limits = self._limits()
+        limits, self._more_files = bounds(self._assembly, self.recorder is not None)
         application: Any = self.proxy if self.tracing is None else self.tracing.proxy(self.proxy)
         self.site = ProxySite(self._reactor, application, self.metrics, limits, forwarded, other, self.held)
         if self._worker is not None:
@@ -190,56 +181,17 @@ class ProxyService(Service):
             )
             self.inspecting.app.bill = self._billing.document
             self.site.refusals.seen = self.inspecting.refused
-        self._api: InvokeApi | None = None
-        self._calls: ProxySite | None = None
-        self.invoke_api: Listener | None = None
+        self.invoking: Invoking | None = None
         if settings.invoke_api:
-            self.invoke_api = self._invoke_api(settings.invoke_api)
-            self._listeners.append(self.invoke_api)
+            from lambdaproxy.start.invoking import Invoking
+
+            line = self._access.line if self._access_log else None
+            embedded = self.invokers.embedded()
+            self.invoking = Invoking(self._reactor, settings, embedded, self.held, self.metrics, line, self._placed)
+            self._listeners.append(self.invoking.listener)
         if self.inspecting is not None:
             # The last one: it gives way to any port that somebody asked for.
             self._listeners.append(self.inspecting.listener)
-
-    def _limits(self) -> Limits:
-        """The limits of the main port, with as many open files as the system lets us have and they need."""
-        settings = self._settings
-        upstream, workers = self._assembly.descriptors()
-        limits = replace(Limits.configured(settings), upstream=upstream)
-        pages = callers = 0
-        if self.recorder is not None:
-            from lambdaproxy.start.inspecting import CONNECTIONS as pages
-        if settings.invoke_api:
-            from lambdaproxy.start.invoking import MOST_CONNECTIONS as callers
-        others = pages + callers + (CONNECTIONS if settings.metrics_listen else 0)
-        self._more_files = raise_open_files(replace(limits, workers=workers + others).files())
-        workers += most_connections() if settings.metrics_listen else 0
-        if settings.invoke_api:
-            from lambdaproxy.start.invoking import descriptors
-
-            workers += descriptors()
-        return replace(limits, workers=workers)
-
-    def _embedded(self) -> LocalInvoker:
-        """The embedded Lambda; only where there are functions for it."""
-        from lambdaproxy.runtime.invoker import LocalInvoker
-
-        invoker = self.invokers.get(LOCAL)
-        assert isinstance(invoker, LocalInvoker)
-        return invoker
-
-    def _invoke_api(self, endpoint: str) -> Listener:
-        from lambdaproxy.runtime.invoke_keys import load_or_make_keys
-        from lambdaproxy.start import invoking
-
-        settings, invoker = self._settings, self._embedded()
-        invoker.keep_logs()
-        self._keys_file = values.file(settings.invoke_api_keys)
-        keys = None if settings.invoke_api_unsigned else load_or_make_keys(self._keys_file)
-        line = self._access.line if self._access_log else None
-        self._calls, self._api = invoking.invoke_site(
-            self._reactor, invoker, keys, held=self.held, metrics=self.metrics, line=line
-        )
-        return Listener(self._reactor, endpoint, self._calls, "--invoke-api", self._placed)
 
     def why_not_ready(self) -> str | None:
         """None while requests can be expected to be served, else one sentence."""
@@ -254,14 +206,7 @@ class ProxyService(Service):
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
-        if self._more_files is not None:
-            before, after = self._more_files
-            log.info(
-                "Open files: raised from {before} to {after}, for --max-connections",
-                event="open-files",
-                before=before,
-                after=after,
-            )
+        say_raised(self._more_files)
         check_open_files(self._settings, self.site.limits, open_files())
         if self._access_log is not None:
             try:
@@ -277,19 +222,15 @@ class ProxyService(Service):
         settings, loopback = self._settings, self.main.loopback
         self.proxy.error_detail = loopback and self._assembly.all_embedded
         check_listener(settings, loopback, str(self.main))
-        differences = self._assembly.configuration.differences
-        if differences:
-            log.warn("Not done as it is written:\n  {list}", event="not-done", list="\n  ".join(differences))
+        say_not_done(self._assembly)
         self.site.hosts = hosts_of(settings, self._assembly.router.routes, self.main.in_browsers_reach)
         for listener in self._listeners:
-            if self.inspecting is not None and listener is self.inspecting.listener:
-                self.inspecting.site.hosts = hosts_of_operators(settings, listener)
             if listener.factory is self._operators:
                 self._operators.hosts = hosts_of_operators(settings, listener)
-        if self.invoke_api is not None:
-            check_invoke_api(settings, self.invoke_api.loopback, str(self.invoke_api))
-            assert self._api is not None
-            self._api.hosts = hosts_of_operators(settings, self.invoke_api)
+        if self.inspecting is not None:
+            self.inspecting.site.hosts = hosts_of_operators(settings, self.inspecting.listener)
+        if self.invoking is not None:
+            self.invoking.check()
 
     def startService(self) -> None:
         map_large_blocks()
@@ -304,25 +245,18 @@ class ProxyService(Service):
             self.invokers.get(name)
         if self._assembly.functions and on_terminal():
             self._access.at_once = True
-            self._embedded().write_at_once()
+            self.invokers.embedded().write_at_once()
         self.authorizers.start()
         self._billing.start(self.site)
         self._reactor.callWhenRunning(self.vitals.start)
-        signal.signal(signal.SIGHUP, self._hung_up)
+        take_hang_up(self._reactor, self._worker is None)
         if self._worker is None:
             self._say_what_we_do()
         if self._rereading is not None:
             self._rereading.start()
-        self._reactor.callWhenRunning(self._take_signals)
+        self._reactor.callWhenRunning(take_ends, self._reactor, self._end, self._end_soon)
         self._reactor.callWhenRunning(self._systemd.ready if self._worker is None else self._worker.start)
         self._reactor.callWhenRunning(keep_what_is_there)
-
-    def _hung_up(self, number: int, frame: Any) -> None:
-        if self._worker is None:
-            self._reactor.callFromThread(
-                partial(log.warn, event="hung-up"),
-                "SIGHUP changes nothing: start with --workers 1, or more, and it reloads the configuration",
-            )
 
     def serve(self, *, tell: bool) -> None:
         """Take connections from now on; for a worker, whose supervisor says when. `tell` for the first of them."""
@@ -337,13 +271,7 @@ class ProxyService(Service):
         check_served(assembly, self._assembly.invokers, self.authorizers)
         for name in sorted(assembly.used_invokers()):
             self.invokers.get(name)
-        waiting = list(what_waits(self._assembly, assembly))
-        if waiting:
-            log.warn(
-                "These changed, and take effect at the next start: {what}",
-                event="restart-needed",
-                what=", ".join(waiting),
-            )
+        say_what_waits(self._assembly, assembly)
         file = assembly.settings.sam_template or next(iter(files.seen()), "")
         before = self._assembly
         # What is not for routes and functions stays as it was.
@@ -352,13 +280,11 @@ class ProxyService(Service):
         )
         self.invokers.adopt(self._assembly)
         self.proxy.adopt(assembly.router, self._assembly.resolve, self._assembly.timeout)
-        self._bind_canaries(assembly)
+        self._canaries.bind(assembly)
         self.site.hosts = hosts_of(self._settings, assembly.router.routes, self.main.in_browsers_reach)
         if assembly.functions != before.functions:
-            self._embedded().adopt(assembly.functions, file)
-        for text in assembly.configuration.differences:
-            if text not in before.configuration.differences:
-                log.warn("Not done as it is written: {text}", event="not-done", text=text)
+            self.invokers.embedded().adopt(assembly.functions, file)
+        say_differences(before, assembly)
 
     def finish(self, seconds: float | None, spread: float, last: list[str]) -> None:
         """Take no connection any more, and end when what is there is answered, or after `seconds` if there are any.
@@ -367,9 +293,7 @@ class ProxyService(Service):
         """
         timeout = float("inf") if seconds is None else seconds
         if self._stopping:
-            self.site.drain(timeout)
-            if self._calls is not None:
-                self._calls.drain(timeout)
+            self._drain(timeout)
             return
         self._stopping = True
         self._drain_for = (timeout, spread)
@@ -386,115 +310,49 @@ class ProxyService(Service):
         """Requests in progress."""
         return self.proxy.in_flight
 
-    def _bind_canaries(self, assembly: Assembly) -> None:
-        """Let shadows and canaries begin; canaries that were there go on where they are."""
-        before, self._canaries = self._canaries, {canary.key: canary for canary in assembly.canaries()}
-        note = self.recorder.compared if self.recorder is not None else None
-        for shadow in assembly.shadows():
-            shadow.bind(self._reactor, self.invokers.get, self.metrics, note)
-        for key, canary in self._canaries.items():
-            canary.bind(self._reactor.seconds, self.metrics)
-            if key in before:
-                canary.told(-1, before[key].state())
-
     def news(self) -> dict[str, Any]:
         """What other workers should know of our canaries."""
-        found = {key: canary.news() for key, canary in self._canaries.items()}
-        return {key: news for key, news in found.items() if news is not None}
+        return self._canaries.news()
 
     def told(self, worker: int, news: Mapping[str, Any]) -> None:
         """What another worker knows of them."""
-        for key, each in news.items():
-            if key in self._canaries:
-                self._canaries[key].told(worker, each)
+        self._canaries.told(worker, news)
 
     def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """Answer what the control socket asks of the configuration in force."""
-        if question["do"] == "canary":
-            lines = [canary.line() for canary in self._canaries.values()]
-            return {"ok": True, "lines": lines or ["no route has a canary"]}
-        if question["do"] == "routes":
-            return {"ok": True, "lines": list(self._assembly.describe())}
-        from lambdaproxy.start import explain
-
-        try:
-            asked = explain.parse([str(question.get("request", ""))], [str(h) for h in question.get("headers", ())])
-        except (ValueError, TypeError) as error:
-            return {"ok": False, "error": str(error)}
-        return {"ok": True, "lines": list(explain.lines(self._assembly, asked))}
+        return questions.answer(self._assembly, self._canaries, question)
 
     def _say_what_we_do(self) -> None:
-        settings = self._settings
-        log.info(
-            "lambdaproxy {version} serves on {address}", event="serves", version=__version__, address=str(self.main)
-        )
+        say_where(self.main)
         if self.inspecting is not None:
             self.inspecting.say()
         if self.tracing is not None:
             self.tracing.say()
-        for sentence in self._said_of_traces:
-            log.warn("{sentence}", event="traces", sentence=sentence)
-        if self._assembly.header_reaches_accounts and not settings.allow:
-            log.warn(
-                "Whoever reaches this port can invoke any function that our credentials may invoke, by naming it in "
-                "{header}. Narrow it with --allow, as in --allow 'api-*'.",
-                event="exposure",
-                header=settings.function_header,
-            )
-        router = self._assembly.router
-        pages = open_pages(settings, self.main.loopback, (*router.routes, router.default))
-        if pages is not None:
-            log.info("{what}", event="exposure", what=pages)
-        if self._assembly.functions:
-            routes = list(self._assembly.describe())
-            more = [f"and {len(routes) - MOST_SHOWN} more; lambdaproxy routes lists them"]
-            shown = routes if len(routes) <= MOST_SHOWN else routes[:MOST_SHOWN] + more
-            log.info("Routes:\n  {routes}", event="routes", routes="\n  ".join(shown))
-        options, url = self.main.curl
-        for name in self._assembly.functions:
-            curl = hint(name, settings.function_header, self._assembly.router, self.proxy, url, options)
-            if curl is not None:
-                log.info("Embedded function {name}; try: {curl}", event="function-hint", name=name, curl=curl)
-            elif self.invoke_api is None:
-                log.warn(
-                    "No request reaches the embedded function {name}: give it a route, --function or --allow {name}",
-                    event="function-unreachable",
-                    name=name,
-                )
-        if self.invoke_api is not None:
-            keys = "unsigned calls" if settings.invoke_api_unsigned else f"keys in {self._keys_file}"
-            log.info(
-                "Lambda Invoke API for SDKs on {url}, {keys}",
-                event="invoke-api-serves",
-                url=self.invoke_api.url,
-                keys=keys,
-            )
+        say_what(self._assembly, self.main, self.proxy, self._said_of_traces, self.invoking is not None)
+        if self.invoking is not None:
+            self.invoking.say()
 
-    def _take_signals(self) -> None:
-        """The first SIGTERM or SIGINT drains, a second one ends the drain."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            before = signal.getsignal(number)
-            if callable(before):
-                signal.signal(number, self._stopper(before))
+    def _end(self) -> bool:
+        """Somebody has sent a signal to end us; whether he is the first."""
+        if self._stopping:
+            return False
+        self._stopping = True
+        if self._worker is not None:
+            self._reactor.callFromThread(self._worker.leaving)
+        return True
 
-    def _stopper(self, before: Any) -> Any:
-        def stop(number: int, frame: Any) -> None:
-            if self._stopping:
-                if self._worker is None:  # a worker is told by its supervisor to be quick
-                    self._reactor.callFromThread(self.hurry)
-            else:
-                self._stopping = True
-                if self._worker is not None:
-                    self._reactor.callFromThread(self._worker.leaving)
-                before(number, frame)
-
-        return stop
+    def _end_soon(self) -> None:
+        if self._worker is None:  # a worker is told by its supervisor to be quick
+            self.hurry()
 
     def hurry(self) -> None:
         """Wait for nobody any longer."""
-        self.site.drain(0)
-        if self._calls is not None:
-            self._calls.drain(0)
+        self._drain(0)
+
+    def _drain(self, seconds: float) -> None:
+        self.site.drain(seconds)
+        if self.invoking is not None:
+            self.invoking.site.drain(seconds)
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
@@ -511,11 +369,11 @@ class ProxyService(Service):
         if self.inspecting is not None:
             self.inspecting.app.close()
             self.inspecting.site.drain(0)
-        if self._api is not None:
-            self._api.close()
-        called = self._calls.drain(timeout) if self._calls is not None else succeed(None)
-        if self.invoke_api is not None:
-            await self.invoke_api.stopService()
+        called: Deferred[None] = succeed(None)
+        if self.invoking is not None:
+            self.invoking.api.close()
+            called = self.invoking.site.drain(timeout)
+            await self.invoking.listener.stopService()
         await self.main.stopService()
         if self._worker is not None:
             if timeout == float("inf"):  # others serve in our place, here too

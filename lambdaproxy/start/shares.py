@@ -9,6 +9,7 @@ from typing import Any
 
 from lambdaproxy.config.settings import Settings, attribute
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.gate.shared_buckets import Table
 
 SETTINGS_OF_THE_WHOLE = ("max-requests", "max-connections", "max-bodies", "max-unwritten")
 OPTIONS_OF_THE_WHOLE = ("max-in-flight", "max-in-flight-per-function", "queue")
@@ -17,10 +18,11 @@ _CGROUP = "/sys/fs/cgroup/cpu.max"
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of worker `number` of `of`."""
+    """The part of worker `number` of `of`; `table` is what all of them count rates in, where there is one."""
 
     number: int
     of: int
+    table: Table | None = None
 
     def part(self, total: int) -> int:
         """The remainder goes to the first ones, one each."""

@@ -7,9 +7,12 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from lambdaproxy.base.held import Held
 from lambdaproxy.inspector.recorder import MOST_BYTES, Recorder
+from lambdaproxy.watch.lines import MOST_WAITING
 from lambdaproxy.watch.logs import tell_of_floods
 from lambdaproxy.watch.metrics import Metrics
+from lambdaproxy.watch.outputs import Outputs
 
 _log = Logger()
 
@@ -40,6 +43,12 @@ class Vitals:
         self._held_most.cell(what).set(most)
         cell = self._held.cell(what)
         self._metrics.before_reading(lambda: cell.set(read()))
+
+    def holds_all(self, held: Held, outputs: Outputs) -> None:
+        """Show what requests and answers hold, and what waits to be written to logs."""
+        self.holds("requests", lambda: held.requests.held, held.requests.most)
+        self.holds("answers", lambda: held.answers.held, held.answers.most)
+        self.holds("log", lambda: outputs.waiting, MOST_WAITING)
 
     def requests(self, read: Callable[[], int], most: int) -> None:
         """Show how many requests are in progress, and may be."""

@@ -19,7 +19,7 @@ from lambdaproxy.errors import ConfigError
 from lambdaproxy.start.assembly import Assembly
 from lambdaproxy.start.billing import SINCE
 from lambdaproxy.start.shares import check_parts, processors
-from lambdaproxy.supervise.supervisor import Plan
+from lambdaproxy.supervise.plan import Plan
 from lambdaproxy.watch.manner import Manners
 
 _ENDPOINT = re.compile(r"(?:tcp6?|ssl|unix|systemd|haproxy|https?):|[\w.]*:?[0-9]+\Z")

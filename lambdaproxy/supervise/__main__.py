@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
-from lambdaproxy.supervise.supervisor import Plan, Supervisor
+from lambdaproxy.supervise.plan import Plan
+from lambdaproxy.supervise.supervisor import Supervisor
 
 if __name__ == "__main__":
     raise SystemExit(Supervisor(Plan(**json.loads(sys.argv[1]))).run())

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from lambdaproxy.supervise.control import Answer
     from lambdaproxy.supervise.generation import Generation
     from lambdaproxy.supervise.loop import Loop
+    from lambdaproxy.supervise.reloads import Reloads
+    from lambdaproxy.supervise.shown import Shown
 
 LONGEST, CREDENTIALS = 30.0, 5.0
 """Seconds that a worker may take to answer; and for credentials, after which who wants them asks somebody else.
@@ -34,11 +36,10 @@ class Whole(Protocol):
     version: str
     workers: int
     current: Generation | None
-    last: tuple[float, bool, str] | None
+    reloads: Reloads
+    shown: Shown
 
     def children(self) -> list[Child]: ...
-
-    def status(self) -> str: ...
 
     def stop(self) -> None: ...
 
@@ -92,7 +93,7 @@ class Asked:
 
     def _status(self) -> dict[str, Any]:
         supervisor = self._supervisor
-        last = supervisor.last
+        last = supervisor.reloads.last
         workers = [
             {
                 "pid": child.pid,
@@ -110,7 +111,7 @@ class Asked:
             "version": supervisor.version,
             "pid": os.getpid(),
             "generation": supervisor.current.number if supervisor.current is not None else None,
-            "status": supervisor.status(),
+            "status": supervisor.shown.status(),
             "workers_wanted": supervisor.workers,
             "workers": workers,
             "requests": sum(child.requests for child in supervisor.children()),

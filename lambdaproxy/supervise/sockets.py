@@ -95,7 +95,7 @@ def bind_unix(listening: socket.socket, path: str, mode: int) -> None:
 def _remove_dead(path: str) -> None:
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise OSError(errno.EADDRINUSE, "there is a file of this name that is no socket")
+            raise OSError(errno.ENOTSOCK, "there is a file of this name that is no socket")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

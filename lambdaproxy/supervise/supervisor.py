@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from time import monotonic, time
+from time import monotonic
 from typing import Any
 
-from lambdaproxy.base.board import ACCEPTS, LIVE, STATE, Area, Board, Series, create
+from lambdaproxy.base.board import ACCEPTS, COMMON, STATE, Area, Board, create
 from lambdaproxy.base.board import DRAINING as SLOT_DRAINING
 from lambdaproxy.base.hidden import hide_process
 from lambdaproxy.base.notify import tell, watchdog_seconds
 from lambdaproxy.supervise.asked import Asked
-from lambdaproxy.supervise.child import DRAINING, READY, SERVING, Child
+from lambdaproxy.supervise.child import DRAINING, SERVING, Child
 from lambdaproxy.supervise.control import Control
 from lambdaproxy.supervise.generation import Generation
+from lambdaproxy.supervise.heard import Heard
 from lambdaproxy.supervise.log import Log
 from lambdaproxy.supervise.loop import Loop, Timer
+from lambdaproxy.supervise.plan import Plan
+from lambdaproxy.supervise.reloads import Done, Reloads
+from lambdaproxy.supervise.shown import Shown
 from lambdaproxy.supervise.sockets import Sockets
 
 PING, SILENCE = 5.0, 30.0
@@ -38,21 +40,6 @@ SPREAD = 4.0
 
 SLOTS_EACH, FEWEST_SLOTS = 8, 64
 
-Done = Callable[[bool, str], object]
-"""Takes whether a reload succeeded, and a sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What the supervisor is told: what to run, how many of it, where to be asked, and how to write its log."""
-
-    command: Sequence[str]
-    workers: int
-    control: str | None
-    version: str
-    log_format: str = "text"
-    log_level: str = "info"
-
 
 class Supervisor:
     """Runs until it is told to stop and the last worker has ended; `run` gives the exit code."""
@@ -63,12 +50,11 @@ class Supervisor:
             lambda trouble: self.log.error(f"An error of the supervisor's own, which goes on: {trouble}", "internal")
         )
         self.sockets = Sockets()
-        self._board_file = create(max(FEWEST_SLOTS, SLOTS_EACH * plan.workers) + 1)
-        self.board = Board(self._board_file)
+        board = create(max(FEWEST_SLOTS, SLOTS_EACH * plan.workers) + 2)
+        self.board = Board(board)
+        self.board.set_word(self.board.slots - 1, STATE, COMMON)
         self._area = Area(self.board, 0)
-        self._count_replaced(0)
         self.version, self.workers = plan.version, plan.workers
-        self._in_file: object = None
         self._count = 0
         self.current: Generation | None = None
         self.coming: Generation | None = None
@@ -77,18 +63,14 @@ class Supervisor:
         #: Workers of the generation before that may still take a connection: until they do not, a reload is not over.
         self._closing: set[Child] = set()
         self._settled: str | None = None
-        self._waiting: list[Done] = []
-        self._once_more = False
-        self._again: list[Done] = []
-        self._next_workers: int | None = None
-        #: Of the last reload: when (epoch seconds), whether it succeeded, and what there is to say.
-        self.last: tuple[float, bool, str] | None = None
+        self.reloads = Reloads()
         self._pauses: dict[int, float] = {}
         self.trouble = ""
         self.stopping: int | None = None
         self._code = 0
-        self._told = ""
-        self._asked = Asked(self)
+        self.shown = Shown(self, self._area)
+        self.asked = Asked(self)
+        self._heard = Heard(self, board)
         self._control: Control | None = None
 
     # -- the whole -------------------------------------------------------------------------------------------------
@@ -98,7 +80,7 @@ class Supervisor:
         self.loop.signals(self._signal, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
         if self.plan.control is not None:
             try:
-                self._control = Control(self.loop, self.plan.control, self._asked)
+                self._control = Control(self.loop, self.plan.control, self.asked)
             except OSError as error:
                 return self._refuse(f"--control: {self.plan.control}: {error.strerror}")
         self._begin(self.workers)
@@ -134,31 +116,6 @@ class Supervisor:
         tell(os.environ, "WATCHDOG=1")
         self.loop.later(every, lambda: self._alive(every))
 
-    def _say_status(self, *lines: str) -> None:
-        status = self.status()
-        if lines or status != self._told:
-            self._told = status
-            tell(os.environ, *lines, f"STATUS={status}")
-
-    def status(self) -> str:
-        """One sentence for who looks at us from outside."""
-        children = self.children()
-        if self.stopping is not None:
-            return f"Stopping: {sum(child.requests for child in children)} requests are in progress"
-        serving = [child for child in self.current.children.values() if child.state == SERVING] if self.current else []
-        if not serving:
-            return f"Starting{f': {self.trouble}' if self.trouble else ''}"
-        of = self.current.of if self.current else 0
-        text = f"Serving on {serving[0].url} with {len(serving)} of {of} workers"
-        why = next((child.why_not for child in serving if child.why_not), "")
-        if why and all(child.why_not for child in serving):
-            text += f", but not ready: {why}"
-        if len(serving) < of and self.trouble:
-            text += f"; {self.trouble}"
-        if self.last is not None and not self.last[1]:
-            text += f"; the last reload failed, and what was before is in force: {self.last[2]}"
-        return text
-
     def children(self) -> list[Child]:
         """Every worker that runs."""
         every = (*self.old, *((self.current,) if self.current else ()), *((self.coming,) if self.coming else ()))
@@ -173,15 +130,16 @@ class Supervisor:
             return f"{len(self.children())} workers run, most of them to finish what they have; try again later"
         self._count += 1
         self.coming = Generation(self._count, of)
-        self._fill(self.coming)
+        self.fill(self.coming)
         self._deadline = self.loop.later(START, lambda: self._fail(f"it is not ready after {START:g} seconds"))
         return None
 
     def _free(self) -> list[int]:
         taken = {child.slot for child in self.children()}
-        return [slot for slot in range(1, self.board.slots) if slot not in taken]
+        return [slot for slot in range(1, self.board.slots - 1) if slot not in taken]
 
-    def _fill(self, generation: Generation) -> None:
+    def fill(self, generation: Generation) -> None:
+        """Start those workers that it has not yet."""
         for number in range(generation.of):
             if number not in generation.children:
                 self._spawn(generation, number)
@@ -189,7 +147,7 @@ class Supervisor:
     def _spawn(self, generation: Generation, number: int) -> None:
         try:
             slot = self._free()[0]
-            child = Child(self.loop, self.plan.command, generation.number, number, slot, self._received)
+            child = Child(self.loop, self.plan.command, generation.number, number, slot, self._heard)
         except (OSError, IndexError) as error:
             # No such program, in the middle of an upgrade; no process, no memory, no room on the board.
             self._could_not(generation, number, f"{self.plan.command[0]}: {getattr(error, 'strerror', None) or error}")
@@ -207,7 +165,7 @@ class Supervisor:
             f"Worker {number} cannot be started: {reason}; it is tried again in {pause:g} seconds",
             "worker-cannot-start",
         )
-        self._say_status()
+        self.shown.say()
         self._replace_in(pause, generation, number)
 
     def _replace_in(self, pause: float, generation: Generation, number: int) -> None:
@@ -217,91 +175,17 @@ class Supervisor:
 
         self.loop.later(pause, again)
 
-    def _of(self, child: Child) -> Generation | None:
+    def of(self, child: Child) -> Generation | None:
         for generation in (self.current, self.coming, *self.old):
             if generation is not None and generation.number == child.generation:
                 return generation
         return None
 
-    def _received(self, child: Child, message: dict[str, Any]) -> None:
-        try:
-            self._take(child, message)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            child.reason = f"its version does not fit its supervisor's, {self.version} ({error!r}); restart the whole"
-            child.kill()
-
-    def _take(self, child: Child, message: dict[str, Any]) -> None:
-        generation = self._of(child)
-        said = message.get("say")
-        if generation is None or said is None:
-            return
-        if said == "files":
-            child.send({"files": generation.files or {}})
-        elif said == "hello":
-            self._hello(generation, child, message)
-        elif said == "listen":
-            self._listen(generation, child, message)
-        elif said == "ready":
-            child.state, child.url, child.version = READY, message["url"], message["version"]
-            self._ready(generation, child)
-        elif said == "failed":
-            child.reason = message["reason"]
-        elif said == "pong":
-            child.requests, child.why_not = message["requests"], message["why"]
-            self._say_status()
-        elif said == "leaving":
-            self._leaving(generation, child)
-        elif said == "closed":
-            self._closed(child)
-        else:
-            self._asked.relay(generation, child, message)
-
-    def _hello(self, generation: Generation, child: Child, message: dict[str, Any]) -> None:
-        first = generation.files is None
-        problem = generation.said(message)
-        if problem is not None:
-            child.reason = problem
-            child.kill()
-            return
-        if first:
-            # What the file says counts from when it says it; a number that was asked for holds until then.
-            if message["workers"] is not None and message["workers"] != self._in_file:
-                if self._in_file is not None:
-                    generation.of = message["workers"]
-                self._in_file = message["workers"]
-            for number in [number for number in generation.children if number >= generation.of]:
-                surplus = generation.children[number]
-                surplus.state = DRAINING
-                surplus.hang_up()
-            self._fill(generation)
-        self.board.set_word(child.slot, STATE, LIVE)
-        child.send(
-            {
-                "number": child.number,
-                "of": generation.of,
-                "generation": generation.number,
-                "slot": child.slot,
-                # Where something serves already, what cannot serve as well must not follow it.
-                "must_be_ready": generation is self.coming and self.current is not None,
-            },
-            (self._board_file,),
-        )
-
-    def _listen(self, generation: Generation, child: Child, message: dict[str, Any]) -> None:
-        key = message["key"]
-        try:
-            bound = self.sockets.get(key, message["where"])
-        except (OSError, OverflowError) as error:
-            child.send({"error": getattr(error, "strerror", None) or str(error)})
-            return
-        generation.keys.add(key)
-        child.send({}, (bound.fileno(),))
-
-    def _ready(self, generation: Generation, child: Child) -> None:
+    def ready(self, generation: Generation, child: Child) -> None:
         if generation is self.current:
             self._serve([child])
             self.trouble = ""
-            self._say_status()
+            self.shown.say()
         elif generation is self.coming and generation.complete:
             self._commit(generation)
 
@@ -336,7 +220,7 @@ class Supervisor:
         if not self._closing:
             self._settle()
 
-    def _closed(self, child: Child) -> None:
+    def closed(self, child: Child) -> None:
         """It takes no connection any more, or has ended."""
         if child in self._closing:
             self._closing.discard(child)
@@ -360,7 +244,7 @@ class Supervisor:
         self.board.set_word(child.slot, STATE, SLOT_DRAINING)
         child.send(how)
 
-    def _leaving(self, generation: Generation, child: Child) -> None:
+    def leaving(self, generation: Generation, child: Child) -> None:
         """A worker was told by somebody else to end: another one takes its place at once."""
         if self.stopping is None and generation is self.current and child.state != DRAINING:
             self.log.info(f"{child} is leaving, and is replaced", "worker-leaving")
@@ -398,8 +282,8 @@ class Supervisor:
         )
         del generation.children[child.number]
         self.board.fold(child.slot, self._area)
-        self._closed(child)
-        self._asked.ended(child)
+        self.closed(child)
+        self.asked.ended(child)
         if generation in self.old:
             if not generation.children:
                 self.old.remove(generation)
@@ -409,13 +293,13 @@ class Supervisor:
             self._fail(child.how)
         else:
             self._replace(generation, child)
-        self._say_status()
+        self.shown.say()
 
     def _replace(self, generation: Generation, child: Child) -> None:
         quick = child.served_at is None or monotonic() - child.served_at < QUICK
         before = self._pauses.get(child.number, 0.0)
         pause = self._pauses[child.number] = min(LONGEST_PAUSE, before * 2 or 0.5) if quick else 0.0
-        self._count_replaced(1)
+        self.shown.replaced(1)
         self.trouble = f"worker {child.number}: {child.how}"
         when = f"in {pause:g} seconds" if pause else "now"
         self.log.error(f"{child} ended: {child.how}; it is replaced {when}", "worker-ended")
@@ -430,16 +314,9 @@ class Supervisor:
                 done(False, "we are stopping")
             return
         if self.coming is not None or self._settled is not None:
-            # Whoever asks, and however often: one more reload, which begins after all of them have asked.
-            self._once_more = True
-            if done is not None:
-                self._again.append(done)
-            self._next_workers = workers or self._next_workers
+            self.reloads.follows(done, workers)
             return
-        self.workers = workers or self._next_workers or self.workers
-        self._next_workers = None
-        if done is not None:
-            self._waiting.append(done)
+        self.workers = self.reloads.begins(done, workers) or self.workers
         self.log.info("Reload: a new generation of workers begins", "reload-begins")
         tell(os.environ, "RELOADING=1", f"MONOTONIC_USEC={int(monotonic() * 1e6)}", "STATUS=Reloading")
         problem = self._begin(self.workers)
@@ -469,39 +346,23 @@ class Supervisor:
         self._over(False, reason)
 
     def _over(self, good: bool, text: str) -> None:
-        if good and self.last is None and self._count == 1:
+        if good and self.reloads.last is None and self._count == 1:
             text = f"serves with {self.workers} workers"
-        self.last = (time(), good, text)
-        name = "lambdaproxy_config_last_reload"
-        self._show(f"{name}_successful", "Whether the last reload, or the start, succeeded.", good)
-        self._show(f"{name}_timestamp_seconds", "When the last reload, or the start, ended.", self.last[0])
-        self._show("lambdaproxy_processes", "Workers that are to serve.", self.workers)
         if good:
             self.log.info(text[0].upper() + text[1:], "reloaded")
         else:
             self.log.error(f"Reload failed, and what was before is in force: {text}", "reload-failed")
-        self._say_status("READY=1")
-        waiting, self._waiting = self._waiting, []
-        for done in waiting:
-            done(good, text)
-        if self._once_more and self.coming is None:
-            self._once_more = False
-            again, self._again = self._again, []
-            self.reload(lambda good, text: [done(good, text) for done in again])
+        self.reloads.ends(good, text)
+        self.shown.reloaded()
+        self.shown.say("READY=1")
+        self.reloads.tell(good, text)
+        following = self.reloads.next() if self.coming is None else None
+        if following is not None:
+            self.reload(following)
 
     def _kill(self) -> None:
         for child in self.children():
             child.kill()
-
-    def _show(self, name: str, help: str, value: float) -> None:
-        self._area.gauge(Series(name, "gauge", help, merge="max"), float(value))
-
-    def _count_replaced(self, more: int) -> None:
-        """Count workers that ended; it is there from the beginning, because rates do not see a first one otherwise."""
-        help = "Workers that ended by themselves and were replaced."
-        place = self._area.place(Series("lambdaproxy_processes_replaced_total", "counter", help))
-        if place is not None:
-            self.board.numbers[place] += more
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -512,10 +373,8 @@ class Supervisor:
                 child.send({"do": "hurry"})
             return
         self.stopping = number
-        self._settled, self._closing, self._once_more = None, set(), False
-        waiting, self._waiting, self._again = [*self._waiting, *self._again], [], []
-        for done in waiting:
-            done(False, "we are stopping")
+        self._settled, self._closing = None, set()
+        self.reloads.stop()
         timeout = self.current.drain_timeout if self.current is not None else 0.0
         last = self.sockets.others(set())
         self.log.info(f"Stopping: {len(self.children())} workers finish what they have", "stopping")
@@ -524,7 +383,7 @@ class Supervisor:
             self._drain(child, {"do": "drain", "seconds": timeout, "spread": 0, "last": last if serving else []})
             if child.served_at is None:
                 child.kill()
-        self._say_status("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int((timeout + 15) * 1e6)}")
+        self.shown.say("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int((timeout + 15) * 1e6)}")
         self.loop.later(timeout + 10, self._kill)
         if not self.children():
             self.loop.stop()

@@ -16,8 +16,10 @@ from twisted.internet.task import Clock
 
 from lambdaproxy.authorizers.quotas import SECONDS, Plan, Quota, calendar, quota
 from lambdaproxy.authorizers.tally import Tally
+from lambdaproxy.base.board import COMMON, STATE, Board, create
 from lambdaproxy.config.doors import rate
 from lambdaproxy.errors import QuotaExceeded, RateExceeded
+from lambdaproxy.gate.shared_buckets import of_workers, table_of
 from tests.processes import Server
 
 DAY = datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp()
@@ -130,12 +132,21 @@ def test_a_rate_comes_before_the_quota():
     assert made.enters() == 43200
 
 
-def test_rates_are_divided_among_workers():
-    made = Made(None, rate=rate("8/s"), burst=8, workers=4)
-    for _ in range(2):
-        made.plan.charge("a")
-    with pytest.raises(RateExceeded):
-        made.plan.charge("a")
+def test_rates_are_those_of_all_workers():
+    descriptor = create(2)
+    board = Board(descriptor)
+    board.set_word(1, STATE, COMMON)
+
+    def buckets(alone):
+        return of_workers(alone, 4, table_of(board, descriptor), "authorizer keys")
+
+    made = [Made(None, rate=rate("8/s"), burst=8, buckets=buckets) for _ in range(4)]
+    for each in (*made, *made):
+        each.plan.charge("a")
+    for each in made:
+        with pytest.raises(RateExceeded):
+            each.plan.charge("a")
+    os.close(descriptor)
 
 
 def test_counts_outlive_a_restart_and_are_those_of_all(tmp_path):

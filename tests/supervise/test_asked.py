@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lambdaproxy.supervise.asked import CREDENTIALS, LONGEST, Asked
+from lambdaproxy.supervise.reloads import Reloads
 
 
 class Loop:
@@ -40,18 +41,21 @@ class Generation:
         return self.children[0] if self.children else None
 
 
+class Shown:
+    def status(self):
+        return "fine"
+
+
 class Supervisor:
-    version, workers, last = "1", 2, None
+    version, workers = "1", 2
 
     def __init__(self, current: Generation) -> None:
         self.loop, self.current = Loop(), current
+        self.reloads, self.shown = Reloads(), Shown()
         self.asked_for: list[int | None] = []
 
     def children(self):
         return self.current.children
-
-    def status(self):
-        return "fine"
 
     def stop(self):
         self.asked_for.append(None)
