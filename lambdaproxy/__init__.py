@@ -13,4 +13,4 @@ The way of a request, module by module:
 and `start` start and stop it all under twistd; `watch` counts and logs; `base` is what all of it stands on.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

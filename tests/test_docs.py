@@ -64,6 +64,8 @@ FOREIGN = {
     "profile",
     "python-version",
     "read-only",
+    "skip",
+    "only",
     "rundir",
     "shell",
     "skip-pull-image",
