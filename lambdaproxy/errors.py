@@ -165,6 +165,12 @@ class Denied(LambdaProxyError):
         self.challenge, self.explicit = challenge, explicit
 
 
+class UnknownKey(Denied):
+    """No API key was sent, or none of ours."""
+
+    label = "unknown_key"
+
+
 class DeniedByPolicy(Denied):
     """A Lambda authorizer's policy does not permit it."""
 
@@ -189,6 +195,12 @@ class AuthorizerFailed(LambdaProxyError):
 
     outcome = "authorizer"
     label = "authorizer"
+
+
+class AuthorizerRaised(AuthorizerFailed):
+    """The authorizer's function failed."""
+
+    label = "authorizer_raised"
 
 
 class RateExceeded(LambdaProxyError):

@@ -227,6 +227,27 @@ def request_of(head: Head, headers: Headers, body: bytes, grant: Grant | None = 
     )
 
 
+def granted(request: Request, grant: Grant) -> Request:
+    """The same request with what an authorizer found out."""
+    return Request(
+        request.method,
+        request.target,
+        request.version,
+        request.headers,
+        request.body,
+        request.scheme,
+        request.host,
+        request.port,
+        request.client,
+        request.forwarded_for,
+        request.tls,
+        request.id,
+        request.trace_id,
+        request.received,
+        grant,
+    )
+
+
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Response:

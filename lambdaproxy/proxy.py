@@ -433,15 +433,19 @@ class Proxy:
         self._trails.of(head.id).failed(error)
         if self._recorder is not None:
             self._recorder.failed(head, error)
+        own_body = False
         try:
-            response = route.codec.error_response(
-                error, request_of(head, admission.headers if admission else head.headers, b"")
-            )
+            request = request_of(head, admission.headers if admission else head.headers, b"")
+            response = route.codec.error_response(error, request)
+            if route.gateway is not None:
+                plain = response.body
+                response = route.gateway.answer(response, error, request, admission.match if admission else None)
+                own_body = response.body is not plain
         except Exception:
             _log.failure("The codec {codec} has no answer for an error", event="internal", codec=route.codec.name)
             return Response(500, ((b"Content-Type", b"text/plain"),), b"Internal server error\n", "internal")
         explains = self.error_detail if route.error_detail is None else route.error_detail
-        if explains and not isinstance(error, NoRoute):
+        if explains and not own_body and not isinstance(error, NoRoute):
             response = explained(response, error, admission)
         response = with_request_id(response, head.id, route.codec)
         if route.cors is not None:

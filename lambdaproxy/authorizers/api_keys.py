@@ -16,7 +16,7 @@ from zope.interface import implementer
 from lambdaproxy.authorizers.quotas import Plan
 from lambdaproxy.authorizers.sources import Source
 from lambdaproxy.authorizers.watched import Watched
-from lambdaproxy.errors import Denied
+from lambdaproxy.errors import UnknownKey
 from lambdaproxy.interfaces import IAuthorizer
 from lambdaproxy.messages import Grant, Match, Request
 
@@ -79,23 +79,32 @@ class ApiKeyAuthorizer:
         """Nothing has to be fetched."""
 
     def authorize(self, request: Request, match: Match, scopes: Sequence[str]) -> Grant:
-        """The digest is looked up, so how long that takes says nothing of the keys."""
+        """Whose key it is, counted."""
+        grant = self.recognise(request, match, scopes)
+        self.count(grant)
+        return grant
+
+    def count(self, grant: Grant) -> None:
+        """Count a request that is let in; raises `RateExceeded` or `QuotaExceeded`."""
+        if self._plan is not None:
+            self._plan.charge(grant.key_id or "")
+
+    def recognise(self, request: Request, match: Match, scopes: Sequence[str]) -> Grant:
+        """Whose key it is. The digest is looked up, so how long that takes says nothing of the keys."""
         sent = self._source.read(request)
         if sent is None:
-            raise Denied(f"there is no key in {self._source.text}")
+            raise UnknownKey(f"there is no key in {self._source.text}")
         if self._keys.refresh():
             self._grants = {}
         if not SHORTEST <= len(sent) <= LONGEST:
-            raise Denied(f"the key in {self._source.text} is none of ours")
+            raise UnknownKey(f"the key in {self._source.text} is none of ours")
         digest = hashlib.sha256(sent.encode("utf-8", "surrogatepass")).digest()
         grant = self._grants.get(digest)
         if grant is None:
             name = self._keys.value.get(digest)
             if name is None:
-                raise Denied(f"the key in {self._source.text} is none of ours")
+                raise UnknownKey(f"the key in {self._source.text} is none of ours")
             grant = self._grants[digest] = Grant("api-key", key=sent, key_id=name)
-        if self._plan is not None:
-            self._plan.charge(grant.key_id or "")
         return grant
 
     def stop(self) -> Deferred[None]:

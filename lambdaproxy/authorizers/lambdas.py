@@ -21,7 +21,14 @@ from lambdaproxy.authorizers.policy import MalformedPolicy, Verdict, judge
 from lambdaproxy.authorizers.sources import Source
 from lambdaproxy.base.regexes import Regex
 from lambdaproxy.base.weight import text_of
-from lambdaproxy.errors import AuthorizerFailed, Denied, DeniedByPolicy, LambdaProxyError, Unauthorized
+from lambdaproxy.errors import (
+    AuthorizerFailed,
+    AuthorizerRaised,
+    Denied,
+    DeniedByPolicy,
+    LambdaProxyError,
+    Unauthorized,
+)
 from lambdaproxy.interfaces import IAuthorizer, IEventCodec
 from lambdaproxy.messages import Grant, InvocationResult, Match, Request
 
@@ -113,7 +120,7 @@ class LambdaAuthorizer:
             return document
         if self._rest and len(document) <= MOST_BYTES_KEPT and text_of(document, "errorMessage") == "Unauthorized":
             raise Unauthorized("the function raised Unauthorized")
-        raise AuthorizerFailed("the function failed")
+        raise AuthorizerRaised("the function failed")
 
     def _understood(self, payload: bytes) -> Mapping[str, Any]:
         if len(payload) > MOST_ANSWER:

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from lambdaproxy.authorizers.events import CODECS, PAYLOADS
 from lambdaproxy.authorizers.quotas import quota
-from lambdaproxy.authorizers.sources import parse, parse_any
+from lambdaproxy.authorizers.sources import parse, parse_any, parse_key
 from lambdaproxy.base.regexes import Regex
 from lambdaproxy.config import values
 from lambdaproxy.config.doors import rate
@@ -33,7 +33,12 @@ class ApiKeyMaker:
     options = (
         Option("file", values.file, None, "The file: on each line a name and the SHA-256 of its key, in hexadecimal."),
         Option("key", values.text, (), "A name and a SHA-256 instead, or besides, repeatable.", multiple=True),
-        Option("identity-source", parse, parse("$request.header.X-API-Key"), "Where the key stands."),
+        Option(
+            "identity-source",
+            parse_key,
+            parse("$request.header.X-API-Key"),
+            "Where the key stands; usageIdentifierKey: in the answer of a Lambda authorizer (kind all).",
+        ),
         Option("rate", rate, None, "How fast each key may ask, over all routes, as 10/s or 100/m."),
         Option("burst", values.whole(0), None, "How many may come at once after a pause; default: a second's worth."),
         Option("quota", quota, None, "How much each key may ask for, as 1000/day, 5000/week or 100000/month."),

@@ -10,14 +10,16 @@ from zope.interface import implementer
 
 from lambdaproxy.errors import Denied
 from lambdaproxy.interfaces import IAuthorizer
-from lambdaproxy.messages import Grant, Match, Request
+from lambdaproxy.messages import Grant, Match, Request, granted
 
 
 @implementer(IAuthorizer)
 class AllAuthorizer:
-    """Lets in whom all others let in. What they found out is that of the first one, and the first key that there is.
+    """Lets in whom all others let in. What they found out is that of the first one, and the first key that has a name.
 
-    They are started and stopped by whoever made them.
+    Each is told what was found out before it. One that counts requests has `recognise` and `count` instead of
+    `authorize` alone: it counts when all have let a request in, so that nobody pays for what another refused. They are
+    started and stopped by whoever made them.
     """
 
     def __init__(self, others: Sequence[IAuthorizer]) -> None:
@@ -33,13 +35,20 @@ class AllAuthorizer:
 
     async def _asked(self, request: Request, match: Match, scopes: Sequence[str]) -> Grant:
         whole: Grant | None = None
+        counting = []
         for each in self._others:
-            found = each.authorize(request, match, scopes)
+            count = getattr(each, "count", None)
+            ask = each.authorize if count is None else each.recognise  # type: ignore[attr-defined]
+            found = ask(request if whole is None else granted(request, whole), match, scopes)
             grant = await found if isinstance(found, Deferred) else found
+            if count is not None:
+                counting.append((count, grant))
             if whole is None:
                 whole = grant
-            elif whole.key is None and grant.key is not None:
+            elif whole.key_id is None and grant.key_id is not None:
                 whole = replace(whole, key=grant.key, key_id=grant.key_id)
+        for count, grant in counting:
+            count(grant)
         assert whole is not None
         return whole
 

@@ -59,5 +59,23 @@ def parse_any(text: str) -> Source:
     return Source(text.strip(), found["kind"], found["name"], _nowhere, True) if found is not None else parse(text)
 
 
+OF_AUTHORIZER = "usageIdentifierKey"
+"""The key that a Lambda authorizer names in its answer: a REST API whose `apiKeySource` is AUTHORIZER takes that."""
+
+
+def parse_key(text: str) -> Source:
+    """Where a key stands: as `parse`, or `usageIdentifierKey`."""
+    if text.strip() == OF_AUTHORIZER:
+        return Source(OF_AUTHORIZER, "authorizer", OF_AUTHORIZER, _of_authorizer, True)
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, nor {OF_AUTHORIZER}") from None
+
+
+def _of_authorizer(request: Request) -> str | None:
+    return request.grant.key if request.grant is not None and request.grant.kind == "lambda" else None
+
+
 def _nowhere(request: Request) -> str | None:
     return None

@@ -20,6 +20,7 @@ from lambdaproxy.base.platform import open_files
 from lambdaproxy.config.conditions import as_table as conditions_table
 from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.doors import FixedResponse, Redirect, as_table
+from lambdaproxy.config.gateway_responses import GatewayResponse
 from lambdaproxy.config.help import sections
 from lambdaproxy.config.model import AuthorizerSettings, Configuration, FunctionTable, InvokerSettings, RouteSettings
 from lambdaproxy.config.rewrites import Rewrite
@@ -123,6 +124,8 @@ def toml_value(value: Any) -> str:
         return repr(value)
     if isinstance(value, tuple) and value and isinstance(value[0], Model):
         value = {each.content_type: each.file for each in value}
+    if isinstance(value, tuple) and value and isinstance(value[0], GatewayResponse):
+        value = {each.type: each.table() for each in value}
     if isinstance(value, tuple) and value and isinstance(value[0], Target):
         value = {str(each): each.weight for each in value}
     if isinstance(value, list | tuple):

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from lambdaproxy.config import cors, doors, filled, rewrites, validation, values, versions
+from lambdaproxy.config import cors, doors, filled, gateway_responses, rewrites, validation, values, versions
 from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.doors import FixedResponse, Rate, Redirect
 from lambdaproxy.config.filled import Filled
+from lambdaproxy.config.gateway_responses import GatewayResponse
 from lambdaproxy.config.rewrites import Rewrite
 from lambdaproxy.config.validation import Model
 from lambdaproxy.config.values import Network, Spec
@@ -269,6 +270,16 @@ class Settings:
         metavar="TABLE",
         where=frozenset((FILE, ROUTE)),
         table=doors.headers_of_table,
+    )
+    gateway_responses: tuple[GatewayResponse, ...] = setting(
+        gateway_responses.responses,
+        (),
+        "A table of other answers to what goes wrong, by the types of a REST API's gateway responses.",
+        section="Functions",
+        metavar="TABLE",
+        where=frozenset((FILE, ROUTE)),
+        table=gateway_responses.responses_of_table,
+        shown_default="the format's own",
     )
     request_parameters: tuple[str, ...] = setting(
         validation.parameter,

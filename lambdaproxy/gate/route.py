@@ -10,6 +10,7 @@ from lambdaproxy.gate.conditions import Conditions
 from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import Door
 from lambdaproxy.gate.filling import Fillings
+from lambdaproxy.gate.gateway_responses import GatewayResponses
 from lambdaproxy.gate.rewriting import Rewriting
 from lambdaproxy.gate.shadow import Shadow
 from lambdaproxy.gate.validation import Validation
@@ -61,6 +62,8 @@ class Route:
     shadow: Shadow | None = None
     #: Invokers that are asked next where the function did not run.
     failover: tuple[str, ...] = ()
+    #: What is answered instead where something goes wrong.
+    gateway: GatewayResponses | None = None
 
     def functions(self) -> tuple[Function, ...]:
         """All that the operator has named for it."""

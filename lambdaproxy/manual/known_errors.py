@@ -183,6 +183,10 @@ GROUPS = (
                 "`deny-from`", NO, "the message says which; behind a proxy look at `--trusted-proxy` first",
             ),
             Known(
+                errors.UnknownKey, "no API key was sent, or none of ours", NO,
+                "look at `identity-source`, and at the file of keys; the log says which it was",
+            ),
+            Known(
                 errors.DeniedByPolicy, "the policy that a Lambda authorizer returned does not permit it", NO,
                 "compare its `Resource` with the ARN in the message; a cached policy must fit all paths",
             ),
@@ -192,6 +196,10 @@ GROUPS = (
             ),
             Known(
                 errors.AuthorizerFailed, "the authorizer gave no answer, or none that can be understood", NO,
+                "look at the log of its function; nobody is let in meanwhile",
+            ),
+            Known(
+                errors.AuthorizerRaised, "the authorizer's function failed", NO,
                 "look at the log of its function; nobody is let in meanwhile",
             ),
             _busy(

@@ -15,6 +15,7 @@ from lambdaproxy.gate.conditions import of_settings as conditions_of
 from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import door_of
 from lambdaproxy.gate.filling import of_settings as fillings_of
+from lambdaproxy.gate.gateway_responses import GatewayResponses
 from lambdaproxy.gate.rewriting import of_settings as rewriting_of
 from lambdaproxy.gate.shadow import Shadow
 from lambdaproxy.gate.validation import of_settings as validation_of
@@ -109,6 +110,7 @@ def route_of(
         validation,
         shadow,
         _failover(route, function or fallback, invokers),
+        GatewayResponses(settings) if settings.gateway_responses else None,
     )
 
 

@@ -27,8 +27,8 @@ INSTEAD = {
 }
 NO_MATTER = frozenset(
     {
-        "EndpointConfiguration", "AccessLogSetting", "AccessLogSettings", "OpenApiVersion", "ApiKeySourceType",
-        "MergeDefinitions", "AutoDeploy",
+        "EndpointConfiguration", "AccessLogSetting", "AccessLogSettings", "OpenApiVersion",
+        "MergeDefinitions", "AutoDeploy", "FailOnWarnings",
     }
 )  # fmt: skip
 """Where an API is reached and what it logs: no function sees it."""
@@ -117,9 +117,10 @@ def add_route(
     milliseconds = number(milliseconds)
     usable = isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool) and milliseconds > 0
     seconds = milliseconds / 1000 if usable else None
+    keyed = bool(function) and bool(dict(settings).get("key", api.needs_key))
     if function:
         settings = guarded(stack, api, settings, where)
-    settings = (*throttle_of(api, methods, path), *settings)
+    settings = (*throttle_of(stack, api, methods, path, keyed), *settings)
     options = api.options
     if api.dialect == HTTP and payload.startswith("1"):
         options = (("payload", "1.0"), *options)

@@ -177,6 +177,8 @@ def _route(route: TemplateRoute, settings: Settings, path: str, host: str | None
         changed["function"] = parse_function(route.function)
     if door is not None and door.cors is not None:
         changed["cors"] = door.cors
+    if door is not None and door.gateway:
+        changed["gateway_responses"] = door.gateway
     if route.streamed:
         changed["invoke_mode"] = "response-stream"
     if route.timeout is not None:
@@ -198,6 +200,8 @@ def _closed(door: Door, settings: Settings, path: str, host: str | None) -> Rout
     changed: dict[str, Any] = {"format": Spec(door.format, door.options)}
     if door.cors is not None:
         changed["cors"] = door.cors
+    if door.gateway:
+        changed["gateway_responses"] = door.gateway
     return RouteSettings(
         DEFAULT, host, (), replace(settings, **changed), frozenset(changed), lambda _: path, closed=True
     )

@@ -10,7 +10,7 @@ NO_MATTER = frozenset(
         "Description", "Tags", "PropagateTags", "Role", "RolePath", "Policies", "PermissionsBoundary",
         "AssumeRolePolicyDocument", "KmsKeyArn", "AutoPublishCodeSha256", "AutoPublishAliasAllProperties",
         "DeploymentPreference", "DeletionPolicy", "RetentionPolicy", "LicenseInfo", "CompatibleArchitectures",
-        "CompatibleRuntimes", "LayerName", "Name", "ApiKeySourceType", "AlwaysDeploy", "VersionDescription",
+        "CompatibleRuntimes", "LayerName", "Name", "AlwaysDeploy", "VersionDescription",
         "InvokeRole", "EnableFunctionDefaultPermissions", "DisableFunctionDefaultPermissions",
     }
 )  # fmt: skip

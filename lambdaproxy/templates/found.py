@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
 
 from lambdaproxy.config.conditions import Condition
 from lambdaproxy.config.cors import Cors
+from lambdaproxy.config.gateway_responses import GatewayResponse
 from lambdaproxy.config.templates import check_template
 from lambdaproxy.selection import parse_function
 
 Where = tuple[str, ...]
+GUARDS = ("authorizer", "scopes", "allow_from", "deny_from")
+"""Settings of a route that say who may ask."""
+
 _PARAMETER = re.compile(r"\{[^{}+]*(\+?)\}")
 
 
@@ -54,6 +58,8 @@ class Door:
     where: str = ""
     #: Which web pages may call.
     cors: Cors | None = None
+    #: What is answered instead where something goes wrong.
+    gateway: tuple[GatewayResponse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +118,15 @@ class Api:
     scopes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     #: Whether routes ask for a key unless they say otherwise, what is known of keys, and what holds for them.
     needs_key: bool = False
+    #: Whether keys stand in the answers of a Lambda authorizer, and not in a header.
+    key_by_authorizer: bool = False
     plan: tuple[tuple[str, str], ...] = ()
     #: Settings of all routes: networks, or what closes them.
     networks: tuple[tuple[str, Any], ...] = ()
     #: How fast routes may be asked: (method, path) -> settings; `*` for any.
     throttles: dict[tuple[str, str], tuple[tuple[str, Any], ...]] = field(default_factory=dict)
+    #: How fast each key may ask for single routes, by a usage plan: the same, and where that is written.
+    key_throttles: dict[tuple[str, str], tuple[tuple[tuple[str, Any], ...], Where]] = field(default_factory=dict)
     #: Whether the default authorizer, and a key, are asked of preflights.
     guards_preflights: tuple[bool, bool] = (False, False)
     where: Where = ()
@@ -176,6 +186,15 @@ class Found:
         self._taken.update(keys)
         self.routes.append(route)
         return None
+
+    def guard_again(
+        self, door: str, path: str, methods: tuple[str, ...], settings: tuple[tuple[str, Any], ...]
+    ) -> None:
+        """Let who may ask for a route that is there already be those of these settings instead."""
+        for at, route in enumerate(self.routes):
+            if (route.door, route.path, route.methods) == (door, path, methods):
+                kept = [pair for pair in route.settings if pair[0] not in GUARDS]
+                self.routes[at] = replace(route, settings=(*kept, *settings))
 
     def has_route(self, door: str, path: str, methods: tuple[str, ...]) -> bool:
         """Whether a door has these methods of a path."""

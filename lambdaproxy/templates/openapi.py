@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from lambdaproxy.templates.answers import mock, open_to_pages
-from lambdaproxy.templates.apis import HTTP, INSTEAD, add_integration, add_route, methods_of, path_of
+from lambdaproxy.templates.apis import HTTP, INSTEAD, REST, add_integration, add_route, methods_of, path_of
 from lambdaproxy.templates.authorizers import IAM, iam
 from lambdaproxy.templates.described_authorizers import of_security, read_schemes
 from lambdaproxy.templates.differences import Properties
 from lambdaproxy.templates.found import Api, Where
+from lambdaproxy.templates.gateway import EXTENSION, read_gateway_responses
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.networks import policy
 from lambdaproxy.templates.stack import Stack, map_of
@@ -23,12 +24,10 @@ _DONE = (
     "cacheKeyParameters", "cacheNamespace", "isDefaultRoute",
 )  # fmt: skip
 """Members of a proxy integration that change nothing that a function or a client sees."""
-_LISTED = (
-    "x-amazon-apigateway-gateway-responses",
-    "x-amazon-apigateway-request-validator",
-)
+_LISTED = ("x-amazon-apigateway-request-validator",)
 _POLICY, _AUTH = "x-amazon-apigateway-policy", "x-amazon-apigateway-auth"
 _CORS = "x-amazon-apigateway-cors"
+KEY_SOURCE = "x-amazon-apigateway-api-key-source"
 _MINE = ("parameters", "summary", "description", "servers", "$ref")
 
 
@@ -41,6 +40,10 @@ def add_document(stack: Stack, api: Api, document: dict[str, Any], where: Where)
         if key in document:
             stack.add((*where, key), INSTEAD.get(key, "is not done here"))
     read_schemes(stack, api, document, where)
+    if api.dialect == REST:
+        read_gateway_responses(stack, api, document.get(EXTENSION), (*where, EXTENSION))
+    elif EXTENSION in document:
+        stack.add((*where, EXTENSION), "an HTTP API has none; its answers stay")
     if _POLICY in document:
         policy(stack, api, document[_POLICY], (*where, _POLICY))
     open_to_pages(stack, api.door, (*where, _CORS), document.get(_CORS) if api.dialect == HTTP else None)

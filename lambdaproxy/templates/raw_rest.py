@@ -11,10 +11,11 @@ from lambdaproxy.templates.described_authorizers import of_method, of_resources
 from lambdaproxy.templates.differences import Properties
 from lambdaproxy.templates.document import TemplateError, load
 from lambdaproxy.templates.found import Api, Where
+from lambdaproxy.templates.gateway import of_resources as gateway_resources
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.networks import policy
-from lambdaproxy.templates.openapi import add_document, not_done
-from lambdaproxy.templates.plans import values_of_keys
+from lambdaproxy.templates.openapi import KEY_SOURCE, add_document, not_done
+from lambdaproxy.templates.plans import read_key_source, read_single, values_of_keys
 from lambdaproxy.templates.stack import Stack, map_of
 from lambdaproxy.templates.throttles import read_methods
 
@@ -60,6 +61,9 @@ def read_rest_apis(stack: Stack) -> dict[str, Api]:
         )
         stack.read.add(logical)
         api.plan = tuple(values_of_keys(stack))
+        of_document = map_of(document).get(KEY_SOURCE)
+        read_key_source(stack, api, properties.get("ApiKeySourceType") or of_document, (*where, "ApiKeySourceType"))
+        read_single(stack, api, logical)
         read_methods(stack, api, settings, place)
         of_resources(stack, api, logical, f"{_KIND}Authorizer", "RestApiId")
         if "Policy" in properties:
@@ -67,6 +71,7 @@ def read_rest_apis(stack: Stack) -> dict[str, Api]:
         api.grows = False  # an event of such an API only lets it invoke the function
         if document is not None:
             add_document(stack, api, document, at)
+        gateway_resources(stack, api, logical)
         report(stack, properties, _API_DONE)
     for logical in stack.of_type(f"{_KIND}Method"):
         _method(stack, logical, found)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from lambdaproxy.templates.answers import open_to_pages, preflights
 from lambdaproxy.templates.apis import HTTP, REST, add_route, make_api, methods_of, path_of, report
+from lambdaproxy.templates.authorizers import guarded
 from lambdaproxy.templates.differences import Properties
 from lambdaproxy.templates.found import Api
+from lambdaproxy.templates.gateway import of_resources as gateway_resources
+from lambdaproxy.templates.gateway import read_gateway_responses
 from lambdaproxy.templates.intrinsics import text
-from lambdaproxy.templates.openapi import add_document
-from lambdaproxy.templates.plans import finish_keys, read_plans, values_of_keys
+from lambdaproxy.templates.openapi import KEY_SOURCE, add_document
+from lambdaproxy.templates.plans import finish_keys, read_key_source, read_plans, read_single, values_of_keys
 from lambdaproxy.templates.raw_rest import document_of
 from lambdaproxy.templates.sam_authorizers import of_event, read_authorizers
 from lambdaproxy.templates.stack import Stack, map_of
@@ -64,13 +67,20 @@ class SamApis:
         if isinstance(properties.values.get("Auth"), dict):
             auth = properties.inner("Auth")
             read_authorizers(stack, api, auth, properties.where(stack.differences, "Auth"))
-        if rest:
-            read_methods(stack, api, properties.get("MethodSettings"), where)
-        else:
+        if not rest:
             read_routes(stack, api, properties.get("DefaultRouteSettings"), properties.get("RouteSettings"), where)
+        else:
+            read_methods(stack, api, properties.get("MethodSettings"), where)
+            source = properties.get("ApiKeySourceType") or map_of(document).get(KEY_SOURCE)
+            read_key_source(stack, api, source, properties.where(stack.differences, "ApiKeySourceType"))
+            read_single(stack, api, logical)
         api.plan = (*api.plan, *values_of_keys(stack))
         if document is not None:
             add_document(stack, api, document, at)
+        if rest:
+            responses = properties.get("GatewayResponses")
+            read_gateway_responses(stack, api, responses, properties.where(stack.differences, "GatewayResponses"))
+            gateway_resources(stack, api, logical)
         report(stack, properties)
         return api
 
@@ -96,10 +106,14 @@ class SamApis:
             guard = given.inner("Auth") if isinstance(given.values.get("Auth"), dict) else None
             settings = of_event(stack, api, guard, (*where, "Properties")) if guard is not None else ()
             settings = (*settings, *route_settings(stack, given, where))
+            if guard is not None and api.grows:
+                guard.get("OverrideApiAuth")  # what an event says of its own path holds anyway
             if methods is None:
                 stack.add(where, f"{given.get('Method')} is no method of HTTP; there is no route")
             elif {(path_of(api, path), one) for one in (methods, ())} & api.documented:
-                continue  # the document has it; such an event only lets the API invoke the function
+                # The document has it; such an event only lets the API invoke the function, but for this.
+                if guard is not None and text(guard.get("OverrideApiAuth", False)) == "true":
+                    stack.found.guard_again(api.door, path_of(api, path), methods, guarded(stack, api, settings, where))
             elif not api.grows:
                 if not stack.found.has_route(api.door, path, methods):
                     stack.add(where, "there is no route: its API has no such path, and events add none to it")

@@ -64,11 +64,12 @@ def _of_sam(stack: Stack, api: Api, name: str, about: Properties, place: Where) 
         return function_guard(stack, api, name, function, tuple(_asked(api, about)), place)
     if "UserPoolArn" in about:
         identity = about.inner("Identity")
-        given = [("rules", "cognito"), *pools(stack, about.get("UserPoolArn"))]
-        given.append(("identity-source", f"method.request.header.{text(identity.get('Header', 'Authorization'))}"))
-        if "ValidationExpression" in identity:
-            given.append(("validation", text(identity.get("ValidationExpression"))))
+        header, validation = identity.get("Header", "Authorization"), identity.get("ValidationExpression")
         identity.get("ReauthorizeEvery")
+        given = [("rules", "cognito"), *pools(stack, about.get("UserPoolArn"))]
+        given.append(("identity-source", f"method.request.header.{text(header)}"))
+        if validation is not None:
+            given.append(("validation", text(validation)))
         return add_guard(stack, api, name, "jwt", tuple(given), place)
     if "JwtConfiguration" in about:
         configuration = map_of(about.get("JwtConfiguration"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from lambdaproxy.config.doors import rate
 from lambdaproxy.templates.differences import Properties
@@ -38,7 +38,7 @@ def _keep(stack: Stack, api: Api, place: tuple[str, str], about: Mapping[str, An
     if not known:
         return
     try:
-        api.throttles[place] = tuple(_settings(known))
+        api.throttles[place] = tuple(settings_of(known))
     except ValueError as problem:
         stack.add(where, f"no rate holds: {problem}")
 
@@ -47,11 +47,14 @@ def _throttling(about: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in about.items() if key in ("ThrottlingRateLimit", "ThrottlingBurstLimit")}
 
 
-def _settings(known: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    burst = text(known.get("ThrottlingBurstLimit", ""))
+def settings_of(
+    known: Mapping[str, Any], rate_key: str = "ThrottlingRateLimit", burst_key: str = "ThrottlingBurstLimit"
+) -> Iterator[tuple[str, Any]]:
+    """The settings of a rate and a burst; raises `ValueError`."""
+    burst = text(known.get(burst_key, ""))
     if burst and not burst.isdigit():
         raise ValueError(f"{burst!r} is no burst")
-    limit = text(known.get("ThrottlingRateLimit", ""))
+    limit = text(known.get(rate_key, ""))
     if not limit:
         raise ValueError("there is a burst and no rate; the account's own is not known here")
     if burst == "0":
@@ -66,18 +69,35 @@ def route_settings(stack: Stack, given: Properties, where: Where) -> Settings:
     about = map_of(given.get("RouteSettings")) if "RouteSettings" in given else {}
     known = _throttling(about)
     try:
-        return tuple(_settings(known)) if known else ()
+        return tuple(settings_of(known)) if known else ()
     except ValueError as problem:
         stack.add((*where, "Properties", "RouteSettings"), f"no rate holds: {problem}")
         return ()
 
 
-def throttle_of(api: Api, methods: tuple[str, ...], path: str) -> Settings:
-    """The settings of a route: its own, those of its method everywhere or of its path, or those of all."""
-    if not api.throttles:
-        return ()
+Place = tuple[str, str]
+Known = TypeVar("Known")
+
+
+def throttle_of(stack: Stack, api: Api, methods: tuple[str, ...], path: str, keyed: bool) -> Settings:
+    """The settings of a route: its own, those of its method everywhere or of its path, or those of all.
+
+    Where it is `keyed`, what a usage plan says of its method for each key counts instead: a route has one rate.
+    """
+    found = _of_route(api.throttles, methods, path)
+    of_key = _of_route(api.key_throttles, methods, path) if keyed else None
+    if of_key is None:
+        return found or ()
+    if found is not None:
+        stack.add(of_key[1], f"{path}: each key has this rate; that of its method (MethodSettings) is not done besides")
+    return of_key[0]
+
+
+def _of_route(throttles: Mapping[Place, Known], methods: tuple[str, ...], path: str) -> Known | None:
+    if not throttles:
+        return None
     for method in (*methods, ANY):
         for place in ((method, path), (method, ANY)):
-            if place in api.throttles:
-                return api.throttles[place]
-    return api.throttles.get((ANY, path), ())
+            if place in throttles:
+                return throttles[place]
+    return throttles.get((ANY, path))

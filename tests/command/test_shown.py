@@ -126,6 +126,10 @@ def test_who_may_come_in_comes_back(tmp_path):
         allow-origins = ["https://*.example.com"]
         wildcards = "any"
         max-age = 5
+        [gateway-responses.THROTTLED]
+        status-code = 503
+        headers = {{X-A = "$context.requestId"}}
+        template = "{{}}"
         [authorizer.partners]
         kind = "api-key"
         file = "{keys}"
@@ -140,5 +144,6 @@ def test_who_may_come_in_comes_back(tmp_path):
     after = assembled("--config", str(again))
     assert after.settings.cors == before.settings.cors
     assert after.router.routes[0].settings.cors == before.router.routes[0].settings.cors
+    assert after.settings.gateway_responses == before.settings.gateway_responses != ()
     assert after.router.routes[0].authorizer == "partners"
     assert after.configuration.authorizers["partners"].given == before.configuration.authorizers["partners"].given

@@ -413,6 +413,49 @@ def test_over_the_rate(door, format, kind):
     assert fields(answer, "retry-after") == []
 
 
+@pytest.mark.parametrize(
+    ("context", "status", "kind"),
+    [
+        ({"usageIdentifierKey": KEY}, 200, []),
+        ({"usageIdentifierKey": "u" * 24}, 403, ["ForbiddenException"]),
+        ({}, 403, ["ForbiddenException"]),
+        ({"usageIdentifierKey": 7}, 403, ["ForbiddenException"]),
+    ],
+)
+def test_a_key_that_a_lambda_authorizer_names(door, context, status, kind):
+    """API Gateway guide, apiKeySource AUTHORIZER; the event shows the key. What a client sends is not looked at."""
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    tables = (
+        '[authorizer.who]\nkind = "lambda"\nfunction = "who"\npayload = "token"\n'
+        f'[authorizer.keys]\nkind = "api-key"\nkey = ["partner {digest}"]\nidentity-source = "usageIdentifierKey"\n'
+        '[authorizer.both]\nkind = "all"\nof = ["who", "keys"]\n'
+    )
+    one = door(REST + tables + route("/x", authorizer="both"), who={**policy("Allow", "*"), **context})
+    answer = one.ask("GET", "/x", ("Authorization", "t"), ("X-API-Key", KEY))
+    assert (answer.status, fields(answer, "x-amzn-errortype")) == (status, kind)
+    if status == 200:
+        shown = one.events["fn"][0]["requestContext"]
+        assert (shown["identity"]["apiKey"], shown["identity"]["apiKeyId"]) == (KEY, "partner")
+        assert shown["authorizer"]["principalId"] == "me"
+
+
+def test_a_quota_is_charged_when_all_have_let_a_request_in(door, tmp_path):
+    """API Gateway guide: what is refused is not counted, whoever refuses it."""
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    tables = (
+        '[authorizer.who]\nkind = "lambda"\nfunction = "who"\npayload = "token"\nresult-ttl = 0\n'
+        f'[authorizer.keys]\nkind = "api-key"\nkey = ["partner {digest}"]\nquota = "1/day"\nrate = "1/s"\n'
+        '[authorizer.both]\nkind = "all"\nof = ["keys", "who"]\n'
+    )
+
+    def who(event: Any) -> Any:
+        return policy("Allow" if event["authorizationToken"] == "good" else "Deny", "*")
+
+    one = door(REST + tables + route("/x", authorizer="both"), who=who)
+    for sent, status in (("bad", 403), ("bad", 403), ("good", 200), ("good", 429)):
+        assert one.ask("GET", "/x", ("Authorization", sent), ("X-API-Key", KEY)).status == status, sent
+
+
 def test_a_rate_of_nothing_is_an_off_switch(door):
     """API Gateway guide."""
     assert door(REST + route("/x", rate="0/s")).ask("GET", "/x").status == 429
