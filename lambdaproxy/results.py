@@ -51,7 +51,12 @@ class Results:
         return codec.decode_result(result, request, match)
 
     async def read(self, result: InvocationResult, payload: bytes, codec: IEventCodec) -> InvocationResult:
-        """The result with its outline, if parsing all of it would keep everybody else waiting."""
+        """The result with its outline, if parsing all of it would keep everybody else waiting, or has been done."""
+        if len(payload) <= weight.UNSEEN:
+            return result
+        value = weight.one_text(payload)
+        if value is not None:
+            return replace(result, outline=value)
         if weight.surely_light(payload) or await weight.is_light(payload, self._turns):
             return result
         if not hasattr(codec, "compact"):

@@ -14,7 +14,8 @@ from lambdaproxy.aws.exchange import Exchange, Keeper, Lost
 from lambdaproxy.aws.opening import LIMITS, Opening
 from lambdaproxy.base.held import SMALL
 from lambdaproxy.base.platform import write_now
-from lambdaproxy.http1.body import ChunkedReader, CloseReader, LengthReader
+from lambdaproxy.base.reactor import LARGE
+from lambdaproxy.http1.body import ChunkedReader, CloseReader, Collected, LengthReader
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.head import ResponseHead, ResponseParser
 from lambdaproxy.http1.reader import HeadReader
@@ -64,8 +65,7 @@ class Connection(Opening):
         self._exchange: Exchange | None = None
         self._response: ResponseHead | None = None
         self._reader: LengthReader | ChunkedReader | CloseReader | None = None
-        # One growing block: pieces of 64 KB would leave holes in the heap that no system gets back soon.
-        self._result = bytearray()
+        self._result = Collected()
         self._size = 0
         self._received = 0
         self._handed = True
@@ -82,15 +82,19 @@ class Connection(Opening):
         self._exchange = exchange
         self._received = 0
         self._dropped = False
-        data = head + payload
+        transport = self.transport
+        assert transport is not None
         if self._session is not None:
             try:
-                data = self._session.encrypt(data)
+                data = self._session.encrypt(head + payload)
             except ssl.SSLError as problem:
                 self._broken(f"TLS: {problem.reason or problem}", handed=False)
                 return
-        transport = self.transport
-        assert transport is not None
+        elif len(payload) > LARGE:
+            write_now(transport, head)
+            data = payload
+        else:
+            data = head + payload
         self._handed = write_now(transport, data)
 
     def handed(self) -> bool:
@@ -258,13 +262,13 @@ class Connection(Opening):
             return
         self._size += len(piece)
         if self._dropped and head.status == 200:
-            self._result = bytearray()
+            self._result.take()
         else:
-            self._result += piece
+            self._result.add(piece)
         if self._size > MOST_RESULT + SLACK:
             self._broken(f"a response of over {MOST_RESULT} bytes")
         elif reader.done:
-            self._finish(head, bytes(self._result), bool(reader.rest))
+            self._finish(head, self._result.take(), bool(reader.rest))
 
     def _finish(self, head: ResponseHead, body: bytes, more: bool) -> None:
         exchange = self._exchange
@@ -280,7 +284,8 @@ class Connection(Opening):
             self._give_back()
         if self._reader is not None:
             self._reader = self._response = None
-            self._result, self._size = bytearray(), 0
+            self._result.take()
+            self._size = 0
             self.resume()
         if head.keep_alive and not more and not self.closed and (self._handed or self.handed()):
             self._keeper.release(self)
@@ -335,7 +340,7 @@ class Connection(Opening):
                 self._free(head, False)
                 exchange.ended()
             else:
-                self._finish(head, bytes(self._result), False)
+                self._finish(head, self._result.take(), False)
         else:
             self._broken(reason)
 
@@ -353,7 +358,7 @@ class Connection(Opening):
     def _abort(self) -> None:
         if self._held:
             self._give_back()
-        self._result = bytearray()
+        self._result.take()
         if not self.closed:
             self.closed = True
             self._keeper.closing(self)

@@ -25,6 +25,9 @@ from lambdaproxy.base.native import mypyc_attr
 MOST_NOTED = 32
 """Transports that may wait for the end of a turn; those that wait for others are not to wait for long."""
 
+LARGE = 64 * 1024
+"""Bytes that are not copied only to be sent together with what stands before them."""
+
 # What reactor.listenTCP makes is a private subclass.
 _GATHERED = frozenset((tcp.Server, tcp.Client, unix.Server, unix.Client, getattr(tcp.Port, "transport", tcp.Server)))
 
@@ -102,25 +105,30 @@ class GatheringReactor(EPollReactor):
                 continue  # closed by one before it
             waiting = writer._tempDataBuffer
             if (
-                len(waiting) == 1
+                (len(waiting) == 1 or (len(waiting) == 2 and len(waiting[1]) > LARGE))
                 and not writer.dataBuffer
                 and writer.producer is None
                 and not writer.disconnecting
                 and not writer._writeDisconnecting
                 and not writer._aborting
             ):
-                # The usual case: one small message, and nothing that depends on its being sent.
+                # The usual case: one message, or a head and a large body, and nothing that depends on its being sent.
                 try:
-                    sent = writer.socket.send(waiting[0])
+                    sent = writer.socket.send(waiting[0]) if len(waiting) == 1 else writer.socket.sendmsg(waiting)
                 except OSError:
                     sent = 0  # `doWrite` finds the same error, and says what it means
-                if sent == len(waiting[0]):
+                if sent == writer._tempDataLen:
                     waiting.clear()
                     writer._tempDataLen = 0
                     del self._noted[writer]
                     continue
                 if sent:
-                    writer.dataBuffer, writer.offset = waiting[0], sent
+                    before = writer._tempDataLen - len(waiting[-1])
+                    if sent >= before:
+                        # Joining would copy what may be megabytes.
+                        writer.dataBuffer, writer.offset = waiting[-1], sent - before
+                    else:
+                        writer.dataBuffer, writer.offset = b"".join(waiting), sent
                     waiting.clear()
                     writer._tempDataLen = 0
                     self._watch(writer)

@@ -48,7 +48,7 @@ def without_collector(call: Callable[..., _T], *arguments: object) -> _T:
         gc.enable()
 
 
-def _plain(piece: bytes) -> bytes:
+def unescaped(piece: bytes) -> bytes:
     """A piece whose quotes are those of strings: what is escaped becomes control characters, of which JSON has none."""
     return piece.replace(b"\\\\", b"\0\0").replace(b'\\"', b"\0\1") if b"\\" in piece else piece
 
@@ -60,7 +60,7 @@ def windows(document: bytes, start: int = 0) -> Iterator[tuple[int, int, list[by
         if document[end - 1 : end] == b"\\":  # go on to what the last backslash escapes
             end = len(document) - len(document[end:].lstrip(b"\\")) + 1
             end = min(end, len(document))
-        yield start, end, _plain(document[start:end]).split(b'"')
+        yield start, end, unescaped(document[start:end]).split(b'"')
         start = end
 
 
@@ -141,7 +141,7 @@ class Outline:
         if begin:
             lead = b"".join([b"[" if opener == _LIST else b'{"":' for opener in self._stack[:-1]])
             lead += b"[0," if self._stack[-1] == _LIST else b'{"":0,'
-        plain = _plain(piece)
+        plain = unescaped(piece)
         brackets = b"".join(plain.split(b'"')[::2]).translate(None, _NOT_BRACKETS)
         if len(brackets) > SLICE + 4 * MOST_LEVELS:  # so many without a comma
             raise NotJson("it nests too deeply")

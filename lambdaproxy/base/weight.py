@@ -10,13 +10,14 @@ from __future__ import annotations
 import gc
 from collections import deque
 from collections.abc import Awaitable, Callable
+from secrets import token_hex
 from typing import Any, TypeAlias
 
 import orjson
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from lambdaproxy.base.sliced import NotJson, Outline, Written, pieces, windows, without_collector
+from lambdaproxy.base.sliced import NotJson, Outline, Written, pieces, unescaped, windows, without_collector
 from lambdaproxy.errors import MalformedResult
 
 SMALL = 64 * 1024
@@ -39,6 +40,9 @@ MANY_VALUES: list[str] = [""] * 1001
 
 _OPEN, _COMMA, _KEY, _QUOTE, _QUOTE_COMPACTED = 130, 60, 380, 40, 300
 _SPACE = b" \t\r\n"
+_BACKSLASH = ord("\\")
+_MARK = token_hex(16).encode()
+"""Stands for a text where all else is parsed: nobody can know it."""
 
 Turn: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -47,6 +51,39 @@ def surely_light(document: bytes) -> bool:
     """Whether it can be parsed at once even if all of its punctuation is that of values and none is text."""
     size = len(document)
     return size <= UNSEEN or (size - len(document.translate(None, b"[{,:"))) * _KEY <= MOST
+
+
+def one_text(document: bytes) -> dict[str, Any] | None:
+    """A result whose `body` is one long text, and all else short, as a value; None if it is not seen to be one.
+
+    That is what nearly all large results are, and how many commas and quotes that text holds does not matter: it is
+    found from both ends, and parsed for itself, which proves that it is one. `document` is longer than `UNSEEN`.
+    """
+    begin, end = _no_escape(document, SMALL), _no_escape(document, len(document) - SMALL)
+    head, tail = unescaped(document[:begin]).split(b'"'), unescaped(document[end:]).split(b'"')
+    if len(head) % 2 or len(tail) < 2:
+        return None  # it does not begin near the start, or end near the end
+    begin, end = begin - len(head[-1]) - 1, end + len(tail[0]) + 1
+    try:
+        text = orjson.loads(memoryview(document)[begin:end])
+        value = orjson.loads(b'%b"%b"%b' % (document[:begin], _MARK, document[end:]))
+    except ValueError:
+        return None
+    # What has no status is a body itself, and goes out as it was written.
+    if type(text) is not str or type(value) is not dict or value.get("body") != _MARK.decode():
+        return None
+    if value.get("statusCode") is None:
+        return None
+    value["body"] = text
+    return value
+
+
+def _no_escape(document: bytes, at: int) -> int:
+    """The first place from `at` on that cuts no escape for certain: what follows no backslash is not escaped.
+
+    Behind many backslashes it may cut one, and then what is found is not what a parser finds.
+    """
+    return next((near for near in range(at, at + 64) if document[near - 1] != _BACKSLASH), at)
 
 
 async def is_light(document: bytes, turn: Turn) -> bool:

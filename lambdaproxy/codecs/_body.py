@@ -7,6 +7,7 @@ from codecs import getincrementaldecoder
 from typing import Any
 
 from lambdaproxy.base.known import Known, is_short
+from lambdaproxy.codecs import _json
 from lambdaproxy.errors import EventTooLarge
 from lambdaproxy.messages import MOST_EVENT
 
@@ -19,10 +20,7 @@ except ImportError:  # inside Lambda, installed with --no-deps
 #: Bytes from which pybase64 is quicker than the standard library.
 _LARGE = 512
 _CERTAIN = MOST_EVENT // 6
-#: What JSON writes as a backslash, a `u` and four digits; the others have short names.
-_CONTROLS = bytes(set(range(32)) - set(b"\b\t\n\f\r"))
-#: What it writes as a backslash and a letter, or the character itself.
-_ESCAPED = b'"\\\b\t\n\f\r'
+_PIECE = 128 * 1024
 
 _TEXT_TYPES = frozenset({"application/json", "application/javascript", "application/xml"})
 
@@ -72,18 +70,30 @@ def from_base64(text: str) -> bytes:
     return start + a2b_base64(text[whole - 4 : whole + 4], strict_mode=True)
 
 
-def check_escapes(body: bytes) -> None:
-    """`EventTooLarge` for text that JSON has to write as more than Lambda takes: a control character becomes six bytes,
-    a quote two, and writing 36 or 12 MB only to refuse them would keep others waiting."""
+def text_body(body: bytes) -> Any:
+    """A body that is UTF-8, else `UnicodeDecodeError`, as what `_json.dumps` writes as a string.
+
+    A long one is written at once, a piece after the other, and is `EventTooLarge` as soon as it is more than Lambda
+    takes: a control character becomes six bytes, and writing 36 MB only to refuse them would keep others waiting.
+    """
     if len(body) <= _CERTAIN:
-        return
-    least = len(body) + 5 * (len(body) - len(body.translate(None, _CONTROLS)))
-    if len(body) > MOST_EVENT // 2:
-        least += len(body) - len(body.translate(None, _ESCAPED))
-    if least > MOST_EVENT:
-        raise EventTooLarge(
-            f"a body of {len(body)} bytes that is at least {least} bytes of JSON; Lambda takes {MOST_EVENT}"
-        )
+        return body.decode()
+    written, size, start = [b'"'], 2, 0
+    while start < len(body):
+        end = start + _PIECE
+        for _ in range(3):
+            if end < len(body) and body[end] & 0xC0 == 0x80:  # within a character
+                end -= 1
+        piece = _json.dumps(body[start:end].decode())
+        size += len(piece) - 2
+        if size > MOST_EVENT:
+            raise EventTooLarge(
+                f"a body of {len(body)} bytes that is at least {size} bytes of JSON; Lambda takes {MOST_EVENT}"
+            )
+        written.append(piece[1:-1])
+        start = end
+    written.append(b'"')
+    return _json.fragment(b"".join(written))
 
 
 def replaced(body: bytes) -> str:
@@ -110,15 +120,14 @@ def event_base64(body: bytes) -> str:
     return to_base64(body)
 
 
-def event_body(body: bytes, content_type: str | None, encoded: bool) -> tuple[str, bool]:
+def event_body(body: bytes, content_type: str | None, encoded: bool) -> tuple[Any, bool]:
     """A request body -> `body` and `isBase64Encoded` by that rule; `encoded` is whether Content-Encoding was sent.
 
     A body that is called text but is no UTF-8 is base64: nothing is known of AWS here, and nothing gets lost.
     """
     if not encoded and IS_TEXT[content_type]:
-        check_escapes(body)
         try:
-            return body.decode(), False
+            return text_body(body), False
         except UnicodeDecodeError:
             pass
     return event_base64(body), True

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["compact", "dumps", "loads"]
+__all__ = ["compact", "dumps", "fragment", "loads"]
 
 
 def _refuse_constant(name: str) -> Any:
@@ -31,6 +31,8 @@ def _dumps_slowly(value: Any) -> bytes:
 
 loads: Callable[[bytes], Any] = _loads_slowly
 dumps: Callable[[Any], bytes] = _dumps_slowly
+#: JSON in bytes, as a value that `dumps` writes as it is.
+fragment: Callable[[bytes], Any] = _loads_slowly
 
 try:
     import orjson
@@ -39,6 +41,7 @@ except ImportError:  # inside Lambda, installed with --no-deps
 else:
     loads = orjson.loads
     dumps = orjson.dumps
+    fragment = orjson.Fragment
 
 _SPACE = b" \t\r\n"
 

@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 from lambdaproxy.base.native import mypyc_attr
 from lambdaproxy.base.shapes import NOTHING
 from lambdaproxy.codecs import _json
-from lambdaproxy.codecs._body import IS_TEXT, check_escapes, event_base64
+from lambdaproxy.codecs._body import IS_TEXT, event_base64, text_body
 from lambdaproxy.codecs._codec import OCTETS, Codec, check_result_size, own_words
 from lambdaproxy.codecs._fields import FRAMING, MOST_PAIRS, TOO_MUCH, Fields, Naming, refuse_other
 from lambdaproxy.codecs._forwarded import NOWHERE, appended
@@ -117,13 +117,12 @@ def _all_values(layout: Layout, values: tuple[bytes, ...], headers: Mapping[str,
     return many
 
 
-def _body(body: bytes, headers: Mapping[str, str]) -> tuple[str, bool]:
+def _body(body: bytes, headers: Mapping[str, str]) -> tuple[Any, bool]:
     """A body in an event, and whether it is base64; by the last Content-Type (ELB guide, lambda-functions)."""
     if "content-encoding" in headers or not IS_TEXT[headers.get("content-type")]:
         return event_base64(body), True
-    check_escapes(body)
     try:
-        return body.decode(), False
+        return text_body(body), False
     except UnicodeDecodeError:
         raise NotText("a body of a text type is not UTF-8") from None
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from lambdaproxy.base.native import mypyc_attr
 from lambdaproxy.base.paths import one_slash, rest_api
 from lambdaproxy.codecs import _json
-from lambdaproxy.codecs._body import check_escapes, event_base64, media_type, replaced
+from lambdaproxy.codecs._body import event_base64, media_type, replaced, text_body
 from lambdaproxy.codecs._codec import Codec, json_body, own_words
 from lambdaproxy.codecs._fields import NOT_REMAPPED, REMAPPED, Fields, Naming
 from lambdaproxy.codecs._forwarded import NOWHERE
@@ -326,15 +326,17 @@ class RestApiCodec(Codec):
             found = self._resource_ids[resource] = self._resource_id or made_up_id(self._api_id + resource, 6)
         return found
 
-    def _body(self, body: bytes, content_type: str | None) -> tuple[str, bool]:
+    def _body(self, body: bytes, content_type: str | None) -> tuple[Any, bool]:
         """Base64 for `binaryMediaTypes` (a body without a type counts as JSON), else UTF-8 with U+FFFD for the rest."""
         if self._binary:
             if self._always_binary:
                 return event_base64(body), True
             if matches_type("application/json" if content_type is None else media_type(content_type), self._binary):
                 return event_base64(body), True
-        check_escapes(body)
-        return replaced(body), False
+        try:
+            return text_body(body), False
+        except UnicodeDecodeError:
+            return replaced(body), False
 
     def _check_limits(self, request: Request) -> None:
         """10 MB of body, 10,240 bytes of headers (API Gateway guide, quotas)."""

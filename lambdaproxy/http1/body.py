@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from io import BytesIO
 from typing import NoReturn
 
 from lambdaproxy.http1.grammar import TCHAR, HeadLimits, Malformed
@@ -28,6 +29,26 @@ _SIZES = {line: int(line, 16) for line in [bytes([a]) for a in _HEX] + [bytes([a
 def chunk(data: bytes) -> bytes:
     """`data` as one chunk; it must not be empty, for that would be the last one."""
     return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+class Collected:
+    """The pieces of a body in one growing block, which becomes the body without being copied.
+
+    Kept one by one, pieces of 64 KB leave holes in the heap that no system gets back soon.
+    """
+
+    def __init__(self) -> None:
+        self._block: BytesIO | None = None
+
+    def add(self, piece: bytes) -> None:
+        if self._block is None:
+            self._block = BytesIO()
+        self._block.write(piece)
+
+    def take(self) -> bytes:
+        """All of them; nothing is kept."""
+        block, self._block = self._block, None
+        return b"" if block is None else block.getvalue()
 
 
 class LengthReader:

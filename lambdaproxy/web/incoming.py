@@ -15,7 +15,7 @@ from zope.interface import classImplements
 
 from lambdaproxy.base.held import SMALL
 from lambdaproxy.base.platform import buffered, has_input, unsent, when_flushed, write_now
-from lambdaproxy.http1.body import ChunkedReader, LengthReader
+from lambdaproxy.http1.body import ChunkedReader, Collected, LengthReader
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.head import RequestHead, RequestParser
 from lambdaproxy.http1.reader import HeadReader
@@ -42,7 +42,7 @@ class Incoming(Outgoing):
         self._parser = RequestParser(site.limits.head)
         self._heads: HeadReader | None = None
         self._body_reader: LengthReader | ChunkedReader | None = None
-        self._body = bytearray()
+        self._body = Collected()
         self._running = False
         #: The request that is being answered has not been read to its end.
         self._unread = False
@@ -75,7 +75,8 @@ class Incoming(Outgoing):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.lost(self._fate)
-        self._kept, self._body, self._heads, self._body_reader = b"", bytearray(), None, None
+        self._body.take()
+        self._kept, self._heads, self._body_reader = b"", None, None
         self._forget()
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -241,13 +242,13 @@ class Incoming(Outgoing):
                 # Whoever takes it has ended the connection.
                 return b""
         elif exchange.decided is None:
-            self._body += piece
+            self._body.add(piece)
             if not exchange.hold(len(piece)):
                 self._turn_away(exchange)
                 return b""
         if not reader.done:
             return b""
-        body, self._body, self._body_reader = bytes(self._body), bytearray(), None
+        body, self._body_reader = self._body.take(), None
         exchange.trailers = reader.trailers
         self._kept, self._full = reader.rest, False
         self.state = BUSY
@@ -328,7 +329,8 @@ class Incoming(Outgoing):
 
     def _stop_reading(self) -> None:
         self._heads = self._body_reader = None
-        self._kept, self._body = b"", bytearray()
+        self._kept = b""
+        self._body.take()
         self._unread, self._full, self.state = True, False, BUSY
 
     # -- time ------------------------------------------------------------------------------------------------------

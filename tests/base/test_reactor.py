@@ -180,6 +180,29 @@ def test_what_does_not_fit_waits_for_the_kernel(reactor: GatheringReactor, pair:
     assert got + pair.received() == data + b"end"
 
 
+@pytest.mark.parametrize("head", [b"head", b"h" * 16_000_000])
+@pytest.mark.parametrize("body", [b"b" * 70_000, b"b" * 16_000_000])
+def test_a_head_and_a_large_body_are_sent_without_being_joined(
+    reactor: GatheringReactor, pair: Pair, head: bytes, body: bytes
+) -> None:
+    pair.transport.write(head)
+    pair.transport.write(body)
+    turn(reactor)
+    assert pair.transport.dataBuffer in (b"", body) or len(head) > 1_000_000
+    got = b""
+    pair.peer.settimeout(0.01)
+    end = time.monotonic() + 30
+    while len(got) < len(head) + len(body):
+        assert time.monotonic() < end
+        turn(reactor)
+        try:
+            got += pair.peer.recv(1 << 22)
+        except TimeoutError:
+            pass
+    assert got == head + body
+    assert not reactor.getWriters()
+
+
 def is_lost(pair: Pair) -> Callable[[], bool]:
     return lambda: pair.protocol.lost is not None
 

@@ -229,3 +229,73 @@ def test_in_each_round_of_the_loop_one_of_many_has_its_turn():
     ensureDeferred(work("d"))
     one_round()
     assert log[-1] == "d"
+
+
+LONG = 'x, "a\\": \\\\ {[é\n' * 25_000
+
+
+def as_json(value, **how) -> bytes:
+    return json.dumps(value, **how).encode()
+
+
+@pytest.mark.parametrize("pad", range(12))
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"statusCode": 200, "body": LONG},
+        {"body": LONG, "statusCode": 200, "headers": {"a": "\\"}, "isBase64Encoded": False},
+        {"statusCode": 200, "body": '"' * 300_000, "z": ["\\", "{"]},
+        {"statusCode": 200, "body": "YWJj" * 100_000, "isBase64Encoded": True},
+    ],
+    ids=lambda result: str(result)[:40],
+)
+def test_a_result_that_is_one_long_text_is_read_around_it(result, pad):
+    document = as_json({"p": "x" * pad, **result}, ensure_ascii=bool(pad % 2))
+    assert weight.one_text(document) == json.loads(document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        as_json([LONG]),
+        as_json(LONG),
+        as_json({"body": LONG}),
+        as_json({"statusCode": None, "body": LONG}),
+        as_json({"statusCode": 200, "body": {"body": LONG}}),
+        as_json({"statusCode": 200, "headers": {"body": LONG}, "body": ""}),
+        as_json({"statusCode": 200, LONG: 1, "body": ""}),
+        as_json({"statusCode": 200, "body": LONG, "x": LONG}),
+        as_json({"x": LONG, "statusCode": 200, "body": LONG}),
+        as_json({"statusCode": 200, "body": LONG})[:-1] + b',"body":"x"}',
+        as_json({"statusCode": 200, "body": [1] * 200_000}),
+        as_json({"statusCode": 200, "body": LONG}) + b"}",
+        as_json({"statusCode": 200, "body": LONG})[:-2],
+        with_body(b"x" * 200_000 + b"\n" + b"x" * 200_000),
+        with_body(b"x" * 200_000 + b"\xff" + b"x" * 200_000),
+        with_body(b"x" * 200_000 + b'","body":"' + b"x" * 200_000),
+        with_body(b"x" * 200_000 + b'" "' + b"x" * 200_000),
+        b"\\" * 400_000,
+        b'"' + b"\\" * 400_000,
+        b'"' * 400_000,
+    ],
+    ids=lambda document: repr(document[:24] + document[-24:]),
+)
+def test_what_is_not_one_long_text_is_left_to_others(document):
+    assert weight.one_text(document) is None
+
+
+_SOUP = st.lists(st.sampled_from(['"', "\\", "\\\\", '\\"', "x" * 70_000, "y", ",", "{", "}", "é", "\n"]), max_size=12)
+
+
+@given(before=_SOUP, text=_SOUP, after=_SOUP)
+def test_whatever_a_result_is_made_of_it_is_read_as_a_parser_reads_it(before, text, after):
+    result = {"a": "".join(before), "statusCode": 200, "body": "".join(text) + "x" * 200_000, "z": "".join(after)}
+    value = weight.one_text(as_json(result))
+    assert value is None or value == result
+    assert value is not None or len("".join(before + after)) > 60_000
+    soup = b'{"statusCode":200,"body":"' + "".join([*before, "x" * 300_000, *after]).encode() + b'"}'
+    try:
+        value = json.loads(soup)
+    except ValueError:
+        value = None
+    assert weight.one_text(soup) in (None, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import replace
 
 import pytest
@@ -10,10 +11,11 @@ from lambdaproxy import registry
 from lambdaproxy.base import sliced, weight
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._fields import Fields, Naming
+from lambdaproxy.codecs._refusals import NotText
 from lambdaproxy.codecs._result import add_cookies, add_many
 from lambdaproxy.config import values
 from lambdaproxy.errors import EventTooLarge, MalformedResult
-from lambdaproxy.messages import NO_ROUTE, InvocationResult, Request
+from lambdaproxy.messages import MOST_EVENT, NO_ROUTE, InvocationResult, Request
 
 SIX = 6_000_000
 REQUEST = Request(
@@ -41,14 +43,44 @@ def codec(request):
 
 
 @pytest.mark.parametrize("one", [b"\x01", b'"', b"\\", b"\n"])
-def test_a_body_that_no_event_could_hold_is_refused_before_it_is_written(codec, monkeypatch, one):
-    def never(event):
-        raise AssertionError("it was written")
+def test_of_a_body_that_no_event_could_hold_little_more_is_written(codec, monkeypatch, one):
+    written = []
+    dumps = _json.dumps
 
-    monkeypatch.setattr(_json, "dumps", never)
+    def counted(value):
+        written.append(len(dumps(value)))
+        return dumps(value)
+
+    monkeypatch.setattr(_json, "dumps", counted)
     for headers in (REQUEST.headers, (REQUEST.headers[0], (b"Content-Type", b"image/png"))):
+        written.clear()
         with pytest.raises(EventTooLarge):
             codec.encode_request(replace(REQUEST, headers=headers, body=one * SIX), NO_ROUTE)
+        assert sum(written) <= MOST_EVENT + 1_000_000
+
+
+@pytest.mark.parametrize("text", ["é", "€", "😀", '"', "\\", "\x01", "a", "a😀\n€"])
+@pytest.mark.parametrize("before", range(4))
+def test_a_long_text_is_in_the_event_as_a_short_one_would_be(codec, text, before):
+    body = ("." * before + text * (1_300_000 // len(_json.dumps(text)))).encode()
+    event = _json.loads(codec.encode_request(replace(REQUEST, body=body), NO_ROUTE))
+    assert event["body"].encode() == body
+    assert event["isBase64Encoded"] is False
+
+
+@pytest.mark.parametrize("wrong", [b"\xff", b"\x80" * 5, b"\xe2\x82", b"\xed\xa0\x80"])
+@pytest.mark.parametrize("at", [0, 131_071, 131_072, 1_199_999])
+def test_a_long_body_that_is_no_text_is_none_wherever_that_is_seen(codec, wrong, at):
+    body = b"x" * at + wrong + b"x" * (1_200_000 - at)
+    try:
+        event = _json.loads(codec.encode_request(replace(REQUEST, body=body), NO_ROUTE))
+    except NotText:
+        assert codec.name == "alb"
+        return
+    if codec.name == "apigateway-v1":
+        assert event["body"] == body.decode("utf-8", "replace")
+    else:
+        assert (event["isBase64Encoded"], b64decode(event["body"])) == (True, body)
 
 
 def test_a_rest_api_replaces_what_is_no_text_in_pieces_too():
