@@ -102,6 +102,47 @@ class Invalid(BadRequest):
         self.public = public or self.public
 
 
+class BadHandshake(BadRequest):
+    """A request that asks for a WebSocket and is no handshake of one (RFC 6455, 4.2.1); `status` overrides the table's.
+
+    `version` says that the client speaks another version of the protocol.
+    """
+
+    label = "handshake"
+    public = "This is no WebSocket handshake"
+
+    def __init__(self, detail: str = "", version: bool = False) -> None:
+        super().__init__(detail)
+        self.status = 426 if version else 400
+
+
+class ConnectionGone(LambdaProxyError):
+    """There is no such WebSocket connection, or not yet, or not any more; AWS says 410."""
+
+    outcome = "not-found"
+    label = "connection_gone"
+    public = "Gone"
+    status = 410
+
+
+class PayloadTooLarge(LambdaProxyError):
+    """A message for a WebSocket connection is larger than one may be; AWS says 413."""
+
+    outcome = "too-large"
+    label = "payload_too_large"
+    public = "Payload too large"
+    status = 413
+
+
+class BufferFull(LambdaProxyError):
+    """The client of a WebSocket connection does not read what it has been sent; AWS says 429."""
+
+    outcome = "rate"
+    label = "buffer_full"
+    public = "The client does not read what waits for it"
+    status = 429
+
+
 class BadFunctionHeader(LambdaProxyError):
     """The header that names the function is missing, repeated, malformed or an alias of it was sent."""
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from lambdaproxy.errors import LambdaProxyError
-    from lambdaproxy.messages import Grant, Invocation, InvocationResult, Match, Request, Response
+    from lambdaproxy.messages import Grant, Invocation, InvocationResult, Match, Opened, Request, Response
 
 
 class IEventCodec(Interface):
@@ -67,6 +67,61 @@ class IEventCodec(Interface):
 
     def encode_response(response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
         """An HTTP response with a bytes body -> the function's result in this dialect."""
+
+
+class IMessageCodec(IEventCodec):
+    """What the codec of a WebSocket API says besides; `encode_request` and `decode_result` are for its handshakes.
+
+    A response of success opens the connection. Its maker has an attribute `messages` that is true.
+    """
+
+    place = Attribute("A `base.places.Place`, set at start: where connections are, which their ids say.")
+    selection = Attribute("Has `key(message)`: the key of the route that a message selects, or None.")
+
+    def opened(request: Request) -> Opened:
+        """The connection that this handshake asks for, as its events show it; always the same for the same request."""
+
+    def encode_message(opened: Opened, key: str, message: str, request_id: str, now: float) -> bytes:
+        """The event of a message that came at `now`, in epoch seconds; `request_id` is a UUID that is its alone."""
+
+    def encode_disconnect(opened: Opened, code: int, reason: str, request_id: str, now: float) -> bytes:
+        """The event of a connection that has ended with this status and reason (RFC 6455, 7.1.5 and 7.1.6)."""
+
+    def decode_reply(result: InvocationResult, answers: bool) -> str | None:
+        """What the client gets of a result without function error; None for nothing. Raises `MalformedResult`.
+
+        `answers`: the route is one that answers messages (a two-way route).
+        """
+
+    def error_message(error: LambdaProxyError, opened: Opened, request_id: str) -> str:
+        """The message that tells the client of an error; never exception text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionInfo:
+    """What can be asked about a WebSocket connection; times in epoch seconds."""
+
+    connected: float
+    last_active: float
+    client: str
+    user_agent: str | None
+
+
+class IConnections(Interface):
+    """The open WebSocket connections, wherever they are, by their ids.
+
+    All fail with `ConnectionGone` where there is none of that id: never, not yet (its `$connect` has not ended), or not
+    any more. `api` is the name of the `[websocket.NAME]` table whose connections are meant, None for any.
+    """
+
+    def post(connection_id: str, data: bytes, api: str | None = None) -> Deferred[None]:
+        """Send a message; fires when it is on its way. `PayloadTooLarge`; `BufferFull` for who reads too slowly."""
+
+    def get(connection_id: str, api: str | None = None) -> Deferred[ConnectionInfo]:
+        """What is known of the connection."""
+
+    def delete(connection_id: str, api: str | None = None) -> Deferred[None]:
+        """Close it; fires when that is on its way, before `$disconnect` has run."""
 
 
 class IPathReader(Interface):

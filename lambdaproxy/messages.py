@@ -141,6 +141,22 @@ class Grant:
     key_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A WebSocket connection, as the events of all its messages show it.
+
+    `connected` is in epoch seconds; `host` and `client` are those of the handshake, as in `Head`, and `grant` is what
+    its authorizer found out.
+    """
+
+    id: str
+    connected: float
+    host: str
+    client: str
+    user_agent: str | None = None
+    grant: Grant | None = None
+
+
 @final
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Request:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -50,6 +51,7 @@ from lambdaproxy.messages import (
 from lambdaproxy.results import Results
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, FunctionName
+from lambdaproxy.sockets.handshake import check as check_handshake
 from lambdaproxy.telling import explained, for_whoever_named_it, function_error, with_durable_arn, with_request_id
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.trail import Trail, Trails
@@ -108,6 +110,8 @@ class Proxy:
         self.error_detail = False
         #: Where traces are on, the header fields that an event shows: those that were sent, with our trace context.
         self.handed_on: Callable[[Head, Headers], Headers] | None = None
+        #: The WebSocket connections, where there can be some.
+        self.sockets: Any = None
         #: Counts what AWS's front doors would charge for.
         self.tally: Tally | None = None
 
@@ -140,6 +144,8 @@ class Proxy:
             self._gate.pass_options(head, headers, route, value is not None)
         if route.door is not None:
             route.door.enter(head, self._seconds() if counts else None)
+        if route.socket is not None:
+            check_handshake(head)
         if route.function is not None:
             value = None  # the operator's word; whatever the header says does not matter
         function, timeout = self._chosen.get((id(route), value)) or self._choose(route, value)
@@ -276,6 +282,8 @@ class Proxy:
                 waiting = Deferred.fromCoroutine(self._failing_over(admission, invocation))
             else:
                 waiting = self._invokers(function.invoker).invoke(invocation)
+            if admission.route.socket is not None:
+                waiting = self.sockets.watched(waiting, admission, request)
             # The event is the invoker's now: it lets go of it when it cannot be sent again.
             body, invocation = b"", _HANDED_ON
             result = await waiting
@@ -331,7 +339,15 @@ class Proxy:
                 self._accounts.invoked(admission.head, function, outcome, self._seconds() - started)
         if admission.route.versions is not None and outcome != "overload":
             admission.route.versions.weighing.judge(function, response.status >= 500, self._seconds() - started)
+        if admission.route.socket is not None and outcome == "ok" and response.status < 300:
+            return self._opened(admission, grant, response)
         return response
+
+    def _opened(self, admission: Admission, grant: Grant | None, response: Response) -> Response:
+        """A handshake has ended well: from here on the connection is no request's."""
+        request = request_of(admission.head, admission.headers, b"", grant)
+        opened: Response = self.sockets.opening(admission, request, response)
+        return opened
 
     async def _failing_over(self, admission: Admission, invocation: Invocation) -> InvocationResult:
         """Ask one invoker after the other, as long as the function certainly did not run."""

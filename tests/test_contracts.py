@@ -30,6 +30,8 @@ FORMATS = {
     "VpcLattice": "vpc-lattice",
     "VpcLatticeFirst": "vpc-lattice:version=1:limits=aws:incomplete=accept",
     "FunctionUrlPlain": "function-url:errors=plain",
+    "WebSocket": "apigateway-websocket",
+    "WebSocketLimited": "apigateway-websocket:limits=aws:stage_variables=a=b:domain=ws.example.com",
 }
 
 

@@ -24,7 +24,7 @@ LAYERS = [
     {"web"},
     {"routing", "gate", "authorizers", "aws", "runtime", "streaming"},
     {"templates"},
-    {"admission", "telling", "results", "proxy", "inspector", "traces"},
+    {"admission", "telling", "results", "proxy", "sockets", "inspector", "traces"},
     {"start"},
     {"tap"},
     {"command"},

@@ -226,10 +226,51 @@ class VpcLatticeMaker:
         return VpcLatticeCodec(**(dict(options) | {"version": int(options["version"])}))
 
 
+def _selection(text: str) -> str:
+    from lambdaproxy.codecs._selection import Selection
+
+    return Selection(text).expression
+
+
+@implementer(IEventCodecMaker)
+class WebSocketMaker:
+    """Makes the codecs of WebSocket APIs."""
+
+    name = "apigateway-websocket"
+    help = "API Gateway WebSocket API, for [websocket.NAME] tables"
+    # A request of HTTP is no handshake: it is compared with none of the others.
+    variants = ()
+    messages = True
+    options = (
+        Option("account", _account, "123456789012", "account number of the API"),
+        Option("api_id", _identifier, "lambdaprox", "API identifier in the event"),
+        Option("domain", _domain, None, "domain name in the event (default: the handshake's host)"),
+        Option("stage", _stage, "prod", "name of the stage"),
+        Option("stage_variables", _variable, (), "NAME=VALUE, repeatable", multiple=True),
+        Option(
+            "route_selection_expression",
+            _selection,
+            "$request.body.action",
+            "what of a message says its route",
+        ),
+        Option("context", _choice("strings", "typed"), "strings", "values of a Lambda authorizer's context"),
+        _xff("append", "append", "preserve", "remove", "replace"),
+        _ERRORS,
+        Option("limits", _choice("none", "aws"), "none", "aws: 128 KB a message, 32 KB a frame, 10 min, 2 h, 29 s"),
+    )
+
+    def make(self, options: Mapping[str, Any]) -> IEventCodec:
+        """A `WebSocketCodec`."""
+        from lambdaproxy.codecs._implements import WebSocketCodec
+
+        return WebSocketCodec(**_check_options(options))
+
+
 alb = AlbMaker()
 apigateway_v1 = RestApiMaker()
 apigateway_v2 = HttpApiMaker()
 function_url = FunctionUrlMaker()
 vpc_lattice = VpcLatticeMaker()
+apigateway_websocket = WebSocketMaker()
 
-MAKERS = (alb, apigateway_v1, apigateway_v2, function_url, vpc_lattice)
+MAKERS = (alb, apigateway_v1, apigateway_v2, apigateway_websocket, function_url, vpc_lattice)

@@ -114,6 +114,7 @@ def configure(given: dict[str, list[str]], flags: dict[str, bool], config: str |
             each.where,
             conditions=each.conditions,
             priority=each.priority,
+            socket=each.socket,
         )
         for each in file.routes
     )

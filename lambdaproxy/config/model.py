@@ -9,6 +9,33 @@ from typing import Any
 
 from lambdaproxy.config.conditions import Condition
 from lambdaproxy.config.settings import Settings
+from lambdaproxy.selection import FunctionName
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRouteSettings:
+    """A route of messages: its function, whether the client gets the answer, seconds and an invoker if it has its own.
+
+    `where(key_of)` is `FILE:LINE` of it.
+    """
+
+    key: str
+    function: FunctionName
+    answers: bool = False
+    timeout: float | None = None
+    invoker: str | None = None
+    where: Callable[[str | None], str] = field(default=str, compare=False)
+    key_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SocketSettings:
+    """A `[websocket.NAME]` table, but for what it has of a route; `bounds` by the fields of `SocketLimits`."""
+
+    name: str
+    stage: str
+    routes: tuple[SocketRouteSettings, ...]
+    bounds: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +57,8 @@ class RouteSettings:
     #: What else a request must have, and which routes are looked at first.
     conditions: tuple[Condition, ...] = ()
     priority: int | None = None
+    #: What its requests open connections of, if it is a `[websocket.NAME]` table.
+    socket: SocketSettings | None = None
 
     @property
     def identity(self) -> str:

@@ -135,6 +135,13 @@ class Settings:
         metavar="PATH",
         shown_default="with --workers under systemd, control in the unit's RuntimeDirectory",
     )
+    websocket_node: int = setting(
+        values.whole(0, 65535),
+        0,
+        "Number of this host among those that serve the same WebSocket APIs; the ids of its connections carry it.",
+        section="Workers",
+        metavar="N",
+    )
     format: Spec = setting(
         values.spec,
         Spec("alb"),

@@ -12,16 +12,16 @@ from typing import Any
 
 from lambdaproxy import registry
 from lambdaproxy.base import files
-from lambdaproxy.config import values
+from lambdaproxy.config import sockets, values
 from lambdaproxy.config.conditions import PATH, Condition, conditions_of_table
 from lambdaproxy.config.locate import Path as KeyPath
 from lambdaproxy.config.locate import line_of, locate
-from lambdaproxy.config.model import AuthorizerSettings, FunctionTable, InvokerSettings
+from lambdaproxy.config.model import AuthorizerSettings, FunctionTable, InvokerSettings, SocketSettings
 from lambdaproxy.config.settings import FILE, ROUTE, SETTINGS, Setting, attribute
 from lambdaproxy.config.templates import DEFAULT, check_host, check_template
 from lambdaproxy.errors import ConfigError
 
-_TABLES = ("route", "invoker", "authorizer", "function")
+_TABLES = ("route", "invoker", "authorizer", "function", "websocket")
 _SETTINGS = "settings"
 _ROUTE_KEYS = ("path", "host", "methods", "when", "priority")
 MOST_PRIORITY = 1_000_000
@@ -40,6 +40,8 @@ class RouteTable:
     where: Callable[[str | None], str]
     conditions: tuple[Condition, ...] = ()
     priority: int | None = None
+    #: What is a WebSocket API's besides, if this is one's table.
+    socket: SocketSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def _what_to_write(text: str, error: str) -> str:
 def _unknown_table(name: str) -> str:
     """What to write for a table that there is not: `[functions.a]`, `[[routes]]`, `[lambdaproxy]`."""
     tables = {"route": "[[route]]", "settings": "[settings]"}
-    tables |= {each: f"[{each}.NAME]" for each in ("invoker", "authorizer", "function")}
+    tables |= {each: f"[{each}.NAME]" for each in ("invoker", "authorizer", "function", "websocket")}
     near = get_close_matches(name, tables, 1)
     if near:
         return f"there is no table {name}; did you mean {tables[near[0]]}?"
@@ -124,7 +126,10 @@ class _Reader:
         return File(
             found,
             origins,
-            tuple(self._route(n, table) for n, table in enumerate(self._tables("route", list))),
+            (
+                *(self._route(n, table) for n, table in enumerate(self._tables("route", list))),
+                *(self._socket(name, table) for name, table in self._tables("websocket", dict).items()),
+            ),
             {name: self._invoker(name, table) for name, table in self._tables("invoker", dict).items()},
             {
                 name: FunctionTable(name, table, Path(self._path).resolve().parent, self._where_in(("function", name)))
@@ -211,6 +216,37 @@ class _Reader:
         if priority is not None and not whole:
             raise self._error((*at, "priority"), f"priority: {priority!r} is no whole number of 1 to {MOST_PRIORITY}")
         return RouteTable(path, host, named, found, self._where_in(at), conditions, priority)
+
+    def _socket(self, name: str, table: Mapping[str, Any]) -> RouteTable:
+        at: KeyPath = ("websocket", name)
+
+        def where(key: str | None) -> str:
+            return self._where((*at, *(key.split(".", 1) if key else ())))
+
+        try:
+            maker = sockets.maker_of(table)
+            known = sockets.keys(maker)
+            for key in table:
+                if key not in known:
+                    raise ValueError(f"{key}: {registry.unknown('key of a WebSocket API', key, known)}")
+            spec = sockets.spec_of(table, maker)
+            path = sockets.path_of(table, registry.parse_options(maker.name, maker.options, spec.options))
+            host = table.get("host")
+            if host is not None:
+                if not isinstance(host, str):
+                    raise ValueError(f"host: {values.scalar(host)} is no text; put it in quotes")
+                try:
+                    check_host(host)
+                except ValueError as error:
+                    raise ValueError(f"host: {error}") from None
+            socket = sockets.socket_of(name, table, maker, where)
+        except ValueError as error:
+            key, _, _ = str(error).partition(":")
+            place = where(key if key.partition(".")[0] in (*table, "routes") else None)
+            raise ConfigError(f"{place}: [websocket.{name}]: {error}") from None
+        own = {key: value for key, value in table.items() if key in sockets.SETTING_KEYS}
+        found = {**sockets.NEUTRAL, **self._settings(own, at, ROUTE, ()), "format": spec}
+        return RouteTable(path, host, ("GET",), found, where, sockets.OPENING, socket=socket)
 
     def _conditions(self, table: object, at: KeyPath) -> tuple[Condition, ...]:
         if not isinstance(table, dict):

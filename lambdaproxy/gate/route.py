@@ -13,6 +13,7 @@ from lambdaproxy.gate.filling import Fillings
 from lambdaproxy.gate.gateway_responses import GatewayResponses
 from lambdaproxy.gate.rewriting import Rewriting
 from lambdaproxy.gate.shadow import Shadow
+from lambdaproxy.gate.socket_api import SocketApi
 from lambdaproxy.gate.validation import Validation
 from lambdaproxy.gate.versions import Versions
 from lambdaproxy.interfaces import IEventCodec
@@ -64,13 +65,16 @@ class Route:
     failover: tuple[str, ...] = ()
     #: What is answered instead where something goes wrong.
     gateway: GatewayResponses | None = None
+    #: What its requests open connections of, if they are handshakes.
+    socket: SocketApi | None = None
 
     def functions(self) -> tuple[Function, ...]:
         """All that the operator has named for it."""
         named = (self.function, self.fallback, *(self.versions.weighing.functions if self.versions is not None else ()))
         found = [each for each in named if each is not None]
         found += [Function(name, each.name, each.qualifier) for name in self.failover for each in found]
-        return tuple(dict.fromkeys([*found, *([self.shadow.function] if self.shadow is not None else ())]))
+        found += [self.shadow.function] if self.shadow is not None else ()
+        return tuple(dict.fromkeys([*found, *(self.socket.functions() if self.socket is not None else ())]))
 
     def guards(self) -> frozenset[tuple[str, object]]:
         """What keeps requests from the function; rates and conditions are none."""
@@ -88,6 +92,8 @@ class Route:
         return frozenset(found)
 
     def __str__(self) -> str:
+        if self.socket is not None:
+            return str(self.socket)
         where = f"{self.host or ''}{self.path or DEFAULT}"
         first = "" if self.priority is None else f"{self.priority}: "
         when = "" if self.conditions is None else f" when {self.conditions}"

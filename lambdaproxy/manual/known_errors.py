@@ -119,6 +119,32 @@ GROUPS = (
         ),
     ),
     Group(
+        "WebSocket connections",
+        (
+            Known(
+                errors.BadHandshake,
+                "a request asks for a WebSocket of a `[websocket.NAME]` table, and is no handshake; 426 for one of "
+                "another version",
+                NO,
+                "look whether a proxy in front hands on `Connection`, `Upgrade` and `Sec-WebSocket-*`",
+            ),
+            Known(
+                errors.ConnectionGone,
+                "there is no connection of that id: never, not before `$connect` has ended, or not any more",
+                NO,
+                "forget the id; `$disconnect` says when one ends",
+            ),
+            Known(
+                errors.PayloadTooLarge, "a message for a connection is larger than `max-message`", NO,
+                "send less, or in several messages",
+            ),
+            Known(
+                errors.BufferFull, "the client of a connection does not read what it has been sent", NO,
+                "send it later; a client that reads nothing for `--write-timeout` is cut",
+            ),
+        ),
+    ),
+    Group(
         "Which function",
         (
             Known(

@@ -3,7 +3,15 @@
 from lambdaproxy.authorizers.jwt_maker import jwt
 from lambdaproxy.authorizers.makers import all_, api_key, closed, iam, lambda_
 from lambdaproxy.aws.maker import AwsInvokerMaker
-from lambdaproxy.codecs.makers import alb, apigateway_v1, apigateway_v2, function_url, vpc_lattice
+from lambdaproxy.codecs.makers import (
+    alb,
+    apigateway_v1,
+    apigateway_v2,
+    apigateway_websocket,
+    function_url,
+    vpc_lattice,
+)
+from lambdaproxy.gate.nobody import none
 from lambdaproxy.runtime.maker import local
 
 __all__ = [
@@ -12,6 +20,7 @@ __all__ = [
     "api_key",
     "apigateway_v1",
     "apigateway_v2",
+    "apigateway_websocket",
     "aws",
     "closed",
     "function_url",
@@ -19,6 +28,7 @@ __all__ = [
     "jwt",
     "lambda_",
     "local",
+    "none",
     "vpc_lattice",
 ]
 

@@ -14,6 +14,7 @@ from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.gate.canary import Canary
 from lambdaproxy.gate.shadow import Shadow
+from lambdaproxy.gate.socket_api import SocketApi
 from lambdaproxy.interfaces import IInvokerMaker
 from lambdaproxy.messages import Function
 from lambdaproxy.routing import RouteConflict, Router, TooManyPatterns
@@ -21,7 +22,7 @@ from lambdaproxy.runtime.functions import FunctionSettings, function_settings, p
 from lambdaproxy.selection import FunctionHeader, FunctionName, permitted_by
 from lambdaproxy.start.authorizing import check as check_authorizers
 from lambdaproxy.start.authorizing import functions_of
-from lambdaproxy.start.routes import AWS, LOCAL, function_of, resolve, route_of
+from lambdaproxy.start.routes import AWS, LOCAL, NOBODY, function_of, resolve, route_of
 from lambdaproxy.start.shares import Share
 
 WORKER = 4
@@ -67,6 +68,12 @@ class Assembly:
             return TIMEOUT_AWS
         embedded = self.functions.get(function.name)
         return (embedded.timeout if embedded else TIMEOUT_LOCAL) + 2
+
+    def sockets(self) -> Iterator[SocketApi]:
+        """The WebSocket APIs."""
+        for route in self.router.routes:
+            if route.socket is not None:
+                yield route.socket
 
     def canaries(self) -> Iterator[Canary]:
         """The canaries of all routes."""
@@ -148,9 +155,14 @@ class Assembly:
                 to += f", else {route.fallback} on {route.fallback.invoker}" if route.fallback else ""
             if route.versions is not None:
                 to = str(route.versions)
+            if function is not None and function.invoker == NOBODY:
+                to = "connected, and nothing runs"
             if route.closed:
                 to = f"not found, unless {self.header.header} names a function" if self.header.header else "not found"
             yield f"{route!s:40} -> {to}, as {route.settings.format}"
+            for each in route.socket.routes.values() if route.socket is not None else ():
+                way = ", which answers" if each.answers else ""
+                yield f"{f'{route} {each.key}':40} -> {each.function} on {each.function.invoker}{way}"
 
 
 def assemble(configuration: Configuration) -> Assembly:
@@ -166,6 +178,8 @@ def assemble(configuration: Configuration) -> Assembly:
     functions = _functions(configuration)
     _check_debug(configuration, functions)
     invokers = {name: InvokerSettings(name, name) for name in (AWS, LOCAL)} | dict(configuration.invokers)
+    if any(each.socket is not None for each in configuration.routes):
+        invokers.setdefault(NOBODY, InvokerSettings(NOBODY, NOBODY))
     default = settings.invoker or (LOCAL if functions and not settings.allow else AWS)
     if default not in invokers:
         known = registry.unknown("invoker", default, invokers)

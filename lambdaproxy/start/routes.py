@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
 
 from lambdaproxy import registry
 from lambdaproxy.config.conditions import beyond_aws
-from lambdaproxy.config.model import AuthorizerSettings, InvokerSettings, RouteSettings
+from lambdaproxy.config.model import AuthorizerSettings, InvokerSettings, RouteSettings, SocketSettings
 from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.config.versions import Target
 from lambdaproxy.errors import ConfigError
@@ -18,15 +21,21 @@ from lambdaproxy.gate.filling import of_settings as fillings_of
 from lambdaproxy.gate.gateway_responses import GatewayResponses
 from lambdaproxy.gate.rewriting import of_settings as rewriting_of
 from lambdaproxy.gate.shadow import Shadow
+from lambdaproxy.gate.socket_api import AWS as AWS_LIMITS
+from lambdaproxy.gate.socket_api import CONNECT, SocketApi, SocketLimits, SocketRoute
 from lambdaproxy.gate.validation import of_settings as validation_of
 from lambdaproxy.gate.versions import Split, Versions
-from lambdaproxy.messages import Function, Mode
+from lambdaproxy.interfaces import IMessageCodec
+from lambdaproxy.messages import MOST_EVENT, Function, Mode
 from lambdaproxy.routing import Route
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.selection import FunctionName
 from lambdaproxy.start.authorizing import authorizer_of
 
-AWS, LOCAL = "aws", "local"
+AWS, LOCAL, NOBODY = "aws", "local", "none"
+MOST_MESSAGE = MOST_EVENT - 16 * 1024
+"""Bytes of a message that may fit into an event, if none of them has to be escaped."""
+
 _MODES: dict[str, Mode] = {
     "buffered": "buffered",
     "response-stream": "stream",
@@ -49,6 +58,8 @@ def route_of(
     """
     settings = route.settings
     invoker = settings.invoker if "invoker" in route.own else None
+    if route.socket is not None:
+        return socket_route(route, route.socket, functions, default, authorizers, invokers)
     function = function_of(route, invoker, functions, default) if "function" in route.own else None
     versions = _versions(route, invoker, functions, default, invokers)
     if versions is not None:
@@ -62,6 +73,10 @@ def route_of(
             f"another invoke-mode only"
         )
     codec = registry.make_codec(settings.format)
+    if IMessageCodec.providedBy(codec):
+        raise ConfigError(
+            f"{route.where('format')}: format: {settings.format.name} is for connections; write a [websocket.NAME]"
+        )
     shadow = None
     if settings.shadow is not None:
         if mode != "buffered":
@@ -112,6 +127,74 @@ def route_of(
         _failover(route, function or fallback, invokers),
         GatewayResponses(settings) if settings.gateway_responses else None,
     )
+
+
+def socket_route(
+    route: RouteSettings,
+    socket: SocketSettings,
+    functions: Mapping[str, FunctionSettings],
+    default: str,
+    authorizers: Mapping[str, AuthorizerSettings],
+    invokers: Mapping[str, InvokerSettings],
+) -> Route:
+    """The route of the handshakes of a WebSocket API, with its routes of messages; `ConfigError`."""
+    check_sockets(route)
+    settings = route.settings
+    codec: Any = registry.make_codec(settings.format)
+    found: dict[str, SocketRoute] = {}
+    for each in socket.routes:
+        invoker = each.invoker or (settings.invoker if "invoker" in route.own else None)
+        function = resolve(each.function, invoker, functions, default)
+        place = each.where(each.key_of)
+        if function.invoker not in invokers:
+            raise ConfigError(f"{place}: {registry.unknown('invoker', function.invoker, invokers)}")
+        if function.invoker == LOCAL and function.name not in functions:
+            raise ConfigError(f"{place}: {registry.unknown('embedded function', function.name, functions)}")
+        found[each.key] = SocketRoute(each.key, function, each.answers, each.timeout or settings.timeout)
+    limited = ("limits", "aws") in settings.format.options
+    bounds = dict(socket.bounds)
+    if "message" in bounds and not limited:
+        bounds.setdefault("frame", bounds["message"])
+    limits = replace(AWS_LIMITS if limited else SocketLimits(), **bounds)
+    if limits.message > MOST_MESSAGE:
+        raise ConfigError(
+            f"{route.where('max-message')}: max-message: {limits.message} bytes do not fit into an event; at most "
+            f"{MOST_MESSAGE} do"
+        )
+    connect = found.pop(CONNECT, None)
+    authorizer = authorizer_of(route, authorizers)
+    if authorizer is not None and connect is None:
+        raise ConfigError(
+            f"{route.where('authorizer')}: authorizer: it is asked before $connect, for which there is no route"
+        )
+    api = SocketApi(socket.name, codec, route.path, route.host, socket.stage, found, limits)
+    try:
+        door = door_of(settings, codec, authorizer)
+    except ValueError as error:
+        raise ConfigError(f"{route.where(str(error).partition(':')[0])}: {error}") from None
+    return Route(
+        route.path,
+        route.host,
+        route.methods,
+        settings,
+        codec,
+        connect.function if connect is not None else Function(NOBODY, "connected"),
+        None,
+        None,
+        connect.timeout if connect is not None else settings.timeout,
+        settings.error_detail,
+        authorizer=authorizer,
+        scopes=settings.scopes,
+        door=door,
+        conditions=conditions_of(route.conditions),
+        socket=api,
+    )
+
+
+def check_sockets(route: RouteSettings) -> None:
+    """`ConfigError` where what frames are read with is not installed."""
+    if find_spec("wsproto") is None:
+        raise ConfigError(f"{route.where(None)}: WebSocket APIs need wsproto; pip install 'lambdaproxy[websocket]'")
 
 
 def _named(route: RouteSettings) -> str:

@@ -55,10 +55,14 @@ from lambdaproxy.web.site import ProxySite
 # What only some starts need is imported where it is needed: loading it would be a tenth of every start and reload.
 if TYPE_CHECKING:
     from lambdaproxy.inspector.recorder import Recorder
+    from lambdaproxy.sockets.manager import Sockets
     from lambdaproxy.start.inspecting import Inspecting
     from lambdaproxy.start.invoking import Invoking
 
 log = Logger()
+
+LAST_EVENTS = 10.0
+"""Seconds that functions have, when all connections are closed, to hear of the end of the last of them."""
 
 
 class ProxyService(Service):
@@ -129,6 +133,10 @@ class ProxyService(Service):
             self.held.answers,
             self.recorder,
         )
+        self._accounts = accounts
+        #: The WebSocket connections, if the configuration has an API of them.
+        self.sockets: Sockets | None = None
+        self._serve_sockets(assembly)
         self._billing = Billing(reactor, self.metrics, assembly)
         self.proxy.tally = self._billing.tally
         self.vitals.requests(lambda: self.proxy.in_flight, settings.max_requests)
@@ -192,6 +200,28 @@ class ProxyService(Service):
         if self.inspecting is not None:
             # The last one: it gives way to any port that somebody asked for.
             self._listeners.append(self.inspecting.listener)
+
+    def _serve_sockets(self, assembly: Assembly) -> None:
+        """Let connections be opened of the WebSocket APIs that there are."""
+        apis = list(assembly.sockets())
+        if self.sockets is None and apis:
+            from lambdaproxy.start.socketing import make_sockets
+
+            line = self._access.line if self._access_log else None
+            self.sockets = self.proxy.sockets = make_sockets(
+                self._reactor,
+                self._settings,
+                self.invokers.traced(self.tracing),
+                assembly.timeout,
+                self._accounts,
+                self.held,
+                self.metrics,
+                self.recorder,
+                line,
+                self._placed[1].slot if self._placed is not None else 0,
+            )
+        if self.sockets is not None:
+            self.sockets.adopt(apis, assembly.timeout)
 
     def why_not_ready(self) -> str | None:
         """None while requests can be expected to be served, else one sentence."""
@@ -280,6 +310,7 @@ class ProxyService(Service):
         )
         self.invokers.adopt(self._assembly)
         self.proxy.adopt(assembly.router, self._assembly.resolve, self._assembly.timeout)
+        self._serve_sockets(self._assembly)
         self._canaries.bind(assembly)
         self.site.hosts = hosts_of(self._settings, assembly.router.routes, self.main.in_browsers_reach)
         if assembly.functions != before.functions:
@@ -381,6 +412,8 @@ class ProxyService(Service):
                     await listener.stopService()
             self._worker.closed()
         await DeferredList([self.site.drain(timeout, spread), called])
+        if self.sockets is not None:
+            await self.sockets.drained(LAST_EVENTS if timeout > 0 else 0.0)
         self._billing.stop()
         await self.authorizers.stop()
         await self.invokers.stop()

@@ -22,6 +22,9 @@ _log = Logger(__name__)
 CLOSING = frozenset(("bad-request", "bad-function-header", "too-large"))
 """Outcomes after which the connection is closed: who cannot say what is wanted is not believed about what follows."""
 
+SWITCHING = 101
+"""The status after which a connection is somebody else's: the response's body is a `seams.Taker` then."""
+
 GONE = Response(499, outcome="client_gone")
 """What is accounted for when a client left before there was an answer (nginx's number for it)."""
 
@@ -104,6 +107,9 @@ class Answer:
         self._response = response
         body, status = response.body, response.status
         close = not self.keep_alive or self._site.draining or response.outcome in CLOSING
+        if status == SWITCHING:
+            self._hand_over(channel, response)
+            return
         # These have no body, and say nothing of one (RFC 9112, 6.1 and 6.3).
         bodiless = status == 204 or status == 304
         length = 0
@@ -131,6 +137,13 @@ class Answer:
             self._write_large(lines, body)
         else:
             self._no_room(length)
+
+    def _hand_over(self, channel: Connection, response: Response) -> None:
+        """This was the connection's last request: whoever is the response's body takes it."""
+        lines = response_head(SWITCHING, response.headers, NO_BODY, 0, False, self._site.date)
+        self._end(response, 0)
+        taker: Any = response.body
+        channel.hand_over(lines, taker)
 
     def send(self, response: Response, lines: bytes, body: bytes) -> None:
         """Write an answer whose head is in bytes already; `response` is what is told of it."""

@@ -19,7 +19,8 @@ from lambdaproxy.http1.body import ChunkedReader, Collected, LengthReader
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.head import RequestHead, RequestParser
 from lambdaproxy.http1.reader import HeadReader
-from lambdaproxy.web.outgoing import BODY, BUSY, CLOSED, FLUSH, HEAD, IDLE, LINGER, Outgoing
+from lambdaproxy.web.handed import Handed
+from lambdaproxy.web.outgoing import BODY, BUSY, CLOSED, FLUSH, HANDED, HEAD, IDLE, LINGER
 from lambdaproxy.web.writing import LENGTH, response_head
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Incoming(Outgoing):
+class Incoming(Handed):
     """The server's side of an HTTP/1.1 connection, but for what its requests are for.
 
     `expire` is called by a `Sweep`, about twice a second; there are no timers here.
@@ -75,6 +76,8 @@ class Incoming(Outgoing):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.lost(self._fate)
+        if self.taker is not None:
+            self._lose_taker()
         self._body.take()
         self._kept, self._heads, self._body_reader = b"", None, None
         self._forget()
@@ -92,6 +95,8 @@ class Incoming(Outgoing):
             self._discarded += len(data)
             if self._discarded > self.site.limits.linger_size:
                 self.abort()
+        elif self.taker is not None:
+            self.taker.received(data)
 
     def _keep(self, data: bytes) -> None:
         """What comes early is kept if there is room; else the connection ends after this answer."""
@@ -364,17 +369,23 @@ class Incoming(Outgoing):
                 self.abort()
             elif waited >= limits.linger_time:
                 self.transport.loseConnection()
+        elif state == HANDED:
+            self._expire_handed(now)
 
     # -- draining --------------------------------------------------------------------------------------------------
 
     def retire(self) -> None:
         """We are stopping: close if nothing is going on."""
-        if self.state == IDLE and not self._kept and not has_input(self.transport):
+        if self.taker is not None:
+            self.taker.retire()
+        elif self.state == IDLE and not self._kept and not has_input(self.transport):
             self._close()
 
     def give_up(self) -> None:
         """The time for stopping is over: say so to whoever still waits."""
-        if self.state == HEAD:
+        if self.taker is not None:
+            self.taker.give_up()
+        elif self.state == HEAD:
             self.refuse(503, "draining", "stopping")
         elif self._exchange is not None:
             if self.state == BODY:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from lambdaproxy.web.seams import Server
 
 # What a connection is doing: waiting for a request, reading its head, reading its body, answering it, waiting until its
-# client has read what was written, reading on after the last answer, nothing any more.
-IDLE, HEAD, BODY, BUSY, FLUSH, LINGER, CLOSED = range(7)
+# client has read what was written, reading on after the last answer, nothing any more; something else than HTTP.
+IDLE, HEAD, BODY, BUSY, FLUSH, LINGER, CLOSED, HANDED = range(8)
 
 
 class Outgoing:
@@ -49,6 +49,9 @@ class Outgoing:
         """The connection is open; what follows is the incoming side's business."""
         raise NotImplementedError
 
+    def _lose_taker(self) -> None:
+        """Whoever took the connection, if somebody has, has lost it."""
+
     def owe(self, size: int) -> None:
         """So many bytes of answers are in memory because the client has not read them."""
         before, self.owed = self.owed, size
@@ -75,6 +78,7 @@ class Outgoing:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.lost(self._fate)
+        self._lose_taker()
         self._forget()
 
     def cut(self, told: bool) -> None:
@@ -134,7 +138,7 @@ class Outgoing:
 
     def _check_progress(self, now: float) -> None:
         """End a connection whose client has read nothing for a while, or too little."""
-        progress = (self._exchange.written if self._exchange is not None else 0) - unsent(self.transport)
+        progress = self._progress() - unsent(self.transport)
         pace = self.pace
         if pace is None:
             self.pace = Pace(progress, now)
@@ -144,6 +148,10 @@ class Outgoing:
             self._fate = "write_timeout"
             self.site.refusals.count("write-time")
             self.abort()
+
+    def _progress(self) -> int:
+        """Bytes that were handed to the transport, of what is being written."""
+        return self._exchange.written if self._exchange is not None else 0
 
     def _flushed(self) -> None:
         """The kernel has taken what waited in FLUSH."""

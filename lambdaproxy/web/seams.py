@@ -104,6 +104,67 @@ class Connection(Protocol):
     def go_on(self) -> None:
         """Read on."""
 
+    def hand_over(self, head: bytes, taker: Taker) -> None:
+        """Write the last head of HTTP; from now on the connection is the taker's."""
+
+
+class Handle(Protocol):
+    """A connection that has been handed over, as its taker sees it."""
+
+    @property
+    def owed(self) -> int:
+        """Bytes that are in memory because the client has not read them."""
+
+    @property
+    def site(self) -> Server: ...
+
+    def send(self, data: bytes) -> None:
+        """Write; what the client does not read is counted, and timed."""
+
+    def room(self, size: int) -> bool:
+        """Whether so many bytes may be held for this client beside all others."""
+
+    def hold_back(self) -> None:
+        """Read no more until `listen`."""
+
+    def listen(self) -> None:
+        """Read on."""
+
+    def finish(self) -> None:
+        """All is said: end the connection as soon as the client has read it. The taker hears nothing any more."""
+
+    def forsake(self, fate: str) -> None:
+        """End it at once. The taker hears nothing any more."""
+
+
+class Taker(Protocol):
+    """Who takes a connection over after a status of 101: what makes something else of it than HTTP.
+
+    It is the body of such a response. If nobody is there to be handed over, it is discarded as any body is: `start` is
+    called, and what that gives is cancelled.
+    """
+
+    def begin(self, connection: Handle) -> None:
+        """It is ours from now on."""
+
+    def received(self, data: bytes) -> None:
+        """The client has sent something; also while it was to be held back, what was read before that."""
+
+    def drained(self) -> None:
+        """The kernel has taken all that waited to be written."""
+
+    def expire(self, now: float) -> None:
+        """Called about twice a second."""
+
+    def retire(self) -> None:
+        """We are stopping: end it soon. Called more than once."""
+
+    def give_up(self) -> None:
+        """The time for stopping is over."""
+
+    def lost(self, fate: str) -> None:
+        """The connection has ended."""
+
 
 class Server(Protocol):
     """What connections share, whatever they are for."""

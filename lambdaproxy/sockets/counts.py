@@ -1,0 +1,92 @@
+"""What is remembered of WebSocket connections: metrics, and a line for each of their events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import gmtime, strftime
+from typing import TYPE_CHECKING
+
+import orjson
+
+from lambdaproxy.gate.socket_api import SocketApi, SocketRoute
+from lambdaproxy.messages import Head
+
+if TYPE_CHECKING:
+    from lambdaproxy.watch.metrics import Metrics
+
+NONE = "none"
+_CODES = frozenset((1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1013))
+
+
+class Counts:
+    """Labels are names of the configuration, and what there are few of: clients choose codes."""
+
+    def __init__(self, metrics: Metrics, line: Callable[[str], object] | None) -> None:
+        self._line = line
+        self._opened = metrics.counter(
+            "lambdaproxy_websocket_connections_total", "WebSocket connections opened.", ("websocket",)
+        )
+        self._open = metrics.gauge(
+            "lambdaproxy_websocket_connections_open", "WebSocket connections that are open.", ("websocket",)
+        )
+        self._closed = metrics.counter(
+            "lambdaproxy_websocket_closed_total", "WebSocket connections ended.", ("websocket", "code")
+        )
+        self._events = metrics.counter(
+            "lambdaproxy_websocket_events_total",
+            "Messages, and ends of connections, by what became of them.",
+            ("websocket", "route", "outcome"),
+        )
+        self._sent = metrics.counter(
+            "lambdaproxy_websocket_sent_total", "Messages sent to clients, by what they are.", ("websocket", "what")
+        )
+
+    def opened(self, api: SocketApi) -> None:
+        self._opened.cell(api.name).inc()
+        self._open.cell(api.name).inc()
+
+    def closed(self, api: SocketApi, code: int) -> None:
+        shown = str(code) if code in _CODES else f"{code // 1000}xxx"
+        self._closed.cell(api.name, shown).inc()
+        self._open.cell(api.name).dec()
+
+    def sent(self, api: SocketApi, what: str) -> None:
+        """`reply`, `error` or `post`."""
+        self._sent.cell(api.name, what).inc()
+
+    def event(
+        self,
+        api: SocketApi,
+        connection: str,
+        head: Head,
+        route: SocketRoute | None,
+        size: int,
+        reply: str | None,
+        label: str,
+        seconds: float,
+    ) -> None:
+        """A message was handled, or the end of a connection told."""
+        key = route.key if route is not None else NONE
+        self._events.cell(api.name, key, label).inc()
+        if self._line is None:
+            return
+        whole = int(head.received)
+        stamp = strftime("%Y-%m-%dT%H:%M:%S", gmtime(whole))
+        line = {
+            "time": f"{stamp}.{int((head.received - whole) * 1000):03d}Z",
+            "level": "info",
+            "event": "websocket",
+            "id": head.id,
+            "client": head.client,
+            "kind": head.method.lower(),
+            "websocket": api.name,
+            "connection": connection,
+            "route": key,
+            "function": str(route.function) if route is not None else None,
+            "outcome": label,
+            "received": size,
+            "bytes": len(reply) if reply is not None else None,
+            "ms": int(seconds * 1_000_000 + 0.5) / 1000,
+            "trace": head.trace_id,
+        }
+        self._line(orjson.dumps(line).decode())

@@ -1,0 +1,388 @@
+"""Connections from their handshake to their end: events in order, replies, errors, and `$disconnect` once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail
+
+from lambdaproxy.errors import (
+    BufferFull,
+    ConnectionGone,
+    DeniedByPolicy,
+    InvokeTimeout,
+    PayloadTooLarge,
+    Throttled,
+    Unauthorized,
+)
+from lambdaproxy.gate.socket_api import AWS, SocketLimits
+from lambdaproxy.messages import InvocationResult
+from tests.sockets.serving import HANDSHAKE, World, echo
+
+
+def test_a_connection_from_its_beginning_to_its_end():
+    world = World()
+    client = world.connect()
+    assert client.head.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+    assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in client.head  # RFC 6455, 1.3
+    client.text("one")
+    client.text('{"action": "two"}')
+    assert client.texts() == ["one", '{"action": "two"}']
+    client.close(1000, "bye")
+    assert client.closed == (1000, "")
+    assert world.function.keys() == ["$connect", "$default", "$default", "$disconnect"]
+    ends = world.function.events[-1]["requestContext"]
+    assert (ends["disconnectStatusCode"], ends["disconnectReason"]) == (1000, "bye")
+    ids = {event["requestContext"]["connectionId"] for event in world.function.events}
+    assert len(ids) == 1
+    assert len({event["requestContext"]["requestId"] for event in world.function.events}) == 4
+    client.leave()
+    world.settle()
+    lines = [json.loads(line) for line in world.lines]
+    assert [(line["event"], line.get("kind"), line["outcome"]) for line in lines] == [
+        ("request", None, "ok"),
+        ("websocket", "message", "ok"),
+        ("websocket", "message", "ok"),
+        ("websocket", "disconnect", "ok"),
+    ]
+    assert lines[0]["status"] == 101
+    assert world.counted("lambdaproxy_websocket_connections_open") == {("chat",): 0}
+    assert world.counted("lambdaproxy_websocket_closed_total") == {("chat", "1000"): 1}
+    assert world.counted("lambdaproxy_websocket_sent_total") == {("chat", "reply"): 2}
+
+
+@pytest.mark.parametrize("status", [301, 401, 403, 501])
+def test_a_function_turns_a_client_away(status):
+    world = World(lambda event: {"statusCode": status, "body": "no"})
+    client = world.connect()
+    assert client.status == status
+    assert world.function.keys() == ["$connect"]
+    world.settle()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        fail(InvokeTimeout("late")),
+        fail(Throttled("many")),
+        InvocationResult(b'{"errorType":"ValueError"}', "Unhandled"),
+        InvocationResult(b"null"),
+        {"statusCode": 200, "Data": "x"},
+    ],
+)
+def test_a_function_that_fails_is_a_502(answer):
+    world = World(lambda event: answer)
+    assert world.connect().status == 502
+    assert world.function.keys() == ["$connect"]
+    world.settle()
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ((b"Version: 13", b"Version: 8"), 426),
+        ((b"Sec-WebSocket-Version: 13\r\n", b""), 426),
+        ((b"dGhlIHNhbXBsZSBub25jZQ==", b"dGhl"), 400),
+        ((b"dGhlIHNhbXBsZSBub25jZQ==", b"dGhlIHNhbXBsZSBub25jZR=="), 400),
+        ((b"Connection: Upgrade", b"Connection: keep-alive"), 400),
+        (
+            (b"Host: ws.example.com\r\n", b"Host: ws.example.com\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"),
+            400,
+        ),
+        ((b"Host: ws.example.com\r\n", b"Host: ws.example.com\r\nContent-Length: 3\r\n"), 400),
+        ((b"GET /prod", b"GET /other"), 403),
+        ((b"GET /prod", b"POST /prod"), 403),
+        ((b"Upgrade: websocket", b"Upgrade: h2c"), 403),
+    ],
+)
+def test_what_is_no_handshake_runs_nothing(change, status):
+    world = World()
+    client = world.connect(HANDSHAKE.replace(*change))
+    client.raw(b"abc")
+    assert client.status == status
+    assert world.function.events == []
+    world.settle()
+
+
+def test_the_function_chooses_the_subprotocol():
+    world = World(lambda event: {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "b"}})
+    client = world.connect(HANDSHAKE[:-2] + b"Sec-WebSocket-Protocol: a, b\r\n\r\n")
+    assert b"\r\nSec-WebSocket-Protocol: b" in client.head
+    assert world.function.events[0]["headers"]["Sec-WebSocket-Protocol"] == "a, b"
+
+
+class Authorizer:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def authorize(self, request: Any, match: Any, scopes: Any) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize(("error", "status"), [(Unauthorized("x"), 401), (DeniedByPolicy("x"), 403)])
+def test_an_authorizer_keeps_out(error, status):
+    world = World(authorizers=lambda name: Authorizer(error))
+    assert world.connect().status == status
+    assert world.function.events == []
+
+
+def test_routes_are_selected_by_the_message():
+    world = World(routes={"join": True, "$default": False, "$disconnect": False})
+    client = world.connect()
+    for message in ('{"action":"join"}', '{"action":"$connect"}', '{"action":"$disconnect"}', '{"action":"x"}', "text"):
+        client.text(message)
+    assert world.function.functions == ["connect", "join", "default", "default", "default", "default"]
+    assert world.function.keys() == ["$connect", "join", *["$default"] * 4]
+    assert client.texts() == ['{"action":"join"}']
+
+
+def test_a_message_that_no_route_takes_is_forbidden():
+    world = World(routes={"join": True})
+    client = world.connect()
+    client.text("x")
+    (text,) = client.texts()
+    found = json.loads(text)
+    connection = world.function.events[0]["requestContext"]["connectionId"]
+    assert text == f'{{"message": "Forbidden", "connectionId":"{connection}", "requestId":"{found["requestId"]}"}}'
+    client.close()
+    assert world.function.keys() == ["$connect"]
+
+
+def test_an_error_is_told_and_the_connection_goes_on():
+    def answer(event):
+        if event.get("body") == "bad":
+            return InvocationResult(b'{"errorType":"E"}', "Unhandled")
+        return echo(event)
+
+    world = World(answer, routes={"$default": False})
+    client = world.connect()
+    client.text("bad")
+    client.text("good")
+    assert [json.loads(text)["message"] for text in client.texts()] == ["Internal server error"]
+    assert client.closed is None
+    assert world.counted("lambdaproxy_websocket_events_total") == {
+        ("chat", "$default", "function_error"): 1,
+        ("chat", "$default", "ok"): 1,
+    }
+
+
+def test_messages_are_handled_one_after_the_other():
+    waiting: list[Deferred[Any]] = []
+
+    def answer(event):
+        if "body" not in event:
+            return echo(event)
+        waiting.append(Deferred())
+        return waiting[-1].addCallback(lambda _: echo(event))
+
+    world = World(answer)
+    client = world.connect()
+    for number in range(5):
+        client.text(str(number))
+    assert len(waiting) == 1
+    assert client.transport.producerState == "paused"
+    client.close(1001, "gone")
+    for number in range(5):
+        assert len(waiting) == number + 1
+        waiting[number].callback(None)
+    assert client.texts() == list("01234")
+    assert client.closed == (1001, "")
+    assert world.function.keys()[-1] == "$disconnect"
+    world.settle()
+
+
+def test_the_end_is_told_after_the_message_that_is_being_handled_and_once():
+    waiting: Deferred[Any] = Deferred()
+    world = World(lambda event: waiting if "body" in event else echo(event))
+    client = world.connect()
+    client.text("x")
+    client.leave()
+    assert world.function.keys() == ["$connect", "$default"]
+    waiting.callback({"statusCode": 200, "body": "late"})
+    assert world.function.keys() == ["$connect", "$default", "$disconnect"]
+    assert world.function.events[-1]["requestContext"]["disconnectStatusCode"] == 1006
+    world.settle()
+
+
+def test_who_leaves_while_the_function_decides_has_been_there():
+    for result, keys in (
+        ({"statusCode": 200}, ["$connect", "$disconnect"]),
+        ({"statusCode": 401}, ["$connect"]),
+        (InvocationResult(b"{}", "Unhandled"), ["$connect"]),
+    ):
+        waiting: Deferred[Any] = Deferred()
+        answers: list[Any] = [waiting, {"statusCode": 200}]
+        world = World(lambda event, answers=answers: answers.pop(0))  # type: ignore[misc]
+        client = world.connect()
+        client.leave()
+        assert world.function.keys() == ["$connect"]
+        drained = world.sockets.drained(60)
+        assert not drained.called
+        waiting.callback(result)
+        assert world.function.keys() == keys
+        assert drained.called
+        world.settle()
+
+
+def test_what_comes_with_the_handshake_is_not_lost():
+    world = World()
+    from wsproto.frame_protocol import FrameProtocol
+
+    client = world.connect(HANDSHAKE + bytes(FrameProtocol(True, []).send_data("early")))
+    assert client.texts() == ["early"]
+
+
+# -- silence, and the end of the service ---------------------------------------------------------------------------
+
+
+def test_silence_is_ended():
+    world = World(limits=SocketLimits(idle=20.0, ping=None))
+    client = world.connect()
+    world.pass_time(15)
+    client.text("x")
+    world.pass_time(15)
+    assert client.closed is None
+    world.pass_time(6)
+    assert client.closed == (1001, "Going away")
+    ends = world.function.events[-1]["requestContext"]
+    assert (ends["disconnectStatusCode"], ends["disconnectReason"]) == (1001, "Going away")
+
+
+def test_a_life_is_bounded():
+    world = World(limits=SocketLimits(life=20.0, ping=None))
+    client = world.connect()
+    for _ in range(25):
+        client.text("x")
+        world.pass_time(1)
+    assert client.closed == (1001, "Going away")
+
+
+def test_who_does_not_answer_a_ping_is_gone():
+    world = World(limits=SocketLimits(ping=10.0))
+    alive, dead = world.connect(), world.connect()
+    for _ in range(3):
+        world.pass_time(10.5)
+        assert ("ping", b"") in alive.got()
+        alive.raw(bytes(alive._protocol.pong()))
+    assert dead.transport.aborted and not alive.transport.aborted
+    assert world.function.events[-1]["requestContext"]["disconnectStatusCode"] == 1006
+    assert world.counted("lambdaproxy_websocket_closed_total") == {("chat", "1006"): 1}
+
+
+def test_pings_are_answered_and_keep_a_connection():
+    world = World(limits=SocketLimits(idle=10.0, ping=None))
+    client = world.connect()
+    for _ in range(4):
+        client.raw(bytes(client._protocol.ping(b"abc")))
+        world.pass_time(5)
+    assert client.got().count(("pong", b"abc")) == 4
+    assert client.closed is None
+
+
+def test_a_drain_says_goodbye_and_tells_the_function():
+    waiting: Deferred[Any] = Deferred()
+    world = World(lambda event: waiting if "body" in event else echo(event))
+    idle, busy = world.connect(), world.connect()
+    busy.text("x")
+    drained = world.site.drain(30)
+    world.pass_time(2)
+    assert idle.closed == (1001, "Going away")
+    assert busy.closed is None
+    waiting.callback({"statusCode": 200, "body": "last"})
+    assert busy.texts() == ["last"]
+    assert busy.closed == (1001, "Going away")
+    idle.leave()
+    busy.leave()
+    assert drained.called
+    assert world.function.keys().count("$disconnect") == 2
+    assert world.sockets.drained(1).called
+    world.settle()
+
+
+def test_a_drain_does_not_wait_for_ever():
+    world = World(lambda event: Deferred() if "body" in event else echo(event))
+    client = world.connect()
+    client.text("x")
+    world.site.drain(5)
+    world.pass_time(6)
+    assert client.closed == (1001, "Going away")
+    drained = world.sockets.drained(3)
+    world.pass_time(3)
+    assert drained.called
+
+
+# -- the registry --------------------------------------------------------------------------------------------------
+
+
+def failure_of(deferred: Deferred[Any]) -> Any:
+    found: list[Any] = []
+    deferred.addErrback(found.append)
+    return found[0].value if found else None
+
+
+def test_others_send_ask_and_close():
+    world = World()
+    client = world.connect(HANDSHAKE[:-2] + b"User-Agent: me\r\n\r\n")
+    connection = world.function.events[0]["requestContext"]["connectionId"]
+    assert world.sockets.post(connection, "hé".encode()).called
+    assert client.texts() == ["hé"]
+    found: list[Any] = []
+    world.sockets.get(connection, "chat").addCallback(found.append)
+    assert found[0].user_agent == "me"
+    assert abs(found[0].last_active - found[0].connected) < 5
+    assert isinstance(failure_of(world.sockets.get(connection, "other")), ConnectionGone)
+    assert world.sockets.delete(connection).called
+    assert client.closed == (1000, "")
+    for late in (world.sockets.post(connection, b"x"), world.sockets.get(connection), world.sockets.delete(connection)):
+        assert isinstance(failure_of(late), ConnectionGone)
+    assert world.function.keys() == ["$connect", "$disconnect"]
+
+
+def test_a_connection_that_is_not_there_yet_is_gone():
+    waiting: Deferred[Any] = Deferred()
+    world = World(lambda event: waiting)
+    client = world.connect()
+    connection = world.function.events[0]["requestContext"]["connectionId"]
+    assert isinstance(failure_of(world.sockets.post(connection, b"x")), ConnectionGone)
+    waiting.callback({"statusCode": 200})
+    assert world.sockets.post(connection, b"y").called
+    assert client.texts() == ["y"]
+
+
+def test_what_is_too_large_is_not_sent():
+    world = World(limits=AWS)
+    client = world.connect()
+    connection = world.function.events[0]["requestContext"]["connectionId"]
+    assert isinstance(failure_of(world.sockets.post(connection, bytes(128 * 1024 + 1))), PayloadTooLarge)
+    assert world.sockets.post(connection, b"x" * 128 * 1024).called
+    assert len(client.texts()[0]) == 128 * 1024
+
+
+def test_the_id_says_where_the_connection_is():
+    from lambdaproxy.base.places import Place, place_of
+
+    world = World()
+    world.connect()
+    assert place_of(world.function.events[0]["requestContext"]["connectionId"]) == Place(0, 3)
+
+
+def test_only_so_many_messages_are_handled_at_once():
+    waiting: list[Deferred[Any]] = []
+
+    def answer(event):
+        if "body" not in event:
+            return echo(event)
+        waiting.append(Deferred())
+        return waiting[-1].addCallback(lambda _: echo(event))
+
+    world = World(answer, most=2)
+    clients = [world.connect() for _ in range(5)]
+    for client in clients:
+        client.text("x")
+    assert len(waiting) == 2
+    for number in range(5):
+        waiting[number].callback(None)
+    assert [client.texts() for client in clients] == [["x"]] * 5
+    assert BufferFull.status == 429
