@@ -122,8 +122,10 @@ class Api {
 
 // --- console records ---
 
-let currentId = SINCE_24 ? "-" : "undefined";
+let currentId = SINCE_24 ? "-" : undefined;
+let currentTenant;
 let invoked = false;
+let dying = false;
 const jsonLogs = (process.env.AWS_LAMBDA_LOG_FORMAT ?? "").toUpperCase() === "JSON";
 const LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
 const pause = new Int32Array(new SharedArrayBuffer(4));
@@ -141,14 +143,15 @@ function writeWhole(text) {
   }
 }
 
-const described = (error) => ({
-  errorType: (error instanceof RuntimeFault ? error.name.split(".")[1] : error.constructor?.name) ?? "UnknownError",
+const described = (error, stack = error.stack) => ({
+  errorType: (error instanceof RuntimeFault ? error.className : error.constructor?.name) ?? "UnknownError",
   errorMessage: error.message,
-  stackTrace: typeof error.stack === "string" ? error.stack.split("\n") : error.stack,
+  stackTrace: typeof error.stack === "string" ? error.stack.split("\n") : stack,
 });
 
 function jsonRecord(level, message, params) {
   const record = { timestamp: new Date().toISOString(), level, requestId: currentId };
+  if (!SINCE_24 && currentTenant !== undefined) record.tenantId = currentTenant;
   if (!params.length) {
     record.message = message;
     try {
@@ -159,8 +162,8 @@ function jsonRecord(level, message, params) {
     }
   }
   record.message = format(message, ...params);
-  const error = [message, ...params].find((one) => one instanceof Error);
-  return JSON.stringify(error ? { ...record, ...described(error) } : record);
+  const error = (SINCE_24 ? params : [message, ...params]).find((one) => one instanceof Error);
+  return JSON.stringify(error ? { ...record, ...described(error, []) } : record);
 }
 
 function writeRecord(level, message, ...params) {
@@ -182,10 +185,18 @@ function patchConsole() {
 // --- errors ---
 
 class RuntimeFault extends Error {
-  constructor(type, message, trace) {
+  // `cause` is what was thrown: its lines say where, under the words of the official clients.
+  constructor(type, message, cause) {
     super(message);
     Object.defineProperty(this, "name", { value: type, enumerable: SINCE_24 });
-    if (trace) this.stack = trace;
+    if (!SINCE_24) this.stack = `${message ? `${type}: ${message}` : type}\n${cause?.stack ?? this.stack.slice(this.stack.indexOf("\n    at ") + 1)}`;
+    else if (cause instanceof SyntaxError) this.stack = cause.stack;
+  }
+
+  // The name of its class in the official clients, which records in JSON show.
+  get className() {
+    const name = this.name.split(".")[1];
+    return SINCE_24 && !/Error$|^InvalidStreaming|^MalformedStreaming/.test(name) ? name + "Error" : name;
   }
 }
 
@@ -202,7 +213,7 @@ function errorDocument(error) {
       return {
         errorType: error.name && clean(error.name),
         errorMessage: error.message && clean(error.message),
-        trace: SINCE_24 && error.stack === undefined ? [] : clean(error.stack).split("\n"),
+        trace: SINCE_24 && (error.stack ?? null) === null ? [] : clean(error.stack).split("\n"),
       };
     }
     return { errorType: typeof error, errorMessage: SINCE_24 ? String(error) : error.toString(), trace: [] };
@@ -212,6 +223,7 @@ function errorDocument(error) {
       errorMessage:
         "callback called with Error argument, but there was a problem while retrieving one or more of its message, " +
         "name, and stack",
+      ...(SINCE_24 ? { trace: [] } : {}),
     };
   }
 }
@@ -232,14 +244,8 @@ function spelled(error) {
 }
 
 function logError(title, thrown) {
-  let error = thrown;
-  if (!(error instanceof Error)) {
-    try {
-      error = new Error(SINCE_24 ? String(thrown) : thrown);
-    } catch {
-      error = new Error("what was thrown is no text");
-    }
-  }
+  // What cannot be made a text ends the process, as there.
+  const error = thrown instanceof Error ? thrown : new Error(SINCE_24 ? String(thrown) : thrown);
   const sdk = /MODULE_NOT_FOUND$/.test(error.code ?? "") && /'((?:@aws-sdk|@smithy)\/[^'/]+|aws-sdk)/.exec(error.message);
   if (sdk) {
     console.warn(`Lambda's own Node has ${sdk[1]}, this machine has not: npm install ${sdk[1]} in ${process.cwd()}`);
@@ -260,7 +266,11 @@ function isModule(file) {
     try {
       return JSON.parse(fs.readFileSync(path.join(folder, "package.json"), "utf8")).type === "module";
     } catch (problem) {
-      if (problem.code !== "ENOENT") return false;
+      if (problem.code !== "ENOENT") {
+        const file = path.join(folder, "package.json");
+        console.warn(`${file} cannot be read, it will be ignored for ES module detection purposes.`, problem);
+        return false;
+      }
     }
     if (folder === path.dirname(folder) || path.basename(folder) === "node_modules") return false;
   }
@@ -274,7 +284,8 @@ async function findHandler(root, text) {
     );
   }
   const base = path.basename(text);
-  const folder = text.slice(0, text.length - base.length);
+  const before = text.slice(0, text.indexOf(base));
+  const folder = SINCE_24 ? before.replace(/\/$/, "") : before;
   const found = /^([^.]*)\.(.*)$/.exec(base);
   if (!found) throw new RuntimeFault("Runtime.MalformedHandlerName", "Bad handler");
   const [, file, names] = found;
@@ -289,7 +300,13 @@ async function findHandler(root, text) {
   if (typeof handler !== "function") {
     throw new RuntimeFault("Runtime.HandlerNotFound", `${text} is not a function`);
   }
-  if (SINCE_24 && handler.length >= 3 && !handler[STREAMING]) {
+  const streaming = handler[STREAMING];
+  if (streaming !== "response" && (SINCE_24 ? streaming : (streaming ?? false) !== false)) {
+    // Version 3 of the client looks for a class that it has not.
+    if (!SINCE_24) throw new ReferenceError("MalformedStreamingHandler is not defined");
+    throw new RuntimeFault("Runtime.MalformedStreamingHandler", "Only response streaming is supported.");
+  }
+  if (SINCE_24 && handler.length >= 3 && !streaming) {
     throw new RuntimeFault(
       "Runtime.CallbackHandlerDeprecated",
       "ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to " +
@@ -344,11 +361,11 @@ async function load(root, folder, file) {
     return found || require(require.resolve(file, { paths: [root, path.join(root, folder)] }));
   } catch (problem) {
     if (problem instanceof SyntaxError) {
-      throw new RuntimeFault("Runtime.UserCodeSyntaxError", problem.toString(), problem.stack);
+      throw new RuntimeFault("Runtime.UserCodeSyntaxError", problem.toString(), problem);
     }
     // What an ES module imports and is nowhere keeps the error of Node (ERR_MODULE_NOT_FOUND), as on Lambda.
     if (problem?.code === "MODULE_NOT_FOUND") {
-      throw new RuntimeFault("Runtime.ImportModuleError", problem.toString(), problem.stack);
+      throw new RuntimeFault("Runtime.ImportModuleError", problem.toString(), problem);
     }
     throw problem;
   }
@@ -397,7 +414,11 @@ class ResponseStream extends Writable {
     const isBytes = SINCE_24 ? chunk instanceof Uint8Array : Buffer.isBuffer(chunk) || chunk.constructor === Uint8Array;
     if (typeof chunk !== "string" && !isBytes) data = JSON.stringify(chunk);
     if (!this.wrote && typeof this._onBeforeFirstWrite === "function") {
-      this._onBeforeFirstWrite((head) => super.write(Buffer.from(head)));
+      this._onBeforeFirstWrite((head) => {
+        // Metadata that are no JSON fail in the words of Node's own HTTP client.
+        if (head === undefined) new (createRequire(import.meta.url)("node:http").OutgoingMessage)().write(head);
+        super.write(Buffer.from(head));
+      });
     }
     this.wrote = true;
     return super.write(data, encoding, callback);
@@ -462,25 +483,71 @@ class ResponseStream extends Writable {
   }
 }
 
-globalThis.awslambda = {
-  ...globalThis.awslambda,
-  streamifyResponse(handler, options) {
-    handler[STREAMING] = "response";
-    if (typeof options?.highWaterMark === "number") handler[HIGH_WATER_MARK] = options.highWaterMark;
-    return handler;
-  },
-  HttpResponseStream: {
-    from(stream, metadata) {
-      stream.setContentType(PRELUDE_TYPE);
-      const prelude = JSON.stringify(metadata);
-      stream._onBeforeFirstWrite = (write) => {
-        write(prelude);
-        write(new Uint8Array(8));
-      };
-      return stream;
+class HttpResponseStream {
+  static from(stream, metadata) {
+    stream.setContentType(PRELUDE_TYPE);
+    const prelude = JSON.stringify(metadata);
+    stream._onBeforeFirstWrite = (write) => {
+      write(prelude);
+      write(new Uint8Array(8));
+    };
+    return stream;
+  }
+}
+
+// What code finds out about its invocation without the context (`@aws/lambda-invoke-store` asks for it here).
+const invokeKeys = { REQUEST_ID: Symbol.for("_AWS_LAMBDA_REQUEST_ID"), X_RAY_TRACE_ID: Symbol.for("_AWS_LAMBDA_X_RAY_TRACE_ID"),
+  TENANT_ID: Symbol.for("_AWS_LAMBDA_TENANT_ID") };  // prettier-ignore
+
+class InvokeStore {
+  static PROTECTED_KEYS = invokeKeys;
+  #context;
+  isProtectedKey(key) {
+    return Object.values(invokeKeys).includes(key);
+  }
+  getContext() {
+    return this.#context;
+  }
+  hasContext() {
+    return this.#context !== undefined;
+  }
+  get(key) {
+    return this.#context?.[key];
+  }
+  set(key, value) {
+    if (this.isProtectedKey(key)) throw new Error(`Cannot modify protected Lambda context field: ${String(key)}`);
+    this.#context = this.#context || {};
+    this.#context[key] = value;
+  }
+  run(context, call) {
+    this.#context = context;
+    return call();
+  }
+  getRequestId() {
+    return this.get(invokeKeys.REQUEST_ID) ?? "-";
+  }
+  getXRayTraceId() {
+    return this.get(invokeKeys.X_RAY_TRACE_ID);
+  }
+  getTenantId() {
+    return this.get(invokeKeys.TENANT_ID);
+  }
+}
+
+const invokeStore = new InvokeStore();
+
+if (!["1", "true"].includes(process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA)) {
+  globalThis.awslambda = {
+    ...(SINCE_24 ? globalThis.awslambda : {}),
+    streamifyResponse(handler, options) {
+      handler[STREAMING] = "response";
+      if (typeof options?.highWaterMark === "number") handler[HIGH_WATER_MARK] = Math.trunc(options.highWaterMark);
+      return handler;
     },
-  },
-};
+    HttpResponseStream,
+    ...(SINCE_24 ? { InvokeStore: invokeStore } : {}),
+  };
+}
 
 async function runStreaming(api, handler, event, context, id) {
   const stream = new ResponseStream(api, id, handler[HIGH_WATER_MARK]);
@@ -496,7 +563,7 @@ async function runStreaming(api, handler, event, context, id) {
   });
   const idle = nothingLeft();
   try {
-    const returned = handler(event, stream, context);
+    const returned = SINCE_24 ? stored(context, () => handler(event, stream, context)) : handler(event, stream, context);
     if (typeof returned?.then !== "function") {
       const message = "Streaming does not support non-async handlers.";
       throw SINCE_24 ? new Error(message) : message;
@@ -512,8 +579,9 @@ async function runStreaming(api, handler, event, context, id) {
     failure = problem ?? new Error("the handler failed without a reason");
   }
   idle.stop();
+  if (failure !== null && !lost) logError("Invoke Error", failure);
   // What was written before a failure goes out in front of it.
-  if (stream.wrote && !stream.begun) await stream.ready;
+  if ((stream.wrote || stream.writableEnded) && !stream.begun) await stream.ready;
   if (lost) await new Promise(() => {});
   stream.ended = true;
   api.socket.ref();
@@ -521,10 +589,10 @@ async function runStreaming(api, handler, event, context, id) {
     await stream.accepted;
     return api.next();
   }
-  logError("Invoke Error", failure);
   if (stream.begun) {
     if (!stream.finishedBody) {
-      stream.failure = failure;
+      // What has ended its stream cannot fail it any more.
+      if (!stream.writableEnded) stream.failure = failure;
       stream.finishBody();
     }
     await stream.accepted;
@@ -552,24 +620,32 @@ function nothingLeft() {
   return self;
 }
 
-function makeContext(headers) {
+function makeContext(headers, streaming) {
   // Lambda says the time of day; what is left of it must not change when somebody sets the clock.
   const deadline = monotonicNow() + Number(headers["lambda-runtime-deadline-ms"]) - Date.now();
-  const context = {
-    ...(SINCE_24 ? { xRayTraceId: headers["lambda-runtime-trace-id"] } : { callbackWaitsForEmptyEventLoop: true }),
+  const ofEnvironment = {
     functionVersion: process.env.AWS_LAMBDA_FUNCTION_VERSION,
     functionName: process.env.AWS_LAMBDA_FUNCTION_NAME,
     memoryLimitInMB: process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
     logGroupName: process.env.AWS_LAMBDA_LOG_GROUP_NAME,
     logStreamName: process.env.AWS_LAMBDA_LOG_STREAM_NAME,
+  };
+  const ofRequest = {
     clientContext: jsonHeader(headers, "lambda-runtime-client-context", "ClientContext"),
     identity: jsonHeader(headers, "lambda-runtime-cognito-identity", "CognitoIdentity"),
     invokedFunctionArn: headers["lambda-runtime-invoked-function-arn"],
     awsRequestId: headers["lambda-runtime-aws-request-id"],
     tenantId: headers["lambda-runtime-aws-tenant-id"],
+    ...(SINCE_24 ? { xRayTraceId: headers["lambda-runtime-trace-id"] } : {}),
     getRemainingTimeInMillis: () => Math.round(deadline - monotonicNow()),
   };
-  return context;
+  // In the order of each client, which code that prints a context shows.
+  if (SINCE_24) {
+    const { functionVersion, functionName, ...rest } = ofEnvironment;
+    return { ...ofRequest, functionName, functionVersion, ...rest };
+  }
+  const ends = streaming ? {} : { succeed: undefined, fail: undefined, done: undefined };
+  return { callbackWaitsForEmptyEventLoop: true, ...ends, ...ofEnvironment, ...ofRequest };
 }
 
 function jsonHeader(headers, name, title) {
@@ -596,12 +672,14 @@ function written(result) {
 
 // The handler's result as JSON, by promise or by callback, whichever is first; a callback may wait until the event loop
 // is empty, `context.done` and the promise do not.
-function run(handler, event, context) {
+function run(api, handler, event, context) {
   return new Promise((resolve, reject) => {
     let finished = false;
     const idle = nothingLeft();
     const end = (error, result) => {
       if (error !== null && error !== undefined) {
+        // What cannot be made a text fails once more, by that.
+        if (!(error instanceof Error)) void new Error(error);
         idle.stop();
         reject(error);
         return;
@@ -630,17 +708,27 @@ function run(handler, event, context) {
         returned.then(context.succeed, context.fail).catch(context.fail);
       }
     } catch (error) {
-      callback(error);
+      try {
+        callback(error);
+      } catch (worse) {
+        console.log(`Unexpected Top Level Error: ${worse.toString()}`);
+        fatal(api, worse, null, 129);
+      }
     }
   });
 }
 
+const stored = (context, call) =>
+  invokeStore.run({ [invokeKeys.REQUEST_ID]: context.awsRequestId, [invokeKeys.X_RAY_TRACE_ID]: context.xRayTraceId }, call);
+
 async function serve(api, handler) {
   let message = await api.next();
   for (;;) {
+    if (dying) return;
     const { headers, body } = message;
     const id = headers["lambda-runtime-aws-request-id"];
     currentId = id;
+    currentTenant = headers["lambda-runtime-aws-tenant-id"];
     invoked = true;
     if (headers["lambda-runtime-trace-id"]) process.env._X_AMZN_TRACE_ID = headers["lambda-runtime-trace-id"];
     else delete process.env._X_AMZN_TRACE_ID;
@@ -649,12 +737,13 @@ async function serve(api, handler) {
     let failure = null;
     try {
       const event = JSON.parse(body.toString("utf8"));
-      const context = makeContext(headers);
-      if (handler[STREAMING] === "response") {
+      const streaming = handler[STREAMING] === "response";
+      const context = makeContext(headers, streaming);
+      if (streaming) {
         message = await runStreaming(api, handler, event, context, id);
         continue;
       }
-      text = SINCE_24 ? written(await handler(event, context)) : await run(handler, event, context);
+      text = SINCE_24 ? written(await stored(context, () => handler(event, context))) : await run(api, handler, event, context);
     } catch (problem) {
       failure = { problem };
     }
@@ -669,12 +758,22 @@ async function serve(api, handler) {
   }
 }
 
+function postInit(api, error) {
+  const document = errorDocument(error);
+  return api.post("init/error", JSON.stringify(document), typeHeader(document.errorType));
+}
+
 async function fatal(api, error, title, status) {
   api.socket.ref();
-  logError(title, error);
-  const document = errorDocument(error);
-  const what = !invoked ? "init/error" : `invocation/${currentId}/error`;
-  await api.post(what, JSON.stringify(document), typeHeader(document.errorType));
+  dying = true;
+  if (title !== null) logError(title, error);
+  // An event is asked for, or here: nothing that was said of the init now would be taken.
+  if (!invoked && api.waiting.length) process.exit(status);
+  if (!invoked) await postInit(api, error);
+  else {
+    const document = errorDocument(error);
+    await api.post(`invocation/${currentId}/error`, JSON.stringify(document), typeHeader(document.errorType));
+  }
   process.exit(status);
 }
 
@@ -730,7 +829,8 @@ async function main() {
   if (!SINCE_24) {
     process.on("uncaughtException", (error) => fatal(api, error, "Uncaught Exception", 129));
     process.on("unhandledRejection", (reason, promise) => {
-      const error = new RuntimeFault("Runtime.UnhandledPromiseRejection", String(reason?.toString?.() ?? reason));
+      const text = reason === undefined ? "" : String(reason?.toString?.() ?? reason);
+      const error = new RuntimeFault("Runtime.UnhandledPromiseRejection", text);
       Object.assign(error, { reason, promise });
       return fatal(api, error, "Unhandled Promise Rejection", 128);
     });
@@ -741,7 +841,12 @@ async function main() {
   try {
     handler = await findHandler(root, process.env._HANDLER);
   } catch (error) {
-    await fatal(api, error, "Init Error", 1);
+    if (!SINCE_24) await fatal(api, error, "Uncaught Exception", 129);
+    // The client since 24 tells, and throws it once more: Node shows it in its own way, and ends.
+    api.socket.ref();
+    logError("Init Error", error);
+    await postInit(api, error);
+    throw error;
   }
   api.socket.ref();
   await serve(api, handler);

@@ -18,7 +18,7 @@ _ALIAS = re.compile(r"[a-zA-Z0-9-_]{1,128}\Z", re.ASCII)
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 EXEC_WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 _NODE_SUFFIXES = (".mjs", ".cjs", ".js")
-_RUNTIME = re.compile(r"(?:python(?:3\.\d+)?|nodejs(?:\d+\.x)?|provided(?:\.al2|\.al2023)?)\Z")
+_RUNTIME = re.compile(r"(?:python(?:3\.\d+)?|nodejs(?:\d+\.(?:x|\d+))?|provided(?:\.al2|\.al2023)?)\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,6 +221,22 @@ def _dumps(value):
     return text
 
 
+def _is_circular(value):
+    """Whether a value holds itself; it is too deep to ask this by calls."""
+    around, left = set(), [(value, False)]
+    while left:
+        one, done = left.pop()
+        if done:
+            around.discard(id(one))
+        elif id(one) in around:
+            return True
+        elif isinstance(one, (dict, list, tuple)):
+            around.add(id(one))
+            left.append((one, True))
+            left += [(inner, False) for inner in (one.values() if isinstance(one, dict) else one)]
+    return False
+
+
 def encode(value):
     """What the handler gave -> body and content type; a `Fault` where it is no JSON."""
     if type(value) is bytes:
@@ -229,9 +245,17 @@ def encode(value):
         text = _dumps(value)
         return text.encode(), b"application/json"
     except RecursionError:
-        raise Fault("Runtime.MarshalError", "Unable to marshal response: Circular reference detected") from None
+        text = "Circular reference detected"
+        if not _is_circular(value):
+            text = "maximum recursion depth exceeded while encoding a JSON object"
+        raise Fault("Runtime.MarshalError", f"Unable to marshal response: {text}") from None
     except Exception as problem:
-        raise Fault("Runtime.MarshalError", f"Unable to marshal response: {problem}") from None
+        text = str(problem)
+        if text.startswith("keys must be "):
+            # Of a key's class only the name is said.
+            words, _, kind = text.rpartition(" ")
+            text = f"{words} {kind.rpartition('.')[2]}"
+        raise Fault("Runtime.MarshalError", f"Unable to marshal response: {text}") from None
 
 
 def decode(body):
@@ -262,11 +286,11 @@ class CognitoIdentity(_Record):
 
 
 class Client(_Record):
-    __slots__ = ("app_package_name", "app_title", "app_version_code", "app_version_name", "installation_id")
+    __slots__ = ("installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name")  # noqa: RUF023
 
 
 class ClientContext(_Record):
-    __slots__ = ("client", "custom", "env")
+    __slots__ = ("custom", "env", "client")  # noqa: RUF023
 
 
 class LambdaContext:
@@ -357,9 +381,12 @@ def exception_document(request_id=""):
     import traceback
 
     type, value, tb = sys.exc_info()
-    frames = traceback.extract_tb(tb)
+    frames = list(traceback.extract_tb(tb))
     while frames and frames[0].filename == __file__:
         del frames[0]
+    # The official client leaves out what it takes for its own: a function's `bootstrap.py`, too, where more follows.
+    foreign = next((at for at, one in enumerate(frames) if "/bootstrap.py" not in one.filename), 0)
+    del frames[:foreign]
     # The runtime of AWS shows no column markers, so the frames are formatted by name and line only.
     plain = [traceback.FrameSummary(f.filename, f.lineno, f.name, line=f.line) for f in frames]
     return error_document(str(value), type.__name__, traceback.format_list(plain), request_id)
@@ -371,10 +398,8 @@ def log_error(document):
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         _print(_dumps({"timestamp": stamp, "level": "ERROR", **document}) + "\n")
         return
-    lines = [
-        "[ERROR] {}: {}".format(document["errorType"], document["errorMessage"]),
-        "Traceback (most recent call last):",
-    ]
+    what = [one for one in (document["errorType"], document["errorMessage"]) if one]
+    lines = ["[ERROR] " + ": ".join(what), "Traceback (most recent call last):"]
     for frame in document["stackTrace"]:
         for line in frame.splitlines() or [""]:
             text = line.lstrip(" ")

@@ -138,11 +138,8 @@ def command(settings: FunctionSettings, site: Site, address: str, log_stream: st
     if settings.web:
         argv = _web(settings, places, environment, program, limit, argv)
     wrapper = environment.get(EXEC_WRAPPER)
-    if wrapper and wrapper.startswith("/opt/") and not places.plan:
-        # Without /opt it is where the layer is.
-        of_layer = places.file(*wrapper.split("/")[2:])
-        wrapper = wrapper if of_layer is None else of_layer[0]
     if wrapper and settings.family != "provided":
+        wrapper = _wrapper(wrapper, places)
         if argv[: len(_LAUNCH)] != _LAUNCH:
             argv = (*_launch("exec", limit, settings, places.plan), *argv)
         at = len(_LAUNCH) + 4
@@ -151,6 +148,17 @@ def command(settings: FunctionSettings, site: Site, address: str, log_stream: st
     if extensions:
         argv = _with_extensions(extensions, settings, site, places, environment, argv)
     return Command(argv, environment, bool(places.plan), extensions)
+
+
+def _wrapper(wrapper: str, places: Layout) -> str:
+    """Where the program is that starts the runtime; raises `CannotStart` for one of a layer that is not here."""
+    if not wrapper.startswith("/opt/"):
+        return wrapper
+    of_layer = places.file(*wrapper.split("/")[2:])
+    if of_layer is None and not os.path.exists(wrapper):
+        raise CannotStart(f"{EXEC_WRAPPER} is {wrapper}, and no layer here has it: name the layer that does in layers")
+    # Without /opt it is where the layer is.
+    return wrapper if of_layer is None or places.plan else of_layer[0]
 
 
 def _web(

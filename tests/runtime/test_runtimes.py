@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lambdaproxy.runtime.functions import FunctionSettings
+from lambdaproxy.runtime.functions import FunctionSettings, function_settings
 from lambdaproxy.runtime.runtimes import START, CannotStart, Site, command
 from lambdaproxy.runtime.variables import read_env_file
 
@@ -222,3 +222,18 @@ def test_aws_lambda_ric_of_either_version(place, tmp_path):
     client.touch()
     found = made(runtime="nodejs", node=sys.executable, ric="aws-lambda-ric", directory=str(tmp_path))
     assert found.argv[-2:] == (str(client), "m.h")
+
+
+def test_a_wrapper_that_no_layer_has_is_named(tmp_path):
+    with pytest.raises(CannotStart, match="AWS_LAMBDA_EXEC_WRAPPER is /opt/nowhere, and no layer here has it"):
+        made(environment=(("AWS_LAMBDA_EXEC_WRAPPER", "/opt/nowhere"),))
+    layer = tmp_path / "layer"
+    layer.mkdir()
+    (layer / "wrap").write_text("#!/bin/sh\n")
+    environment = (("AWS_LAMBDA_EXEC_WRAPPER", "/opt/wrap"),)
+    assert str(layer / "wrap") in made(environment=environment, layers=(str(layer),)).argv
+
+
+@pytest.mark.parametrize("runtime", ["nodejs8.10", "nodejs6.10", "nodejs20.x"])
+def test_old_identifiers_of_node_are_known(runtime):
+    assert function_settings("f", {"handler": "m.h", "runtime": runtime}, "/").family == "nodejs"
