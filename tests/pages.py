@@ -70,6 +70,7 @@ class Reader:
     changed: Mapping[str, str] = field(default_factory=dict)
     ready: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    patience: float = WAIT / 2
     servers: list[Process] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
 
@@ -103,7 +104,7 @@ class Reader:
             self.servers.append(server := Process("/bin/bash", "-c", command, env=self._env(), cwd=self.folder))
             server.wait_for(_SERVING)
             return
-        end, printed = time.monotonic() + WAIT, self.here(step.printed)
+        end, printed = time.monotonic() + self.patience, self.here(step.printed)
         while True:
             code, out, error = self._run(command)
             if code == 0 and (not printed or _like(printed).search(out)):
@@ -131,7 +132,9 @@ class Reader:
         """The ports that nobody writes, because they are the defaults."""
         port, inspector = self.changed.get("8011"), self.changed.get("8012")
         added = f" --port {port}" if port and "--port" not in command else ""
-        return added + (f" --inspect {inspector}" if inspector and "--inspect" not in command else "")
+        return added + (
+            f" --inspect {inspector}" if inspector and not re.search("--(inspect|workers|config)", command) else ""
+        )
 
     def _env(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

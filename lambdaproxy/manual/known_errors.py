@@ -264,7 +264,7 @@ GROUPS = (
             ),
             Known(
                 errors.ResultTooLarge, "its result is over Lambda's 6,291,556 bytes, or what `limits=aws` allows", YES,
-                "return less, or stream ([streaming](operations/invoking.md#streaming))",
+                "return less, or stream ([streaming](streaming.md))",
             ),
             Known(
                 errors.InvokeTimeout,
@@ -294,7 +294,7 @@ GROUPS = (
             Known(
                 errors.ConnectionLost, "the connection ended after the request was handed over", UNKNOWN,
                 "look in CloudWatch whether it ran; `--retry idempotent` repeats those that may be "
-                "([what is sent again](operations/invoking.md#what-is-sent-again))",
+                "([why never twice](why-never-twice.md))",
             ),
             _busy(
                 "no_credentials", "there are no AWS credentials, or AWS does not accept them",
