@@ -399,6 +399,26 @@ class Unavailable(LambdaProxyError):
             self.label = label
 
 
+class StorageFailed(LambdaProxyError):
+    """Large bodies cannot be kept or fetched now: S3 does not answer, or is busy. The function was not invoked for one
+    that could not be kept."""
+
+    outcome = "unavailable"
+    label = "storage"
+    public = "Service unavailable"
+
+
+class StorageRefused(LambdaProxyError):
+    """S3 refuses what we ask for; `code` is its word for it. That passes when somebody changes something."""
+
+    outcome = "rejected"
+    label = "storage_refused"
+
+    def __init__(self, detail: str = "", code: str = "", aws_request_id: str = "") -> None:
+        super().__init__(detail)
+        self.code, self.aws_request_id = code, aws_request_id
+
+
 class ConfigError(Exception):
     """A setting that cannot be used; the text names the option or file, line and key, and what to do."""
 

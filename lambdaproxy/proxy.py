@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -55,6 +55,10 @@ from lambdaproxy.sockets.handshake import check as check_handshake
 from lambdaproxy.telling import explained, for_whoever_named_it, function_error, with_durable_arn, with_request_id
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.trail import Trail, Trails
+
+if TYPE_CHECKING:
+    from lambdaproxy.s3.claim import Claimed
+    from lambdaproxy.s3.receiving import Receiving
 
 _log = Logger(__name__)
 
@@ -236,26 +240,33 @@ class Proxy:
         except LambdaProxyError:
             return True
 
-    async def handle(self, admission: Admission, body: bytes) -> Response:
+    def receive(self, admission: Admission, size: int | None) -> Receiving | None:
+        """What takes a body that comes in pieces, where the route keeps large ones elsewhere; else None."""
+        claim = admission.route.claim
+        if claim is None:
+            return None
+        return claim.receive(
+            admission.head, size, partial(self._permit, admission, b""), partial(self.handle, admission, b"")
+        )
+
+    async def handle(self, admission: Admission, body: bytes, receiving: Receiving | None = None) -> Response:
         """Encode, invoke, decode. Every error is an answer; only `CancelledError` (the client has gone) is raised."""
         function, codec = admission.function, admission.route.codec
         recorder = self._recorder
         if recorder is not None:
             recorder.admitted(admission.sent, admission.headers, admission.route, admission.match, function, body)
-        grant = None
-        if admission.route.authorizer is not None:
-            waits = 0
+        grant, claim = None, admission.route.claim
+        claimed: Claimed | None = None
+        if admission.route.authorizer is not None or claim is not None:
             try:
-                # It may have to ask somebody, and meanwhile the body is here.
-                waits = self._hold(len(body)) if len(body) > SMALL else 0
-                grant = await self._authorize(admission, admission.route.authorizer, body)
-                if admission.route.door is not None:
-                    admission.route.door.charge(grant, admission.head, self._seconds())
+                if claim is None:
+                    grant = await self._permit(admission, body)
+                else:
+                    permit = partial(self._permit, admission)
+                    body, claimed, grant = await claim.taken(admission.head, body, receiving, permit)
             except LambdaProxyError as error:
                 let_go(error)
                 return self.answer(admission.head, error, admission)
-            finally:
-                self._held.give(waits)
             if admission.route.versions is not None and admission.route.versions.late:
                 admission = self._chosen_late(admission, grant)
                 function = admission.function
@@ -267,12 +278,21 @@ class Proxy:
             headers = admission.headers
             if self.handed_on is not None:
                 headers = self.handed_on(admission.head, headers)
+            if claimed is not None:
+                headers = claimed.framed(headers)
             request = request_of(admission.head, headers, body, grant)
             if admission.route.validation is not None:
                 admission.route.validation.check(request, admission.match)
-            invocation = self._invocation(admission, request, codec.encode_request(request, admission.match), started)
+            payload = codec.encode_request(request, admission.match)
+            if claimed is not None:
+                self._trails.of(admission.head.id).received = claimed.size
+                payload = claimed.added_to(payload)
+            invocation = self._invocation(admission, request, payload, started)
             if recorder is not None:
-                recorder.asking(admission.head, invocation.payload, grant)
+                if claimed is not None:
+                    recorder.claimed(admission.head, claimed.size)
+                recorder.asking(admission.head, payload if claimed is None else claimed.hidden_in(payload), grant)
+            payload = b""
             if admission.route.shadow is not None:
                 trial = admission.route.shadow.begin(invocation, request, admission.match)
             if len(invocation.payload) > SMALL:
@@ -286,6 +306,8 @@ class Proxy:
                 waiting = self.sockets.watched(waiting, admission, request)
             # The event is the invoker's now: it lets go of it when it cannot be sent again.
             body, invocation = b"", _HANDED_ON
+            if claimed is not None:
+                claimed.given_out = True
             result = await waiting
             self._trails.of(admission.head.id).answered(result, self._seconds() - started)
             if recorder is not None:
@@ -308,6 +330,9 @@ class Proxy:
                 stream = result.payload if recorder is None else recorder.streamed(admission.head, result.payload)
                 ended = partial(self._stream_ended, admission, started, result.payload)
                 response = await self._results.stream(result, stream, request, admission, ended)
+            buffered = isinstance(response.body, bytes)
+            if claim is not None:
+                response = await claim.fulfilled(response, admission.head)
             if result.durable_arn and admission.route.settings.durable_arn:
                 response = with_durable_arn(response, result.durable_arn)
             response = with_request_id(response, request.id, codec)
@@ -317,11 +342,13 @@ class Proxy:
                 response = admission.route.door.finished(response)
             if admission.route.versions is not None:
                 response = admission.route.versions.finished(response, admission.head, admission.headers)
-            outcome = "ok" if isinstance(response.body, bytes) else ""
+            outcome = "ok" if buffered else ""
         except CancelledError:
             raise
         except LambdaProxyError as error:
             let_go(error)
+            if claimed is not None:
+                claimed.failed(error)
             error = for_whoever_named_it(error, admission)
             outcome = error.label
             response = self.answer(admission.head, error, admission)
@@ -334,6 +361,8 @@ class Proxy:
                 self._held.give(held)
             if trial is not None:
                 trial.dropped()
+            if claimed is not None:
+                claimed.over()
             # A stream tells its outcome itself, at its end.
             if outcome:
                 self._accounts.invoked(admission.head, function, outcome, self._seconds() - started)
@@ -364,6 +393,20 @@ class Proxy:
                 self._accounts.failed_over(admission.head, invocation.function, other, error)
                 self._trails.of(admission.head.id).function = other
                 invocation = replace(invocation, function=other)
+
+    async def _permit(self, admission: Admission, body: bytes) -> Grant | None:
+        """What the route's authorizer, if it has one, found out about who asks; raises what keeps him out."""
+        if admission.route.authorizer is None:
+            return None
+        # It may have to ask somebody, and meanwhile the body is here.
+        waits = self._hold(len(body)) if len(body) > SMALL else 0
+        try:
+            grant = await self._authorize(admission, admission.route.authorizer, body)
+            if admission.route.door is not None:
+                admission.route.door.charge(grant, admission.head, self._seconds())
+        finally:
+            self._held.give(waits)
+        return grant
 
     async def _authorize(self, admission: Admission, name: str, body: bytes) -> Grant:
         """What the route's authorizer found out about who asks; raises what keeps him out."""

@@ -27,6 +27,8 @@ OPTIONS = set(SETTINGS) | {option.split()[0].removeprefix("--") for option, _ in
 FOREIGN = {
     "arg",
     "arn",
+    "bucket",
+    "lifecycle-configuration",
     "enable-feature",
     "filter-pattern",
     "log-group-name",

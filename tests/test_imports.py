@@ -22,7 +22,7 @@ LAYERS = [
     {"supervise"},
     {"bill"},
     {"web"},
-    {"routing", "gate", "authorizers", "aws", "runtime", "streaming"},
+    {"routing", "gate", "authorizers", "aws", "runtime", "streaming", "s3"},
     {"templates"},
     {"admission", "telling", "results", "proxy", "sockets", "inspector", "traces"},
     {"start"},

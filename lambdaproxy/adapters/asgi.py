@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Mu
 from typing import Any, Literal
 
 from lambdaproxy.adapters._dialects import TEXT_TYPES, Dialects
+from lambdaproxy.adapters.claim import PIECE, ClaimBody, body_of
 from lambdaproxy.messages import Request, Response
 
 Handler = Callable[[Mapping[str, Any], Any], Any]
@@ -56,9 +57,10 @@ def handler(
         scope = _scope(request, dialects)
         scope["aws.event"] = event
         scope["aws.context"] = context
+        body = body_of(event) or request.body
         if stream:
-            return server.pieces(scope, request.body, lambda head: _prelude(dialects.result(codec, head, event)))
-        return dialects.result(codec, server.serve(scope, request.body), event)
+            return server.pieces(scope, body, lambda head: _prelude(dialects.result(codec, head, event)))
+        return dialects.result(codec, server.serve(scope, body), event)
 
     return handle
 
@@ -100,11 +102,13 @@ class _Server:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._life: _Life | None = None
 
-    def serve(self, scope: Scope, body: bytes) -> Response:
+    def serve(self, scope: Scope, body: bytes | ClaimBody) -> Response:
         """The application's response."""
         return self._ready(scope).run_until_complete(_cycle(self._app, scope, body))
 
-    def pieces(self, scope: Scope, body: bytes, prelude: Callable[[Response], dict[str, Any]]) -> Iterator[Any]:
+    def pieces(
+        self, scope: Scope, body: bytes | ClaimBody, prelude: Callable[[Response], dict[str, Any]]
+    ) -> Iterator[Any]:
         """The head of the application's response as `prelude` writes it, then its body, piece by piece.
 
         The application runs while the next piece is waited for; `send` returns when its piece was taken.
@@ -204,7 +208,7 @@ class _Life:
             self._started.set_result(str(message.get("message") or "no reason given"))
 
 
-async def _cycle(app: Application, scope: Scope, body: bytes) -> Response:
+async def _cycle(app: Application, scope: Scope, body: bytes | ClaimBody) -> Response:
     """One request and its response."""
     pieces: list[Any] = []
 
@@ -216,7 +220,7 @@ async def _cycle(app: Application, scope: Scope, body: bytes) -> Response:
     return Response(head.status, head.headers, b"".join(pieces[1:]))
 
 
-async def _streamed(app: Application, scope: Scope, body: bytes, pieces: asyncio.Queue[Any]) -> None:
+async def _streamed(app: Application, scope: Scope, body: bytes | ClaimBody, pieces: asyncio.Queue[Any]) -> None:
     """One request; its response goes into `pieces`: the head, bytes, and None at the end."""
     try:
         await _exchange(app, scope, body, pieces.put)
@@ -227,7 +231,7 @@ async def _streamed(app: Application, scope: Scope, body: bytes, pieces: asyncio
 
 
 async def _exchange(
-    app: Application, scope: Scope, body: bytes, give: Callable[[Response | bytes], Awaitable[None]]
+    app: Application, scope: Scope, body: bytes | ClaimBody, give: Callable[[Response | bytes], Awaitable[None]]
 ) -> None:
     """One request; of its response `give` gets the head without a body, then the pieces of the body."""
     finished = asyncio.Event()
@@ -235,6 +239,11 @@ async def _exchange(
 
     async def receive() -> Message:
         nonlocal sent
+        if not sent and isinstance(body, ClaimBody):
+            # Reading waits for S3, and the application may have something else to do.
+            piece = await asyncio.get_running_loop().run_in_executor(None, body.read, PIECE)
+            sent = body.tell() >= body.size
+            return {"type": "http.request", "body": piece, "more_body": not sent}
         if not sent:
             sent = True
             return {"type": "http.request", "body": body, "more_body": False}
@@ -268,3 +277,6 @@ async def _exchange(
         if not finished.is_set():
             raise
         _log.exception("The application raised after its response was complete")
+    finally:
+        if isinstance(body, ClaimBody):
+            body.close()

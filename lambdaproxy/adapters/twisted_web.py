@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from importlib import import_module
+from io import BufferedReader
 from threading import Lock, Thread
 from typing import Any
 
@@ -22,6 +23,7 @@ from twisted.web.server import Request as WebRequest
 from twisted.web.server import Site
 
 from lambdaproxy.adapters._dialects import TEXT_TYPES, Dialects
+from lambdaproxy.adapters.claim import PIECE, body_of
 from lambdaproxy.messages import Request, Response
 
 Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
@@ -93,6 +95,13 @@ def _running_reactor() -> Any:
     return running
 
 
+class _Content(BufferedReader):
+    """A large body as the content of a request, which twisted.web takes back to its beginning before it is read."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return offset if whence == 0 and offset == self.tell() else super().seek(offset, whence)
+
+
 class _Exchange:
     """One request and its response: plays the part of the connection for twisted.web's own request object."""
 
@@ -125,12 +134,18 @@ class _Exchange:
             headers = web.requestHeaders
             for name, value in self._request.headers:
                 headers.addRawHeader(name, value)
-            headers.setRawHeaders(b"content-length", [b"%d" % len(self._request.body)])
+            claimed = body_of(self._event)
+            size = len(self._request.body) if claimed is None else claimed.size
+            headers.setRawHeaders(b"content-length", [b"%d" % size])
             cookies = headers.getRawHeaders(b"cookie")
             if cookies:
                 web.parseCookies()
-            web.gotLength(len(self._request.body))
-            web.handleContentChunk(self._request.body)
+            if claimed is None:
+                web.gotLength(size)
+                web.handleContentChunk(self._request.body)
+            else:
+                # Read as the resource reads it; forms are not parsed, which would read all of it at once.
+                web.content = _Content(claimed, PIECE)
             web.requestReceived(self._request.method.encode("latin-1"), self._path, b"HTTP/1.1")
         except BaseException as error:
             self._fail(error)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from types import TracebackType
 from typing import Any
 
 from lambdaproxy.adapters._dialects import TEXT_TYPES, Dialects
+from lambdaproxy.adapters.claim import PIECE, body_of
 from lambdaproxy.messages import Headers, Request, Response
 
 Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
@@ -43,7 +44,12 @@ def handler(
         environ = _environ(request, dialects)
         environ["aws.event"] = event
         environ["aws.context"] = context
-        return dialects.result(codec, run(app, environ), event)
+        claimed = body_of(event)
+        if claimed is None:
+            return dialects.result(codec, run(app, environ), event)
+        with BufferedReader(claimed, PIECE) as body:
+            environ["wsgi.input"], environ["CONTENT_LENGTH"] = body, str(claimed.size)
+            return dialects.result(codec, run(app, environ), event)
 
     return handle
 

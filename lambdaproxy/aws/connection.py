@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IProtocol
 from zope.interface import classImplements
 
 from lambdaproxy.aws.exchange import Exchange, Keeper, Lost
+from lambdaproxy.aws.large import Written
 from lambdaproxy.aws.opening import LIMITS, Opening
 from lambdaproxy.base.held import SMALL
 from lambdaproxy.base.platform import write_now
@@ -20,6 +21,7 @@ from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.head import ResponseHead, ResponseParser
 from lambdaproxy.http1.reader import HeadReader
 from lambdaproxy.messages import MOST_RESULT
+from lambdaproxy.web.writing import Pieces
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -74,6 +76,8 @@ class Connection(Opening):
         self._held = 0
         self._waiting: Waiting | None = None
         self._dropped = False
+        #: Writes a large payload, as long as there is more of it.
+        self._pieces: Pieces | None = None
 
     # -- exchanging ------------------------------------------------------------------------------------------------
 
@@ -97,9 +101,21 @@ class Connection(Opening):
             data = head + payload
         self._handed = write_now(transport, data)
 
+    def send_large(self, head: bytes, payload: bytes | bytearray, exchange: Exchange) -> None:
+        """The same for a payload of megabytes, which is written piece by piece: the transport keeps no copy of it."""
+        self.send(head, b"", exchange)
+        if self.closed or self._exchange is not exchange:
+            return
+        self._handed = False
+        self._pieces = pieces = Pieces(Written(self.transport, self._session), memoryview(payload), self._written)
+        pieces.start()
+
+    def _written(self) -> None:
+        self._pieces = None
+
     def handed(self) -> bool:
         """Whether the whole request was given to the kernel."""
-        return self._handed or not unsent(self.transport)
+        return self._handed or (self._pieces is None and not unsent(self.transport))
 
     def usable(self) -> bool:
         """Whether the connection can be trusted with a request: open, and no end or surprise waits in its socket."""
@@ -186,7 +202,7 @@ class Connection(Opening):
             self._broken(f"malformed response: {problem}")
             return
         status, length = head.status, head.content_length
-        if exchange.streaming and status == 200:
+        if exchange.streaming and (status == 200 or status == 206):
             self._start(head, rest)
         elif status >= 400 and (status == 408 or (self._served and not head.keep_alive)) and not _is_lambdas(head):
             # What load balancers say to idle connections may cross our request on the way; a 408 is nothing else.
@@ -253,7 +269,7 @@ class Connection(Opening):
         except Malformed as problem:
             self._broken(f"malformed body: {problem}")
             return
-        if exchange.streaming and head.status == 200:
+        if exchange.streaming and (head.status == 200 or head.status == 206):
             if piece:
                 exchange.piece(piece)
             if reader.done and self._exchange is exchange:
@@ -336,7 +352,7 @@ class Connection(Opening):
         if clean and isinstance(self._reader, CloseReader) and self._exchange is not None:
             head, exchange = self._response, self._exchange
             assert head is not None
-            if exchange.streaming and head.status == 200:
+            if exchange.streaming and (head.status == 200 or head.status == 206):
                 self._free(head, False)
                 exchange.ended()
             else:
@@ -358,6 +374,9 @@ class Connection(Opening):
     def _abort(self) -> None:
         if self._held:
             self._give_back()
+        if self._pieces is not None:
+            pieces, self._pieces = self._pieces, None
+            pieces.end()
         self._result.take()
         if not self.closed:
             self.closed = True
@@ -368,9 +387,12 @@ class Connection(Opening):
 classImplements(Connection, IProtocol)
 
 
+_OURS = frozenset((b"x-amzn-requestid", b"x-amzn-errortype", b"x-amz-request-id"))
+
+
 def _is_lambdas(head: ResponseHead) -> bool:
-    """Whether a response comes from the Lambda API, which always gives a request id or the type of an error."""
-    return any(name.lower() in (b"x-amzn-requestid", b"x-amzn-errortype") for name in head.names)
+    """Whether a response comes from the Lambda API, which always gives a request id or the type of an error; or S3."""
+    return any(name.lower() in _OURS for name in head.names)
 
 
 def _reader(head: ResponseHead, most: int | None) -> LengthReader | ChunkedReader | CloseReader:

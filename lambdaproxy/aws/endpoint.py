@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib import request
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -66,6 +66,30 @@ def regional_host(region: str, *, fips: bool = False, dual_stack: bool = False) 
         if region.startswith(prefix):
             return f"{name}.{region}.{dual if dual_stack else suffix}"
     raise AssertionError("the last prefix is empty")
+
+
+def bucket_endpoint(
+    bucket: str,
+    region: str,
+    url: str | None = None,
+    *,
+    fips: bool = False,
+    dual_stack: bool = False,
+    plain: bool = False,
+) -> Endpoint:
+    """Where a bucket of S3 is (AWS General Reference, "Amazon S3 endpoints").
+
+    Its name is part of the host, or the first step of `path` where a URL is given or a certificate would not hold for a
+    name with dots.
+    """
+    if url is not None:
+        there = endpoint(region, url, plain=plain)
+        return replace(there, path=f"{there.path}/{bucket}")
+    suffix = next(suffix for prefix, suffix, _ in _PARTITIONS if region.startswith(prefix))
+    service = f"{'s3-fips' if fips else 's3'}.{'dualstack.' if dual_stack else ''}{region}.{suffix}"
+    if "." in bucket:
+        return replace(endpoint(region, f"https://{service}"), path=f"/{bucket}")
+    return endpoint(region, f"https://{bucket}.{service}")
 
 
 def endpoint(

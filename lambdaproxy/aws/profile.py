@@ -65,12 +65,12 @@ class Profile:
             raise ConfigError(f"{found.source} is {found.value!r}; write true or false")
         return found
 
-    def endpoint_url(self) -> Found | None:
-        """The endpoint of Lambda: of the environment, else of the profile's `services`, else of the profile."""
+    def endpoint_url(self, service: str = "lambda") -> Found | None:
+        """The endpoint of a service: of the environment, else of the profile's `services`, else of the profile."""
         ignored = self.flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls")
         if ignored is not None and ignored.value.lower() == "true":
             return None
-        for variable in ("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL"):
+        for variable in (f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL"):
             if self._environment.get(variable):
                 return Found(self._environment[variable], variable)
         services = self._own.get("services")
@@ -80,9 +80,10 @@ class Profile:
                 raise ConfigError(
                     f"the profile {self.name} names [services {services}], which is not in the AWS files; add it"
                 )
-            url = section.get("lambda", {}).get("endpoint_url") if isinstance(section.get("lambda"), dict) else None
+            own = section.get(service)
+            url = own.get("endpoint_url") if isinstance(own, dict) else None
             if url:
-                return Found(url, f"endpoint_url of lambda in [services {services}], for the profile {self.name}")
+                return Found(url, f"endpoint_url of {service} in [services {services}], for the profile {self.name}")
         return self.text("", "endpoint_url")
 
     def ca_bundle(self) -> Found | None:

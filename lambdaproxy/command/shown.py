@@ -17,6 +17,7 @@ from typing import Any
 from lambdaproxy import __version__
 from lambdaproxy.aws.region import find_region
 from lambdaproxy.base.platform import open_files
+from lambdaproxy.config.claim import ClaimCheck
 from lambdaproxy.config.conditions import as_table as conditions_table
 from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.doors import FixedResponse, Redirect, as_table
@@ -134,7 +135,7 @@ def toml_value(value: Any) -> str:
         value = value.table()
     if isinstance(value, Redirect | FixedResponse):
         value = as_table(value)
-    if isinstance(value, Rewrite | Canary | Shadow):
+    if isinstance(value, Rewrite | Canary | Shadow | ClaimCheck):
         value = value.table()
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{toml_text(key)} = {toml_value(each)}" for key, each in value.items()) + "}"

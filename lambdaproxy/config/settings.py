@@ -11,7 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from lambdaproxy.config import cors, doors, filled, gateway_responses, rewrites, validation, values, versions
+from lambdaproxy.config import (
+    claim,
+    cors,
+    doors,
+    filled,
+    gateway_responses,
+    rewrites,
+    validation,
+    values,
+    versions,
+)
+from lambdaproxy.config.claim import ClaimCheck
 from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.doors import FixedResponse, Rate, Redirect
 from lambdaproxy.config.filled import Filled
@@ -365,6 +376,17 @@ class Settings:
         unit="seconds",
         metavar="SECONDS",
         where=frozenset((FILE, ROUTE)),
+    )
+    claim_check: ClaimCheck | None = setting(
+        claim.claim_check,
+        None,
+        "Where in S3 request bodies are kept that are too large for an event, BUCKET/PREFIX; or a table with bucket, "
+        "prefix, above, region, endpoint-url, invoker, owner, expires, upload-timeout, at-once and results.",
+        section="Functions",
+        metavar="BUCKET/PREFIX",
+        where=frozenset((ROUTE,)),
+        table=claim.claim_check_of_table,
+        shown_default="nowhere",
     )
     strip_prefix: str | None = setting(
         rewrites.prefix,

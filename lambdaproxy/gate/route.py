@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.config.templates import DEFAULT
@@ -18,6 +19,9 @@ from lambdaproxy.gate.validation import Validation
 from lambdaproxy.gate.versions import Versions
 from lambdaproxy.interfaces import IEventCodec
 from lambdaproxy.messages import Function, Mode
+
+if TYPE_CHECKING:
+    from lambdaproxy.s3.claim import Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class Route:
     gateway: GatewayResponses | None = None
     #: What its requests open connections of, if they are handshakes.
     socket: SocketApi | None = None
+    #: What becomes of bodies that are too large for an event, and of results that are objects of S3.
+    claim: Claim | None = None
 
     def functions(self) -> tuple[Function, ...]:
         """All that the operator has named for it."""

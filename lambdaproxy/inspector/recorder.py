@@ -208,6 +208,13 @@ class Recorder:
         if self.changed is not None:
             self.changed(entry)
 
+    def claimed(self, head: Head, size: int) -> None:
+        """Its body, of so many bytes, is kept elsewhere."""
+        entry = self._open.get(head.id)
+        if entry is not None:
+            kept = entry._body = Kept()
+            kept.size = size
+
     def asking(self, head: Head, payload: bytes, grant: Grant | None) -> None:
         """The event is made, and the function about to be invoked."""
         entry = self._open.get(head.id)

@@ -135,6 +135,8 @@ class Assembly:
         for name in self.used_invokers():
             if self.invokers[name].kind != LOCAL:
                 upstream += self.maker(name)[1].get("max-in-flight") or self.settings.max_requests
+        if any(route.claim is not None for route in self.router.routes):
+            upstream = self.settings.max_requests
         return min(upstream, self.settings.max_requests), len(self.functions) * self.settings.local_concurrency * WORKER
 
     def describe(self) -> Iterable[str]:
@@ -159,7 +161,8 @@ class Assembly:
                 to = "connected, and nothing runs"
             if route.closed:
                 to = f"not found, unless {self.header.header} names a function" if self.header.header else "not found"
-            yield f"{route!s:40} -> {to}, as {route.settings.format}"
+            large = f", larger bodies by way of s3://{route.claim.settings.place}" if route.claim is not None else ""
+            yield f"{route!s:40} -> {to}, as {route.settings.format}{large}"
             for each in route.socket.routes.values() if route.socket is not None else ():
                 way = ", which answers" if each.answers else ""
                 yield f"{f'{route} {each.key}':40} -> {each.function} on {each.function.invoker}{way}"
@@ -205,6 +208,17 @@ def assemble(configuration: Configuration) -> Assembly:
     for each, route in zip((*configuration.routes, whole), (*routes, router.default), strict=True):
         for function in route.functions() if route.versions is not None else (route.function or route.fallback,):
             _check_region(each, function, invokers, settings)
+        if route.claim is not None:
+            from lambdaproxy.start.claims import where_of  # late: few routes have one
+
+            function = route.function or route.fallback
+            where_of(
+                route.claim.settings,
+                function,
+                invokers,
+                lambda name: _maker(invokers[name], settings),
+                each.where("claim-check"),
+            )
     _check_asked(configuration, functions, invokers, default)
     header = FunctionHeader(settings.function_header, permitted_by(settings.allow))
     return Assembly(settings, functions, invokers, default, router, header, configuration)

@@ -235,7 +235,16 @@ def _admitted(assembly: Assembly, admission: Admission, head: Head) -> Iterator[
     yield _line("format", f"{settings.format} ({_where(assembly, route, 'format')})")
     yield _line("mode", f"{settings.invoke_mode if route.mode != 'stream' else 'response-stream'}")
     yield _line("limits", f"{admission.timeout:g} s for the invocation {_why_timeout(assembly, admission)}")
-    yield _line("", f"{admission.body_limit} bytes of body ({_where(assembly, route, 'max-body')})")
+    where = _where(assembly, route, "max-body")
+    if route.claim is not None and where == "default":
+        where = "the default of claim-check"
+    yield _line("", f"{admission.body_limit} bytes of body ({where})")
+    if route.claim is not None:
+        yield _line(
+            "large body",
+            f"above {route.claim.above} bytes to s3://{route.claim.settings.place} "
+            f"({_where(assembly, route, 'claim-check')})",
+        )
 
 
 def _rewriter(settings: Settings) -> str:

@@ -89,6 +89,12 @@ def route_of(
         if beyond is not None:
             raise ConfigError(f"{route.where('when')}: {beyond} (limits=aws)")
     authorizer = authorizer_of(route, authorizers)
+    claim = None
+    if settings.claim_check is not None:
+        from lambdaproxy.start.claims import claim_of  # late: few routes have one
+
+        claim = claim_of(route, mode, authorizers[authorizer] if authorizer is not None else None, authorizers)
+        settings = replace(settings, max_body=claim.most)
     try:
         cors = None if settings.cors is None else CorsRules(settings.cors, codec)
     except ValueError as error:
@@ -126,6 +132,7 @@ def route_of(
         shadow,
         _failover(route, function or fallback, invokers),
         GatewayResponses(settings) if settings.gateway_responses else None,
+        claim=claim,
     )
 
 

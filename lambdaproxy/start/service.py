@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from lambdaproxy.sockets.manager import Sockets
     from lambdaproxy.start.inspecting import Inspecting
     from lambdaproxy.start.invoking import Invoking
+    from lambdaproxy.start.storing import Storing
 
 log = Logger()
 
@@ -149,6 +150,7 @@ class ProxyService(Service):
         note = self.recorder.compared if self.recorder is not None else None
         self._canaries = Canaries(reactor, self.invokers.get, self.metrics, note)
         self._canaries.bind(assembly)
+        self._storing: Storing | None = None
         self._stopping = False
         self._drain_for: tuple[float, float] | None = None
         self._systemd = Systemd(reactor, self._status)
@@ -273,6 +275,7 @@ class ProxyService(Service):
             listener.startService()
         for name in sorted(self._assembly.used_invokers()):
             self.invokers.get(name)
+        self._bind_claims(self._assembly)
         if self._assembly.functions and on_terminal():
             self._access.at_once = True
             self.invokers.embedded().write_at_once()
@@ -312,6 +315,7 @@ class ProxyService(Service):
         self.proxy.adopt(assembly.router, self._assembly.resolve, self._assembly.timeout)
         self._serve_sockets(self._assembly)
         self._canaries.bind(assembly)
+        self._bind_claims(self._assembly)
         self.site.hosts = hosts_of(self._settings, assembly.router.routes, self.main.in_browsers_reach)
         if assembly.functions != before.functions:
             self.invokers.embedded().adopt(assembly.functions, file)
@@ -340,6 +344,16 @@ class ProxyService(Service):
     def requests(self) -> int:
         """Requests in progress."""
         return self.proxy.in_flight
+
+    def _bind_claims(self, assembly: Assembly) -> None:
+        """Let large bodies go to S3, on routes that say so."""
+        if any(route.claim is not None for route in assembly.router.routes):
+            if self._storing is None:
+                from lambdaproxy.start.storing import Storing
+
+                self._storing = Storing(self._reactor, self.invokers, self.metrics, self.held)
+            self._storing.bind(assembly)
+            self.site.receive = self.proxy.receive
 
     def news(self) -> dict[str, Any]:
         """What other workers should know of our canaries."""
@@ -416,6 +430,8 @@ class ProxyService(Service):
             await self.sockets.drained(LAST_EVENTS if timeout > 0 else 0.0)
         self._billing.stop()
         await self.authorizers.stop()
+        if self._storing is not None:
+            await self._storing.stop()
         await self.invokers.stop()
         if self.tracing is not None:
             await self.tracing.stop()

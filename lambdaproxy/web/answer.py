@@ -48,6 +48,8 @@ class Answer:
         self.body_limit = self._body_held = 0
         #: Takes the body as it comes, where it is not wanted in one piece; `handle` then gets what came with the head.
         self.sink: Callable[[bytes], object] | None = None
+        #: Seconds that a body which goes there may take; 0 is as long as any other.
+        self.patience = 0.0
         #: What followed a chunked body.
         self.trailers: Headers = ()
         self._waiting: Deferred[Any] | None = None
@@ -80,6 +82,10 @@ class Answer:
 
     def over(self, response: Response, sent: int) -> None:
         """This is the end of the request, after so many bytes of body."""
+
+    def receives(self, size: int | None) -> bool:
+        """The body comes in pieces: say where to, as a `sink`; whether a client waits on for 100 Continue."""
+        return False
 
     # -- the body --------------------------------------------------------------------------------------------------
 
@@ -116,9 +122,13 @@ class Answer:
         if isinstance(body, bytes):
             framing, length = (NO_BODY if bodiless else LENGTH), len(body)
         else:
-            framing = CHUNKED if self.asked.version == "HTTP/1.1" else UNTIL_CLOSE
+            known: int | None = getattr(body, "length", None)
             if bodiless:
                 framing = NO_BODY
+            elif known is not None:
+                framing, length = LENGTH, known
+            else:
+                framing = CHUNKED if self.asked.version == "HTTP/1.1" else UNTIL_CLOSE
             close = close or framing == UNTIL_CLOSE
         try:
             lines = response_head(status, response.headers, framing, length, close, self._site.date)
@@ -128,7 +138,7 @@ class Answer:
         self.keep_alive = not close
         empty = bodiless or self.asked.method == "HEAD"
         if not isinstance(body, bytes):
-            self._stream(lines, body, framing == CHUNKED, empty)
+            self._stream(lines, body, framing, empty)
         elif empty:
             self._write(lines, 0)
         elif length <= PIECE:
@@ -211,7 +221,7 @@ class Answer:
         self._sender = Pieces(transport, left, lambda: self._sent(size))
         self._sender.start()
 
-    def _stream(self, lines: bytes, body: Any, chunked: bool, empty: bool) -> None:
+    def _stream(self, lines: bytes, body: Any, framing: int, empty: bool) -> None:
         assert self.channel is not None
         self.first = self._site.seconds()
         transport = self.channel.transport
@@ -222,7 +232,7 @@ class Answer:
             _discard(body)
             self._sent(0)
             return
-        self._sender = stream = Stream(transport, chunked, self.channel.owe)
+        self._sender = stream = Stream(transport, framing == CHUNKED, self.channel.owe, framing != UNTIL_CLOSE)
         self._waiting = waiting = body.start(stream)
         waiting.addCallbacks(self._streamed, self._broken, (stream,), None, (stream,), None)
 
@@ -251,7 +261,7 @@ class Answer:
         channel = self.channel
         self._end(response, stream.sent)
         if channel is not None:
-            channel.cut(stream.chunked)
+            channel.cut(stream.told)
 
     def _sent(self, size: int, flushed: bool = False) -> None:
         """All is handed to the transport, and `flushed` to the kernel."""
@@ -289,7 +299,7 @@ class Answer:
     def _cut_off(self, channel: Connection) -> None:
         """Write no more of an answer that has begun."""
         sender = self._sender
-        told = isinstance(sender, Pieces) or (isinstance(sender, Stream) and sender.chunked)
+        told = isinstance(sender, Pieces) or (isinstance(sender, Stream) and sender.told)
         if isinstance(sender, Pieces):
             sender.end()
         self.lost("draining")

@@ -14,7 +14,7 @@ from lambdaproxy.messages import Head, Response
 from lambdaproxy.web.answer import GONE, Answer
 
 if TYPE_CHECKING:
-    from lambdaproxy.web.seams import Admitted, Connection, Listener
+    from lambdaproxy.web.seams import Admitted, Connection, Listener, Receiver
 
 _log = Logger(__name__)
 
@@ -27,6 +27,8 @@ class Exchange(Answer):
         self._listener, self.head = site, head
         self.admission: Admitted | None = None
         self._coroutine: Coroutine[Any, Any, Response] | None = None
+        #: Takes the body as it comes, where it may be too large for an event.
+        self._receiver: Receiver | None = None
 
     @property
     def name(self) -> str:
@@ -74,8 +76,41 @@ class Exchange(Answer):
                 # From here on the proxy counts what it holds of it.
                 self._site.incoming.give(self._body_held)
                 self._body_held = 0
-            self._coroutine = self._listener.proxy.handle(self.admission, body)
+            receiver = self._receiver
+            proxy = self._listener.proxy
+            self._coroutine = proxy.handle(self.admission, body) if receiver is None else receiver.handled()
             self._step(None)
+
+    # -- a body that may be too large for an event -----------------------------------------------------------------
+
+    def receives(self, size: int | None) -> bool:
+        receive = self._listener.receive
+        receiver = receive(self.admission, size) if receive is not None else None
+        if receiver is None:
+            return False
+        self._receiver, self.patience = receiver, receiver.patience
+        self.sink = receiver.feed
+        return receiver.begin(self)
+
+    def hold_up(self) -> None:
+        """Let no more of the body come for now."""
+        if self.channel is not None:
+            self.channel.hold_up()
+
+    def go_on(self) -> None:
+        """Let it come again."""
+        if self.channel is not None:
+            self.channel.go_on()
+
+    def proceed(self) -> None:
+        """The body is wanted."""
+        if self.channel is not None:
+            self.channel.proceed()
+
+    def break_off(self, error: LambdaProxyError) -> None:
+        """The body is not wanted any more: say why."""
+        if self.channel is not None:
+            self.channel.break_off(self.worded(error))
 
     def _cancelled(self) -> None:
         """Nobody waits for the answer any more: the client has gone, or we have something else to say."""
@@ -114,6 +149,8 @@ class Exchange(Answer):
     def over(self, response: Response, sent: int) -> None:
         """Account for the request."""
         self._coroutine = None
+        if self._receiver is not None:
+            self._receiver.abandon()
         site = self._listener
         try:
             first = self.first - self.started if self.first >= 0 else None

@@ -48,6 +48,8 @@ class Incoming(Handed):
         #: The request that is being answered has not been read to its end.
         self._unread = False
         self._discarded = 0
+        #: The client of the body that comes waits for 100 Continue.
+        self._continues = False
 
     # -- what its requests are for: for subclasses -------------------------------------------------------------------
 
@@ -208,8 +210,13 @@ class Incoming(Handed):
             exchange.handle(b"")
             return
         if decided is None:
-            if parsed.expect_continue and not rest:
-                write_now(self.transport, self.uncork() + CONTINUE)
+            self._continues = parsed.expect_continue and not rest
+            waits = (size is None or len(rest) < size) and exchange.receives(size)
+            if self.state > BODY:
+                # Whoever was to take it has answered already.
+                return
+            if not waits:
+                self.proceed()
         elif parsed.expect_continue or decided.status == 413 or (size or 0) > site.limits.unwanted:
             # We will not read this body, so what follows on this connection cannot be understood.
             self._answer_and_linger(decided)
@@ -282,6 +289,17 @@ class Incoming(Handed):
         if self.state == BODY:
             self._resume()
 
+    def proceed(self) -> None:
+        """Send 100 Continue, if the client waits for it."""
+        if self._continues and self.state == BODY:
+            self._continues = False
+            write_now(self.transport, self.uncork() + CONTINUE)
+
+    def break_off(self, response: Response) -> None:
+        """Answer before the request was read to its end."""
+        if self.state == BODY:
+            self._answer_and_linger(response)
+
     # -- answering -------------------------------------------------------------------------------------------------
 
     def done(self, keep_alive: bool, flushed: bool = False) -> None:
@@ -351,7 +369,8 @@ class Incoming(Handed):
                 self.refuse(408, "head-time", f"no whole head within {limits.head_time} s")
         elif state == BODY:
             reader = self._body_reader
-            if reader is not None and now >= limits.body_deadline(self.since, reader.wire):
+            patience = self._exchange.patience if self._exchange is not None else 0.0
+            if reader is not None and now >= limits.body_deadline(self.since, reader.wire, patience):
                 self.refuse(408, "body-time", f"{reader.wire} bytes of body within {waited:.1f} s")
         elif state == BUSY:
             if self._exchange is not None and self._exchange.stalled:

@@ -106,6 +106,9 @@ class Limits:
         needed = most + more(most) + min(most, self.upstream) + self.workers
         return max(needed + 48, needed * 5 // 4 + 2)
 
-    def body_deadline(self, started: float, received: int) -> float:
-        """When a body whose head was complete at `started` must be there, with `received` bytes so far."""
-        return started + min(self.body_time + received / self.body_rate, self.body_time_most)
+    def body_deadline(self, started: float, received: int, patience: float = 0.0) -> float:
+        """When a body whose head was complete at `started` must be there, with `received` bytes so far.
+
+        `patience` takes the place of `body_time_most`, unless it is 0.
+        """
+        return started + min(self.body_time + received / self.body_rate, patience or self.body_time_most)

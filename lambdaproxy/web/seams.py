@@ -62,6 +62,26 @@ class Application(Protocol):
         """
 
 
+class Receiver(Protocol):
+    """Takes a body as it comes, for an application that does not want it whole."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the body may take at most, however fast it comes."""
+
+    def begin(self, coming: Any) -> bool:
+        """The body is about to come, from an `Exchange`; whether a client that waits for 100 Continue waits on."""
+
+    def feed(self, data: bytes) -> None:
+        """Some bytes of it."""
+
+    def handled(self) -> Coroutine[Any, Any, Response]:
+        """The body is whole: what `Application.handle` would be."""
+
+    def abandon(self) -> None:
+        """The request is over."""
+
+
 class Asked(Protocol):
     """What decides how a request is answered: `RequestHead` and `Head` are such."""
 
@@ -103,6 +123,12 @@ class Connection(Protocol):
 
     def go_on(self) -> None:
         """Read on."""
+
+    def proceed(self) -> None:
+        """Send 100 Continue, if the client waits for it."""
+
+    def break_off(self, response: Response) -> None:
+        """Answer before the request was read to its end."""
 
     def hand_over(self, head: bytes, taker: Taker) -> None:
         """Write the last head of HTTP; from now on the connection is the taker's."""
@@ -197,6 +223,8 @@ class Listener(Server, Protocol):
     """What all connections of one listener share, and the application that they are for."""
 
     proxy: Application
+    #: Gives what takes a body that comes in pieces, of this size or of one that nobody knows; None for the usual way.
+    receive: Callable[[Any, int | None], Receiver | None] | None
     other: Callable[[Head], Response | None] | None
     forwarded: Forwarded
     hosts: Hosts | None

@@ -29,7 +29,7 @@ from lambdaproxy.web.refusals import Refusals, plain
 from lambdaproxy.web.sweep import SWEEP, Sweep
 
 if TYPE_CHECKING:
-    from lambdaproxy.web.seams import Application
+    from lambdaproxy.web.seams import Application, Receiver
 
 _log = Logger(__name__)
 
@@ -65,6 +65,7 @@ class ProxySite(ServerFactory):
         self.plain = plain
         self.limits = limits or Limits()
         self.forwarded = forwarded or Forwarded()
+        self.receive: Callable[[Any, int | None], Receiver | None] | None = None
         #: The hosts that are answered to, or None where every host is.
         self.hosts: Hosts | None = None
         self.seconds: Callable[[], float] = reactor.seconds

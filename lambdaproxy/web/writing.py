@@ -95,11 +95,11 @@ def _nothing() -> None:
 class Stream:
     """The consumer of a streamed body: writes it in chunks or as it is, and passes pauses on to where it comes from.
 
-    `owe` is told how many bytes wait for a client that reads too slowly.
+    `owe` is told how many bytes wait for a client that reads too slowly. `told`: a client can tell where it is cut.
     """
 
-    def __init__(self, transport: Any, chunked: bool, owe: Callable[[int], object]) -> None:
-        self._transport, self.chunked, self._owe = transport, chunked, owe
+    def __init__(self, transport: Any, chunked: bool, owe: Callable[[int], object], told: bool = True) -> None:
+        self._transport, self.chunked, self._owe, self.told = transport, chunked, owe, told
         self._producer: Any = None
         self.paused = False
         self.sent = 0
