@@ -126,8 +126,10 @@ class Proxy:
         timeouts: Callable[[Function], float],
     ) -> None:
         """Admit by other routes from now on; requests in progress go on by theirs."""
+        # Those of the last routes stay for what is in progress; of older ones the name is made when it is needed.
+        known = (*self._router.routes, self._router.default, *router.routes, router.default)
         self._router, self._gate = router, Gate(router)
-        self._names |= {id(route): str(route) for route in (*router.routes, router.default)}
+        self._names = {id(route): str(route) for route in known}
         self._resolve, self._timeouts = resolve, timeouts
         self._chosen = {}
 
@@ -537,7 +539,9 @@ class Proxy:
         if admission is not None:
             self.in_flight -= 1
         trail = self._trails.ended(head.id)
-        name = self._names.get(id(admission.route)) if admission else None
+        name = None
+        if admission is not None:
+            name = self._names.get(id(admission.route)) or str(admission.route)
         if self.tally is not None and name is not None:
             took = trail.invoked if trail.invoked is not None and isinstance(response.body, bytes) else seconds
             self.tally.ended(name, head, response, trail.received, sent, took)

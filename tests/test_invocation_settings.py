@@ -36,13 +36,6 @@ def test_a_client_context_is_a_json_object(text: str) -> None:
     assert values.json_object('{"custom":{}}') == '{"custom":{}}'
 
 
-@pytest.mark.parametrize("text", ["", " ", "a\r\nb", "ä", "a\0"])
-def test_a_header_value(text: str) -> None:
-    with pytest.raises(ValueError, match="header"):
-        values.header_value(text)
-    assert values.header_value("blue") == "blue"
-
-
 @pytest.mark.parametrize("text", ["", " ", "a\r\nb", "ä", "a\0", "a" * 257, "a,b", "a\n"])
 def test_a_tenant_id(text: str) -> None:
     with pytest.raises(ValueError, match="tenant id"):

@@ -145,11 +145,16 @@ class JwtMaker:
 
     def make(self, name: str, options: Mapping[str, Any], context: Any) -> IAuthorizer:
         """A `JwtAuthorizer`."""
+        # Here, and not with the first token: loading it takes a tenth of a second, in which nobody else is served.
+        import joserfc.jwk
+        import joserfc.jws
+
         from lambdaproxy.authorizers.fetching import Fetcher
         from lambdaproxy.authorizers.jwt import JwtAuthorizer
         from lambdaproxy.authorizers.keysets import KeySet
         from lambdaproxy.authorizers.tokens import Rules
 
+        del joserfc
         bundle = Path(options["ca-bundle"]).read_bytes() if options["ca-bundle"] else None
         manner, by_client = options["rules"], options["client-id"]
         usual = ALGORITHMS[:1] if manner == "alb" else ALGORITHMS[:3]

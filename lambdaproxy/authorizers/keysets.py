@@ -6,10 +6,10 @@ key ids makes no more than one look in `PAUSE` seconds, and the others do not wa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -24,6 +24,15 @@ PAUSE = 30.0
 
 MOST_BYTES = 150_000
 """Bytes of a key set (API Gateway guide, quotas of JWT authorizers)."""
+
+MOST_WAITING = 1000
+"""Requests that may wait for one look; those that come later are answered by what is known."""
+
+AT_ONCE = 8
+"""Of those who wait, so many are answered in one turn of the loop: all at once would hold up everybody else."""
+
+_PUBLIC = ("kty", "kid", "alg", "use", "key_ops", "n", "e", "crv", "x", "y")
+"""Members of a key that verify signatures (RFC 7518, 6). A private key takes long to check."""
 
 DISCOVERY = "/.well-known/openid-configuration"
 
@@ -40,6 +49,7 @@ class KeySet:
         self, clock: IReactorTime, fetch: Fetch, issuer: str, url: str | None = None, most: int | None = None
     ) -> None:
         self._most = most
+        self._later = clock.callLater
         self._seconds, self._fetch, self._issuer, self._url = clock.seconds, fetch, issuer, url
         self._known_url = url
         self._found: dict[str, Mapping[str, Any]] | None = None
@@ -73,8 +83,8 @@ class KeySet:
             self.look()
 
     def may_change(self) -> bool:
-        """Whether it is worth to wait: a look is on its way, or may be begun now."""
-        return self._looking is not None or self._due()
+        """Whether it is worth to wait: a look is on its way, or may be begun now, and not too many wait already."""
+        return len(self._waiting) < MOST_WAITING and (self._looking is not None or self._due())
 
     def _due(self) -> bool:
         pause = PAUSE if self.any else min(2.0 ** min(self._failures - 1, 5), PAUSE)
@@ -104,7 +114,7 @@ class KeySet:
     async def _look(self) -> None:
         try:
             url = self._known_url or await self._discover()
-            document = json.loads(await self._fetch(url))
+            document = orjson.loads(await self._fetch(url))
             keys = document["keys"]
             found: dict[str, Mapping[str, Any]]
             found = {key["kid"]: key for key in keys if isinstance(key, dict) and isinstance(key.get("kid"), str)}
@@ -129,7 +139,7 @@ class KeySet:
             self._failures = 0
 
     async def _discover(self) -> str:
-        document = json.loads(await self._fetch(self._issuer.rstrip("/") + DISCOVERY))
+        document = orjson.loads(await self._fetch(self._issuer.rstrip("/") + DISCOVERY))
         if document.get("issuer") != self._issuer:
             raise ValueError("its discovery document names another issuer")
         url = document["jwks_uri"]
@@ -148,9 +158,17 @@ class KeySet:
         self._wake()
 
     def _wake(self) -> None:
-        # One by one: what the first does may make another's client leave, and who has left is waked no more.
-        while self._waiting:
-            self._waiting.pop(0).callback(None)
+        # Who comes from now on waits for the next look.
+        waiting, self._waiting = self._waiting, []
+        self._answer(waiting)
+
+    def _answer(self, waiting: list[Deferred[None]]) -> None:
+        """A few in each turn; what one does may make another's client leave, and who has left is waked no more."""
+        for each in waiting[:AT_ONCE]:
+            if not each.called:
+                each.callback(None)
+        if len(waiting) > AT_ONCE:
+            self._later(0, self._answer, waiting[AT_ONCE:])
 
     def stop(self) -> None:
         """No look follows; whoever waits is told."""
@@ -167,14 +185,14 @@ def _import(key: Mapping[str, Any]) -> Any:
     if key.get("use", "sig") != "sig" or key.get("kty") == "oct":
         return False
     try:
-        return JWKRegistry.import_key(dict(key))
+        return JWKRegistry.import_key({name: key[name] for name in _PUBLIC if name in key})
     except (JoseError, ValueError, TypeError, KeyError):
         return False
 
 
 def _reason(error: Exception) -> str:
     """What happened, in a line, without anything that the issuer wrote."""
-    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | RecursionError):
+    if isinstance(error, orjson.JSONDecodeError):
         return "the answer is no JSON"
     if isinstance(error, KeyError | TypeError | AttributeError):
         return "the answer lacks what it must have"

@@ -109,14 +109,14 @@ class Plan:
         length = SECONDS[quota.period]
         number, into = divmod(now, length)
         left = 1 - into / length
+        if self._tally.take(name, int(number), quota.limit, left):
+            return None
         before, here = self._tally.seen(name, int(number))
-        used = here + before * left
-        if used + 1 <= quota.limit:
-            # Others may have counted meanwhile, or there is no room for one more name.
-            return None if self._tally.take(name, int(number), quota.limit) else length * left
+        if here >= quota.limit or not before:
+            return length * left
         # So much of the last period has to go by until there is room for one.
-        over = used + 1 - quota.limit
-        return min(over / before * length if before else length * left, length * left)
+        over = here + before * left + 1 - quota.limit
+        return min(max(over, 0.0) / before * length, length * left)
 
     def close(self) -> None:
         """No request follows."""

@@ -7,13 +7,16 @@ without after a millisecond, and two that count at the very same moment may coun
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 import struct
 from hashlib import sha256
 
+from twisted.logger import Logger
+
 from lambdaproxy.base.locks import lock_soon, unlock
+
+_log = Logger(__name__)
 
 _MAGIC = b"lambdaproxy quota 1\n".ljust(64, b"\0")
 _RECORD = 64
@@ -29,8 +32,9 @@ class Tally:
     def __init__(self, path: str | None = None) -> None:
         self._of: dict[bytes, int] = {}
         self._memory: dict[str, tuple[int, int, int]] = {}
-        self._file = -1
+        self._file, self._path = -1, path
         self._map: mmap.mmap | None = None
+        self._told = False
         if path is not None:
             self._open(path)
 
@@ -38,7 +42,7 @@ class Tally:
         """`OSError` if it cannot be had, `ValueError` if it is something else."""
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX)
+            locked = lock_soon(self._file)
             try:
                 size = os.fstat(self._file).st_size
                 if not size:
@@ -47,7 +51,8 @@ class Tally:
                     raise ValueError(f"{path} is no file of counts; name one that is not there yet")
                 self._read_on()
             finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN)
+                if locked:
+                    unlock(self._file)
         except BaseException:
             self.close()
             raise
@@ -63,6 +68,33 @@ class Tally:
         self._map = mmap.mmap(self._file, size)
         for at in range(max(known, _RECORD), size, _RECORD):
             self._of[self._map[at : at + _AT]] = at + _AT
+
+    def _stay(self) -> None:
+        """Go on in the file of our name: where it was deleted, moved or replaced, some would count here, some there."""
+        assert self._path is not None
+        ours = os.fstat(self._file)
+        try:
+            named = os.stat(self._path)
+            if (named.st_ino, named.st_dev) == (ours.st_ino, ours.st_dev):
+                return
+        except OSError:
+            pass
+        before = self._file, self._map, self._of
+        self._file, self._map, self._of = -1, None, {}
+        try:
+            self._open(self._path)
+        except (OSError, ValueError) as error:
+            self._file, self._map, self._of = before
+            if not self._told:
+                why = "counts of quotas go on in a file that has no name any more: {why}"
+                _log.error(why, event="quota-file-lost", why=str(error))
+            self._told = True
+            return
+        self._told = False
+        _log.warn("{path} was deleted or replaced; quotas begin anew", event="quota-file-anew", path=self._path)
+        if before[1] is not None:
+            before[1].close()
+        os.close(before[0])
 
     def _follow(self, digest: bytes) -> None:
         """Read all anew if somebody has emptied or cut the file: what was mapped behind its end would kill us."""
@@ -91,21 +123,22 @@ class Tally:
             at = self._of.get(digest)
         return at
 
-    def take(self, name: str, period: int, limit: int) -> bool:
-        """Count one in a period, unless there are as many as the limit already."""
+    def take(self, name: str, period: int, limit: int, part: float = 0.0) -> bool:
+        """Count one in a period, unless there are as many as the limit already; `part` of the period before counts."""
         if self._map is None:
             before, here = self.seen(name, period)
-            if here >= limit:
+            if here + before * part + 1 > limit:
                 return False
             self._memory[name] = max(period, self._memory.get(name, (0,))[0]), here + 1, before
             return True
+        self._stay()
         locked = lock_soon(self._file)
         try:
             at = self._place(_digest(name), locked)
             if at is None:
                 return not locked
             before, here = self._at(at, period)
-            if here >= limit:
+            if here + before * part + 1 > limit:
                 return False
             assert self._map is not None
             # Whose clock is behind counts in the period that others are in already.
@@ -120,6 +153,7 @@ class Tally:
         if self._map is None:
             return _moved(self._memory.get(name, (0, 0, 0)), period)
         digest = _digest(name)
+        self._stay()
         self._follow(digest)
         if digest not in self._of:
             self._read_on()

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+import orjson
 
 from lambdaproxy.authorizers import documents
 from lambdaproxy.authorizers.claims import Wanted
@@ -213,7 +214,7 @@ def granted_scopes(claims: Mapping[str, Any]) -> list[str]:
 
 def _object(segment: str) -> dict[str, Any] | None:
     try:
-        found = json.loads(base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error, RecursionError):
+        found = orjson.loads(base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error):
         return None
     return found if isinstance(found, dict) else None

@@ -109,8 +109,12 @@ def run(words: Sequence[str], now: float) -> str:
         counted = arithmetic.use(text_string_to_metric_families(found), now)
     except Exception as error:
         # The parser raises whatever it meets.
-        why = str(error)[:200] or type(error).__name__
-        raise Refused(f"{typed.source}: these are no metrics of a lambdaproxy that counts: {why}") from None
+        # What it quotes may be a page of anybody's: a function may have answered instead.
+        known = f": {error}" if isinstance(error, arithmetic.NoCounts) else ""
+        raise Refused(
+            f"{typed.source}: these are no metrics of a lambdaproxy that counts{known}; they are where "
+            "--metrics-listen is, if that is given"
+        ) from None
     made = arithmetic.bill(counted, tariff)
     return json.dumps(arithmetic.document(made), indent=2) if typed.json else "\n".join(text.lines(made))
 

@@ -76,13 +76,6 @@ def json_object(value: str) -> str:
     return value
 
 
-def header_value(value: str) -> str:
-    """Text that may stand in a header: ASCII without control characters."""
-    if not value.isascii() or not value.isprintable() or not value.strip():
-        raise ValueError(f"{value!r} cannot stand in a header")
-    return value
-
-
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}")
 
 

@@ -71,4 +71,5 @@ def _asked(route: Route, function: Function) -> set[str]:
     """The names of all functions that a route may ask, besides this one."""
     chosen = route.versions.weighing.functions if route.versions is not None else ()
     shadow = (route.shadow.function,) if route.shadow is not None else ()
-    return {each.name for each in (function, *chosen, *shadow)}
+    # The last part of an ARN is the name: which of both a route says makes no other function of it.
+    return {each.name.rpartition(":")[2] for each in (function, *chosen, *shadow)}

@@ -72,6 +72,8 @@ def parse(words: Sequence[str], headers: Sequence[str]) -> Asked:
     split = []
     for header in headers:
         name, colon, value = header.partition(":")
+        if not header.isprintable():
+            raise ValueError(f"-H {header!r}: a header is one line; write -H once for each")
         if not colon:
             raise ValueError(f"-H {header!r}: a header is written 'NAME: VALUE'")
         split.append((name, value.strip()))

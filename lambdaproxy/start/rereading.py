@@ -73,6 +73,11 @@ class Rereading:
                 why=str(problem),
             )
             return
+        except Exception:
+            # A fault of ours must not end the looking: the next save may be read.
+            self._known = _signatures() | found
+            log.failure("{files} changed and could not be read", event="internal", files=names)
+            return
         # What was saved while it was read is found by the next look.
         self._known = _signatures() | found
         log.info(

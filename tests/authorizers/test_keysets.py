@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from lambdaproxy.authorizers.keysets import DISCOVERY, FRESH, PAUSE, KeySet
+from lambdaproxy.authorizers.keysets import AT_ONCE, DISCOVERY, FRESH, MOST_WAITING, PAUSE, KeySet
 from tests.authorizers.issuing import EC, RSA, key_set
 
 ISSUER = "https://issuer.example"
@@ -51,14 +52,59 @@ class KeySetTests(SynchronousTestCase):
         self.assertIsNone(self.keys.get("other"))
 
     def test_many_wait_for_one_look(self):
+        turns: list[tuple[Any, ...]] = []
+        self.patch(self.keys, "_later", lambda seconds, *call: turns.append(call))
         waiting = [self.keys.changed() for _ in range(1000)]
         waiting[0].cancel()
         self.failureResultOf(waiting[0], CancelledError)
         self.discovered()
         self.found(RSA)
+        # A few in a turn of the loop, so that nobody else waits for a thousand answers.
+        self.assertEqual(sum(each.called for each in waiting[1:]), AT_ONCE)
+        count = 1
+        while turns:
+            answer, left = turns.pop()
+            before = sum(each.called for each in waiting)
+            answer(left)
+            self.assertLessEqual(sum(each.called for each in waiting) - before, AT_ONCE)
+            count += 1
         for each in waiting[1:]:
             self.successResultOf(each)
+        self.assertEqual(count, 125)
         self.assertEqual(len(self.asked), 2)
+
+    def test_no_more_wait_than_there_is_room_for(self):
+        self.ready()
+        self.clock.advance(PAUSE)
+        waiting = []
+        for _ in range(MOST_WAITING + 500):
+            if self.keys.may_change():
+                waiting.append(self.keys.changed())
+        self.assertEqual(len(waiting), MOST_WAITING)
+        waiting[-1].cancel()
+        self.failureResultOf(waiting[-1], CancelledError)
+        self.assertTrue(self.keys.may_change())
+
+    def test_who_comes_while_others_are_answered_waits_for_the_next_look(self):
+        self.ready()
+        self.clock.advance(PAUSE)
+        early = [self.keys.changed() for _ in range(2 * AT_ONCE)]
+        self.found(RSA)
+        self.clock.pump([0])
+        late: list[Deferred[None]] = []
+        early[-1].addCallback(lambda _: late.append(self.keys.changed()))
+        self.clock.advance(PAUSE)
+        late.append(self.keys.changed())
+        self.assertFalse(late[-1].called)
+        self.found(RSA, EC)
+        self.assertTrue(late[-1].called)
+
+    def test_private_members_of_a_key_are_not_looked_at(self):
+        self.keys.look()
+        self.discovered()
+        whole = {**RSA.as_dict(private=True), "p": "no number", "x5c": ["x" * 1000]}
+        self.pending.pop().callback(json.dumps({"keys": [whole]}).encode())
+        self.assertFalse(self.keys.get("rsa").is_private)
 
     def test_who_leaves_because_another_was_answered_keeps_nobody_waiting(self):
         first, second, third = [self.keys.changed() for _ in range(3)]

@@ -291,6 +291,44 @@ def test_who_finds_no_room_glides_in_by_no_window(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("window", ["calendar", "rolling"])
+@pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
+def test_a_file_that_loses_its_name_is_begun_anew_by_all(tmp_path, window, how):
+    path, other = tmp_path / "q", tmp_path / "other"
+    one, two = (Made("3/day", str(path), window=window) for _ in range(2))
+    assert one.enters() is True and two.enters() is True
+    if how == "deleted":
+        path.unlink()
+    elif how == "moved":
+        path.rename(other)
+    else:
+        Made("3/day", str(other), window=window).plan.close()
+        other.replace(path)
+    three = Made("3/day", str(path), window=window)
+    assert [each.enters() is True for each in (one, two, three, one, two, three)] == [True] * 3 + [False] * 3
+    for each in (one, two, three):
+        each.plan.close()
+
+
+def test_counts_go_on_where_nothing_can_take_the_place_of_the_file(tmp_path):
+    path = tmp_path / "q"
+    one = Made("2/day", str(path))
+    assert one.enters() is True
+    path.unlink()
+    path.mkdir()
+    assert one.enters() is True and one.enters() is not True
+    one.plan.close()
+
+
+def test_a_gliding_period_is_counted_in_one_step(tmp_path):
+    """Two that look at the same moment, and count then, would let in one more each."""
+    made = Made("4/day", str(tmp_path / "q"), window="rolling")
+    tally = made.tally
+    assert all(tally.take("a", 7, 4) for _ in range(4))
+    assert [tally.take("a", 8, 4, 0.5) for _ in range(3)] == [True, True, False]
+    assert tally.seen("a", 8) == (4, 2)
+
+
+@pytest.mark.parametrize("window", ["calendar", "rolling"])
 @pytest.mark.parametrize("size", [0, 64, 100])
 def test_a_file_that_is_emptied_while_it_is_counted_in_begins_anew(tmp_path, window, size):
     path = str(tmp_path / "q")

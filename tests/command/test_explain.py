@@ -70,6 +70,12 @@ def test_what_is_no_text_is_refused(words, headers):
         explain.parse(words, headers)
 
 
+@pytest.mark.parametrize("header", ["A: b\r\nX-Lambda-Function: posts", "A: b\n", "A\r: b", "A: \0"])
+def test_a_header_of_several_lines_is_none(header):
+    with pytest.raises(ValueError, match="a header is one line"):
+        explain.parse(["/"], [header])
+
+
 @pytest.mark.parametrize(
     ("request_", "headers", "says"),
     [

@@ -69,6 +69,14 @@ def test_what_are_no_metrics_of_ours(tmp_path, text):
         report.run([str(tmp_path / "m")], time.time())
 
 
+@pytest.mark.parametrize("text", ["secret 1 2 3 4", 'secret{a="b" 1', "# TYPE secret nothing", "secret{"])
+def test_what_a_function_answered_instead_is_not_quoted(tmp_path, text):
+    (tmp_path / "m").write_text(text + "\n")
+    with pytest.raises(report.Refused) as caught:
+        report.run([str(tmp_path / "m")], time.time())
+    assert "secret" not in str(caught.value)
+
+
 def test_nobody_there():
     with reserved_port() as port:
         code, _, said = ask(f"http://127.0.0.1:{port}")

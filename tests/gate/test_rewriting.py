@@ -158,6 +158,8 @@ def test_no_rewrite_leads_past_a_guard(tmp_path, format, guard, target):
         ("f", 'allow-from = "192.0.2.0/24"', 'allow-from = "192.0.2.0/24"', 200),
         ("f", 'rate = "1/s"', "", 200),
         ("f", 'deny-from = "10.0.0.0/8"', 'deny-from = "10.9.0.0/16"', 404),
+        ("arn:aws:lambda:us-east-1:123456789012:function:f", 'allow-from = "10.0.0.0/8"', "", 404),
+        ("123456789012:function:f", 'allow-from = "10.0.0.0/8"', "", 404),
     ],
 )
 def test_who_may_be_led_there(tmp_path, function, guard, more, status):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
 
+from lambdaproxy.base import files
 from lambdaproxy.config.cli import configure
 from lambdaproxy.start.assembly import assemble
-from lambdaproxy.start.rereading import what_waits
+from lambdaproxy.start.rereading import PAUSE, Rereading, what_waits
 from tests.processes import WAIT, Server
 
 APP = """\
@@ -69,6 +73,35 @@ def test_a_file_of_settings(folder):
         server.process.wait_for(r"These changed, and take effect at the next start: max-requests \(\S+p\.toml:1\)")
         assert server.request("GET", "/one", headers={"X-Lambda-Function": "one"})[0] >= 400
         assert "Traceback" not in server.process.output
+
+
+def test_a_fault_of_ours_does_not_end_the_looking(folder, monkeypatch):
+    """Whatever is raised: the next save is read."""
+    file = folder / "p.toml"
+    write(file, "# one")
+    monkeypatch.setattr(files, "seen", lambda: [str(file)])
+    clock, taken = Clock(), list[Any]()
+
+    def read() -> Any:
+        if file.read_text() == "# broken":
+            raise RuntimeError("something that nobody thought of")
+        return SimpleNamespace(router=SimpleNamespace(routes=()), functions={})
+
+    rereading = Rereading(clock, read, taken.append)
+    rereading.start()
+    seen: list[Any] = []
+    observer: Any = seen.append
+    globalLogPublisher.addObserver(observer)
+    try:
+        write(file, "# broken")
+        clock.advance(PAUSE)
+        assert [each["log_failure"].type for each in seen if "log_failure" in each] == [RuntimeError] and not taken
+        write(file, "# good again")
+        clock.advance(PAUSE)
+        assert len(taken) == 1
+    finally:
+        globalLogPublisher.removeObserver(observer)
+        rereading.stop()
 
 
 def test_a_template_and_the_file_of_its_variables(folder):
