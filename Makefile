@@ -12,7 +12,7 @@ COPY = build/compiled
 JOBS ?= auto
 PYTEST = -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help run test test-lowest test-pythons lint site install build wheel sbom release compiled \
+.PHONY: help run test test-lowest test-pythons lint site install build wheel sbom deb release compiled \
 	test-compiled compiler clean
 
 run: $(VENV)/.installed ## serve examples/hello.py on port 8011, with the inspector on 8012
@@ -67,6 +67,9 @@ wheel: $(BIN)/python compiler ## the compiled wheel, in dist/; needs a C compile
 sbom: ## the bill of materials (CycloneDX) and the licences of all that is installed, in dist/
 	$(MAKE) install EXTRAS=release
 	$(BIN)/python -m tools.sbom dist
+
+deb: $(VENV)/.installed-$(EXTRAS) ## the Debian package, in dist/; on Debian
+	$(BIN)/python -m tools.deb dist
 
 release: ## the checklist of a release: builds everything into dist/, publishes nothing
 	$(MAKE) install EXTRAS=test,release

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from lambdaproxy import registry
-from lambdaproxy.command import event, invoke, logs
+from lambdaproxy.command import event, invoke, logs, mcp
 from lambdaproxy.config.help import OTHERS
 from lambdaproxy.config.settings import SETTINGS
 from tests.processes import ROOT
@@ -98,7 +98,8 @@ FOREIGN = {
 }
 
 #: Options of commands that are none of `serve`'s.
-OWN = {option.lstrip("-") for option in (*event.options(), *invoke._OWN, *logs.words().options())}
+OWN = {option.lstrip("-") for option in (*event.options(), *invoke._OWN)}
+OWN |= {option.lstrip("-") for words in (logs.words(), mcp.words()) for option in words.options()}
 #: Those of `lambdaproxy-conformance`.
 OWN |= {"option", "report", "stage", "host-header"}
 

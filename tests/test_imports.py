@@ -29,6 +29,7 @@ LAYERS = [
     {"tap"},
     {"command"},
     {"manual"},
+    {"completion"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 

@@ -192,6 +192,14 @@ def _is_json(body: bytes) -> bool:
 
 
 def _of_service(name: str, sample: Sample, words: Sequence[str], now: float) -> Any:
+    given = vars(service_words(name, sample).read(words))
+    about = About(now, given["region"], given["account"])
+    values = {each.name: each.default if given[each.name] is None else given[each.name] for each in sample.options}
+    return sample.make(about, values)
+
+
+def service_words(name: str, sample: Sample) -> Words:
+    """The options of a service's event."""
     parser = Words(f"lambdaproxy event {name} [options]", f"What a function gets: {sample.help}.")
     for each in sample.options:
         shown = each.default[0] if isinstance(each.default, tuple) and each.default else each.default
@@ -207,10 +215,7 @@ def _of_service(name: str, sample: Sample, words: Sequence[str], now: float) -> 
         )
     parser.add_argument("--region", default="us-east-1", metavar="REGION", help="the region; us-east-1")
     parser.add_argument("--account", default="123456789012", metavar="NUMBER", help="the account; 123456789012")
-    given = vars(parser.read(words))
-    about = About(now, given["region"], given["account"])
-    values = {each.name: each.default if given[each.name] is None else given[each.name] for each in sample.options}
-    return sample.make(about, values)
+    return parser
 
 
 def _type(each: Asked) -> Any:

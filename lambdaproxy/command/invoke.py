@@ -40,7 +40,7 @@ The result goes to standard output, its log to standard error.
   -e, --event WHAT   the event: a file, - for standard input, or JSON; {}
   --event-type TYPE  RequestResponse, Event (until its last attempt has ended), or DryRun
   --stream           write a streamed result as it comes
-  --client-context JSON
+  --client-context JSON  what context.client_context is
   --url URL          ask the Invoke API of a lambdaproxy that runs (serve --invoke-api PORT); a port will do
   --keys FILE        the keys for it; invoke-api-keys, if it is there
   --no-log           leave the log out
@@ -59,7 +59,7 @@ _OWN = {
     "-e": "FILE", "--event": "FILE", "--event-type": "TYPE", "--stream": "", "--url": "URL", "--keys": "FILE",
     "--no-log": "", "--client-context": "JSON", "-t": "PATH", "--template": "PATH", "-h": "",
 }  # fmt: skip
-_KINDS: Mapping[str, Mode] = {"RequestResponse": "buffered", "Event": "event", "DryRun": "dry-run"}
+KINDS: Mapping[str, Mode] = {"RequestResponse": "buffered", "Event": "event", "DryRun": "dry-run"}
 _SOURCES = (
     ("lambdaproxy.toml", "--config"),
     ("template.yaml", "--sam-template"),
@@ -96,9 +96,9 @@ def parse(words: Sequence[str]) -> Typed:
     if len(names) > 1:
         raise Refused(f"{names[1]}: name one function, and give its event with --event")
     kind = _one(own, "--event-type") or "RequestResponse"
-    found = {name.lower().replace("-", ""): name for name in _KINDS}.get(kind.lower().replace("-", ""))
+    found = {name.lower().replace("-", ""): name for name in KINDS}.get(kind.lower().replace("-", ""))
     if found is None:
-        raise Refused(f"--event-type: {kind!r} is none of {', '.join(_KINDS)}")
+        raise Refused(f"--event-type: {kind!r} is none of {', '.join(KINDS)}")
     context = _one(own, "--client-context")
     if context is not None:
         _check_json(context.encode("utf-8", "surrogateescape"), "--client-context")
@@ -238,7 +238,7 @@ async def _run(reactor: Any, assembly: Assembly, typed: Typed, name: str) -> Non
         embedded = isinstance(invoker, LocalInvoker)
         seconds = (assembly.settings.timeout or assembly.timeout(function)) + (START_SECONDS if embedded else 0)
         ids = new_ids(time.time())
-        mode: Mode = "stream" if typed.stream else _KINDS[typed.kind]
+        mode: Mode = "stream" if typed.stream else KINDS[typed.kind]
         invocation = Invocation(
             function, typed.event, reactor.seconds() + seconds, *ids, mode, typed.context, log_tail=not embedded
         )

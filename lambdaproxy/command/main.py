@@ -138,6 +138,11 @@ COMMANDS = {
         f"lambdaproxy serve --control; else it is in $RUNTIME_DIRECTORY, or {ctl.DEFAULT}.",
         _ctl,
     ),
+    "mcp": Command(
+        "[--inspector URL] [--control PATH] [--invoke-api URL] [--allow-writes]",
+        "Be a server of tools for an agent (Model Context Protocol): what a lambdaproxy that runs has seen.",
+        _late("mcp", "command"),
+    ),
     "plugins": Command("", "List the formats and invokers that are installed, and write Twisted's caches.", _plugins),
 }
 

@@ -71,6 +71,8 @@ class InspectorApp:
         self.feed = Feed(self._watch)
         #: Gives what the requests would have cost on AWS.
         self.bill: Callable[[], dict[str, Any]] | None = None
+        #: Answers `routes` and `explain`, as the control socket does.
+        self.asked: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
     def _watch(self, watched: bool) -> None:
         """Hear of requests as long as somebody looks; nobody's look costs them nothing."""
@@ -158,6 +160,8 @@ class InspectorApp:
             self._recorder.clear()
             self.feed.tell("cleared", {})
             return _json(200, {})
+        if path == "/api/ask" and self.asked is not None and said.get("do") in ("routes", "explain"):
+            return _json(200, self.asked(said))
         if path == "/api/pause":
             self._recorder.paused = bool(said.get("paused"))
             return _json(200, {"paused": self._recorder.paused})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from lambdaproxy import registry
-from lambdaproxy.command import ctl, event, invoke, logs, report
+from lambdaproxy.command import ctl, event, invoke, logs, mcp, report
 from lambdaproxy.command.main import COMMANDS
 from lambdaproxy.command.samples import SAMPLES
 from lambdaproxy.command.words import Words
@@ -53,6 +53,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "lambdaproxy ctl --control control reload",
         "lambdaproxy ctl --control control explain 'GET https://api.example.com/users/7'",
     ),
+    "mcp": ("lambdaproxy mcp --inspector http://127.0.0.1:8012/",),
     "plugins": ("lambdaproxy plugins",),
 }
 
@@ -140,6 +141,7 @@ _OPTIONS = {
     "logs": _logs,
     "event": _event,
     "report": lambda: _text(report.HELP),
+    "mcp": lambda: _table("option", _of(mcp.words())),
     "ctl": _ctl,
 }
 

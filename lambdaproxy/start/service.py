@@ -190,6 +190,7 @@ class ProxyService(Service):
                 self._reactor, self._page, self.recorder, self.proxy, at_home, self._placed, self.metrics
             )
             self.inspecting.app.bill = self._billing.document
+            self.inspecting.app.asked = self.answer
             self.site.refusals.seen = self.inspecting.refused
         self.invoking: Invoking | None = None
         if settings.invoke_api:

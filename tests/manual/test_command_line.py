@@ -60,7 +60,7 @@ def test_the_examples_run(tmp_path):
     with reserved_port() as main, reserved_port() as api:
         changed = {"8011": str(main), "8013": str(api)}
         (tmp_path / "lambdaproxy.toml").write_text(Reader(tmp_path, changed).here(CONFIGURATION))
-        # Two are slow, and tried elsewhere.
-        reader = Reader(tmp_path, changed, ready=("lambdaproxy plugins", "control reload"))
+        # Two are slow, one waits for an agent; they are tried elsewhere.
+        reader = Reader(tmp_path, changed, ready=("lambdaproxy plugins", "control reload", "lambdaproxy mcp"))
         reader.follow(PAGE)
     assert len(reader.done) == sum(map(len, EXAMPLES.values())) == len(list(steps(PAGE)))
