@@ -71,6 +71,8 @@ class _Made:
         self, document: dict[str, Any], lines: Lines, folder: str, options: Mapping[str, Any], region: str
     ) -> None:
         self.resources: dict[str, Any] = {}
+        #: What stands beside the project's own resources, and they may refer to.
+        self.sections: dict[str, dict[str, Any]] = {}
         self.lines: dict[tuple[str, ...], int] = dict(lines)
         self.differences = Differences(self.lines)
         environ = dict(os.environ)
@@ -122,8 +124,9 @@ class _Made:
         declared = {name: {"Type": "String", "Default": str(self._options[name])} for name in sorted(used)}
         self.template = {
             "Transform": "AWS::Serverless-2016-10-31",
-            "Parameters": declared,
+            "Parameters": {**self.sections.pop("Parameters", {}), **declared},
             "Resources": self.resources,
+            **self.sections,
         }
 
     def _own_resources(self, given: Any) -> None:
@@ -135,15 +138,9 @@ class _Made:
                     if line is not None:
                         self.lines["Resources", str(name)] = line
             for key in _map(each):
-                if key not in (
-                    "Resources",
-                    "Outputs",
-                    "Description",
-                    "Conditions",
-                    "Mappings",
-                    "Parameters",
-                    "Metadata",
-                ):
+                if key in ("Conditions", "Mappings", "Parameters"):
+                    self.sections[str(key)] = {**self.sections.get(str(key), {}), **_map(_map(each)[key])}
+                elif key not in ("Resources", "Outputs", "Description", "Metadata"):
                     self.differences.add(("resources", str(key)), "is not done here")
 
     def _layers(self, layers: dict[str, Any]) -> None:
@@ -202,6 +199,10 @@ class _Made:
         if url is not None:
             properties["FunctionUrlConfig"] = url
             self._note((*where, "Properties", "FunctionUrlConfig"), ("functions", name, "url"))
+        if logical in self.resources:
+            self.differences.add((*where, "Properties"), "the function of this name is read; this is not laid over it")
+        if function.get("condition"):
+            self.differences.add(("functions", name, "condition"), "is not asked; the function is there")
         self.resources[logical] = {
             "Type": "AWS::Serverless::Function",
             "Properties": properties,

@@ -243,7 +243,7 @@ class Apis:
                 properties["Cors"] = _rest_cors(self._cors)
             if self._rest_authorizers:
                 properties["Auth"] = {"Authorizers": self._rest_authorizers}
-            self._resources.setdefault(REST, {"Type": "AWS::Serverless::Api", "Properties": properties})
+            self._api(REST, "AWS::Serverless::Api", properties, "AWS::ApiGateway::RestApi")
             for key in settings:
                 if key not in (
                     "binaryMediaTypes",
@@ -255,6 +255,20 @@ class Apis:
                     self._differences.add(("provider", "apiGateway", str(key)), "is not done here")
         if self._http:
             self._finish_http(self._map(self._provider.get("httpApi")))
+
+    def _api(self, name: str, kind: str, properties: dict[str, Any], raw: str) -> None:
+        """Make an API; where the project's own resources have one of its name, the framework lays that over it."""
+        own = self._resources.get(name)
+        if own is not None:
+            if own.get("Type") != raw:
+                return
+            given = self._map(own.get("Properties"))
+            for key, value in given.items():
+                if key in _OF_OWN_API:
+                    properties[key] = value
+                elif key not in ("Name", "Description", "Tags", "ProtocolType", "EndpointConfiguration"):
+                    self._differences.add(("Resources", name, "Properties", str(key)), "is not done here")
+        self._resources[name] = {"Type": kind, "Properties": properties}
 
     def _finish_http(self, settings: dict[str, Any]) -> None:
         properties: dict[str, Any] = {}
@@ -280,7 +294,7 @@ class Apis:
                 }
         if authorizers:
             properties["Auth"] = {"Authorizers": authorizers}
-        self._resources.setdefault(HTTP, {"Type": "AWS::Serverless::HttpApi", "Properties": properties})
+        self._api(HTTP, "AWS::Serverless::HttpApi", properties, "AWS::ApiGatewayV2::Api")
         for key in settings:
             if key not in (
                 "cors",
@@ -294,6 +308,7 @@ class Apis:
                 self._differences.add(("provider", "httpApi", str(key)), "is not done here")
 
 
+_OF_OWN_API = frozenset(("BinaryMediaTypes", "CorsConfiguration"))
 _FIELD = {"path": "PathPattern", "host": "HostHeader", "method": "HttpRequestMethod"}
 
 

@@ -19,6 +19,7 @@ from lambdaproxy.templates.serverless import as_template, is_serverless
 FUNCTIONS = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 NESTED = {"AWS::Serverless::Application": "Location", "AWS::CloudFormation::Stack": "TemplateURL"}
 _ARN = re.compile(r"(?:^|:)function:([A-Za-z0-9_-]+)(?::([A-Za-z0-9_$-]+))?")
+_URI = re.compile(r"/functions/([^/]+)/invocations/?\Z")
 _DEEPEST = 8
 
 
@@ -162,8 +163,13 @@ class Stack:
     def target(self, value: Any) -> str | None:
         """The function of this or another stack that a name, an ARN or an integration's URI names: `NAME[:ALIAS]`."""
         whole = text(value)
+        uri = _URI.search(whole)
+        whole = uri[1] if uri else whole
         found = _ARN.search(whole)
-        name, qualifier = (found[1], found[2]) if found else (whole, None)
+        if found:
+            name, qualifier = found[1], found[2]
+        else:
+            name, _, qualifier = whole.partition(":") if uri else (whole, "", "")
         name = self.names.get(name, name)
         if name not in self.found.names:
             return None

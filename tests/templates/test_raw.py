@@ -494,3 +494,14 @@ def test_values_of_the_wrong_kind_are_no_traceback(tmp_path):
         given["T"] = resource("AWS::Serverless::Function", Events=events)
         path = written(tmp_path, {"Resources": {"F": a_function(), **given}})
         assert "F" in of_template(path).functions
+
+
+def test_an_integration_may_name_its_function_without_an_arn(tmp_path):
+    uri = {"Fn::Sub": "arn:aws:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${F}/invocations"}
+    body = {
+        "swagger": "2.0",
+        "paths": {"/a": {"get": {"x-amazon-apigateway-integration": {"type": "aws_proxy", "uri": uri}}}},
+    }
+    api = {"Type": "AWS::Serverless::Api", "Properties": {"StageName": "s", "DefinitionBody": body}}
+    path = written(tmp_path, {"Resources": {"F": a_function(), "Api": api}})
+    assert any("/a" in one and "F" in one for one in routes(path)), routes(path)

@@ -200,6 +200,46 @@ def test_odd_variables_refuse_nothing(folder, text):
     assert "s-dev-f" in of(folder).functions
 
 
+OWN = """\
+service: own
+provider: {name: aws, runtime: python3.11}
+functions:
+  hello: {handler: src/users.handler, events: [{http: GET hello}], condition: Never}
+resources:
+  - Conditions: {Never: !Equals [a, b]}
+    Mappings: {Sizes: {eu-west-1: {name: big}}}
+    Parameters: {Word: {Type: String, Default: w}}
+  - Resources:
+      ApiGatewayRestApi:
+        Type: AWS::ApiGateway::RestApi
+        Properties: {Name: own, BinaryMediaTypes: [image/png], Policy: {Statement: []}}
+      Extra:
+        Type: AWS::Lambda::Function
+        Condition: Never
+        Properties: {Runtime: python3.11, Handler: src/users.handler, Code: .}
+      More:
+        Type: AWS::Serverless::Function
+        Properties:
+          Runtime: python3.11
+          Handler: src/users.handler
+          CodeUri: .
+          Environment: {Variables: {SIZE: !FindInMap [Sizes, eu-west-1, name], WORD: !Ref Word}}
+"""
+
+
+def test_own_resources_lie_over_what_the_framework_makes(folder):
+    (folder / "serverless.yml").write_text(OWN)
+    assembly = of(folder)
+    assert set(assembly.functions) == {"own-dev-hello", "More"}
+    assert dict(assembly.functions["More"].environment)["SIZE"] == "big"
+    assert dict(assembly.functions["More"].environment)["WORD"] == "w"
+    (route,) = [one for one in assembly.router.routes if one.path == "/hello"]
+    assert ("binary_media_types", "image/png") in route.settings.format.options
+    told = differences(assembly)
+    assert any("ApiGatewayRestApi.Policy" in one or "Policy: is not done" in one for one in told), told
+    assert any("functions.hello.condition: is not asked" in one for one in told), told
+
+
 def places(value: Any, path: tuple[Any, ...] = ()) -> Any:
     yield path
     for key, one in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
