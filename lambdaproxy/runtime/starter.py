@@ -29,16 +29,30 @@ HIDDEN = (
 """Variables that extensions do not see, as the Lambda guide lists them, and ours."""
 
 
-def tell(what, text=""):
-    """Say it, and wait until it was heard; with nobody to hear, there is nothing to live for."""
+LOOK_SECONDS = 0.02
+"""How often it is looked whether a process has ended, while something else is waited for."""
+
+
+def tell(what, text="", meanwhile=None):
+    """Say it, and wait until it was heard; with nobody to hear, there is nothing to live for.
+
+    `meanwhile` is called again and again until then.
+    """
     host, _, port = os.environ["AWS_LAMBDA_RUNTIME_API"].partition(":")
     try:
         with socket.create_connection((host, int(port))) as connection:
             body = text.encode("utf-8", "surrogateescape")
             head = f"POST /lambdaproxy/starter/{what} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
             connection.sendall(head.encode() + body)
-            if not connection.recv(4096):
-                raise OSError
+            if meanwhile is not None:
+                connection.settimeout(LOOK_SECONDS)
+            while True:
+                try:
+                    if not connection.recv(4096):
+                        raise OSError
+                    return
+                except TimeoutError:
+                    meanwhile()
     except OSError:
         os.killpg(0, signal.SIGKILL)
 
@@ -67,7 +81,14 @@ def main(arguments):
         except OSError as problem:
             sys.stderr.write(f"cannot run the extension {path}: {problem.strerror}\n")
             tell("left", f"127 {name}")
-    tell("extensions", "\n".join(running.values()))
+
+    def look():
+        """One that ends before all have registered would be waited for until the time of the init is over."""
+        pid, how = os.waitpid(-1, os.WNOHANG) if running else (0, 0)
+        if pid in running:
+            tell("left", f"{_status(how)} {running.pop(pid)}")
+
+    tell("extensions", "\n".join(running.values()), look)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         environ = {**os.environ, "_LAMBDAPROXY_SESSION": "made"}
@@ -94,11 +115,15 @@ def main(arguments):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             tell("ended", f"{os.WEXITSTATUS(how) if os.WIFEXITED(how) else 0} {_signal(how)}")
         elif name is not None:
-            tell("left", f"{os.WEXITSTATUS(how) if os.WIFEXITED(how) else 128 + _signal(how)} {name}")
+            tell("left", f"{_status(how)} {name}")
     if os.WIFSIGNALED(status):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), os.WTERMSIG(status))
     os._exit(os.WEXITSTATUS(status))
+
+
+def _status(how):
+    return os.WEXITSTATUS(how) if os.WIFEXITED(how) else 128 + _signal(how)
 
 
 def _signal(how):

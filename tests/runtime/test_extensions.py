@@ -201,6 +201,9 @@ class External(RealProcesses):
     async def test_an_extension_that_ends_or_fails(self) -> None:
         for text, kind, what in (
             ("register()\nsys.exit(7)\n", "Extension.Crash", "exit status 7"),
+            # Nobody waits for the time of an init: it has not registered, and never will.
+            ("sys.exit(9)\n", "Extension.Crash", "exit status 9"),
+            ("os.kill(os.getpid(), 9)\n", "Extension.Crash", "exit status 137"),
             (
                 "own = register()[1]\nask('POST', '/2020-01-01/extension/init/error', '{}', "
                 "Lambda_Extension_Identifier=own, Lambda_Extension_Function_Error_Type='Mine.Bad')\ntime.sleep(60)\n",
