@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from time import time
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from lambdaproxy.sockets import frames, handshake
 from lambdaproxy.sockets.counts import Counts
 from lambdaproxy.sockets.session import Session
 from lambdaproxy.sockets.socket import Socket
+from lambdaproxy.sockets.turns import Turns
 
 if TYPE_CHECKING:
     from lambdaproxy.admission import Admission
@@ -53,7 +53,8 @@ class Sockets:
         self._reactor = reactor
         self.seconds: Callable[[], float] = reactor.seconds
         self._invokers, self._timeouts, self._accounts, self._held = invokers, timeouts, accounts, held
-        self._most, self._recorder = most, recorder
+        self._recorder = recorder
+        self.turns = Turns(reactor, most)
         self.place = place
         self.results = Results(reactor, None)
         self.counts = Counts(metrics, line)
@@ -62,8 +63,6 @@ class Sockets:
         self._open: dict[str, Session] = {}
         #: Sessions whose end has not been told yet, and connections that may still come to be.
         self._left = 0
-        self._in_progress = 0
-        self._turns: deque[Deferred[None]] = deque()
         self._drained: list[Deferred[None]] = []
 
     def adopt(self, apis: Iterable[SocketApi], timeouts: Callable[[Function], float]) -> None:
@@ -147,21 +146,6 @@ class Sockets:
         """What a message selects."""
         key: str | None = api.codec.selection.key(text)
         return key
-
-    def turn(self) -> Deferred[None] | None:
-        """Wait, if as many messages are with functions as may be; `leave_turn` follows in any case."""
-        if self._in_progress < self._most:
-            self._in_progress += 1
-            return None
-        waiting: Deferred[None] = Deferred()
-        self._turns.append(waiting)
-        return waiting
-
-    def leave_turn(self) -> None:
-        if self._turns:
-            self._turns.popleft().callback(None)
-        else:
-            self._in_progress -= 1
 
     def room(self, size: int) -> Deferred[None]:
         """Fires when so many bytes of events may be held, and are counted."""

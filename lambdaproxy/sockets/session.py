@@ -7,6 +7,7 @@ which they were sent: it is one of the orders that AWS may choose, and the one t
 
 from __future__ import annotations
 
+from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,7 @@ class Session:
         if route is None:
             key, route = DEFAULT, api.routes.get(DEFAULT)
         size, reply, label = len(text), None, "ok"
-        turn = host.turn()
+        turn = host.turns.begin()
         if turn is not None:
             await turn
         try:
@@ -117,7 +118,7 @@ class Session:
             _log.failure("Internal error while handling message {id}", event="internal", id=head.id)
             label, reply = "internal", codec.error_message(LambdaProxyError(), self.opened_as, head.id)
         finally:
-            host.leave_turn()
+            host.turns.end()
         if reply is not None and self.socket is not None and self._closed is None:
             self.socket.send(reply)
             host.sent(api, "reply" if label == "ok" else "error")
@@ -129,7 +130,7 @@ class Session:
         if route is None:
             return
         head, label, started = self._head(LEFT), "ok", host.seconds()
-        turn = host.turn()
+        turn = host.turns.begin()
         if turn is not None:
             await turn
         try:
@@ -140,7 +141,7 @@ class Session:
             label = error.label
             host.failed(head, route, error)
         finally:
-            host.leave_turn()
+            host.turns.end()
         host.told(self, head, route, 0, None, label, host.seconds() - started)
 
     async def _invoke(self, route: SocketRoute, head: Head, payload: bytes, body: str) -> InvocationResult:
@@ -159,7 +160,8 @@ class Session:
             invocation = Invocation(
                 function, payload, deadline, head.id, head.trace_id, "buffered", None, None, host.wants_logs
             )
-            result: InvocationResult = await host.invoker(function).invoke(invocation)
+            ask = partial(host.invoker(function).invoke, invocation)
+            result: InvocationResult = await host.turns.invoke(function, ask, deadline)
             host.answered(head, result, host.seconds() - started)
             if result.function_error is not None:
                 raise function_error(result)

@@ -1,0 +1,97 @@
+"""Who goes next where more messages are there than functions take at once: nobody is refused, all wait in turn."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from lambdaproxy.errors import Throttled, let_go
+from lambdaproxy.messages import Function, InvocationResult
+
+AGAIN = 0.1
+"""Seconds until a function is asked again that took nothing while nothing of ours ran."""
+
+PROBE = 16
+"""After so many results one message more than ended is handed on: what a function takes may have grown."""
+
+
+class _Queue:
+    __slots__ = ("ended", "running", "timer", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[Deferred[None]] = deque()
+        self.running = self.ended = 0
+        self.timer: Any = None
+
+
+class Turns:
+    """At most `most` at once of all, and of each function what it takes."""
+
+    def __init__(self, reactor: Any, most: int) -> None:
+        self._reactor, self._most = reactor, most
+        self._in_progress = 0
+        self._all: deque[Deferred[None]] = deque()
+        self._queues: dict[Function, _Queue] = {}
+
+    def begin(self) -> Deferred[None] | None:
+        """Wait, if as many are in progress as may be; `end` follows in any case."""
+        if self._in_progress < self._most:
+            self._in_progress += 1
+            return None
+        waiting: Deferred[None] = Deferred()
+        self._all.append(waiting)
+        return waiting
+
+    def end(self) -> None:
+        if self._all:
+            self._all.popleft().callback(None)
+        else:
+            self._in_progress -= 1
+
+    async def invoke(
+        self, function: Function, ask: Callable[[], Deferred[InvocationResult]], deadline: float
+    ) -> InvocationResult:
+        """What `ask` gives; asked again, in turn, for as long as it fails with `Throttled` and the deadline lets it."""
+        queue = self._queues.get(function)
+        if queue is None:
+            queue = self._queues[function] = _Queue()
+        if queue.waiting:
+            await self._join(queue, first=False)
+        while True:
+            queue.running += 1
+            throttled = False
+            try:
+                return await ask()
+            except Throttled as error:
+                if self._reactor.seconds() >= deadline:
+                    raise
+                let_go(error)
+                throttled = True
+            finally:
+                queue.running -= 1
+                if not throttled:
+                    self._next(function, queue)
+            await self._join(queue, first=True)
+
+    def _join(self, queue: _Queue, first: bool) -> Deferred[None]:
+        waiting: Deferred[None] = Deferred()
+        (queue.waiting.appendleft if first else queue.waiting.append)(waiting)
+        if not queue.running and queue.timer is None:
+            queue.timer = self._reactor.callLater(AGAIN, self._again, queue)
+        return waiting
+
+    def _again(self, queue: _Queue) -> None:
+        queue.timer = None
+        if queue.waiting:
+            queue.waiting.popleft().callback(None)
+
+    def _next(self, function: Function, queue: _Queue) -> None:
+        queue.ended += 1
+        for _ in range(1 + (queue.ended % PROBE == 0)):
+            if queue.waiting:
+                queue.waiting.popleft().callback(None)
+        if not queue.waiting and not queue.running and queue.timer is None:
+            self._queues.pop(function, None)
