@@ -22,6 +22,7 @@ from lambdaproxy.start.assembly import Assembly, assemble
 from lambdaproxy.start.exposure import check_listener
 from lambdaproxy.start.link import Link, Place, to_supervisor
 from lambdaproxy.start.places import check_places, check_profiles
+from lambdaproxy.start.privileges import check_user
 from lambdaproxy.start.shares import Share
 from lambdaproxy.start.workers import check_twistd, count_workers, supervise
 from lambdaproxy.watch import journal
@@ -157,6 +158,7 @@ def makeService(options: Options) -> IService:
     from lambdaproxy.start.service import ProxyService
 
     sys.excepthook = _say_in_one_sentence
+    check_user(options.parent or {})
     options.become_supervisor()
     use_monotonic_clock(reactor)
     return ProxyService(

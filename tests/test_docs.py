@@ -57,6 +57,7 @@ FOREIGN = {
     "no-create-home",
     "no-deps",
     "nodaemon",
+    "uid",
     "now",
     "only-binary",
     "parameter-overrides",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from time import time as epoch_seconds
 from typing import Any
@@ -68,6 +69,13 @@ class BotocoreSource:
         botocore itself would renew them within their last 15 minutes. It is not let: a renewal that fails there says
         nothing and gives the old ones, and one that hangs holds a lock on which the next one waits.
         """
+        try:
+            return self._fetch(anew)
+        except ImportError as error:
+            advice = f"install it, and let the user that runs lambdaproxy read {sys.prefix}"
+            raise NoCredentials(f"botocore cannot be loaded: {error}; {advice}") from None
+
+    def _fetch(self, anew: bool) -> Fetched:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:

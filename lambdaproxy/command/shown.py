@@ -12,11 +12,13 @@ import platform
 import re
 from collections.abc import Iterator, Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from lambdaproxy import __version__
 from lambdaproxy.aws.region import find_region
 from lambdaproxy.base.platform import open_files
+from lambdaproxy.config import beside, values
 from lambdaproxy.config.claim import ClaimCheck
 from lambdaproxy.config.conditions import as_table as conditions_table
 from lambdaproxy.config.cors import Cors
@@ -65,7 +67,7 @@ def lines(assembly: Assembly) -> Iterator[str]:
     for section, settings in sections():
         yield f"# {section}"
         for setting in settings:
-            value = getattr(configuration.settings, attribute(setting.name))
+            value = _anywhere(setting, getattr(configuration.settings, attribute(setting.name)), configuration.folder)
             yield _setting(setting, value, configuration.origins.get(setting.name, "default"))
     for route in configuration.routes:
         yield from _route(route)
@@ -89,6 +91,23 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "(absent)"
+
+
+def _anywhere(setting: Setting, value: Any, folder: Path | None) -> Any:
+    """The value with whole names of files: beside another file, relative ones would be others."""
+    if setting.parse in (values.file, values.port, values.endpoint, values.endpoint_or_off) and value is not None:
+        with beside.beside(os.getcwd()):
+            return setting.parse(value)
+    if setting.name == "local":
+        return tuple(_whole(text, str(folder or os.getcwd())) for text in value)
+    return value
+
+
+def _whole(local: str, folder: str) -> str:
+    """`NAME=FILE:FUNCTION` with the whole name of the file; a module has none."""
+    name, _, where = local.partition("=")
+    path = os.path.join(folder, os.path.expanduser(where))
+    return f"{name}={path}" if os.path.exists(path.rpartition(":")[0] or path) or os.path.exists(path) else local
 
 
 def _setting(setting: Setting, value: Any, origin: str) -> str:
@@ -175,8 +194,8 @@ def _invokers(assembly: Assembly, configuration: Configuration) -> Iterator[str]
             yield f"kind = {toml_value(invoker.kind)}"
         maker, options = assembly.maker(name)
         given = dict(_given(invoker))
-        for key, values in given.items():
-            yield f"{key} = {toml_value(values[0] if len(values) == 1 else values)}"
+        for key, texts in given.items():
+            yield f"{key} = {toml_value(texts[0] if len(texts) == 1 else texts)}"
         for option in maker.options:
             value = options[option.name]
             if option.name not in given and value not in (None, ()) and not _SECRET_KEY.search(option.name):
@@ -191,8 +210,8 @@ def _authorizers(configuration: Configuration) -> Iterator[str]:
         yield ""
         yield f"[authorizer.{name}]  # {comment(authorizer.where(None))}"
         yield f"kind = {toml_value(authorizer.kind)}"
-        for key, values in _given(authorizer):
-            value = toml_value(values[0] if len(values) == 1 else values)
+        for key, texts in _given(authorizer):
+            value = toml_value(texts[0] if len(texts) == 1 else texts)
             yield f"{key} = {value}  # {comment(authorizer.where(None))}"
 
 

@@ -118,7 +118,8 @@ def configure(given: dict[str, list[str]], flags: dict[str, bool], config: str |
         )
         for each in file.routes
     )
-    return Configuration(settings, routes, file.invokers, file.functions, file.authorizers, origins)
+    tables = file.invokers, file.functions, file.authorizers
+    return Configuration(settings, routes, *tables, origins, file.notes, None if "local" in given else file.folder)
 
 
 def _parse(setting: Setting, texts: list[str]) -> Any:

@@ -117,5 +117,7 @@ class Configuration:
     authorizers: Mapping[str, AuthorizerSettings] = field(default_factory=dict)
     #: Where each setting came from, by its public name: `--port`, or `proxy.toml:3`.
     origins: Mapping[str, str] = field(default_factory=dict)
-    #: What a template says and is not done, a sentence each; said at start and by `--check`.
+    #: What a file or a template says and is not done so, a sentence each; said at start and by `--check`.
     differences: tuple[str, ...] = ()
+    #: Where names of files in the setting `local` are looked for; None for the current folder.
+    folder: Path | None = None

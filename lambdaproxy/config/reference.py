@@ -24,6 +24,10 @@ everything, prints the routes and ends.
 Times are seconds, or numbers with `ms`, `s`, `m` or `h`; sizes are bytes, or numbers with `k`, `M` or `G` (of 1024).
 An unknown key or a bad value ends the start with the option, or the file, line and key, and the nearest known name.
 
+A relative name of a file, also in an endpoint (`unix:http.sock`), is looked for beside the file that it stands in,
+wherever lambdaproxy is started; one that is typed, in the current folder. A name in the file that is in the current
+folder and not beside the file is refused with the sentence to write; where both are, the start says which one it takes.
+
 ## The file
 
 ```toml

@@ -12,7 +12,7 @@ from typing import Any
 
 from lambdaproxy import registry
 from lambdaproxy.base import files
-from lambdaproxy.config import sockets, values
+from lambdaproxy.config import beside, sockets, values
 from lambdaproxy.config.conditions import PATH, Condition, conditions_of_table
 from lambdaproxy.config.locate import Path as KeyPath
 from lambdaproxy.config.locate import line_of, locate
@@ -54,6 +54,9 @@ class File:
     invokers: Mapping[str, InvokerSettings] = field(default_factory=dict)
     functions: Mapping[str, FunctionTable] = field(default_factory=dict)
     authorizers: Mapping[str, AuthorizerSettings] = field(default_factory=dict)
+    #: Where it lies, which is where its relative names of files are looked for; and what is to be said of those.
+    folder: Path | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read(path: str) -> File:
@@ -73,7 +76,9 @@ def read(path: str) -> File:
         place = re.search(r"at line (\d+)", str(error))
         line = place[1] if place else text.rstrip().count("\n") + 1
         raise ConfigError(f"{path}:{line}: this is no TOML: {error}{_what_to_write(text, str(error))}") from None
-    return _Reader(path, document, locate(text)).read()
+    folder = Path(path).resolve().parent
+    with beside.beside(str(folder)):
+        return _Reader(path, folder, document, locate(text)).read()
 
 
 def _what_to_write(text: str, error: str) -> str:
@@ -99,8 +104,9 @@ def _unknown_table(name: str) -> str:
 
 
 class _Reader:
-    def __init__(self, path: str, document: Mapping[str, Any], lines: dict[KeyPath, int]) -> None:
-        self._path, self._document, self._lines = path, document, lines
+    def __init__(self, path: str, folder: Path, document: Mapping[str, Any], lines: dict[KeyPath, int]) -> None:
+        self._path, self._folder, self._document, self._lines = path, folder, document, lines
+        self._notes: list[str] = []
 
     def _where(self, at: KeyPath) -> str:
         return f"{self._path}:{line_of(self._lines, at)}"
@@ -132,10 +138,12 @@ class _Reader:
             ),
             {name: self._invoker(name, table) for name, table in self._tables("invoker", dict).items()},
             {
-                name: FunctionTable(name, table, Path(self._path).resolve().parent, self._where_in(("function", name)))
+                name: FunctionTable(name, table, self._folder, self._where_in(("function", name)))
                 for name, table in self._tables("function", dict).items()
             },
             {name: self._authorizer(name, table) for name, table in self._tables("authorizer", dict).items()},
+            self._folder,
+            tuple(self._notes),
         )
 
     def _tables(self, name: str, kind: type) -> Any:
@@ -185,6 +193,12 @@ class _Reader:
             return setting.parse(setting.text(value))
         except ValueError as error:
             raise self._error(at, f"{setting.name}: {error}") from None
+        finally:
+            self._note(at, setting.name)
+
+    def _note(self, at: KeyPath, what: str) -> None:
+        """Keep what is to be said of the names of files that were just read."""
+        self._notes += [f"{self._where(at)}: {what}: {each}" for each in beside.noted()]
 
     def _route(self, index: int, table: Mapping[str, Any]) -> RouteTable:
         at: KeyPath = ("route", index)
@@ -283,12 +297,16 @@ class _Reader:
                     for item in value if isinstance(value, list) else [value]:
                         try:
                             text = values.text_for(parsers.get(name, values.yes_no), item)
+                            if parsers.get(name) is values.file:
+                                text = values.file(text)  # once more it is read elsewhere, without the folder
                         except ValueError as error:
                             raise ValueError(f"[{at[0]}.{at[1]}]: {key}: {error}") from None
                         given.append((name, text))
                     registry.parse_options(f"[{at[0]}.{at[1]}]", maker.options, given)
                 except ValueError as error:
                     raise self._error((*at, key), error) from None
+                finally:
+                    self._note((*at, key), key)
         return tuple(given)
 
     def _invoker(self, name: str, table: Mapping[str, Any]) -> InvokerSettings:

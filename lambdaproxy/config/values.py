@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lambdaproxy.base.addresses import without_user
+from lambdaproxy.config import beside
+from lambdaproxy.config.beside import absolute
 
 Network = IPv4Network | IPv6Network
 
@@ -48,7 +49,7 @@ def parameter(value: str) -> str:
 
 def file(value: str) -> str:
     """A file name, made absolute: a daemon changes its directory after the options were read."""
-    return os.path.abspath(os.path.expanduser(text(value)))
+    return absolute(text(value))
 
 
 def log_file(value: str) -> str:
@@ -192,7 +193,7 @@ def endpoint(value: str) -> str:
         raise ValueError(
             f"{value!r} is neither a port nor a Twisted endpoint such as tcp:8011 or unix:/run/lambdaproxy.sock"
         )
-    return value
+    return beside.endpoint(value)
 
 
 def endpoint_or_off(value: str) -> str:

@@ -303,7 +303,7 @@ def _functions(configuration: Configuration) -> dict[str, FunctionSettings]:
     named = set()
     for text in configuration.settings.local:
         try:
-            function = parse_local(text)
+            function = parse_local(text, str(configuration.folder) if configuration.folder is not None else None)
         except ValueError as error:
             raise ConfigError(f"{configuration.origins.get('local', '--local')}: {error}") from None
         if function.name in named:

@@ -71,7 +71,7 @@ def add_template(configuration: Configuration) -> Configuration:
         functions=functions,
         authorizers=authorizers,
         routes=(*configuration.routes, *routes),
-        differences=tuple(f"{path}: {note}" for note in (*notes, *more)),
+        differences=(*configuration.differences, *(f"{path}: {note}" for note in (*notes, *more))),
     )
 
 

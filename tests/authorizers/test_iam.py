@@ -22,7 +22,7 @@ from lambdaproxy.codecs.function_url import FunctionUrlCodec
 from lambdaproxy.errors import NoRoute, NotSigned
 from lambdaproxy.messages import NO_ROUTE, Match, Request
 from tests.authorizers.asking import request as plain
-from tests.processes import Server
+from tests.processes import ROOT, Server
 
 ACCESS, SECRET = "AKIATESTTESTTESTTEST", "s" * 40
 FILE = f"""# who may
@@ -370,7 +370,7 @@ function = "show"
 authorizer = "signers"
 strip-prefix = "/old"
 rewrite-host = "www.example.org"
-"""
+""".replace("=tests/", f"={ROOT}/tests/")
 
 
 def test_with_a_real_client(tmp_path, file):

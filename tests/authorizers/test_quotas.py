@@ -20,7 +20,7 @@ from lambdaproxy.base.board import COMMON, STATE, Board, create
 from lambdaproxy.config.doors import rate
 from lambdaproxy.errors import QuotaExceeded, RateExceeded
 from lambdaproxy.gate.shared_buckets import of_workers, table_of
-from tests.processes import Server
+from tests.processes import ROOT, Server
 
 DAY = datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp()
 
@@ -231,7 +231,7 @@ path = "/http"
 function = "show"
 format = "apigateway-v2"
 authorizer = "partners"
-"""
+""".replace("=tests/", f"={ROOT}/tests/")
 
 
 def test_in_the_words_of_each_front_door_over_a_restart(tmp_path):

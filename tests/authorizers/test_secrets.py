@@ -13,7 +13,7 @@ import pytest
 
 from tests.authorizers.test_iam import ACCESS, FILE, SECRET, signed
 from tests.inspector.test_serving import Inspected
-from tests.processes import WAIT, Server
+from tests.processes import ROOT, WAIT, Server
 
 pytest.importorskip("joserfc", reason="pip install 'lambdaproxy[jwt]'")
 
@@ -50,7 +50,7 @@ authorizer = "partners"
 path = "/orders"
 function = "show"
 authorizer = "signers"
-"""
+""".replace("=tests/", f"={ROOT}/tests/")
 
 
 def configured(folder: Path, issuer: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from lambdaproxy.config.cli import Options
 from lambdaproxy.start.assembly import assemble
 from tests.authorizers.issuing import RSA, Issuer, key_set, token
-from tests.processes import Server, until
+from tests.processes import ROOT, Server, until
 
 CONFIG = """
 local = ["show=tests/functions/show.py:handler"]
@@ -47,7 +47,7 @@ authorizer = "login"
 [[route]]
 path = "/open"
 function = "show"
-"""
+""".replace("=tests/", f"={ROOT}/tests/")
 KEY = "key-of-a-partner-1234"
 
 
@@ -187,7 +187,7 @@ path = "/rest"
 function = "show"
 format = "apigateway-v1"
 authorizer = "policy"
-"""
+""".replace("=tests/", f"={ROOT}/tests/")
 
 
 def test_a_function_decides(tmp_path):

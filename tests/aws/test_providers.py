@@ -332,3 +332,12 @@ def test_nothing_anywhere() -> None:
 def test_an_unknown_profile() -> None:
     with pytest.raises(NoCredentials, match="ProfileNotFound"):
         BotocoreSource("eu-west-1", "green").fetch(False)
+
+
+def test_a_missing_module_is_named(monkeypatch):
+    """As where the user that we have become may not read the folder that botocore lies in."""
+    monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
+    with pytest.raises(
+        NoCredentials, match=r"botocore cannot be loaded: .*botocore\.exceptions.*; install it, and let"
+    ):
+        BotocoreSource("eu-west-1").fetch(False)

@@ -147,3 +147,18 @@ def test_who_may_come_in_comes_back(tmp_path):
     assert after.settings.gateway_responses == before.settings.gateway_responses != ()
     assert after.router.routes[0].authorizer == "partners"
     assert after.configuration.authorizers["partners"].given == before.configuration.authorizers["partners"].given
+
+
+def test_names_of_files_are_whole(tmp_path, monkeypatch):
+    """The text may be saved anywhere."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for each in (here, there):
+        each.mkdir()
+        (each / "hello.py").write_text("def handler(event, context):\n    return {}\n")
+    (there / "p.toml").write_text('local = ["a=hello.py:handler"]\ncontrol = "control"\nworkers = 1\n')
+    monkeypatch.chdir(here)
+    found = "\n".join(shown.lines(assembled("--config", str(there / "p.toml"), "--port", "unix:http.sock")))
+    assert f'local = ["a={there}/hello.py:handler"]' in found
+    assert f'control = "{there}/control"' in found
+    assert f'port = "unix:{here}/http.sock"' in found
+    assert f'invoke-api-keys = "{here}/invoke-api-keys"' in found

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from tests.browser import PROGRAM, Browser
-from tests.processes import Server
+from tests.processes import ROOT, Server
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium")
 
@@ -48,7 +48,7 @@ rate = "0/s"
 path = "/broken"
 methods = ["GET"]
 function = "who"
-"""
+""".replace("=tests/", f"={ROOT}/tests/")
 
 ASK = """
 (async () => {{

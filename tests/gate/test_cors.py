@@ -21,7 +21,7 @@ from lambdaproxy.start.assembly import assemble
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.metrics import FunctionLabels, Metrics
 from tests.memory import MemoryCodec, MemoryInvoker, head
-from tests.processes import Server
+from tests.processes import ROOT, Server
 
 PAGE = "https://a.example"
 
@@ -447,7 +447,7 @@ def test_pages_that_are_permitted_reach_a_listener_on_loopback_and_others_do_not
         path = "/closed"
         methods = ["POST"]
         function = "hello"
-        """
+        """.replace("=examples/", f"={ROOT}/examples/")
     )
     wanted = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
     with Server("--config", str(config)) as server:

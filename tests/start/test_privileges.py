@@ -1,0 +1,93 @@
+"""`twistd --uid`: who cannot load modules is told so at start, and workers of every generation are the user's."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import twisted
+
+from lambdaproxy.errors import ConfigError
+from lambdaproxy.start.privileges import _unreadable, check_user
+from tests.aws.lambda_stub import lambda_stub
+from tests.processes import CLEAN, ROOT, WAIT, Process, children, request, until
+
+NOBODY = next((each for each in pwd.getpwall() if each.pw_name == "nobody"), None)
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "eu-west-1"}
+TWISTD = str(Path(sys.executable).parent / "twistd")
+
+as_root = pytest.mark.skipif(os.geteuid() != 0 or NOBODY is None, reason="only root becomes somebody else")
+
+
+def test_without_the_option_nothing_is_looked_at():
+    check_user({})
+    check_user({"uid": None, "gid": 12})
+
+
+@as_root
+def test_what_the_user_cannot_read_is_named(tmp_path, monkeypatch):
+    assert NOBODY is not None
+    tmp_path.chmod(0o700)
+    inner = tmp_path / "twisted"
+    inner.mkdir(mode=0o755)
+    module = inner / "__init__.py"
+    module.write_text("")
+    assert _unreadable(NOBODY.pw_uid, NOBODY.pw_gid, "nobody", ["/", str(module)]) == str(module)
+    monkeypatch.setattr(os, "__file__", "/")
+    monkeypatch.setattr(twisted, "__file__", str(module))
+    with pytest.raises(ConfigError, match=f"--uid: the user nobody cannot read {inner}, where this program"):
+        check_user({"uid": NOBODY.pw_uid, "gid": None})
+    with pytest.raises(ConfigError, match="--uid: there is no user 4294000000"):
+        check_user({"uid": 4294000000})
+    assert os.geteuid() == 0, "we have become nobody else"
+
+
+def readable() -> bool:
+    """Whether nobody may use this interpreter and this program."""
+    assert NOBODY is not None
+    paths = [os.__file__, twisted.__file__ or "/", str(ROOT / "lambdaproxy" / "__init__.py")]
+    return _unreadable(NOBODY.pw_uid, NOBODY.pw_gid, "nobody", paths) is None
+
+
+@as_root
+def test_workers_of_every_generation_are_the_users(tmp_path):
+    words = (TWISTD, "-n", "--pidfile=", "--uid", "nobody", "lambdaproxy", "--workers", "2", "--port", "0")
+    if not readable():
+        done = subprocess.run(words, capture_output=True, text=True, env={**CLEAN, **KEYS}, timeout=WAIT, cwd=ROOT)
+        assert done.returncode == 1
+        assert re.fullmatch("lambdaproxy: --uid: the user nobody cannot read .*\n", done.stderr), done.stderr
+        pytest.skip("nobody may not read this Python; that the start says so was tested")
+    control = str(tmp_path / "control")
+    program = str(Path(sys.executable).parent / "lambdaproxy")
+
+    def users(supervisor: int) -> dict[int, int]:
+        found = {}
+        for pid in children(supervisor):
+            text = Path(f"/proc/{pid}/status").read_text()
+            found[pid] = int(re.findall(r"(?m)^Uid:\s+\d+\s+(\d+)", text)[0])
+        return found
+
+    with lambda_stub() as stub:
+        process = Process(*words, "--endpoint-url", stub.url, "--function", "alb", "--control", control, env=KEYS)
+        try:
+            port = int(process.wait_for(r"serves on http://127\.0\.0\.1:(\d+)")[1])
+            assert NOBODY is not None
+            first = users(process.pid)
+            assert len(first) == 2 and set(first.values()) == {NOBODY.pw_uid}
+            assert [request(port, "GET", f"/?rid={n}")[0] for n in range(6)] == [200] * 6
+            os.kill(min(first), 9)
+            until(lambda: len(users(process.pid)) == 2 and min(first) not in users(process.pid), "a successor")
+            reload = (program, "ctl", "--control", control, "reload")
+            done = subprocess.run(reload, capture_output=True, text=True, env=CLEAN, timeout=WAIT)
+            assert (done.returncode, done.stderr) == (0, "")
+            until(lambda: not set(first) & set(users(process.pid)), "another generation")
+            assert set(users(process.pid).values()) == {NOBODY.pw_uid}
+            assert [request(port, "GET", f"/?rid={n}")[0] for n in range(6)] == [200] * 6
+        finally:
+            process.stop()
+            process.kill()
