@@ -69,6 +69,9 @@ IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS"))
 _HANDED_ON = Invocation(Function("", ""), b"", 0.0, "", "")
 """What stands where an invocation was that is no longer ours: nothing may hold on to its event."""
 
+_OF_INVOCATION = frozenset(("function", "rejected", "throttled", "timeout", "connection"))
+"""Outcomes of what went wrong when a function was, or was to be, invoked; others were found before."""
+
 
 class Proxy:
     """Turns heads into admissions and requests into responses.
@@ -510,7 +513,8 @@ class Proxy:
             response = explained(response, error, admission)
         response = with_request_id(response, head.id, route.codec)
         if route.cors is not None:
-            response = route.cors.added(response, head.headers, admission is not None)
+            invoked = admission is not None and error.outcome in _OF_INVOCATION
+            response = route.cors.added(response, head.headers, invoked)
         return response if route.door is None else route.door.finished(response)
 
     def trail(self, request_id: str) -> Trail:

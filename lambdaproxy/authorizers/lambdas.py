@@ -81,17 +81,20 @@ class LambdaAuthorizer:
         identity = self._identity(request, event)
         arn = events.method_arn(event, self._region)
         kept = self._kept.get(identity) if self._ttl and identity else None
-        latency = 0
         if kept is not None and kept[0] > self._seconds():
-            answer = kept[1]
-        else:
-            started = self._seconds()
-            document = events.authorizer_event(self._payload, event, arn, identity)
-            payload = await self._answer(json.dumps(document, separators=(",", ":")).encode(), request)
-            answer = self._understood(payload)
-            latency = int((self._seconds() - started) * 1000)
+            return self._granted(kept[1], arn, request, 0)
+        started = self._seconds()
+        document = events.authorizer_event(self._payload, event, arn, identity)
+        payload = await self._answer(json.dumps(document, separators=(",", ":")).encode(), request)
+        answer = self._understood(payload)
+        try:
+            grant = self._granted(answer, arn, request, int((self._seconds() - started) * 1000))
+        except Denied:
             self._keep(identity, answer, len(payload))
-        return self._granted(answer, arn, request, latency)
+            raise
+        # What could not be understood is asked for again.
+        self._keep(identity, answer, len(payload))
+        return grant
 
     def authorize(self, request: Request, match: Match, scopes: Sequence[str]) -> Deferred[Grant]:
         """Ask the function, or remember what it said."""

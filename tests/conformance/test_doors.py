@@ -35,14 +35,6 @@ def route(path: str, *methods: str, **more: Any) -> str:
     return f'[[route]]\npath = "{path}"\nfunction = "fn"\n{listed}{said}'
 
 
-@pytest.fixture
-def door(tmp_path, monkeypatch):
-    def made(config: str, **functions: Any) -> Doorway:
-        return Doorway(tmp_path, config, functions, DOCUMENTS, monkeypatch, NOW)
-
-    return made
-
-
 def preflight(origin: str = PAGE, method: str = "POST", headers: str = "") -> list[tuple[str, str]]:
     found = [("Origin", origin), ("Access-Control-Request-Method", method)]
     return found + ([("Access-Control-Request-Headers", headers)] if headers else [])
