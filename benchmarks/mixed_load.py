@@ -60,10 +60,13 @@ LEFT, BROKEN = "left", "broken"
 
 
 class Clients:
-    """So many threads, each with one request at a time; `seen` counts statuses, `left` and what was no HTTP."""
+    """So many threads, each with one request at a time; `seen` counts statuses, `left` and what was no HTTP.
 
-    def __init__(self, port: int, number: int) -> None:
-        self.port, self.seen, self._lock = port, Counter[str](), threading.Lock()
+    After each request a thread waits `pause` seconds.
+    """
+
+    def __init__(self, port: int, number: int, pause: float = 0.0) -> None:
+        self.port, self.pause, self.seen, self._lock = port, pause, Counter[str](), threading.Lock()
         self.over = threading.Event()
         self.threads = [threading.Thread(target=self._run, args=(seed,), daemon=True) for seed in range(number)]
         for each in self.threads:
@@ -73,7 +76,7 @@ class Clients:
         chance = random.Random(seed)
         kinds = [*["/users/7"] * 40, "/few", "/few", "/late", "/fails", "/private", "header", "large", LEFT, BROKEN]
         kept = None
-        while not self.over.is_set():
+        while not self.over.wait(self.pause):
             kind = chance.choice(kinds)
             if kind in (LEFT, BROKEN):
                 self._count(self._badly(kind))
@@ -138,6 +141,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1200.0)
     parser.add_argument("--clients", type=int, default=12)
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between two requests of a client")
     asked = parser.parse_args()
     keys = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "eu-west-1"}
     with tempfile.TemporaryDirectory() as name, lambda_stub() as stub, reserved_port() as operators:
@@ -147,7 +151,9 @@ def main() -> int:
         program = str(Path(sys.executable).parent / "lambdaproxy")
         process = Process(program, "serve", "--config", str(config), "--port", "0", env=keys)
         try:
-            clients = Clients(int(process.wait_for(r"serves on http://127\.0\.0\.1:(\d+)")[1]), asked.clients)
+            clients = Clients(
+                int(process.wait_for(r"serves on http://127\.0\.0\.1:(\d+)")[1]), asked.clients, asked.pause
+            )
             end, bad = time.monotonic() + asked.seconds, False
             while time.monotonic() < end:
                 time.sleep(min(3.0 if bad else 10.0, max(0.0, end - time.monotonic())))

@@ -257,9 +257,10 @@ class Proxy:
     async def handle(self, admission: Admission, body: bytes, receiving: Receiving | None = None) -> Response:
         """Encode, invoke, decode. Every error is an answer; only `CancelledError` (the client has gone) is raised."""
         function, codec = admission.function, admission.route.codec
-        recorder = self._recorder
+        started = self._seconds()
+        recorder, record = self._recorder, None
         if recorder is not None:
-            recorder.admitted(admission.sent, admission.headers, admission.route, admission.match, function, body)
+            record = recorder.admitted(admission, body, started)
         grant, claim = None, admission.route.claim
         claimed: Claimed | None = None
         if admission.route.authorizer is not None or claim is not None:
@@ -275,7 +276,10 @@ class Proxy:
             if admission.route.versions is not None and admission.route.versions.late:
                 admission = self._chosen_late(admission, grant)
                 function = admission.function
-        started, outcome, held = self._seconds(), "abandoned", 0
+                if record is not None:
+                    record.function = function
+            started = self._seconds()
+        outcome, held = "abandoned", 0
         trial = None
         if body:
             self._trails.of(admission.head.id).received = len(body)
@@ -293,10 +297,10 @@ class Proxy:
                 self._trails.of(admission.head.id).received = claimed.size
                 payload = claimed.added_to(payload)
             invocation = self._invocation(admission, request, payload, started)
-            if recorder is not None:
+            if recorder is not None and record is not None:
                 if claimed is not None:
-                    recorder.claimed(admission.head, claimed.size)
-                recorder.asking(admission.head, payload if claimed is None else claimed.hidden_in(payload), grant)
+                    recorder.claimed(record, claimed.size)
+                recorder.asking(record, payload if claimed is None else claimed.hidden_in(payload), grant)
             payload = b""
             if admission.route.shadow is not None:
                 trial = admission.route.shadow.begin(invocation, request, admission.match)
@@ -314,9 +318,10 @@ class Proxy:
             if claimed is not None:
                 claimed.given_out = True
             result = await waiting
-            self._trails.of(admission.head.id).answered(result, self._seconds() - started)
-            if recorder is not None:
-                recorder.result(admission.head, result)
+            now = self._seconds()
+            self._trails.of(admission.head.id).answered(result, now - started)
+            if recorder is not None and record is not None:
+                recorder.result(record, result, now)
             if result.log_tail and admission.route.settings.log_tail and function.invoker != "local":
                 self._accounts.tail(admission.head, function, result.log_tail)
             if held:
@@ -332,7 +337,9 @@ class Proxy:
                     trial.answered(response, self._seconds() - started)
                     trial = None
             else:
-                stream = result.payload if recorder is None else recorder.streamed(admission.head, result.payload)
+                stream = result.payload
+                if recorder is not None and record is not None:
+                    stream = recorder.streamed(record, stream)
                 ended = partial(self._stream_ended, admission, started, result.payload)
                 response = await self._results.stream(result, stream, request, admission, ended)
             buffered = isinstance(response.body, bytes)
@@ -546,9 +553,10 @@ class Proxy:
         name = None
         if admission is not None:
             name = self._names.get(id(admission.route)) or str(admission.route)
+        heads = 0
         if self.tally is not None and name is not None:
             took = trail.invoked if trail.invoked is not None and isinstance(response.body, bytes) else seconds
-            self.tally.ended(name, head, response, trail.received, sent, took)
+            heads = self.tally.ended(name, head, response, trail.received, sent, took)
         self._accounts.finished(
             head,
             (trail.function or admission.function) if admission else None,
@@ -561,4 +569,4 @@ class Proxy:
             first,
         )
         if self._recorder is not None:
-            self._recorder.ended(head, response, sent, fate)
+            self._recorder.ended(head, response, sent, seconds, fate, trail.function, heads)

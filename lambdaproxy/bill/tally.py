@@ -75,8 +75,11 @@ class Tally:
         """So many connections were open for so long."""
         self._connected.inc(connections * seconds)
 
-    def ended(self, label: str, head: Head, response: Response, received: int, sent: int, seconds: float) -> None:
-        """A request has ended: bytes of its bodies, and the seconds that its function took, or a stream in all."""
+    def ended(self, label: str, head: Head, response: Response, received: int, sent: int, seconds: float) -> int:
+        """A request has ended: bytes of its bodies, and the seconds that its function took, or a stream in all.
+
+        Returns the bytes of its head and its answer's.
+        """
         route = self._routes.get(label)
         if route is None:
             rules = max(0, self._order.get(label, 0) + 1 - FREE_RULES)
@@ -96,6 +99,7 @@ class Tally:
             or not isinstance(response.body, bytes)
         ):
             self._look(route, head, response, size, received, sent, seconds)
+        return size + answer
 
     def _look(
         self, route: _Route, head: Head, response: Response, size: int, received: int, sent: int, seconds: float

@@ -21,7 +21,8 @@ from lambdaproxy.inspector.feed import Feed
 from lambdaproxy.messages import Head, Headers, Response
 
 if TYPE_CHECKING:
-    from lambdaproxy.inspector.recorder import Entry, Recorder
+    from lambdaproxy.inspector.entries import Entry
+    from lambdaproxy.inspector.recorder import Recorder
     from lambdaproxy.proxy import Proxy
 
 _log = Logger(__name__)

@@ -18,7 +18,7 @@ from lambdaproxy.inspector import masks
 from lambdaproxy.messages import Head, Response
 
 if TYPE_CHECKING:
-    from lambdaproxy.inspector.recorder import Entry
+    from lambdaproxy.inspector.entries import Entry
     from lambdaproxy.proxy import Proxy
 
 _METHOD = re.compile(r"[A-Z]{1,20}")

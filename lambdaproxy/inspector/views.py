@@ -15,7 +15,7 @@ from lambdaproxy.config.values import spec
 from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.inspector import masks
 from lambdaproxy.inspector.advice import advice
-from lambdaproxy.inspector.recorder import Entry, Kept
+from lambdaproxy.inspector.entries import Entry, Kept
 from lambdaproxy.messages import NO_ROUTE, Headers
 
 LOCAL = "local"
@@ -260,7 +260,7 @@ def _steps(entry: Entry) -> Iterator[tuple[str, float | None]]:
                 yield "cold start", cold
             yield "function", max(0.0, round((entry.invoked - entry.asked) * 1000 - cold - queue, 3))
     if entry.ended is not None:
-        yield "answer", _ms(entry.ended - (entry.invoked or 0.0))
+        yield "answer", max(0.0, round((entry.ended - (entry.invoked or 0.0)) * 1000, 3))
         yield "in all", _ms(entry.ended + entry.arrived)
 
 

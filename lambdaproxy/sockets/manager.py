@@ -13,8 +13,9 @@ from lambdaproxy.base.held import Ledger
 from lambdaproxy.base.places import HERE, Place
 from lambdaproxy.errors import ConnectionGone, LambdaProxyError
 from lambdaproxy.gate.socket_api import SocketApi, SocketRoute
+from lambdaproxy.inspector.entries import Message
 from lambdaproxy.interfaces import ConnectionInfo, IConnections, IInvoker
-from lambdaproxy.messages import NO_ROUTE, Function, Grant, Head, InvocationResult, Request, Response
+from lambdaproxy.messages import Function, Grant, Head, InvocationResult, Request, Response
 from lambdaproxy.results import Results
 from lambdaproxy.sockets import frames, handshake
 from lambdaproxy.sockets.counts import Counts
@@ -171,12 +172,13 @@ class Sockets:
     ) -> None:
         if self._recorder is not None:
             data = body.encode("utf-8", "replace")
-            self._recorder.admitted(head, (), route, NO_ROUTE, function, data)
-            self._recorder.asking(head, payload, grant)
+            record = self._recorder.admitted(Message(head, route, function), data, self.seconds())
+            if record is not None:
+                self._recorder.asking(record, payload, grant)
 
     def answered(self, head: Head, result: InvocationResult, seconds: float) -> None:
-        if self._recorder is not None:
-            self._recorder.result(head, result)
+        if self._recorder is not None and (record := self._recorder.of(head)) is not None:
+            self._recorder.result(record, result, self.seconds())
 
     def invoked(self, head: Head, function: Function, outcome: str, seconds: float) -> None:
         self._accounts.invoked(head, function, outcome, seconds)
@@ -203,7 +205,7 @@ class Sockets:
         self.counts.event(session.api, session.opened_as.id, head, route, size, reply, label, seconds)
         if self._recorder is not None:
             body = reply.encode("utf-8", "replace") if reply is not None else b""
-            self._recorder.ended(head, Response(200, (), body), len(body), "")
+            self._recorder.ended(head, Response(200, (), body), len(body), seconds)
 
     # -- the registry ----------------------------------------------------------------------------------------------
 

@@ -12,11 +12,13 @@ from urllib.parse import quote
 import pytest
 from twisted.internet.task import Clock
 
+from lambdaproxy.admission import Admission
 from lambdaproxy.errors import FunctionError
 from lambdaproxy.inspector import masks, views
 from lambdaproxy.inspector.advice import advice
-from lambdaproxy.inspector.recorder import MOST_OF_ONE, Recorder
-from lambdaproxy.messages import NO_ROUTE, Function, Grant, InvocationResult, Response
+from lambdaproxy.inspector.entries import MOST_OF_ONE, RESERVE, SMALL, weight
+from lambdaproxy.inspector.recorder import Recorder
+from lambdaproxy.messages import NO_ROUTE, Function, Grant, InvocationResult, Response, request_of
 from lambdaproxy.registry import formats
 from lambdaproxy.start.assembly import assemble
 from tests.contracts import leaves
@@ -41,6 +43,10 @@ def route():
     return assemble(options.configuration()).router.default
 
 
+def admission(route, head, headers):
+    return Admission(route, NO_ROUTE, Function("local", "f"), headers, head, 0, 30.0)
+
+
 class Played:
     """A recorder with a clock, and requests that go their way."""
 
@@ -50,25 +56,25 @@ class Played:
         self.changes: list[int] = []
         self.recorder.changed = lambda entry: self.changes.append(entry.number)
 
-    def event(self, entry, body):
-        return self.route.codec.encode_request(entry.request(body), NO_ROUTE)
-
     def request(self, name="1", body=b"", result=b"{}", answer=b"", error=None, log=None, since=0.0, waited=0.0):
         head = replace(
             a_head(headers=HEADERS, target=b"/a?token=hunter2&b=c", received=time() - since if since else 2e10),
             id=f"{name:0>36}",
         )
         recorder = self.recorder
-        recorder.admitted(head, HEADERS, self.route, NO_ROUTE, Function("local", "f"), body)
-        self.clock.advance(0.001)
-        entry = recorder.find(recorder._count)
-        event = b"{}" if entry is None or len(body) > 1_000_000 else self.event(entry, body)
-        recorder.asking(head, event, None)
-        self.clock.advance(0.25)
-        recorder.result(head, InvocationResult(result, log_tail=log, waited=waited))
+        entry = recorder.admitted(admission(self.route, head, HEADERS), body, self.clock.seconds())
+        if entry is not None:
+            self.clock.advance(0.001)
+            event = b"{}"
+            if len(body) <= 1_000_000:
+                event = self.route.codec.encode_request(request_of(head, HEADERS, body), NO_ROUTE)
+            recorder.asking(entry, event, None)
+            self.clock.advance(0.25)
+            recorder.result(entry, InvocationResult(result, log_tail=log, waited=waited), self.clock.seconds())
         if error is not None:
             recorder.failed(head, error)
-        recorder.ended(head, Response(200, ((b"Set-Cookie", b"a=hunter2"),), answer), len(answer), "")
+        took = 0.251 + (getattr(entry, "arrived", 0.0))
+        recorder.ended(head, Response(200, ((b"Set-Cookie", b"a=hunter2"),), answer), len(answer), took, "")
         return recorder._count
 
 
@@ -115,10 +121,11 @@ def test_nothing_that_lets_people_in_is_shown_unless_asked_for(route):
 def detail_of(route, headers=HEADERS, target=b"/", event=b"{}", result=b"{}", answer=b"", hidden=()):
     recorder = Recorder(Clock().seconds, hidden=hidden)
     head = a_head(headers=headers, target=target)
-    recorder.admitted(head, headers, route, NO_ROUTE, Function("local", "f"), b"")
-    recorder.asking(head, event, None)
-    recorder.result(head, InvocationResult(result))
-    recorder.ended(head, Response(200, (), answer), 0, "")
+    record = recorder.admitted(admission(route, head, headers), b"", 0.0)
+    assert record is not None
+    recorder.asking(record, event, None)
+    recorder.result(record, InvocationResult(result), 0.0)
+    recorder.ended(head, Response(200, (), answer), 0, 0.0, "")
     [entry] = recorder
     return views.detail(entry), views.formats(entry)
 
@@ -163,25 +170,53 @@ def test_numbers_that_json_does_not_have_are_texts(route):
     json.dumps(found, allow_nan=False)
 
 
+def counted(recorder):
+    """What should be counted of all."""
+    return sum(max(RESERVE, weight(record)) for record in recorder._records)
+
+
 def test_what_is_in_progress_counts_and_so_does_a_stream_as_it_grows(route):
     played = Played(route, most_bytes=4 * MOST_OF_ONE)
+    recorder = played.recorder
     heads = [replace(a_head(), id=f"{number:0>36}") for number in range(20)]
     for head in heads:
-        played.recorder.admitted(head, (), route, NO_ROUTE, Function("local", "f"), b"x" * MOST_OF_ONE)
-    assert played.recorder.held <= 4 * MOST_OF_ONE
-    assert len(played.recorder._open) == 3
-    head = heads[-1]
+        record = recorder.admitted(admission(route, head, ()), b"x" * MOST_OF_ONE, 0.0)
+        assert recorder.held == counted(recorder) <= 4 * MOST_OF_ONE
+    assert record is not None
+    assert len(recorder._open) == 3
     parts: Any = Parts([b"y" * 1000] * 300)
     consumer: Any = Consumer()
-    body = played.recorder.streamed(head, parts)
+    body = recorder.streamed(record, parts)
     body.start(consumer)
-    entry = list(played.recorder)[-1]
+    entry = list(recorder)[-1]
     assert entry.answer_body.held == MOST_OF_ONE
-    assert played.recorder.held == sum(entry.size for entry in played.recorder) <= 4 * MOST_OF_ONE
-    played.recorder.asking(head, b"z" * MOST_OF_ONE + b"z", Grant("jwt", {}))
-    assert entry.grant is None, "what was found out stands in an event that was not kept whole"
-    played.recorder.ended(head, Response(200, ((b"X", b"y" * 5000),), parts), 0, "")
-    assert played.recorder.held == sum(entry.size for entry in played.recorder) > 3 * MOST_OF_ONE + 5000
+    assert recorder.held == counted(recorder) <= 4 * MOST_OF_ONE
+    recorder.asking(record, b"z" * MOST_OF_ONE + b"z", Grant("jwt", {}))
+    assert list(recorder)[-1].grant is None, "what was found out stands in an event that was not kept whole"
+    recorder.ended(heads[-1], Response(200, ((b"X", b"y" * 5000),), parts), 0, 0.0, "")
+    assert recorder.held == counted(recorder) > 3 * MOST_OF_ONE + 5000
+    recorder.result(record, InvocationResult(b"late" * 10_000), 1.0)
+    assert recorder.held == counted(recorder)
+
+
+@pytest.mark.parametrize("size", [0, 1, SMALL, SMALL + 1, MOST_OF_ONE, MOST_OF_ONE + 1, 1_000_000])
+def test_nothing_that_is_kept_is_more_than_what_is_counted(route, size):
+    """Every piece may be small and not counted by itself; the reserve is for all of them."""
+    recorder, data = Recorder(Clock().seconds), b"x" * size
+    for number in range(3):
+        head = a_head(headers=((b"X", data[:60_000]),), id=f"{number:0>36}")
+        record = recorder.admitted(admission(route, head, head.headers), data, 0.0)
+        assert record is not None
+        recorder.asking(record, data, None)
+        recorder.result(record, InvocationResult(data, log_tail=data[:60_000]), 0.0)
+        answered = ((b"Y", data[:60_000]),)
+        recorder.ended(head, Response(200, answered, data), size, 0.0, "", None, 2 * min(size, 60_000) + 50)
+        pieces = [(each.body, each.event, each.result, each.answer_body) for each in recorder]
+        kept = sum([0 if piece is None else piece.held for entry in pieces for piece in entry])
+        fields = (number + 1) * 3 * min(size, 60_000)
+        assert recorder.held >= kept + fields
+        assert recorder.held == counted(recorder)
+        assert kept <= (number + 1) * 4 * MOST_OF_ONE
 
 
 class Parts:
@@ -223,7 +258,7 @@ def test_the_bounds_hold(route):
     assert len(entry.body.data) == MOST_OF_ONE
     found = views.detail(entry)
     assert (found["body"]["cut"], found["body"]["size"]) == (True, 10_000_000)
-    assert played.recorder.held == entry.size
+    assert played.recorder.held == counted(played.recorder)
     played.recorder.clear()
     assert (list(played.recorder), played.recorder.held) == ([], 0)
 
@@ -231,11 +266,12 @@ def test_the_bounds_hold(route):
 def test_requests_in_progress_may_be_forgotten(route):
     played = Played(route, most=2)
     heads = [replace(a_head(), id=f"{number:0>36}") for number in range(5)]
-    for head in heads:
-        played.recorder.admitted(head, (), route, NO_ROUTE, Function("local", "f"), b"")
-    for head in heads:
-        played.recorder.asking(head, b"{}", None)
-        played.recorder.ended(head, Response(200), 0, "")
+    entries = [played.recorder.admitted(admission(route, head, head.headers), b"", 0.0) for head in heads]
+    for head, entry in zip(heads, entries, strict=True):
+        assert entry is not None
+        played.recorder.asking(entry, b"{}", None)
+        played.recorder.result(entry, InvocationResult(b"{}"), 0.0)
+        played.recorder.ended(head, Response(200), 0, 0.0, "")
     assert [entry.number for entry in played.recorder] == [4, 5]
     assert played.recorder._open == {}
 
@@ -308,3 +344,33 @@ def test_a_document_that_nests_without_end_is_hidden():
 def test_every_problem_has_an_advice():
     for error in leaves():
         assert advice(error.label, error.outcome), error
+
+
+def test_what_is_not_known_yet_is_not_shown(route):
+    recorder = Recorder(Clock().seconds)
+    head = a_head(headers=HEADERS, received=time())
+    record = recorder.admitted(admission(route, head, HEADERS), b"body", 5.0)
+    assert record is not None
+    known = [views.detail(next(iter(recorder)))]
+    recorder.asking(record, b'{"a":1}', None)
+    known.append(views.detail(next(iter(recorder))))
+    recorder.result(record, InvocationResult(b"{}", executed_version="7", log_tail=b"log"), 6.0)
+    known.append(views.detail(next(iter(recorder))))
+    recorder.ended(head, Response(201, (), b"answer"), 6, 2.5, "", Function("other", "f", "live"))
+    known.append(views.detail(next(iter(recorder))))
+    assert [each["done"] for each in known] == [False, False, False, True]
+    assert [each["event"] is not None for each in known] == [False, True, True, True]
+    assert [each["log"] for each in known] == [None, None, "log", "log"]
+    assert [each["answer"] is not None for each in known] == [False, False, False, True]
+    assert [each["function"] for each in known] == ["f", "f", "f", "f:live"]
+
+
+def test_an_entry_is_found_by_its_number_as_long_as_it_is_kept(route):
+    played = Played(route, most=3)
+    numbers = [played.request(str(number)) for number in range(5)]
+    assert [played.recorder.find(number) is not None for number in numbers] == [False, False, True, True, True]
+    assert [getattr(played.recorder.find(number), "number", None) for number in (-1, 0, 5, 6)] == [None, None, 5, None]
+    played.recorder.clear()
+    assert played.recorder.find(5) is None
+    assert played.request("next") == 6
+    assert played.recorder.find(6) is not None
