@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdaproxy.base.archives import unpack
-from lambdaproxy.runtime.variables import check_variable, read_env_file
+from lambdaproxy.runtime import values as checks
+from lambdaproxy.runtime.variables import read_env_file
 
 _NAME = re.compile(r"[a-zA-Z0-9-_]{1,64}\Z", re.ASCII)
-_ALIAS = re.compile(r"[a-zA-Z0-9-_]{1,128}\Z", re.ASCII)
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 EXEC_WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 _NODE_SUFFIXES = (".mjs", ".cjs", ".js")
-_RUNTIME = re.compile(r"(?:python(?:3\.\d+)?|nodejs(?:\d+\.(?:x|\d+))?|provided(?:\.al2|\.al2023)?)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,8 @@ class FunctionSettings:
     `credentials` is `none` (the function gets dummies) or `inherit` (it gets the operator's own).
     `temporary` is the size of `/tmp` in MB; `namespace` is whether it has folders of its own where the kernel allows.
     `per_environment` is how many requests an environment of Lambda Managed Instances takes at once.
-    `web` says that it is a web server, and `handler` the file that starts it.
+    `web` says that it is a web server, and `handler` the file that starts it; `endpoint` is the host that its requests
+    must name.
     `unable` says why it cannot run here: it answers so, as one whose program is missing does.
     """
 
@@ -62,6 +62,7 @@ class FunctionSettings:
     temporary: int = 512
     namespace: bool = True
     web: bool = False
+    endpoint: str | None = None
     per_environment: int | None = None
     on_success: str | None = None
     on_failure: str | None = None
@@ -139,118 +140,33 @@ def check_name(name: str) -> str:
     return name
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("must be a text")
-    if not value.isprintable():
-        raise ValueError("holds a line end or another character that is not printable")
-    return value
-
-
-def _seconds(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 86400:
-        raise ValueError("must be a number of seconds above 0, at most 86400")
-    return float(value)
-
-
-def _memory(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 32 <= value <= 65536:
-        raise ValueError("must be a whole number of MB from 32 to 65536")
-    return value
-
-
-def _environment_concurrency(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1600:
-        raise ValueError("must be a whole number from 1 to 1600")
-    return value
-
-
-def _temporary(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10240:
-        raise ValueError("must be a whole number of MB from 1 to 10240")
-    return value
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
-        raise ValueError("must be a whole number from 0 to 1000")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
-        raise ValueError("must be a list of texts")
-    return tuple(map(_text, value))
-
-
-def _alias_list(value: Any) -> tuple[str, ...]:
-    aliases = _texts(value)
-    for alias in aliases:
-        if not _ALIAS.match(alias):
-            raise ValueError(f"{alias!r} is no name of an alias")
-    return aliases
-
-
-def _variables(value: Any) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, Mapping):
-        raise ValueError("must be a table of NAME = VALUE")
-    out = []
-    for key, one in value.items():
-        if isinstance(one, bool) or not isinstance(one, str | int | float):
-            raise ValueError(f"the value of {key} must be a text or a number")
-        if "\0" in str(one):
-            raise ValueError(f"the value of {key} holds a NUL, which no environment can")
-        out.append((check_variable(key), str(one)))
-    return tuple(out)
-
-
-def _runtime(value: Any) -> str:
-    if not isinstance(value, str) or not _RUNTIME.match(value):
-        raise ValueError("must be python, python3.X, nodejs, nodejsNN.x, provided, provided.al2 or provided.al2023")
-    return value
-
-
-def _one_of(*words: str) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value not in words:
-            raise ValueError(f"must be one of {', '.join(words)}")
-        return str(value)
-
-    return check
-
-
 _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "handler": ("handler", _text),
-    "runtime": ("runtime", _runtime),
-    "directory": ("directory", _text),
-    "environment": ("environment", _variables),
-    "env-file": ("env_file", _text),
-    "timeout": ("timeout", _seconds),
-    "memory": ("memory", _memory),
-    "concurrency": ("concurrency", _count),
-    "streaming": ("streaming", _flag),
-    "layers": ("layers", _texts),
-    "python": ("python", _text),
-    "node": ("node", _text),
-    "executable": ("executable", _text),
-    "ric": ("ric", _one_of("builtin", "awslambdaric", "aws-lambda-ric")),
-    "credentials": ("credentials", _one_of("none", "inherit")),
-    "aliases": ("aliases", _alias_list),
-    "idle-timeout": ("idle_timeout", _seconds),
-    "prewarm": ("prewarm", _count),
-    "log-format": ("log_format", _one_of("text", "json")),
-    "ephemeral-storage": ("temporary", _temporary),
-    "namespace": ("namespace", _flag),
-    "web": ("web", _flag),
-    "environment-concurrency": ("per_environment", _environment_concurrency),
-    "on-success": ("on_success", _text),
-    "on-failure": ("on_failure", _text),
+    "handler": ("handler", checks.text),
+    "runtime": ("runtime", checks.runtime),
+    "directory": ("directory", checks.text),
+    "environment": ("environment", checks.variables),
+    "env-file": ("env_file", checks.text),
+    "timeout": ("timeout", checks.seconds),
+    "memory": ("memory", checks.memory),
+    "concurrency": ("concurrency", checks.count),
+    "streaming": ("streaming", checks.flag),
+    "layers": ("layers", checks.texts),
+    "python": ("python", checks.text),
+    "node": ("node", checks.text),
+    "executable": ("executable", checks.text),
+    "ric": ("ric", checks.one_of("builtin", "awslambdaric", "aws-lambda-ric")),
+    "credentials": ("credentials", checks.one_of("none", "inherit")),
+    "aliases": ("aliases", checks.alias_list),
+    "idle-timeout": ("idle_timeout", checks.seconds),
+    "prewarm": ("prewarm", checks.count),
+    "log-format": ("log_format", checks.one_of("text", "json")),
+    "ephemeral-storage": ("temporary", checks.temporary),
+    "namespace": ("namespace", checks.flag),
+    "web": ("web", checks.flag),
+    "endpoint": ("endpoint", checks.domain),
+    "environment-concurrency": ("per_environment", checks.environment_concurrency),
+    "on-success": ("on_success", checks.text),
+    "on-failure": ("on_failure", checks.text),
 }
 FUNCTION_KEYS = tuple(_KEYS)
 """The keys of a `[function.NAME]` table."""
@@ -326,6 +242,8 @@ def _resolved(name: str, values: dict[str, Any], base: str) -> FunctionSettings:
             if not os.path.isfile(file):
                 raise BadKey("handler", f"{file} is no file; with web = true it is the one that starts the server")
             values.setdefault("runtime", "python" if file.endswith(".py") else "nodejs")
+    elif "endpoint" in values:
+        raise BadKey("endpoint", "only web functions have one; it goes with web = true")
     values["layers"] = tuple(_layer(path("layers", one)) for one in values.get("layers", ()))
     if values.get("env_file"):
         values["env_file"] = path("env-file", values["env_file"])

@@ -29,6 +29,9 @@ _OURS = (os.path.dirname(os.path.dirname(_HERE)), sys.prefix, sys.base_prefix)
 START = "_LAMBDAPROXY_START"
 """The variable with what our runtimes are told at start, in lines; no function sees it."""
 
+ENDPOINT = "_LAMBDAPROXY_ENDPOINT"
+"""The variable with the host of a web function's endpoint, for its bridge."""
+
 WEB_ADAPTER = "lambda-adapter"
 HEADROOM = 512
 """MB that the data of a process may exceed `memory_limit` by: thread stacks and arenas that are never resident."""
@@ -171,6 +174,8 @@ def _web(
 ) -> tuple[str, ...]:
     """A web server of its own with the bridge in front of it."""
     environment["AWS_LAMBDA_HTTP_ENDPOINT"] = f"127.0.0.1:{_free_port()}"
+    if settings.endpoint is not None:
+        environment[ENDPOINT] = settings.endpoint
     environment.pop(START, None)
     folders = places.seen("python")
     if settings.family == "python" and folders:

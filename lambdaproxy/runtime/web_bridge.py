@@ -41,6 +41,8 @@ REMOVED = frozenset(
 )
 """Request fields that the server does not see, beside those that begin with `lambda-web-` or that Connection names."""
 NOT_ANSWERED = frozenset(("connection", "keep-alive", "transfer-encoding", "upgrade", "trailer", "proxy-connection"))
+DOMAIN = "_LAMBDAPROXY_ENDPOINT"
+"""The variable with the host that requests must name; the server does not see it."""
 READY_PAUSE = 0.005
 SPARE = 0.1
 """Seconds before its deadline that a request which has no answer is given one."""
@@ -51,7 +53,7 @@ VERDICT = 0.5
 class Request:
     """What an event asks of the server; raises `KeyError`, `TypeError` or `ValueError` for one that is no request."""
 
-    def __init__(self, event, request_id, name):
+    def __init__(self, event, request_id, name, domain=""):
         about = event["requestContext"]["http"]
         self.method, self.protocol = about["method"], about.get("protocol", "HTTP/1.1")
         query = event.get("rawQueryString")
@@ -59,6 +61,9 @@ class Request:
         body = event.get("body") or ""
         self.body = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
         headers = {key.lower(): value for key, value in event["headers"].items()}
+        self.domain, self.host = domain, headers.get("host", "")
+        if domain:
+            headers["host"] = domain
         named = {one.strip().lower() for one in headers.get("connection", "").split(",")}
         self.headers = [
             (key, value)
@@ -73,6 +78,8 @@ class Request:
         """The status with which Lambda itself refuses it; None for one that the server may have."""
         if self.protocol == "HTTP/1.0":
             return 505
+        if self.domain and self.host.rpartition(":")[0].lower() != self.domain and self.host.lower() != self.domain:
+            return 404 if self.host else 400
         return None if self.method in METHODS else 400
 
 
@@ -124,10 +131,13 @@ class Result:
         self._api.getresponse().read()
 
 
-def serve_one(result, event, request_id, name, endpoint, deadline):
-    """Hand one event to the server at `endpoint`, and its answer to `result`; `deadline` is monotonic."""
+def serve_one(result, event, request_id, name, endpoint, deadline, domain=""):
+    """Hand one event to the server at `endpoint`, and its answer to `result`; `deadline` is monotonic.
+
+    With `domain` only requests for this host are, and it is what the server sees.
+    """
     try:
-        request = Request(json.loads(event), request_id, name)
+        request = Request(json.loads(event), request_id, name, domain)
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         kind = type(problem).__name__  # its text may hold the request
         sys.stderr.write(f"the event is no request of a function URL ({kind}); web functions need that format\n")
@@ -191,6 +201,7 @@ def answer_alone(result, status, error, request_id):
 
 def main(command):
     """Start the server, wait until it listens, then serve one event after the other."""
+    domain = os.environ.pop(DOMAIN, "")
     host, _, port = os.environ["AWS_LAMBDA_HTTP_ENDPOINT"].partition(":")
     endpoint = (host, int(port))
     try:
@@ -218,7 +229,7 @@ def main(command):
         request_id = headers["Lambda-Runtime-Aws-Request-Id"]
         left = int(headers["Lambda-Runtime-Deadline-Ms"]) / 1000 - time.time()
         deadline = time.monotonic() + max(0.05, left - SPARE)
-        serve_one(Result(api, request_id), event, request_id, "local", endpoint, deadline)
+        serve_one(Result(api, request_id), event, request_id, "local", endpoint, deadline, domain)
 
 
 def end_with(pid):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from lambdaproxy.runtime.variables import check_variable
 from lambdaproxy.templates.code import NoCode, built, folder_of, inline
 from lambdaproxy.templates.differences import Properties
 from lambdaproxy.templates.intrinsics import text
@@ -64,7 +65,7 @@ def _table(stack: Stack, logical: str, properties: Properties) -> dict[str, Any]
         table["memory"] = number(properties.get("MemorySize"))
     variables = map_of(properties.inner("Environment").get_as(dict, "Variables"))
     # Code asks for this to know that it is not on AWS: sam local sets it.
-    table["environment"] = {"AWS_SAM_LOCAL": "true"} | {name: text(value) for name, value in variables.items()}
+    table["environment"] = {"AWS_SAM_LOCAL": "true"} | _variables(stack, logical, variables)
     # Of other runtimes it is listed as not done.
     if str(properties.values.get("Runtime")).startswith("python") and "CapacityProviderConfig" in properties:
         managed = properties.inner("CapacityProviderConfig").inner("LambdaManagedInstancesCapacityProviderConfig")
@@ -91,6 +92,18 @@ def _table(stack: Stack, logical: str, properties: Properties) -> dict[str, Any]
         if destination:
             table[key] = text(destination)
     return table
+
+
+def _variables(stack: Stack, logical: str, given: Mapping[str, Any]) -> dict[str, str]:
+    """The variables that a function may set; others do not keep it from running."""
+    found = {}
+    for name, value in given.items():
+        try:
+            found[check_variable(str(name))] = text(value)
+        except ValueError as problem:
+            where = ("Resources", logical, "Properties", "Environment", "Variables", str(name))
+            stack.add(where, f"{problem}; it is left out")
+    return found
 
 
 def _code(stack: Stack, logical: str, resource: Mapping[str, Any], properties: Properties, runtime: str) -> str:

@@ -124,6 +124,22 @@ class Web(RealProcesses):
         )
         self.assertIn("listening", local.log)
 
+    async def test_only_requests_for_its_endpoint_reach_it(self) -> None:
+        local = self.local(self.node(endpoint="site.localhost"), site=Site(reload=False))
+        for host, status in (
+            ("site.localhost", 203),
+            ("Site.LOCALHOST:8011", 203),
+            ("localhost:8011", 404),
+            ("site.localhost.example.com", 404),
+            ("", 400),
+        ):
+            head, body, _ = await self.ask(local, event(headers={"host": host}))
+            self.assertEqual(head["statusCode"], status, host)
+            if status == 203:
+                self.assertIn("site.localhost", orjson.loads(body)["raw"])
+            else:
+                self.assertEqual(len(head["headers"]["lambda-web-request-id"]), 36)
+
     async def test_what_lambda_answers_itself(self) -> None:
         local = self.local(self.node(timeout=1), site=Site(reload=False))
         for asked, status, kind in (
@@ -171,6 +187,17 @@ def test_through_the_proxy(tmp_path):
     with Server("--config", str(file), "--function", "f", "--format", "function-url") as server:
         status, _, body = server.request("GET", "/a/b?c=d")
     assert (status, body) == (200, b"python /a/b?c=d")
+
+
+def test_an_endpoint_is_the_name_of_a_host_of_a_web_function(tmp_path):
+    (tmp_path / "app.py").write_text(PYTHON)
+    table = {"web": True, "handler": "app.py", "endpoint": "site.localhost"}
+    assert function_settings("f", table, str(tmp_path)).endpoint == "site.localhost"
+    for wrong in ("Site.localhost", "site:80", "", "-a", "a..b", 5):
+        with pytest.raises(ValueError, match=r"endpoint: must be the name of a host, in lower case and without a port"):
+            function_settings("f", table | {"endpoint": wrong}, str(tmp_path))
+    with pytest.raises(ValueError, match="endpoint: only web functions have one; it goes with web = true"):
+        function_settings("f", {"handler": "app.handler", "endpoint": "a"}, str(tmp_path))
 
 
 def test_a_handler_that_is_no_file(tmp_path):

@@ -19,6 +19,7 @@ from lambdaproxy.start.assembly import assemble
 from lambdaproxy.templates.document import TemplateError
 from lambdaproxy.templates.found import TemplateRoute
 from lambdaproxy.templates.reader import read_template
+from tests.templates.support import a_function, environment, notes, written
 
 pytest.importorskip("yaml", reason="PyYAML is not installed")
 
@@ -436,3 +437,11 @@ def test_values_of_the_wrong_kind_are_no_traceback(tmp_path):
     assert any("line 3: Transform: AWS::Include is not done" in one for one in found.configuration.differences)
     for lost in ("1.Environment.Variables", "A.Variables", "A.BinaryMediaTypes", "1.FunctionUrlConfig", "1.Events"):
         assert any(f": {lost}: is not done here" in one for one in found.configuration.differences), lost
+
+
+def test_variables_that_lambda_reserves_are_left_out_and_named(tmp_path):
+    function = a_function(Environment={"Variables": {"AWS_REGION": "x", "2bad": "y", "GOOD": "z"}})
+    path = written(tmp_path, {"Resources": {"F": function}})
+    assert environment(path) == {"AWS_SAM_LOCAL": "true", "GOOD": "z"}
+    assert sum("is left out" in one for one in notes(path)) == 2
+    assert any("AWS_REGION is reserved: Lambda sets it itself; it is left out" in one for one in notes(path))
