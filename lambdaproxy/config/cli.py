@@ -115,6 +115,7 @@ def configure(given: dict[str, list[str]], flags: dict[str, bool], config: str |
             conditions=each.conditions,
             priority=each.priority,
             socket=each.socket,
+            manages=each.manages,
         )
         for each in file.routes
     )

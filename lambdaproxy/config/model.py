@@ -59,6 +59,8 @@ class RouteSettings:
     priority: int | None = None
     #: What its requests open connections of, if it is a `[websocket.NAME]` table.
     socket: SocketSettings | None = None
+    #: Whose `@connections` API it is.
+    manages: SocketSettings | None = None
 
     @property
     def identity(self) -> str:

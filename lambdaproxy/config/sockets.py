@@ -54,7 +54,12 @@ _BOUNDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "ping-interval": ("ping", _unless_off(values.seconds)),
     "compression": ("deflate", values.yes_no),
 }
-OWN_KEYS = ("path", "host", "format", "function", "routes", *_BOUNDS)
+OWN_KEYS = ("path", "host", "format", "function", "routes", "connections", *_BOUNDS)
+
+METHODS = ("GET", "POST", "DELETE")
+"""Of the `@connections` API."""
+
+OFF = "off"
 
 
 def makers() -> Mapping[str, IEventCodecMaker]:
@@ -106,6 +111,11 @@ def path_of(table: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     return path
 
 
+def managed(path: str, stage: str) -> Iterable[str]:
+    """Where the `@connections` API is: beneath where clients connect, and beneath the stage, as AWS has it."""
+    return dict.fromkeys((path.rstrip("/"), f"/{stage}" if stage else ""))
+
+
 def socket_of(name: str, table: Mapping[str, Any], maker: IEventCodecMaker, where: Any) -> SocketSettings:
     """What only a WebSocket API has; `ValueError` begins with the key."""
     values.plugin_name(name)
@@ -124,6 +134,8 @@ def socket_of(name: str, table: Mapping[str, Any], maker: IEventCodecMaker, wher
             raise ValueError(f"function: {error}") from None
         for key in _OF_ALL:
             routes.setdefault(key, SocketRouteSettings(key, whole, where=where, key_of="function"))
+    if "connections" in table and not isinstance(table["connections"], str):
+        raise ValueError(f'connections: it is the name of an authorizer, or "{OFF}"')
     if not routes:
         raise ValueError(
             'routes: there is none, so nothing would run; write function = "NAME", or [websocket.'

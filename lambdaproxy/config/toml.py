@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -42,6 +42,8 @@ class RouteTable:
     priority: int | None = None
     #: What is a WebSocket API's besides, if this is one's table.
     socket: SocketSettings | None = None
+    #: Whose `@connections` API it is.
+    manages: SocketSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,11 @@ class _Reader:
             origins,
             (
                 *(self._route(n, table) for n, table in enumerate(self._tables("route", list))),
-                *(self._socket(name, table) for name, table in self._tables("websocket", dict).items()),
+                *(
+                    each
+                    for name, table in self._tables("websocket", dict).items()
+                    for each in self._socket(name, table)
+                ),
             ),
             {name: self._invoker(name, table) for name, table in self._tables("invoker", dict).items()},
             {
@@ -231,7 +237,7 @@ class _Reader:
             raise self._error((*at, "priority"), f"priority: {priority!r} is no whole number of 1 to {MOST_PRIORITY}")
         return RouteTable(path, host, named, found, self._where_in(at), conditions, priority)
 
-    def _socket(self, name: str, table: Mapping[str, Any]) -> RouteTable:
+    def _socket(self, name: str, table: Mapping[str, Any]) -> Iterator[RouteTable]:
         at: KeyPath = ("websocket", name)
 
         def where(key: str | None) -> str:
@@ -260,7 +266,15 @@ class _Reader:
             raise ConfigError(f"{place}: [websocket.{name}]: {error}") from None
         own = {key: value for key, value in table.items() if key in sockets.SETTING_KEYS}
         found = {**sockets.NEUTRAL, **self._settings(own, at, ROUTE, ()), "format": spec}
-        return RouteTable(path, host, ("GET",), found, where, sockets.OPENING, socket=socket)
+        yield RouteTable(path, host, ("GET",), found, where, sockets.OPENING, socket=socket)
+        by = table.get("connections")
+        if by == sockets.OFF:
+            return
+        found = {**sockets.NEUTRAL, "format": spec, **({"authorizer": by} if by is not None else {})}
+        for before in sockets.managed(path, socket.stage):
+            yield RouteTable(
+                f"{before}/@connections/{{connection}}", host, sockets.METHODS, found, where, manages=socket
+            )
 
     def _conditions(self, table: object, at: KeyPath) -> tuple[Condition, ...]:
         if not isinstance(table, dict):

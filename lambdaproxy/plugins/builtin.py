@@ -13,6 +13,7 @@ from lambdaproxy.codecs.makers import (
 )
 from lambdaproxy.gate.nobody import none
 from lambdaproxy.runtime.maker import local
+from lambdaproxy.sockets.management import connections
 
 __all__ = [
     "alb",
@@ -23,6 +24,7 @@ __all__ = [
     "apigateway_websocket",
     "aws",
     "closed",
+    "connections",
     "function_url",
     "iam",
     "jwt",

@@ -22,7 +22,7 @@ from lambdaproxy.runtime.functions import FunctionSettings, function_settings, p
 from lambdaproxy.selection import FunctionHeader, FunctionName, permitted_by
 from lambdaproxy.start.authorizing import check as check_authorizers
 from lambdaproxy.start.authorizing import functions_of
-from lambdaproxy.start.routes import AWS, LOCAL, NOBODY, function_of, resolve, route_of
+from lambdaproxy.start.routes import AWS, LOCAL, MANAGES, NOBODY, function_of, resolve, route_of
 from lambdaproxy.start.shares import Share
 
 WORKER = 4
@@ -159,6 +159,10 @@ class Assembly:
                 to = str(route.versions)
             if function is not None and function.invoker == NOBODY:
                 to = "connected, and nothing runs"
+            if function is not None and function.invoker == MANAGES:
+                who = f"whoever {route.authorizer} lets in" if route.authorizer else "whoever signs, on this machine"
+                yield f"{route!s:40} -> the connections of {function.name}, for {who}"
+                continue
             if route.closed:
                 to = f"not found, unless {self.header.header} names a function" if self.header.header else "not found"
             large = f", larger bodies by way of s3://{route.claim.settings.place}" if route.claim is not None else ""
@@ -182,7 +186,8 @@ def assemble(configuration: Configuration) -> Assembly:
     _check_debug(configuration, functions)
     invokers = {name: InvokerSettings(name, name) for name in (AWS, LOCAL)} | dict(configuration.invokers)
     if any(each.socket is not None for each in configuration.routes):
-        invokers.setdefault(NOBODY, InvokerSettings(NOBODY, NOBODY))
+        for name in (NOBODY, MANAGES):
+            invokers.setdefault(name, InvokerSettings(name, name))
     default = settings.invoker or (LOCAL if functions and not settings.allow else AWS)
     if default not in invokers:
         known = registry.unknown("invoker", default, invokers)

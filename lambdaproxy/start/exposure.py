@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from twisted.logger import Logger
 
 from lambdaproxy.base.hosts import Hosts
+from lambdaproxy.codecs.management import ManagementCodec
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.routing import Route
@@ -81,6 +82,23 @@ def hosts_of(settings: Settings, routes: Iterable[Route], in_browsers_reach: boo
 def hosts_of_operators(settings: Settings, listener: Listener) -> Hosts | None:
     """The same for a listener that is not for clients, which `--allow` does not open."""
     return Hosts(settings.allow_host) if listener.in_browsers_reach else None
+
+
+def bind_connections(routes: Iterable[Route], loopback: bool) -> None:
+    """Let `@connections` APIs without an authorizer answer on this machine alone, and say of those that are closed."""
+    closed = []
+    for route in routes:
+        if isinstance(route.codec, ManagementCodec):
+            route.codec.near = loopback
+            if not loopback and not route.codec.guarded:
+                closed.append(f"{route.host or ''}{route.path}")
+    if closed:
+        log.warn(
+            'Nobody may send messages by {paths}: give the [websocket] table connections = "NAME", an '
+            '[authorizer.NAME] of kind iam that knows keys, or connections = "off"',
+            event="exposure",
+            paths=", ".join(closed),
+        )
 
 
 def check_invoke_api(settings: Settings, loopback: bool, where: str) -> None:

@@ -42,6 +42,9 @@ class Context:
     labels: FunctionLabels | None = None
     #: Takes note of invocations, where traces are on (`traces.spans.Tracer`).
     tracer: Any = None
+    #: The WebSocket connections of this process, and the way to those of its other workers.
+    connections: Callable[[], Any] = lambda: None
+    relay: Any = None
 
     def __post_init__(self) -> None:
         if self.held is None:

@@ -111,6 +111,10 @@ class Link:
         """Ask for an invoker's credentials; the answer is a `take` message with this number."""
         self._say({"say": "credentials", "id": number, "name": name, "anew": anew})
 
+    def command(self, number: int, slot: int, command: Mapping[str, Any]) -> None:
+        """Ask the worker in this slot for something; the answer is a `done` message with this number."""
+        self._say({"say": "command", "id": number, "slot": slot, "command": dict(command)})
+
     def _say(self, message: dict[str, Any]) -> None:
         try:
             self._wire.send(message)

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from lambdaproxy import registry
+from lambdaproxy.codecs.management import ManagementCodec
 from lambdaproxy.config.conditions import beyond_aws
 from lambdaproxy.config.model import AuthorizerSettings, InvokerSettings, RouteSettings, SocketSettings
 from lambdaproxy.config.templates import DEFAULT
@@ -32,7 +33,7 @@ from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.selection import FunctionName
 from lambdaproxy.start.authorizing import authorizer_of
 
-AWS, LOCAL, NOBODY = "aws", "local", "none"
+AWS, LOCAL, NOBODY, MANAGES = "aws", "local", "none", "connections"
 MOST_MESSAGE = MOST_EVENT - 16 * 1024
 """Bytes of a message that may fit into an event, if none of them has to be escaped."""
 
@@ -60,6 +61,8 @@ def route_of(
     invoker = settings.invoker if "invoker" in route.own else None
     if route.socket is not None:
         return socket_route(route, route.socket, functions, default, authorizers, invokers)
+    if route.manages is not None:
+        return management_route(route, route.manages, authorizers)
     function = function_of(route, invoker, functions, default) if "function" in route.own else None
     versions = _versions(route, invoker, functions, default, invokers)
     if versions is not None:
@@ -195,6 +198,30 @@ def socket_route(
         door=door,
         conditions=conditions_of(route.conditions),
         socket=api,
+    )
+
+
+def management_route(
+    route: RouteSettings, socket: SocketSettings, authorizers: Mapping[str, AuthorizerSettings]
+) -> Route:
+    """The `@connections` API of a WebSocket API; its key `connections` names the authorizer."""
+    name = route.settings.authorizer
+    if name is not None and name not in authorizers:
+        known = registry.unknown("authorizer", name, authorizers)
+        raise ConfigError(f"{route.where('connections')}: connections: {known} (add an [authorizer.{name}] table)")
+    codec: Any = ManagementCodec(socket.name, name is not None)
+    return Route(
+        route.path,
+        route.host,
+        route.methods,
+        route.settings,
+        codec,
+        Function(MANAGES, socket.name),
+        None,
+        None,
+        None,
+        route.settings.error_detail,
+        authorizer=name,
     )
 
 

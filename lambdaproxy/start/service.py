@@ -27,6 +27,7 @@ from lambdaproxy.start.billing import Billing
 from lambdaproxy.start.bounds import bounds, say_raised
 from lambdaproxy.start.canaries import Canaries
 from lambdaproxy.start.exposure import (
+    bind_connections,
     check_listener,
     check_open_files,
     hosts_of,
@@ -98,7 +99,19 @@ class ProxyService(Service):
         share = self._worker.sharing if self._worker is not None else None
         self.tracing, self._said_of_traces = tracing(reactor, self.metrics, os.environ)
         tracer = self.tracing.tracer if self.tracing is not None else None
-        context = Context(reactor, settings, self.metrics, assembly.functions, self.held, share, labels, tracer)
+        relay = self._worker.relay if self._worker is not None else None
+        context = Context(
+            reactor,
+            settings,
+            self.metrics,
+            assembly.functions,
+            self.held,
+            share,
+            labels,
+            tracer,
+            lambda: self.sockets,
+            relay,
+        )
         self.invokers = Invokers(assembly, context)
         self._page: str | None = None
         self.recorder: Recorder | None = None
@@ -255,6 +268,7 @@ class ProxyService(Service):
         settings, loopback = self._settings, self.main.loopback
         self.proxy.error_detail = loopback and self._assembly.all_embedded
         check_listener(settings, loopback, str(self.main))
+        bind_connections(self._assembly.router.routes, loopback)
         say_not_done(self._assembly)
         self.site.hosts = hosts_of(settings, self._assembly.router.routes, self.main.in_browsers_reach)
         for listener in self._listeners:
@@ -313,6 +327,7 @@ class ProxyService(Service):
             assembly, settings=before.settings, invokers=before.invokers, header=before.header, share=before.share
         )
         self.invokers.adopt(self._assembly)
+        bind_connections(assembly.router.routes, self.main.loopback)
         self.proxy.adopt(assembly.router, self._assembly.resolve, self._assembly.timeout)
         self._serve_sockets(self._assembly)
         self._canaries.bind(assembly)

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from lambdaproxy.base.board import CONNECTIONS, LIVE, NUMBER, READY
 from lambdaproxy.start.link import Link, Place
+from lambdaproxy.start.relaying import Relay
 from lambdaproxy.start.sharing import Sharing
 from lambdaproxy.watch.shared import SharedMetrics, exposition
 
@@ -33,6 +34,9 @@ class Program(Protocol):
 
     @property
     def main(self) -> Any: ...
+
+    @property
+    def sockets(self) -> Any: ...
 
     def why_not_ready(self) -> str | None: ...
 
@@ -59,6 +63,7 @@ class Worker:
         self.metrics = SharedMetrics(place.board, place.slot)
         self.metrics.area.set(NUMBER, place.number)
         self.sharing = Sharing(reactor, link)
+        self.relay = Relay(link, lambda: program.sockets)
         self._beat = LoopingCall(self._look)
         self._beat.clock = reactor
         self._beats = 0
@@ -138,6 +143,7 @@ class Worker:
             # Without a supervisor nobody replaces or stops us: let there be a start anew.
             log.warn("The supervisor has gone: finishing what is in progress", event="supervisor-gone")
             self.sharing.alone()
+            self.relay.alone()
             program.leave()
         elif what == "ping":
             self._link.pong(program.requests, program.why_not_ready() or "")
@@ -150,6 +156,10 @@ class Worker:
             program.hurry()
         elif what == "take":
             self.sharing.take(message["id"], message["answer"])
+        elif what == "done":
+            self.relay.take(message["id"], message["answer"])
+        elif what == "command":
+            self.relay.give(message["id"], message["command"])
         elif what == "news":
             program.told(message["from"], message["news"])
         elif what == "credentials":

@@ -151,6 +151,8 @@ class Asked:
             found = self._open.pop(message["id"], None)
             if found is not None:
                 found[0](message["answer"])
+        elif message["say"] == "command":
+            self._command(child, message)
         elif message["say"] == "news":
             self._tell(generation, child, message["news"])
         elif message["say"] == "credentials":
@@ -171,6 +173,18 @@ class Asked:
         for other in generation.living():
             if other is not child:
                 other.send({"do": "news", "from": child.number, "news": news})
+
+    def _command(self, child: Child, message: dict[str, Any]) -> None:
+        """Hand a command on to the worker in a slot, of whatever generation, and what it says back."""
+
+        def done(answer: dict[str, Any] | None) -> None:
+            child.send({"do": "done", "id": message["id"], "answer": answer})
+
+        there = next((each for each in self._supervisor.children() if each.slot == message["slot"] and each.open), None)
+        if there is None:
+            done(None)
+            return
+        there.send({"do": "command", "id": self._wait(done, there, {}), "command": message["command"]})
 
     def _credentials(self, child: Child, message: dict[str, Any], leaders: list[Child]) -> None:
         """Ask one leader after the other; a worker that leads itself, or that nobody can help, asks its providers."""
