@@ -578,3 +578,35 @@ def test_a_rate_is_of_the_whole_and_outlives_a_reload(tmp_path, stub):
         assert collections.Counter(answers) == {200: 6, 429: 24}
         assert whole.ctl("reload")[0] == 0
         assert [request(whole.port, "GET", "/few")[0] for _ in range(6)] == [429] * 6
+
+
+@contextmanager
+def small_disc(folder: Path, size: str) -> Iterator[Path]:
+    """A file system with so much room."""
+    place = folder / "disc"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disc")
+def test_a_full_disc_costs_lines_and_no_request(tmp_path, stub):
+    with (
+        small_disc(tmp_path, "8k") as disc,
+        Whole(tmp_path, *options(stub)[:-1], str(disc / "log"), "--workers", "2") as whole,
+    ):
+        assert [request(whole.port, "GET", f"/?rid={n}")[0] for n in range(80)] == [200] * 80
+        dropped = "lambdaproxy_log_lines_dropped_total"
+        until(lambda: whole.metrics()[dropped] > 0, "lines that found no room")
+        said = whole.process.wait_for(r"--access-log \S+ cannot be written: No space left on device; lines are dropped")
+        assert whole.ctl("reload")[0] == 0, "a new generation begins all the same"
+        assert request(whole.port, "GET", "/?rid=81")[0] == 200
+        assert whole.process.output.count(said[0]) <= 4, "once by each worker"
+        (disc / "log").write_bytes(b"")
+        assert [request(whole.port, "GET", f"/later-{n}")[0] for n in range(8)] == [200] * 8
+        until(lambda: b"later-7" in (disc / "log").read_bytes(), "lines are written again")

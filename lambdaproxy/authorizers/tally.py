@@ -7,6 +7,7 @@ without after a millisecond, and two that count at the very same moment may coun
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import struct
@@ -34,7 +35,7 @@ class Tally:
         self._memory: dict[str, tuple[int, int, int]] = {}
         self._file, self._path = -1, path
         self._map: mmap.mmap | None = None
-        self._told = False
+        self._told = self._full = False
         if path is not None:
             self._open(path)
 
@@ -46,7 +47,7 @@ class Tally:
             try:
                 size = os.fstat(self._file).st_size
                 if not size:
-                    os.write(self._file, _MAGIC)
+                    _write(self._file, _MAGIC, 0)
                 elif os.pread(self._file, len(_MAGIC), 0) != _MAGIC:
                     raise ValueError(f"{path} is no file of counts; name one that is not there yet")
                 self._read_on()
@@ -98,15 +99,15 @@ class Tally:
 
     def _follow(self, digest: bytes) -> None:
         """Read all anew if somebody has emptied or cut the file: what was mapped behind its end would kill us."""
-        assert self._map is not None
         size = os.fstat(self._file).st_size
-        at = self._of.get(digest)
-        if size >= len(self._map) and (at is None or self._map[at - _AT : at] == digest):
-            return
-        self._map.close()
-        self._map, self._of = None, {}
+        if self._map is not None:
+            at = self._of.get(digest)
+            if size >= len(self._map) and (at is None or self._map[at - _AT : at] == digest):
+                return
+            self._map.close()
+            self._map, self._of = None, {}
         if size < _RECORD:
-            os.pwrite(self._file, _MAGIC, 0)
+            _write(self._file, _MAGIC, 0)
         self._read_on()
 
     def _place(self, digest: bytes, locked: bool) -> int | None:
@@ -118,25 +119,27 @@ class Tally:
             at = self._of.get(digest)
         if at is None and locked and len(self._of) < MOST:
             size = os.fstat(self._file).st_size // _RECORD * _RECORD
-            os.pwrite(self._file, digest + bytes(_RECORD - _AT), size)
+            _write(self._file, digest + bytes(_RECORD - _AT), size)
             self._read_on()
             at = self._of.get(digest)
         return at
 
     def take(self, name: str, period: int, limit: int, part: float = 0.0) -> bool:
         """Count one in a period, unless there are as many as the limit already; `part` of the period before counts."""
-        if self._map is None:
-            before, here = self.seen(name, period)
-            if here + before * part + 1 > limit:
-                return False
-            self._memory[name] = max(period, self._memory.get(name, (0,))[0]), here + 1, before
-            return True
+        if self._path is None:
+            return self._take_here(name, period, limit, part)
         self._stay()
         locked = lock_soon(self._file)
         try:
-            at = self._place(_digest(name), locked)
+            try:
+                at = self._place(_digest(name), locked)
+            except OSError as error:
+                self._cannot(error)
+                return self._take_here(name, period, limit, part)
             if at is None:
                 return not locked
+            if self._memory:
+                self._carry(name, at, period)
             before, here = self._at(at, period)
             if here + before * part + 1 > limit:
                 return False
@@ -148,17 +151,50 @@ class Tally:
             if locked:
                 unlock(self._file)
 
+    def _take_here(self, name: str, period: int, limit: int, part: float) -> bool:
+        before, here = _moved(self._memory.get(name, (0, 0, 0)), period)
+        if here + before * part + 1 > limit:
+            return False
+        self._memory[name] = max(period, self._memory.get(name, (0,))[0]), here + 1, before
+        return True
+
+    def _cannot(self, error: OSError) -> None:
+        """A full disc has no room for one more name: said once, and counted here until there is."""
+        if not self._full:
+            _log.error(
+                "{path} cannot be written: {why}; keys that are new to it are counted by each process for itself",
+                event="quota-file-unwritable",
+                path=self._path,
+                why=error.strerror,
+            )
+        self._full = True
+
+    def _carry(self, name: str, at: int, period: int) -> None:
+        """What was counted here while the disc was full, in addition."""
+        ours = self._memory.pop(name, None)
+        if ours is not None and self._map is not None:
+            (before, here), (more_before, more) = self._at(at, period), _moved(ours, period)
+            then = max(period, _NUMBERS.unpack_from(self._map, at)[0])
+            _NUMBERS.pack_into(self._map, at, then, here + more, before + more_before)
+        if self._full and not self._memory:
+            self._full = False
+            _log.info("{path} can be written again", event="quota-file-writable", path=self._path)
+
     def seen(self, name: str, period: int) -> tuple[int, int]:
         """How many there were in the period before, and how many there are in this one."""
-        if self._map is None:
-            return _moved(self._memory.get(name, (0, 0, 0)), period)
-        digest = _digest(name)
-        self._stay()
-        self._follow(digest)
-        if digest not in self._of:
-            self._read_on()
-        at = self._of.get(digest)
-        return (0, 0) if at is None else self._at(at, period)
+        if self._path is not None:
+            digest = _digest(name)
+            self._stay()
+            try:
+                self._follow(digest)
+                if digest not in self._of:
+                    self._read_on()
+            except OSError as error:
+                self._cannot(error)
+            at = self._of.get(digest)
+            if at is not None:
+                return self._at(at, period)
+        return _moved(self._memory.get(name, (0, 0, 0)), period)
 
     def _at(self, at: int, period: int) -> tuple[int, int]:
         assert self._map is not None
@@ -172,6 +208,13 @@ class Tally:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _write(file: int, data: bytes, at: int) -> None:
+    """All of it or nothing; `OSError` on a full disc."""
+    if os.pwrite(file, data, at) < len(data):
+        os.ftruncate(file, at)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _digest(name: str) -> bytes:

@@ -66,5 +66,9 @@ def _make(path: str) -> None:
     access = "AKIA" + base64.b32encode(os.urandom(10)).decode()
     secret = secrets.token_urlsafe(30)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(_HEADER.format(path=os.path.abspath(path), access=access, secret=secret))
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(_HEADER.format(path=os.path.abspath(path), access=access, secret=secret))
+    except OSError:
+        os.unlink(path)  # half of it, on a full disc, would be in the way of the next start
+        raise

@@ -12,6 +12,7 @@ from lambdaproxy.base.held import Held
 from lambdaproxy.base.platform import share_of_files
 from lambdaproxy.config import values
 from lambdaproxy.config.settings import Settings
+from lambdaproxy.errors import ConfigError
 from lambdaproxy.runtime.invoke_api import MOST_BODY, InvokeApi
 from lambdaproxy.runtime.invoke_keys import load_or_make_keys
 from lambdaproxy.runtime.invoker import LocalInvoker
@@ -88,7 +89,10 @@ class Invoking:
         self._settings = settings
         self._keys_file = values.file(settings.invoke_api_keys)
         invoker.keep_logs()
-        keys = None if settings.invoke_api_unsigned else load_or_make_keys(self._keys_file)
+        try:
+            keys = None if settings.invoke_api_unsigned else load_or_make_keys(self._keys_file)
+        except ValueError as error:
+            raise ConfigError(f"--invoke-api-keys: {error}") from None
         self.site, self.api = invoke_site(reactor, invoker, keys, held=held, metrics=metrics, line=line)
         self.listener = Listener(reactor, settings.invoke_api, self.site, "--invoke-api", placed)
 

@@ -343,3 +343,32 @@ def test_a_file_that_is_emptied_while_it_is_counted_in_begins_anew(tmp_path, win
     one.plan.close()
     assert os.stat(path).st_size == 64 * 3
     assert Made("3/day", path, window=window).enters("name-81") is True
+
+
+FULL = """
+import resource, sys
+from twisted.logger import globalLogPublisher
+from lambdaproxy.authorizers.tally import Tally
+said = []
+globalLogPublisher.addObserver(lambda event: said.append(event.get("event")))
+tally = Tally(sys.argv[1])
+assert tally.take("old", 1, 9)
+size = 130  # as if the disc had room for no record more
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+taken = [tally.take(name, 1, 3) for name in ("new", "old", "new", "new", "new", "newer")]
+assert taken == [True, True, True, True, False, True], taken
+assert tally.seen("new", 1) == (0, 3) and tally.seen("old", 1) == (0, 2)
+assert said.count("quota-file-unwritable") == 1, said
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert not tally.take("new", 1, 3), "what was counted meanwhile counts"
+assert tally.take("newer", 1, 3)
+assert said[-1] == "quota-file-writable"
+other = Tally(sys.argv[1])
+assert (other.seen("new", 1), other.seen("newer", 1)) == ((0, 3), (0, 2)), "and stands in the file"
+"""
+
+
+def test_a_full_disc_loses_no_count_and_is_said_once(tmp_path):
+    words = [sys.executable, "-c", FULL, str(tmp_path / "counts")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -130,3 +132,17 @@ class TestDebug:
         functions = self.functions()
         assert '"port": 5678' in site_module.attach_text(functions["a"], 5678)
         assert "chrome://inspect" in site_module.attach_text(functions["n"], 9229)
+
+
+def test_a_full_disc_leaves_no_half_of_a_file_of_keys(tmp_path):
+    """It would be in the way of the next start."""
+    path = tmp_path / "keys"
+    code = (
+        "import resource, sys; from lambdaproxy.runtime.invoke_keys import load_or_make_keys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+        "try: load_or_make_keys(sys.argv[1])\n"
+        "except ValueError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"{path} cannot be made: File too large\n", done.stderr
+    assert not path.exists()
