@@ -24,7 +24,9 @@ class RouteUse:
 
     requests: float = 0.0
     bytes: float = 0.0
+    #: Requests that are counted besides: by an HTTP API, and by a REST API.
     more_units: float = 0.0
+    more_streamed: float = 0.0
     rules: float = 0.0
     #: By service and reason.
     refused: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -68,7 +70,7 @@ def use(families: Iterable[Metric], now: float) -> Use:
                 refused = found.route(labels["route"]).refused
                 key = labels["service"], labels["reason"]
                 refused[key] = refused.get(key, 0.0) + value
-            elif what in ("requests", "bytes", "more_units", "rules"):
+            elif what in ("requests", "bytes", "more_units", "more_streamed", "rules"):
                 route = found.route(labels["route"])
                 setattr(route, what, getattr(route, what) + value)
     if since is None:
@@ -140,7 +142,7 @@ def bill(counted: Use, prices: Prices) -> Bill:
     load = Cost(hours * most * prices.lcu_hour, HOURS * most * prices.lcu_hour)
     weights: dict[str, dict[str, float]] = {
         "alb": {name: _weight(each, dimension) for name, each in routes.items()},
-        "rest": {name: each.requests for name, each in routes.items()},
+        "rest": {name: each.requests + each.more_streamed for name, each in routes.items()},
         "http": {name: each.requests + each.more_units for name, each in routes.items()},
         "url": {name: each.requests for name, each in routes.items()},
     }

@@ -13,6 +13,9 @@ MB: Final = 1_048_576
 UNIT: Final = 524_288
 """Bytes that an HTTP API counts as one request (API Gateway pricing)."""
 
+STREAMED_UNIT: Final = 10 * MB
+"""Bytes of a streamed answer that a REST API counts as one request (the same page)."""
+
 FREE_RULES: Final = 10
 """Rules that a load balancer evaluates for nothing (Elastic Load Balancing pricing)."""
 
@@ -57,6 +60,11 @@ class Tally:
         self._units: Family[Cell] = metrics.counter(
             "lambdaproxy_bill_more_units_total",
             "Requests that an HTTP API would have counted besides, for each further 512 KB.",
+            ("route",),
+        )
+        self._streamed_units: Family[Cell] = metrics.counter(
+            "lambdaproxy_bill_more_streamed_total",
+            "Requests that a REST API would have counted besides, for each further 10 MB of a stream.",
             ("route",),
         )
         self._refused: Family[Cell] = metrics.counter(
@@ -108,6 +116,8 @@ class Tally:
         if more:
             self._units.cell(route.label).inc(more)
         stream = not isinstance(response.body, bytes)
+        if stream and sent > STREAMED_UNIT:
+            self._streamed_units.cell(route.label).inc((sent - 1) // STREAMED_UNIT)
         for service in SERVICES:
             for reason in refusals(service, head.target, head.headers, size, received, sent, seconds, stream):
                 self._refused.cell(route.label, service, reason).inc()

@@ -29,6 +29,12 @@ LEVELS = ("debug", "info", "warn", "error", "critical")
 ACCESS, FUNCTION = "lambdaproxy.access", "lambdaproxy.function"
 """Who passes on finished access lines, and what functions print; both in `lines`. No level keeps these back."""
 
+_THEIRS = {
+    "trace": "debug", "debug": "debug", "info": "info", "warn": "warn", "warning": "warn", "error": "error",
+    "fatal": "critical", "critical": "critical",
+}  # fmt: skip
+"""Levels as functions say them (Lambda guide, JSON log format), in our words."""
+
 _PLAIN = (str, int, float, bool, type(None))
 _OURS = frozenset(("time", "level", "event", "logger", "message", "traceback", "format", "isError", "system"))
 
@@ -77,7 +83,7 @@ def _json_lines(event: LogEvent, level: str) -> Iterator[str]:
     if name == FUNCTION and "lines" in event:
         for each in event["lines"].split("\n"):
             function, _, text = each.partition(": ")
-            yield _dumped(line | {"event": "function-output", "function": function, "message": text})
+            yield _dumped(line | {"event": "function-output", "function": function, "message": text} | _record(text))
         return
     line["message"] = eventAsText(event, includeTraceback=False, includeTimestamp=False, includeSystem=False)
     line["logger"] = name
@@ -85,11 +91,36 @@ def _json_lines(event: LogEvent, level: str) -> Iterator[str]:
         for key, value in event.items():
             if not key.startswith("log_") and key not in _OURS:
                 line[key] = value if isinstance(value, _PLAIN) else str(value)
+        if line["event"] == "function-log":
+            line |= _record(str(event.get("line")))
     failure = event.get("log_failure")
     if failure is not None:
         line["traceback"] = failure.getTraceback()
     if line["message"] or failure is not None:
         yield _dumped(line)
+
+
+def _record(text: str) -> dict[str, Any]:
+    """What a function logged as a JSON object: `record`, and what it says of `level` and `message` in our words.
+
+    The object stays a value of its own, because its keys may be any, and ours mean something.
+    """
+    if not (text.startswith("{") and text.endswith("}")):
+        return {}
+    try:
+        record = orjson.loads(text)
+        orjson.dumps(record)  # what nests too deeply for programs that read logs stays text
+    except (ValueError, TypeError):
+        return {}
+    found: dict[str, Any] = {"record": orjson.Fragment(text)}  # as it was printed, long numbers too
+    said = record.get("level", record.get("severity"))
+    level = _THEIRS.get(said.lower()) if isinstance(said, str) else None
+    if level is not None:
+        found["level"] = level
+    message = record.get("message", record.get("msg"))
+    if isinstance(message, str):
+        found["message"] = message
+    return found
 
 
 def _name(event: LogEvent, namespace: str) -> str:

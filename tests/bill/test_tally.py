@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from lambdaproxy.bill.arithmetic import use
+from lambdaproxy.bill.arithmetic import bill, use
+from lambdaproxy.bill.prices import read
 from lambdaproxy.bill.tally import MB, Tally, refusals
 from lambdaproxy.messages import Response
 from lambdaproxy.watch.metrics import Metrics
@@ -58,6 +59,15 @@ def test_rules_after_the_tenth_are_charged():
 def test_an_http_api_counts_each_512_kilobytes(received, sent, more):
     found = counted(("r", a_head(), Response(200, (), b"x"), received, sent, 0.0))
     assert found.routes["r"].more_units == more
+
+
+@pytest.mark.parametrize(("sent", "more"), [(10 * MB, 0), (10 * MB + 1, 1), (30 * MB, 2)])
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_rest_api_counts_each_10_megabytes_of_a_stream(sent, more, streams):
+    body: Any = Stream() if streams else b"x"
+    found = counted(("r", a_head(), Response(200, (), body), 0, sent, 0.0))
+    assert found.routes["r"].more_streamed == (more if streams else 0)
+    assert bill(found, read()).totals["rest"].so_far == pytest.approx(3.5e-6 * (1 + (more if streams else 0)))
 
 
 def big_head(size, one=100):

@@ -81,6 +81,49 @@ def test_what_functions_print_is_an_object_a_line():
     lines = [json.loads(line) for line in text.getvalue().splitlines()]
     assert {line["event"] for line in lines} == {"function-output"}
     assert [(line["function"], line["message"]) for line in lines] == [("f", "first"), ("f", '{"a": 1}'), ("g", "x: y")]
+    assert [line.get("record") for line in lines] == [None, {"a": 1}, None]
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        ('{"level":"WARN","message":"late","order":7}', {"level": "warn", "message": "late"}),
+        ('{"severity":"Fatal","msg":"gone"}', {"level": "critical", "message": "gone"}),
+        ('{"level":30,"message":{"a":1}}', {"level": "info"}),
+        ('{"level":"loud","time":"x","event":"mine","function":"other"}', {"level": "info", "function": "f"}),
+        ("{}", {"record": {}}),
+        ('{"a":1} and more', None), ('{"a":NaN}', None), ('{"a":1', None), ('[{"a":1}]', None), ("{'a': 1}", None),
+        ('{"a":' * 300 + "1" + "}" * 300, None), ('{"a":' * 5000 + "1" + "}" * 5000, None),
+        ('{"a":"\\ud800"}', None), ('{"a":123456789012345678901234567890}', {"level": "info"}),
+    ],
+)  # fmt: skip
+def test_a_json_object_that_a_function_prints_is_one_record(printed, expected):
+    event = {
+        "log_namespace": "lambdaproxy.function",
+        "log_level": LogLevel.info,
+        "log_format": "{lines}",
+        "lines": f"f: {printed}",
+    }
+    written = Manner(JSON).event(event)
+    assert written is not None
+    [line] = [json.loads(each) for each in written.splitlines()]
+    assert (line["event"], line["function"]) == ("function-output", "f")
+    if expected is None:
+        assert "record" not in line
+        assert (line["message"], line["level"]) == (printed, "info")
+    else:
+        assert line["record"] == json.loads(printed)
+        assert {**line, **expected} == line
+        assert line["message"] == expected.get("message", printed)
+
+
+def test_so_is_one_in_the_log_of_a_function_on_aws():
+    event = {
+        "log_namespace": "lambdaproxy.watch.accounts", "log_level": LogLevel.info, "event": "function-log",
+        "log_format": "[{function}] {line}", "function": "f", "line": '{"level":"ERROR","message":"no","a":[1]}',
+    }  # fmt: skip
+    line = json.loads(Manner(JSON).event(event) or "")
+    assert (line["level"], line["message"], line["record"]["a"]) == ("error", "no", [1])
 
 
 @pytest.mark.parametrize(("least", "kept"), [("debug", 4), ("info", 3), ("warn", 2), ("error", 1), ("critical", 0)])
