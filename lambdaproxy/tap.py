@@ -61,9 +61,7 @@ class Options(cli.Options):
             if settings.port.isdigit():
                 host = f"{settings.host}:{settings.port}"
                 check_listener(settings, is_loopback(settings.host), host)
-            for name in sorted(self.assembly.used_invokers()):
-                maker, options = self.assembly.maker(name)
-                maker.check(options)
+            self.assembly.check_invokers()
             if self.looks:
                 check_places(settings, self.assembly.configuration.origins)
                 check_profiles(self.assembly, os.environ)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from lambdaproxy import registry
@@ -13,8 +14,8 @@ from lambdaproxy.errors import InvokeRejected
 from lambdaproxy.runtime.functions import parse_local
 from lambdaproxy.start.invokers import Context
 from lambdaproxy.start.invoking import invoke_site
+from lambdaproxy.testing import CodecContract, InvokerContract
 from lambdaproxy.watch.metrics import Metrics
-from tests.contracts import CodecContract, InvokerContract
 from tests.processes import ROOT, WAIT
 
 FORMATS = {
@@ -46,8 +47,6 @@ globals().update({f"{name}CodecTests": _codec_tests(name, format) for name, form
 
 
 def _context() -> Context:
-    from twisted.internet import reactor
-
     functions = {
         name: parse_local(f"{name}=tests/functions/contract.py:{name}", str(ROOT))
         for name in ("echo", "raises", "slow")
@@ -62,6 +61,7 @@ def _make(kind: str, context: Context, **options: Any) -> Any:
 
 class LocalInvokerTests(InvokerContract, TestCase):
     timeout = WAIT
+    reactor = reactor
 
     def setUp(self) -> None:
         self.invoker = _make("local", _context())
@@ -72,14 +72,14 @@ class AwsInvokerTests(InvokerContract, TestCase):
     """Against the Invoke API that the embedded runtime serves."""
 
     timeout = WAIT
+    reactor = reactor
     unknown = InvokeRejected
 
     def setUp(self) -> None:
         context = _context()
         local = _make("local", context)
         self.addCleanup(local.stop)
-        reactor = context.reactor
-        port = reactor.listenTCP(0, invoke_site(reactor, local, None)[0], interface="127.0.0.1")
+        port = context.reactor.listenTCP(0, invoke_site(context.reactor, local, None)[0], interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         self.patch_environment()
         url = f"http://127.0.0.1:{port.getHost().port}"

@@ -155,3 +155,11 @@ def test_every_page_has_a_place_in_the_site():
     listed = set(re.findall(r"^[a-z/-]+$", (ROOT / "docs" / "index.md").read_text(), re.MULTILINE))
     pages = {str(page.relative_to(ROOT / "docs").with_suffix("")) for page in (ROOT / "docs").rglob("*.md")}
     assert pages - {"index"} == listed, "each page of docs/ stands in one of the lists of docs/index.md"
+
+
+def test_the_landing_page_leads_to_every_tutorial_and_who_reads_one_is_led_on():
+    """A stranger finds the page for himself at once, and is never at an end."""
+    index = (ROOT / "docs" / "index.md").read_text()
+    for page in (ROOT / "docs" / "tutorials").glob("*.md"):
+        assert f"](tutorials/{page.name})" in index, page.name
+        assert "## Where to go on" in page.read_text(), page.name

@@ -28,7 +28,7 @@ LAYERS = [
     {"start"},
     {"tap"},
     {"command"},
-    {"manual"},
+    {"manual", "testing"},
     {"completion"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

@@ -8,8 +8,8 @@ import pytest
 from lambdaproxy import messages
 from lambdaproxy.http1.head import RequestHead, ResponseHead, parse_request, parse_response
 from lambdaproxy.messages import Function, Head, Invocation, InvocationResult, Match, Request, Response, Tls
+from lambdaproxy.testing import REQUEST
 from lambdaproxy.web.forwarded import Origin
-from tests.contracts import REQUEST
 from tests.memory import HEAD
 
 VALUES: list[Any] = [

@@ -24,9 +24,9 @@ from lambdaproxy.proxy import Proxy
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.selection import FunctionHeader, parse_allow, permitted_by
 from lambdaproxy.streaming import HTTP_STREAM
+from lambdaproxy.testing.codecs import leaves
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.metrics import FunctionLabels, Metrics
-from tests.contracts import leaves
 from tests.memory import HEAD, MemoryCodec, MemoryInvoker, head
 
 

@@ -129,6 +129,20 @@ class Assembly:
         maker, options = _maker(self.invokers[invoker], self.settings)
         return maker, options if self.share is None else self.share.options(options)
 
+    def check_invokers(self) -> None:
+        """`ConfigError`, with the place where a table says it, for what would keep an invoker from working."""
+        for name in sorted(self.used_invokers()):
+            maker, options = self.maker(name)
+            table = self.invokers[name]
+            try:
+                maker.check(options)
+            except ConfigError as error:
+                if table.where is str:  # there is no table
+                    raise
+                key = str(error).partition(":")[0]
+                place = table.where(key if any(key == given for given, _ in table.given) else None)
+                raise ConfigError(f"{place}: [invoker.{name}]: {error}") from None
+
     def descriptors(self) -> tuple[int, int]:
         """Sockets that requests in progress may need besides their clients', and descriptors of embedded functions."""
         upstream = 0

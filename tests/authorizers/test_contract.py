@@ -24,9 +24,9 @@ from lambdaproxy.errors import Denied
 from lambdaproxy.interfaces import IAuthorizer
 from lambdaproxy.messages import Grant, InvocationResult, Match, Request
 from lambdaproxy.registry import make_codec
+from lambdaproxy.testing import AuthorizerContract
 from lambdaproxy.wire.sigv4 import Keys, amz_date, authorization
 from tests.authorizers.asking import request
-from tests.contracts import AuthorizerContract
 
 KEY = "key-of-a-partner-1234"
 

@@ -28,9 +28,9 @@ from lambdaproxy.errors import (
     Unauthorized,
 )
 from lambdaproxy.messages import NO_ROUTE
+from lambdaproxy.testing import AuthorizerContract
 from tests.authorizers.asking import request
 from tests.authorizers.issuing import EC, OTHER, RSA, key_set, part, signed_with_the_public_key, token
-from tests.contracts import AuthorizerContract
 
 ISSUER = "https://issuer.example"
 POOL = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbC123"

@@ -21,7 +21,7 @@ from lambdaproxy.inspector.recorder import Recorder
 from lambdaproxy.messages import NO_ROUTE, Function, Grant, InvocationResult, Response, request_of
 from lambdaproxy.registry import formats
 from lambdaproxy.start.assembly import assemble
-from tests.contracts import leaves
+from lambdaproxy.testing.codecs import leaves
 from tests.memory import head as a_head
 
 SECRET = "hunter2"
