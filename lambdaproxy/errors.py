@@ -407,6 +407,9 @@ class StorageFailed(LambdaProxyError):
     label = "storage"
     public = "Service unavailable"
 
+    def __init__(self, detail: str = "", *, retry_after: int | None = 1) -> None:
+        super().__init__(detail, retry_after=retry_after)
+
 
 class StorageRefused(LambdaProxyError):
     """S3 refuses what we ask for; `code` is its word for it. That passes when somebody changes something."""

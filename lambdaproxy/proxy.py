@@ -270,6 +270,8 @@ class Proxy:
                 else:
                     permit = partial(self._permit, admission)
                     body, claimed, grant = await claim.taken(admission.head, body, receiving, permit)
+                    if record is not None and recorder is not None and receiving is not None and body:
+                        recorder.came(record, body)
             except LambdaProxyError as error:
                 let_go(error)
                 return self.answer(admission.head, error, admission)

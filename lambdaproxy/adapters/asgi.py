@@ -57,7 +57,12 @@ def handler(
         scope = _scope(request, dialects)
         scope["aws.event"] = event
         scope["aws.context"] = context
-        body = body_of(event) or request.body
+        claimed = body_of(event)
+        body = request.body if claimed is None else claimed
+        if claimed is not None:
+            # The event of a REST API says nothing of it.
+            kept = [pair for pair in scope["headers"] if pair[0] != b"content-length"]
+            scope["headers"] = [*kept, (b"content-length", b"%d" % claimed.size)]
         if stream:
             return server.pieces(scope, body, lambda head: _prelude(dialects.result(codec, head, event)))
         return dialects.result(codec, server.serve(scope, body), event)

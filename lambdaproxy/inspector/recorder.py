@@ -97,6 +97,11 @@ class Recorder:
         """The record of a request in progress."""
         return self._open.get(head.id)
 
+    def came(self, record: Record, body: bytes) -> None:
+        """Its body, which came in pieces, is there."""
+        record.body = keep(body)
+        self._weigh(record)
+
     def claimed(self, record: Record, size: int) -> None:
         """Its body, of so many bytes, is kept elsewhere."""
         record.body = kept = Kept()

@@ -32,10 +32,17 @@ MOST_ATTEMPTS = 5
 FIRST_PAUSE, LAST_PAUSE = 0.1, 4.0
 """Seconds before the second attempt, and before a later one, at most; half to all of them are drawn."""
 
-PATIENCE = 30.0
+PATIENCE = 20.0
 """Seconds in which S3 has to answer, and a second more for each `SLOWEST` bytes that it is sent."""
 
 SLOWEST = 100 * 1024
+
+COMPLETING = 300.0
+"""Seconds in which S3 makes one object of thousands of parts: "several minutes" (API reference)."""
+
+MOST_SECONDS = 45.0
+"""How long after the first attempt no other is begun: somebody waits for an answer."""
+
 SWEEP, IDLE_SWEEP = 0.1, 1.0
 
 _log = Logger(__name__)
@@ -136,6 +143,7 @@ class Bucket:
             document.encode(),
             expected=("NoSuchUpload",),
             wanted=wanted,
+            patience=COMPLETING,
         )
         if answer.status == 404:
             # The answer to an earlier attempt was lost; if that made the object, it is there, and nobody else's.
@@ -160,7 +168,9 @@ class Bucket:
 
     async def get(self, key: str, headers: Headers = (), stream: bool = True) -> Answer:
         """An object: 200, 206, 304, 404, 412 and 416 are answers; the first two with a stream, if one is wanted."""
-        return await self._ask("GetObject", "GET", key, (), headers, statuses=(304, 404, 412, 416), stream=stream)
+        return await self._ask(
+            "GetObject", "GET", key, (), headers, expected=("NoSuchKey",), statuses=(304, 412, 416), stream=stream
+        )
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
@@ -178,6 +188,7 @@ class Bucket:
         stream: bool = False,
         wanted: Callable[[], bool] = _always,
         lost: Callable[[], object] = _always,
+        patience: float = PATIENCE,
     ) -> Answer:
         """The answer of S3, if it is a good one, one of these statuses, or an error that is expected.
 
@@ -188,11 +199,12 @@ class Bucket:
         if query:
             target += b"?" + query_of(query)
         rekeyed = reclocked = False
+        began = self._reactor.seconds()
         failed: StorageFailed
         for attempt in range(1, MOST_ATTEMPTS + 1):
             keys = self._credentials.keys or await self._credentials.wait()
             try:
-                answer = await self._attempt(method, target, headers, payload, stream)
+                answer = await self._attempt(method, target, headers, payload, stream, patience)
             except ConnectionFailed as error:
                 let_go(error)
                 self._count(operation, "lost" if isinstance(error, ConnectionLost) else "unconnected")
@@ -226,16 +238,17 @@ class Bucket:
                 failed = StorageFailed(f"{said} (request {request_id or 'unknown'} of S3)")
                 failed.code, failed.aws_request_id = code, request_id
             failed.attempts = attempt
-            if attempt == MOST_ATTEMPTS or self._stopped or not wanted():
+            late = self._reactor.seconds() - began >= max(MOST_SECONDS, 1.5 * patience)
+            if attempt == MOST_ATTEMPTS or late or self._stopped or not wanted():
                 break
             most = min(LAST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1))
             await deferLater(self._reactor, self._uniform(most / 2, most), bool)
         raise failed
 
     def _attempt(
-        self, method: str, target: bytes, headers: Headers, payload: bytes | bytearray, stream: bool
+        self, method: str, target: bytes, headers: Headers, payload: bytes | bytearray, stream: bool, patience: float
     ) -> Deferred[Answer]:
-        patience = PATIENCE + len(payload) / SLOWEST
+        patience += len(payload) / SLOWEST
         head = lambda: self._head(method, target, headers, len(payload))  # noqa: E731
         attempt = Attempt(self._reactor, self._pool, head, payload, stream, patience)
         waiting = attempt.start()

@@ -160,7 +160,11 @@ class Claim:
             receiving.begin(whole)
             receiving.feed(body)
             body = b""
-            await whole.permitted
+            try:
+                await whole.permitted
+            except BaseException:
+                receiving.abandon()
+                raise
         if receiving is None:
             return body, None, await permit(body)
         try:

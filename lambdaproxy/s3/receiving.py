@@ -109,7 +109,7 @@ class Receiving:
         """The request is over; an object that was made of its body and not given out is taken away again."""
         self._over = True
         self._coming = None
-        asking, upload = self._asking, self._upload
+        asking, upload, self._upload = self._asking, self._upload, None
         self._forget()
         if asking is not None:
             asking.cancel()

@@ -50,6 +50,8 @@ class Incoming(Handed):
         self._discarded = 0
         #: The client of the body that comes waits for 100 Continue.
         self._continues = False
+        #: Since when whoever takes the body has had no room for more of it.
+        self._full_since = 0.0
 
     # -- what its requests are for: for subclasses -------------------------------------------------------------------
 
@@ -280,11 +282,15 @@ class Incoming(Handed):
     def hold_up(self) -> None:
         """Read no more of a body until `go_on`: what was read has to go on first."""
         if self.state == BODY:
+            if not self._full:
+                self._full_since = self.site.seconds()
             self._full = True
             self._pause()
 
     def go_on(self) -> None:
         """Read on."""
+        if self._full and self.state == BODY and self._exchange is not None and self._exchange.patience:
+            self.since += self.site.seconds() - self._full_since
         self._full = False
         if self.state == BODY:
             self._resume()
@@ -370,6 +376,9 @@ class Incoming(Handed):
         elif state == BODY:
             reader = self._body_reader
             patience = self._exchange.patience if self._exchange is not None else 0.0
+            if patience and self._full:
+                # It is we who let the client wait; that time is given back in `go_on`.
+                return
             if reader is not None and now >= limits.body_deadline(self.since, reader.wire, patience):
                 self.refuse(408, "body-time", f"{reader.wire} bytes of body within {waited:.1f} s")
         elif state == BUSY:

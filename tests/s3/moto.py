@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -26,13 +25,14 @@ BUCKET = "uploads"
 class Moto:
     """A server with one bucket."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, bundle: str | None = None) -> None:
         import boto3  # type: ignore[import-untyped, unused-ignore]
 
         self.url = url
         self.client: Any = boto3.client(
             "s3",
             endpoint_url=url,
+            verify=bundle,
             region_name="eu-west-1",
             aws_access_key_id=ENV["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=ENV["AWS_SECRET_ACCESS_KEY"],
@@ -54,19 +54,16 @@ class Moto:
 
 
 @contextmanager
-def running() -> Iterator[Moto]:
-    """A server for some tests; they skip where moto is not installed."""
+def running(tls: tuple[str, str] | None = None) -> Iterator[Moto]:
+    """A server for some tests, with a certificate and its key if it speaks TLS; skips where moto is not installed."""
     if find_spec("moto") is None or find_spec("flask") is None or find_spec("boto3") is None:
         pytest.skip("moto's server is not installed (pip install 'moto[server]')")
-    process = Process(sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0", env=ENV)
+    options = ("--ssl", "--ssl-cert", tls[0], "--ssl-key", tls[1]) if tls is not None else ()
+    process = Process(sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0", *options, env=ENV)
     try:
-        url = process.wait_for(r"Running on (http://[0-9.:]+)")[1]
-        urllib.request.urlopen(f"{url}/moto-api/", timeout=WAIT).close()
-        yield Moto(url)
+        url = process.wait_for(r"Running on (https?://[0-9.:]+)")[1]
+        if tls is None:
+            urllib.request.urlopen(f"{url}/moto-api/", timeout=WAIT).close()
+        yield Moto(url, tls[0] if tls is not None else None)
     finally:
         process.kill()
-
-
-def described(text: str, **values: str) -> str:
-    """A configuration with values for its places, `<name>`."""
-    return re.sub(r"<(\w+)>", lambda found: values[found[1]], text)
