@@ -2,6 +2,8 @@
 //
 // Run as `node bootstrap.mjs`, without dependencies. What a handler sees (context, callbacks, console records,
 // error documents, `awslambda.streamifyResponse`) is as Lambda's own Node runtime has it.
+//
+// One long file: each further module is read and compiled at every cold start.
 
 import fs from "node:fs";
 import net from "node:net";

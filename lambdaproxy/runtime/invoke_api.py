@@ -23,20 +23,27 @@ from lambdaproxy.base.hosts import Hosts
 from lambdaproxy.base.ids import new_ids
 from lambdaproxy.base.weight import surely_light
 from lambdaproxy.errors import (
-    EventTooLarge,
     LambdaProxyError,
-    Throttled,
-    Unavailable,
     UnknownFunction,
     let_go,
 )
 from lambdaproxy.http1.grammar import header
 from lambdaproxy.messages import MOST_EVENT, Function, Head, Headers, Invocation, InvocationResult, Mode, Response
+from lambdaproxy.runtime.environment import identifier
 from lambdaproxy.runtime.functions import FunctionSettings
+from lambdaproxy.runtime.invoke_errors import (
+    JSON,
+    ApiError,
+    busy,
+    error_answer,
+    invalid,
+    too_large,
+    translated,
+    unknown_operation,
+)
 from lambdaproxy.runtime.invoke_stream import EventStream
 from lambdaproxy.runtime.invoker import LocalInvoker
 from lambdaproxy.runtime.names import PATTERN, QUALIFIER_PATTERN, is_qualifier, split_name
-from lambdaproxy.runtime.runtimes import identifier
 from lambdaproxy.watch.calls import ApiCalls
 from lambdaproxy.wire.eventstream import CONTENT_TYPE
 from lambdaproxy.wire.sigv4 import Keys, SignatureError, verify
@@ -58,19 +65,10 @@ _STREAM = re.compile(r"/2021-11-15/functions/([^/]+)/response-streaming-invocati
 _GET = re.compile(_FUNCTIONS + r"/([^/]+)(/configuration)?\Z")
 _TRACE = re.compile(rb"(?:.*;)?\s*Root=(1-[0-9a-f]{8}-[0-9a-f]{24})\s*(?:;.*)?\Z")
 TENANT_PATTERN = r"[a-zA-Z0-9\._:\/=+\-@ ]"
-_JSON = (b"Content-Type", b"application/json")
 
 
 # One line and no more: whatever an invoker gives for a version or an error, it ends no header.
 _VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*\Z")
-
-
-class _ApiError(LambdaProxyError):
-    def __init__(
-        self, status: int, code: str, message: str, reason: str | None = None, retry_after: int | None = None
-    ) -> None:
-        super().__init__(message, retry_after=retry_after)
-        self.status, self.code, self.message, self.reason = status, code, message, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +111,9 @@ class InvokeApi:
         if found is not None:
             self._function(found[1], query)
         elif head.method == "POST":
-            raise _unknown_operation()
+            raise unknown_operation()
         if head.content_length is not None and head.content_length > MOST_BODY:
-            raise self._too_large(MOST_EVENT)
+            raise too_large(MOST_EVENT)
         return Call(head, MOST_BODY)
 
     async def handle(self, call: Call, body: bytes) -> Response:
@@ -151,15 +149,15 @@ class InvokeApi:
         try:
             verify(head.method, head.target, head.headers, body, secret=self._keys.get, now=self._wall())
         except SignatureError as problem:
-            raise _ApiError(problem.status, problem.code, problem.message) from None
+            raise ApiError(problem.status, problem.code, problem.message) from None
 
     def _check_origin(self, head: Head) -> None:
         """Without signatures any page in the developer's browser could invoke his functions, and read their answers."""
         site = header(head.headers, b"sec-fetch-site") or b"none"
         if header(head.headers, b"origin") is not None or site.lower() != b"none":
-            raise _ApiError(403, "AccessDeniedException", "Requests of web pages are not taken without a signature.")
+            raise ApiError(403, "AccessDeniedException", "Requests of web pages are not taken without a signature.")
         if self.hosts is not None and head.host and not self.hosts.serve(head.host):
-            raise _ApiError(
+            raise ApiError(
                 403,
                 "AccessDeniedException",
                 "Unsigned calls must name localhost as their host, or one that --allow-host permits.",
@@ -183,7 +181,7 @@ class InvokeApi:
             found = _GET.match(path)
             if found is not None:
                 return self._get(found[1], query, bool(found[2]), request_id)
-        raise _unknown_operation()
+        raise unknown_operation()
 
     def _logs(self, query: str, request_id: str) -> Response:
         """What `lambdaproxy logs` asks for, which AWS has elsewhere and otherwise: lines of text."""
@@ -197,7 +195,7 @@ class InvokeApi:
             return Response(200, headers, kept.last(name))
         follower = kept.follow(name)
         if follower is None:
-            raise _ApiError(429, "TooManyRequestsException", "As many follow the logs as may.")
+            raise ApiError(429, "TooManyRequestsException", "As many follow the logs as may.")
         return Response(200, headers, follower)
 
     def close(self) -> None:
@@ -247,7 +245,7 @@ class InvokeApi:
         function, settings = self._function(name, query)
         mode = self._mode(head.headers, streamed)
         if len(body) > (MOST_ASYNC if mode == "event" else MOST_EVENT):
-            raise self._too_large(MOST_ASYNC if mode == "event" else MOST_EVENT)
+            raise too_large(MOST_ASYNC if mode == "event" else MOST_EVENT)
         _check_json(body)
         trace = _TRACE.match(header(head.headers, b"x-amzn-trace-id") or b"")
         wants_log = header(head.headers, b"x-amz-log-type") == b"Tail"
@@ -282,7 +280,7 @@ class InvokeApi:
         given = header(headers, b"x-amz-invocation-type") or b"RequestResponse"
         mode = _MODES.get(given)
         if mode is None or (streamed and mode == "event"):
-            raise _ApiError(
+            raise ApiError(
                 400,
                 "InvalidParameterValueException",
                 f"{given.decode('latin-1')!r} is not an invocation type of this operation",
@@ -294,12 +292,12 @@ class InvokeApi:
         try:
             name, inner = split_name(text)
         except ValueError:
-            raise _invalid("functionName", text, PATTERN) from None
+            raise invalid("functionName", text, PATTERN) from None
         given = dict(parse_qsl(query)).get("Qualifier")
         if given and not is_qualifier(given):
-            raise _invalid("qualifier", given, QUALIFIER_PATTERN)
+            raise invalid("qualifier", given, QUALIFIER_PATTERN)
         if inner and given and inner != given:
-            raise _ApiError(
+            raise ApiError(
                 400,
                 "InvalidParameterValueException",
                 "The derived qualifier from the function name does not match the specified qualifier.",
@@ -309,60 +307,28 @@ class InvokeApi:
             settings = self._invoker.find(name, qualifier)
         except UnknownFunction:
             arn = self._invoker.site.arn(name, qualifier or "$LATEST")
-            raise _ApiError(404, "ResourceNotFoundException", f"Function not found: {arn}") from None
+            raise ApiError(404, "ResourceNotFoundException", f"Function not found: {arn}") from None
         return Function(self._invoker.name, name, qualifier), settings
 
     # --- errors ---
 
     def answer(self, head: Head, error: LambdaProxyError, call: Any = None) -> Response:
         """The error document for an error, in the API's own words."""
-        known = error if isinstance(error, _ApiError) else self._translated(error)
+        known = error if isinstance(error, ApiError) else translated(error)
         self._calls.failed(head, error, known.code)
-        return _error_answer(known, head.id)
+        return error_answer(known, head.id)
 
     def refuse(self, status: int, reason: str) -> Response:
         """The answer to what is no request, or none that we wait for any longer."""
         request_id, _ = new_ids(self._wall())
         if status == 413:
-            return _error_answer(self._too_large(MOST_EVENT), request_id)
+            return error_answer(too_large(MOST_EVENT), request_id)
         if status == 503:
-            return _error_answer(_busy(), request_id)
+            return error_answer(busy(), request_id)
         if status == 500:
-            return _error_answer(self._translated(LambdaProxyError()), request_id)
+            return error_answer(translated(LambdaProxyError()), request_id)
         message = f"The request is malformed: {reason}"
-        return _error_answer(_ApiError(status, "BadRequestException", message), request_id)
-
-    @staticmethod
-    def _too_large(most: int) -> _ApiError:
-        message = f"Request must be smaller than {most} bytes for the InvokeFunction operation"
-        return _ApiError(413, "RequestEntityTooLargeException", message)
-
-    def _translated(self, error: LambdaProxyError) -> _ApiError:
-        if isinstance(error, Throttled):
-            return _ApiError(429, "TooManyRequestsException", "Rate Exceeded.", error.reason, error.retry_after or 1)
-        if isinstance(error, EventTooLarge):
-            return self._too_large(MOST_EVENT)
-        if isinstance(error, Unavailable) and error.label in ("overload", "draining"):
-            return _busy()
-        return _ApiError(500, "ServiceException", "The service encountered an internal error.", None, error.retry_after)
-
-
-def _busy() -> _ApiError:
-    message = "Too much is held in memory, or the embedded Lambda is stopping; try again."
-    return _ApiError(503, "ServiceUnavailableException", message, retry_after=1)
-
-
-def _unknown_operation() -> _ApiError:
-    return _ApiError(404, "UnknownOperationException", "The embedded Lambda has no such operation.")
-
-
-def _invalid(member: str, value: str, pattern: str) -> _ApiError:
-    return _ApiError(
-        400,
-        "ValidationException",
-        f"1 validation error detected: Value '{value[:256]}' at '{member}' failed to satisfy constraint: "
-        f"Member must satisfy regular expression pattern: {pattern}",
-    )
+        return error_answer(ApiError(status, "BadRequestException", message), request_id)
 
 
 def _tenant(headers: Headers) -> str | None:
@@ -371,7 +337,7 @@ def _tenant(headers: Headers) -> str | None:
         return None
     text = given.decode("latin-1")
     if not re.fullmatch(TENANT_PATTERN + "{1,256}", text):
-        raise _invalid("tenantId", text, TENANT_PATTERN + "+")
+        raise invalid("tenantId", text, TENANT_PATTERN + "+")
     return text
 
 
@@ -381,7 +347,7 @@ def _check_json(body: bytes) -> None:
         try:
             orjson.loads(body)
         except orjson.JSONDecodeError as problem:
-            raise _ApiError(
+            raise ApiError(
                 400, "InvalidRequestContentException", f"Could not parse request body into json: {problem}"
             ) from None
 
@@ -397,7 +363,7 @@ def _client_context(headers: Headers) -> str | None:
         if not isinstance(orjson.loads(text), dict):
             raise ValueError
     except (ValueError, binascii.Error):
-        raise _ApiError(
+        raise ApiError(
             400, "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object."
         ) from None
     return text
@@ -412,7 +378,7 @@ def _invoke_answer(mode: Mode, result: InvocationResult, shared: Headers, wants_
         return Response(202, shared)
     if mode == "dry-run":
         return Response(204, shared)
-    headers = [*shared, *(_safe(b"Content-Type", result.content_type) if result.content_type else (_JSON,))]
+    headers = [*shared, *(_safe(b"Content-Type", result.content_type) if result.content_type else (JSON,))]
     if result.function_error:
         headers += _safe(b"X-Amz-Function-Error", result.function_error.encode())
     if wants_log and result.log_tail is not None:
@@ -421,17 +387,4 @@ def _invoke_answer(mode: Mode, result: InvocationResult, shared: Headers, wants_
 
 
 def _json_answer(document: dict[str, Any], request_id: str) -> Response:
-    return Response(200, ((b"x-amzn-RequestId", request_id.encode()), _JSON), orjson.dumps(document))
-
-
-def _error_answer(error: _ApiError, request_id: str) -> Response:
-    document = {"Type": "Service" if error.status >= 500 else "User", "message": error.message}
-    if error.reason is not None:
-        document["Reason"] = error.reason
-    # The members' names differ from error to error; SDKs look for either.
-    document["Message"] = error.message
-    headers = [(b"x-amzn-RequestId", request_id.encode()), (b"x-amzn-ErrorType", error.code.encode()), _JSON]
-    if error.retry_after is not None:
-        headers.append((b"Retry-After", b"%d" % error.retry_after))
-    outcome = "refused" if error.status < 500 else "unavailable" if error.status == 503 else "internal"
-    return Response(error.status, tuple(headers), orjson.dumps(document), outcome)
+    return Response(200, ((b"x-amzn-RequestId", request_id.encode()), JSON), orjson.dumps(document))

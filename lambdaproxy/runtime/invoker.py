@@ -20,6 +20,7 @@ from lambdaproxy.errors import EventTooLarge, LambdaProxyError, Throttled, Unava
 from lambdaproxy.interfaces import IInvoker
 from lambdaproxy.messages import MOST_EVENT, Function, Invocation, InvocationResult, Mode
 from lambdaproxy.runtime.api_site import RuntimeApis
+from lambdaproxy.runtime.environment import Site
 from lambdaproxy.runtime.events import EventQueue
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.job import STREAMS, Job
@@ -31,7 +32,7 @@ from lambdaproxy.runtime.names import is_qualifier, split_name
 from lambdaproxy.runtime.pool import FunctionPool
 from lambdaproxy.runtime.process import Launcher, launcher
 from lambdaproxy.runtime.reload import Watch
-from lambdaproxy.runtime.runtimes import Command, Site, command
+from lambdaproxy.runtime.runtimes import Command, command
 from lambdaproxy.runtime.site import renewed
 from lambdaproxy.runtime.worker import DEBUG_SECONDS, Worker
 from lambdaproxy.watch.functions import FunctionGauges, FunctionNow, Throttles

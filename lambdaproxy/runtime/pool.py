@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred, succeed
 
 from lambdaproxy.errors import Throttled, Unavailable
+from lambdaproxy.runtime.environment import CannotStart
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.job import Job
 from lambdaproxy.runtime.reload import Watch
 from lambdaproxy.runtime.results import INVALID_ENTRYPOINT, FunctionFailure, failure
-from lambdaproxy.runtime.runtimes import CannotStart
 from lambdaproxy.runtime.worker import INIT_SECONDS, State, Worker
 from lambdaproxy.wire.failures import printable
 

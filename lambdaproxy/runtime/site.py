@@ -14,11 +14,11 @@ from twisted.logger import Logger
 
 from lambdaproxy.base.addresses import interface_of
 from lambdaproxy.base.archives import temporary
+from lambdaproxy.runtime.environment import DUMMY_KEY, Site
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.interpreters import interpreters, missing_text
 from lambdaproxy.runtime.invoke_keys import load_or_make_keys
 from lambdaproxy.runtime.layers import Namespaces, has_extensions, try_namespaces
-from lambdaproxy.runtime.runtimes import DUMMY_KEY, Site
 
 if TYPE_CHECKING:
     from lambdaproxy.config.settings import Settings

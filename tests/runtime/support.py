@@ -13,9 +13,9 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 
 from lambdaproxy.messages import Function, Invocation, InvocationResult
+from lambdaproxy.runtime.environment import Site
 from lambdaproxy.runtime.functions import FunctionSettings, parse_local
 from lambdaproxy.runtime.invoker import LocalInvoker
-from lambdaproxy.runtime.runtimes import Site
 
 reactor: Any = _reactor
 HERE = os.path.dirname(os.path.abspath(__file__))

@@ -18,11 +18,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SkipTest
 
 from lambdaproxy.errors import Unavailable
+from lambdaproxy.runtime.environment import Site
 from lambdaproxy.runtime.extensions import Extensions
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.layers import Namespaces, try_namespaces
 from lambdaproxy.runtime.results import Exit
-from lambdaproxy.runtime.runtimes import Site
 from lambdaproxy.runtime.telemetry import Refused, Subscription, Telemetry
 from tests.runtime.fakes import Bench, FakeCaller
 from tests.runtime.real import RealProcesses, read, until, until_dead, wait

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from lambdaproxy.runtime import interpreters as known
+from lambdaproxy.runtime.environment import Site
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.interpreters import find_interpreter, interpreters, missing_text
 from lambdaproxy.runtime.layers import Namespaces
-from lambdaproxy.runtime.runtimes import Site, command
+from lambdaproxy.runtime.runtimes import command
 from lambdaproxy.runtime.site import cache_folder
 
 OWN = f"python{sys.version_info[0]}.{sys.version_info[1]}"

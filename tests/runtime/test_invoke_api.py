@@ -27,8 +27,8 @@ from twisted.trial.unittest import SkipTest
 
 from lambdaproxy.errors import InvokeTimeout, Throttled, Unavailable, UnknownFunction
 from lambdaproxy.messages import InvocationResult
+from lambdaproxy.runtime.environment import Site
 from lambdaproxy.runtime.invoke_keys import load_or_make_keys
-from lambdaproxy.runtime.runtimes import Site
 from lambdaproxy.start.invoking import invoke_site
 from lambdaproxy.web.pace import Pace
 from lambdaproxy.wire.sigv4 import Keys, amz_date, authorization

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from lambdaproxy.runtime.environment import Site
 from lambdaproxy.runtime.functions import parse_local
-from lambdaproxy.runtime.runtimes import Site
 from tests.runtime.real import RealProcesses
 
 FOLDERS, FILES, SAVES = 150, 40, 30

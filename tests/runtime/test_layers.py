@@ -19,10 +19,10 @@ import orjson
 import pytest
 from twisted.trial.unittest import SkipTest
 
+from lambdaproxy.runtime.environment import Site
 from lambdaproxy.runtime.functions import FunctionSettings, function_settings
 from lambdaproxy.runtime.interpreters import packaged_node
 from lambdaproxy.runtime.layers import SANDBOX, Namespaces, layout, try_namespaces
-from lambdaproxy.runtime.runtimes import Site
 from tests.runtime.real import RealProcesses, until, until_answer
 
 ALLOWED = try_namespaces()

@@ -18,8 +18,8 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SkipTest
 
 from lambdaproxy.errors import FunctionError, FunctionTimeout
+from lambdaproxy.runtime.environment import Site
 from lambdaproxy.runtime.functions import FunctionSettings
-from lambdaproxy.runtime.runtimes import Site
 from tests.runtime.real import RealProcesses, read, until_answer, until_dead, wait
 from tests.runtime.support import FUNCTIONS, Local, children, function, nodes
 

@@ -14,9 +14,10 @@ from lambdaproxy.base.held import Held
 from lambdaproxy.errors import InvokeTimeout, Throttled, Unavailable
 from lambdaproxy.messages import InvocationResult
 from lambdaproxy.runtime.api_site import RuntimeApis
+from lambdaproxy.runtime.environment import CannotStart
 from lambdaproxy.runtime.logs import WorkerLog
 from lambdaproxy.runtime.pool import FunctionPool
-from lambdaproxy.runtime.runtimes import CannotStart, Command
+from lambdaproxy.runtime.runtimes import Command
 from lambdaproxy.runtime.worker import State, Worker
 from tests.runtime.fakes import SETTINGS, FakeCaller, FakePair, FakeProcess, FakeReactor, JobProbe, probe
 

@@ -20,8 +20,8 @@ import orjson
 from twisted.trial.unittest import SkipTest
 
 from lambdaproxy.errors import EventTooLarge, InvokeTimeout, Throttled, UnknownFunction
+from lambdaproxy.runtime.environment import Site
 from lambdaproxy.runtime.functions import FunctionSettings
-from lambdaproxy.runtime.runtimes import Site
 from tests.processes import reserved_port
 from tests.runtime.real import RealProcesses, read, until_answer, until_dead, wait
 from tests.runtime.support import FUNCTIONS, function

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from lambdaproxy.runtime.environment import CannotStart, Site
 from lambdaproxy.runtime.functions import FunctionSettings, function_settings
-from lambdaproxy.runtime.runtimes import START, CannotStart, Site, command
+from lambdaproxy.runtime.runtimes import START, command
 from lambdaproxy.runtime.variables import read_env_file
 
 OPERATOR = {

@@ -14,10 +14,10 @@ import pytest
 from twisted.trial.unittest import SkipTest
 
 from lambdaproxy.runtime import web_bridge
+from lambdaproxy.runtime.environment import Site
 from lambdaproxy.runtime.functions import function_settings
 from lambdaproxy.runtime.interpreters import packaged_node
 from lambdaproxy.runtime.layers import try_namespaces
-from lambdaproxy.runtime.runtimes import Site
 from tests.processes import Server
 from tests.runtime.real import RealProcesses, read, until
 

@@ -12,9 +12,10 @@ from twisted.internet.testing import StringTransport
 from lambdaproxy.base.held import Held
 from lambdaproxy.errors import BadRequest, FunctionError, FunctionTimeout, InvokeTimeout
 from lambdaproxy.runtime.api_site import RuntimeApis
+from lambdaproxy.runtime.environment import CannotStart
 from lambdaproxy.runtime.job import event_head
 from lambdaproxy.runtime.results import HTTP_STREAM
-from lambdaproxy.runtime.runtimes import CannotStart, Command
+from lambdaproxy.runtime.runtimes import Command
 from lambdaproxy.runtime.stream import StreamedResult
 from lambdaproxy.runtime.worker import State
 from tests.runtime.fakes import SETTINGS, Bench, FakeCaller, FakePair, probe

@@ -13,8 +13,9 @@ import pytest
 from lambdaproxy.config.model import Configuration, FunctionTable
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.runtime.environment import CannotStart, Site
 from lambdaproxy.runtime.functions import function_settings
-from lambdaproxy.runtime.runtimes import CannotStart, Site, command
+from lambdaproxy.runtime.runtimes import command
 from lambdaproxy.start.assembly import assemble
 from lambdaproxy.templates.document import TemplateError
 from lambdaproxy.templates.found import TemplateRoute
