@@ -23,6 +23,7 @@ def signature(path: str) -> Signature:
 
 _known: dict[str, bytes] = {}
 _read: dict[str, bytes] = {}
+_absent: set[str] = set()
 
 
 def read(path: str | Path) -> bytes:
@@ -30,7 +31,11 @@ def read(path: str | Path) -> bytes:
     name = str(Path(path).absolute())
     data = _known.get(name)
     if data is None:
-        data = Path(path).read_bytes()
+        try:
+            data = Path(path).read_bytes()
+        except FileNotFoundError:
+            _absent.add(name)
+            raise
     _read[name] = data
     return data
 
@@ -38,6 +43,11 @@ def read(path: str | Path) -> bytes:
 def remember(files: dict[str, str]) -> None:
     """Let these be what is read, by absolute name, in base64."""
     _known.update({name: b64decode(data) for name, data in files.items()})
+
+
+def looked_for() -> list[str]:
+    """The absolute names of what was read, and of what would have been, had it been there."""
+    return sorted({*_read, *_absent})
 
 
 def seen() -> dict[str, str]:

@@ -95,7 +95,7 @@ def _shown(path: str) -> str:
 
 
 def _signatures() -> dict[str, Signature]:
-    return {path: signature(path) for path in files.seen()}
+    return {path: signature(path) for path in files.looked_for()}
 
 
 def check_served(new: Assembly, invokers: Container[str], authorizers: Container[str]) -> None:

@@ -79,7 +79,7 @@ def test_a_fault_of_ours_does_not_end_the_looking(folder, monkeypatch):
     """Whatever is raised: the next save is read."""
     file = folder / "p.toml"
     write(file, "# one")
-    monkeypatch.setattr(files, "seen", lambda: [str(file)])
+    monkeypatch.setattr(files, "looked_for", lambda: [str(file)])
     clock, taken = Clock(), list[Any]()
 
     def read() -> Any:
@@ -123,6 +123,23 @@ def test_a_template_and_the_file_of_its_variables(folder):
         write(file, template.format(handler="two.handler", path="/second"))
         until(server, "/second", (200, b"two-b"))
         assert server.request("GET", "/first")[0] == 404
+
+
+def test_a_samconfig_that_comes_later(folder):
+    pytest.importorskip("yaml")
+    write(
+        folder / "template.yaml",
+        "Transform: AWS::Serverless-2016-10-31\nParameters: {Way: {Type: String, Default: /before}}\nResources:\n"
+        "  One:\n    Type: AWS::Serverless::Function\n    Properties:\n"
+        "      {Runtime: python3.11, Handler: one.handler, CodeUri: .,\n"
+        "       Events: {Get: {Type: HttpApi, Properties: {Path: !Ref Way, Method: get}}}}\n",
+    )
+    with Server("--sam-template", str(folder), "--inspect", "off") as server:
+        until(server, "/before", (200, b"one"))
+        write(folder / "samconfig.toml", '[default.local_start_api.parameters]\nparameter_overrides = "Way=/after"\n')
+        until(server, "/after", (200, b"one"))
+        (folder / "samconfig.toml").unlink()
+        until(server, "/before", (200, b"one"))
 
 
 def test_the_request_after_a_save_of_the_environment_sees_it(folder):
