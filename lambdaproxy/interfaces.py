@@ -81,6 +81,9 @@ class IMessageCodec(IEventCodec):
     def opened(request: Request) -> Opened:
         """The connection that this handshake asks for, as its events show it; always the same for the same request."""
 
+    def connect_arn(region: str) -> str:
+        """What a policy permits who may connect."""
+
     def encode_message(opened: Opened, key: str, message: str, request_id: str, now: float) -> bytes:
         """The event of a message that came at `now`, in epoch seconds; `request_id` is a UUID that is its alone."""
 
@@ -225,6 +228,9 @@ class IAuthorizer(Interface):
         Raises, or fails with, `Unauthorized`, `Denied`, `RateExceeded`, `AuthorizerFailed` or `Unavailable`; with
         anything else nobody is let in either, as with `AuthorizerFailed`. Cancelling says that the client has gone.
         The details of errors go into our log: no tokens, no keys.
+
+        Where there is an attribute `authorize_connection` it is called instead for the handshakes of WebSocket APIs,
+        with their `IMessageCodec` in front.
         """
 
     def stop() -> Deferred[None]:

@@ -431,7 +431,10 @@ class Proxy:
         head = admission.sent if read else admission.head
         request = request_of(head, head.headers if read else admission.headers, body if read else b"")
         try:
-            found = authorizer.authorize(request, admission.match, admission.route.scopes)
+            authorize = authorizer.authorize
+            if admission.route.socket is not None and hasattr(authorizer, "authorize_connection"):
+                authorize = partial(authorizer.authorize_connection, admission.route.codec)
+            found = authorize(request, admission.match, admission.route.scopes)
             return await found if isinstance(found, Deferred) else found
         except (LambdaProxyError, CancelledError):
             raise

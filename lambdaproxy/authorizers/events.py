@@ -48,7 +48,8 @@ def authorizer_event(payload: str, event: Mapping[str, Any], arn: str, identity:
         return {"type": "TOKEN", "methodArn": arn, "authorizationToken": identity[0]}
     if payload == REST:
         maps = ("pathParameters", "queryStringParameters", "multiValueQueryStringParameters", "stageVariables")
-        filled = {key: event.get(key) or {} for key in maps}
+        # The event of a connection has no path.
+        filled = {key: event.get(key) or {} for key in maps if "httpMethod" in event or key != "pathParameters"}
         return {"type": "REQUEST", "methodArn": arn, **event, **filled}
     if payload == ONE:
         joined = ",".join(identity)

@@ -29,7 +29,7 @@ from lambdaproxy.errors import (
     LambdaProxyError,
     Unauthorized,
 )
-from lambdaproxy.interfaces import IAuthorizer, IEventCodec
+from lambdaproxy.interfaces import IAuthorizer, IEventCodec, IMessageCodec
 from lambdaproxy.messages import Grant, InvocationResult, Match, Request
 
 MOST_SECONDS = 10.0
@@ -76,10 +76,13 @@ class LambdaAuthorizer:
     def start(self) -> None:
         """Nothing has to be fetched."""
 
-    async def _asked(self, request: Request, match: Match) -> Grant:
-        event = events.proxy_event(self._codec, request, match)
+    async def _asked(self, request: Request, match: Match, of_connection: Any = None) -> Grant:
+        event = events.proxy_event(of_connection or self._codec, request, match)
         identity = self._identity(request, event)
-        arn = events.method_arn(event, self._region)
+        if of_connection is not None:
+            arn = of_connection.connect_arn(self._region)
+        else:
+            arn = events.method_arn(event, self._region)
         kept = self._kept.get(identity) if self._ttl and identity else None
         if kept is not None and kept[0] > self._seconds():
             return self._granted(kept[1], arn, request, 0)
@@ -99,6 +102,12 @@ class LambdaAuthorizer:
     def authorize(self, request: Request, match: Match, scopes: Sequence[str]) -> Deferred[Grant]:
         """Ask the function, or remember what it said."""
         return Deferred.fromCoroutine(self._asked(request, match))
+
+    def authorize_connection(
+        self, codec: IMessageCodec, request: Request, match: Match, scopes: Sequence[str]
+    ) -> Deferred[Grant]:
+        """The same for the handshake of a connection, whose event `codec` makes; for the payload `rest` only."""
+        return Deferred.fromCoroutine(self._asked(request, match, codec))
 
     def _identity(self, request: Request, event: Mapping[str, Any]) -> tuple[str, ...]:
         """The values of all sources; `Unauthorized` if one is missing, because then the function is not asked."""

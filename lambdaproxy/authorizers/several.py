@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from lambdaproxy.errors import Denied
-from lambdaproxy.interfaces import IAuthorizer
+from lambdaproxy.interfaces import IAuthorizer, IMessageCodec
 from lambdaproxy.messages import Grant, Match, Request, granted
 
 
@@ -33,12 +34,22 @@ class AllAuthorizer:
         """Ask them one after the other."""
         return Deferred.fromCoroutine(self._asked(request, match, scopes))
 
-    async def _asked(self, request: Request, match: Match, scopes: Sequence[str]) -> Grant:
+    def authorize_connection(
+        self, codec: IMessageCodec, request: Request, match: Match, scopes: Sequence[str]
+    ) -> Deferred[Grant]:
+        """The same for the handshake of a connection: some of them ask with its event."""
+        return Deferred.fromCoroutine(self._asked(request, match, scopes, codec))
+
+    async def _asked(
+        self, request: Request, match: Match, scopes: Sequence[str], of_connection: IMessageCodec | None = None
+    ) -> Grant:
         whole: Grant | None = None
         counting = []
         for each in self._others:
             count = getattr(each, "count", None)
             ask = each.authorize if count is None else each.recognise  # type: ignore[attr-defined]
+            if of_connection is not None and hasattr(each, "authorize_connection"):
+                ask = partial(each.authorize_connection, of_connection)
             found = ask(request if whole is None else granted(request, whole), match, scopes)
             grant = await found if isinstance(found, Deferred) else found
             if count is not None:

@@ -162,6 +162,10 @@ class WebSocketCodec(Codec):
             request.grant,
         )
 
+    def connect_arn(self, region: str) -> str:
+        """What a policy permits who may connect (API Gateway guide, "Control access to WebSocket APIs")."""
+        return f"arn:aws:execute-api:{region}:{self.account}:{self.api_id}/{self.stage}/{CONNECT}"
+
     def encode_request(self, request: Request, match: Match) -> bytes:
         """The event `CONNECT` of a handshake, with the header fields and the query; without a body."""
         if self._limited:

@@ -13,7 +13,7 @@ from twisted.python import usage
 
 from lambdaproxy import __version__, registry
 from lambdaproxy.base.native import form
-from lambdaproxy.config import help, toml
+from lambdaproxy.config import help, sockets, toml
 from lambdaproxy.config.help import described
 from lambdaproxy.config.model import Configuration, RouteSettings
 from lambdaproxy.config.settings import SETTINGS, Setting, Settings, attribute
@@ -110,7 +110,7 @@ def configure(given: dict[str, list[str]], flags: dict[str, bool], config: str |
             each.host,
             each.methods,
             replace(settings, **each.values),
-            frozenset(each.values),
+            frozenset(each.values) - (sockets.NEUTRAL.keys() if each.socket is not None else set()),
             each.where,
             conditions=each.conditions,
             priority=each.priority,

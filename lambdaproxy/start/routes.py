@@ -31,7 +31,7 @@ from lambdaproxy.messages import MOST_EVENT, Function, Mode
 from lambdaproxy.routing import Route
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.selection import FunctionName
-from lambdaproxy.start.authorizing import authorizer_of
+from lambdaproxy.start.authorizing import authorizer_of, maker_of
 
 AWS, LOCAL, NOBODY, MANAGES = "aws", "local", "none", "connections"
 MOST_MESSAGE = MOST_EVENT - 16 * 1024
@@ -177,6 +177,7 @@ def socket_route(
         raise ConfigError(
             f"{route.where('authorizer')}: authorizer: it is asked before $connect, for which there is no route"
         )
+    _check_asks_of_connections(route, authorizer, authorizers)
     api = SocketApi(socket.name, codec, route.path, route.host, socket.stage, found, limits)
     try:
         door = door_of(settings, codec, authorizer)
@@ -223,6 +224,22 @@ def management_route(
         route.settings.error_detail,
         authorizer=name,
     )
+
+
+def _check_asks_of_connections(
+    route: RouteSettings, name: str | None, authorizers: Mapping[str, AuthorizerSettings]
+) -> None:
+    """`ConfigError` for a function that expects another event than there is of a handshake."""
+    if name is None:
+        return
+    options = maker_of(authorizers[name])[1]
+    for each in options.get("of") or (name,) if authorizers[name].kind == "all" else (name,):
+        payload = maker_of(authorizers[each])[1].get("payload") if authorizers[each].kind == "lambda" else "rest"
+        if payload != "rest":
+            raise ConfigError(
+                f"{route.where('authorizer')}: authorizer: {each} is asked with the event of a handshake, and "
+                f'that is one for payload = "rest", as in API Gateway, not {payload}'
+            )
 
 
 def check_sockets(route: RouteSettings) -> None:
