@@ -9,8 +9,9 @@ from typing import Any
 
 from lambdaproxy.command.shown import comment, toml_text, toml_value
 from lambdaproxy.config.conditions import as_table as conditions_table
-from lambdaproxy.config.model import FunctionTable, RouteSettings
+from lambdaproxy.config.model import FunctionTable, RouteSettings, SocketSettings
 from lambdaproxy.config.settings import SETTINGS, attribute
+from lambdaproxy.config.sockets import SETTING_KEYS
 from lambdaproxy.routing import Route
 from lambdaproxy.start.assembly import Assembly
 
@@ -43,7 +44,12 @@ def lines(assembly: Assembly) -> Iterator[str]:
             values = [value for name, value in authorizer.given if name == key]
             yield f"{key} = {toml_value(values if len(values) > 1 else values[0])}"
     for settings, route in zip(configuration.routes, assembly.router.routes, strict=True):
+        if settings.manages is not None:
+            continue  # it goes with its API
         yield ""
+        if settings.socket is not None:
+            yield from _socket(settings, settings.socket)
+            continue
         name = route.function.name if route.function is not None else ""
         yield from _commented(_route(settings, route), f"{name} cannot run" if lost.get(name) else None)
 
@@ -71,6 +77,32 @@ def _function(table: FunctionTable) -> Iterator[str]:
         elif key == "layers":
             value = [os.path.relpath(one) for one in value]
         yield f"{key} = {toml_value(value)}"
+
+
+def _socket(settings: RouteSettings, socket: SocketSettings) -> Iterator[str]:
+    yield f"[websocket.{socket.name}]"
+    yield f"path = {toml_text(settings.path)}"
+    if settings.host is not None:
+        yield f"host = {toml_text(settings.host)}"
+    variables = []
+    for name, value in settings.settings.format.options:
+        if name == "stage_variables":
+            variables.append(value.partition("=")[::2])
+        else:
+            yield f"{name.replace('_', '-')} = {toml_text(value)}"
+    if variables:
+        yield f"stage-variables = {toml_value(dict(variables))}"
+    for name in SETTING_KEYS:
+        if attribute(name) in settings.own:
+            yield f"{name} = {toml_value(getattr(settings.settings, attribute(name)))}"
+    yield f"[websocket.{socket.name}.routes]"
+    for each in socket.routes:
+        table: dict[str, Any] = {"function": str(each.function)}
+        if each.answers:
+            table["two-way"] = True
+        if each.timeout is not None:
+            table["timeout"] = each.timeout
+        yield f"{toml_text(each.key)} = {toml_value(table)}"
 
 
 def _route(settings: RouteSettings, route: Route) -> Iterator[str]:

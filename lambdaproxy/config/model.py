@@ -39,6 +39,23 @@ class SocketSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteTable:
+    """A `[[route]]` as written: the settings it sets itself, by attribute of `Settings`."""
+
+    path: str
+    host: str | None
+    methods: tuple[str, ...]
+    values: Mapping[str, Any]
+    where: Callable[[str | None], str]
+    conditions: tuple[Condition, ...] = ()
+    priority: int | None = None
+    #: What is a WebSocket API's besides, if this is one's table.
+    socket: SocketSettings | None = None
+    #: Whose `@connections` API it is.
+    manages: SocketSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RouteSettings:
     """A `[[route]]`: what it matches, and its settings, inherited ones included.
 

@@ -7,14 +7,15 @@ connection's. What opens one is a request, so the table has the settings of a ro
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from lambdaproxy import registry
 from lambdaproxy.config import values
 from lambdaproxy.config.conditions import HEADER, Condition
-from lambdaproxy.config.model import SocketRouteSettings, SocketSettings
+from lambdaproxy.config.model import RouteTable, SocketRouteSettings, SocketSettings
 from lambdaproxy.config.settings import ROUTE, SETTINGS, attribute
+from lambdaproxy.config.templates import check_host
 from lambdaproxy.config.values import Spec
 from lambdaproxy.interfaces import IEventCodecMaker
 from lambdaproxy.selection import parse_function
@@ -114,6 +115,38 @@ def path_of(table: Mapping[str, Any], options: Mapping[str, Any]) -> str:
 def managed(path: str, stage: str) -> Iterable[str]:
     """Where the `@connections` API is: beneath where clients connect, and beneath the stage, as AWS has it."""
     return dict.fromkeys((path.rstrip("/"), f"/{stage}" if stage else ""))
+
+
+def tables(
+    name: str, table: Mapping[str, Any], where: Callable[[str | None], str], given: Mapping[str, Any] = {}
+) -> Iterator[RouteTable]:
+    """What opens connections, and the `@connections` API; `given` are the settings of routes that the table has.
+
+    `ValueError` begins with the key.
+    """
+    maker = maker_of(table)
+    known = keys(maker)
+    for key in table:
+        if key not in known:
+            raise ValueError(f"{key}: {registry.unknown('key of a WebSocket API', key, known)}")
+    spec = spec_of(table, maker)
+    path = path_of(table, registry.parse_options(maker.name, maker.options, spec.options))
+    host = table.get("host")
+    if host is not None:
+        if not isinstance(host, str):
+            raise ValueError(f"host: {values.scalar(host)} is no text; put it in quotes")
+        try:
+            check_host(host)
+        except ValueError as error:
+            raise ValueError(f"host: {error}") from None
+    socket = socket_of(name, table, maker, where)
+    yield RouteTable(path, host, ("GET",), {**NEUTRAL, **given, "format": spec}, where, OPENING, socket=socket)
+    by = table.get("connections")
+    if by == OFF:
+        return
+    found = {**NEUTRAL, "format": spec, **({"authorizer": by} if by is not None else {})}
+    for before in managed(path, socket.stage):
+        yield RouteTable(f"{before}/@connections/{{connection}}", host, METHODS, found, where, manages=socket)
 
 
 def socket_of(name: str, table: Mapping[str, Any], maker: IEventCodecMaker, where: Any) -> SocketSettings:

@@ -16,7 +16,7 @@ from lambdaproxy.config import beside, sockets, values
 from lambdaproxy.config.conditions import PATH, Condition, conditions_of_table
 from lambdaproxy.config.locate import Path as KeyPath
 from lambdaproxy.config.locate import line_of, locate
-from lambdaproxy.config.model import AuthorizerSettings, FunctionTable, InvokerSettings, SocketSettings
+from lambdaproxy.config.model import AuthorizerSettings, FunctionTable, InvokerSettings, RouteTable
 from lambdaproxy.config.settings import FILE, ROUTE, SETTINGS, Setting, attribute
 from lambdaproxy.config.templates import DEFAULT, check_host, check_template
 from lambdaproxy.errors import ConfigError
@@ -27,23 +27,6 @@ _ROUTE_KEYS = ("path", "host", "methods", "when", "priority")
 MOST_PRIORITY = 1_000_000
 LOCAL = "local"
 _METHOD = re.compile(r"[A-Z]{1,20}")
-
-
-@dataclass(frozen=True, slots=True)
-class RouteTable:
-    """A `[[route]]` as written: the settings it sets itself, by attribute of `Settings`."""
-
-    path: str
-    host: str | None
-    methods: tuple[str, ...]
-    values: Mapping[str, Any]
-    where: Callable[[str | None], str]
-    conditions: tuple[Condition, ...] = ()
-    priority: int | None = None
-    #: What is a WebSocket API's besides, if this is one's table.
-    socket: SocketSettings | None = None
-    #: Whose `@connections` API it is.
-    manages: SocketSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,38 +226,14 @@ class _Reader:
         def where(key: str | None) -> str:
             return self._where((*at, *(key.split(".", 1) if key else ())))
 
+        own = {key: value for key, value in table.items() if key in sockets.SETTING_KEYS}
+        given = self._settings(own, at, ROUTE, ())
         try:
-            maker = sockets.maker_of(table)
-            known = sockets.keys(maker)
-            for key in table:
-                if key not in known:
-                    raise ValueError(f"{key}: {registry.unknown('key of a WebSocket API', key, known)}")
-            spec = sockets.spec_of(table, maker)
-            path = sockets.path_of(table, registry.parse_options(maker.name, maker.options, spec.options))
-            host = table.get("host")
-            if host is not None:
-                if not isinstance(host, str):
-                    raise ValueError(f"host: {values.scalar(host)} is no text; put it in quotes")
-                try:
-                    check_host(host)
-                except ValueError as error:
-                    raise ValueError(f"host: {error}") from None
-            socket = sockets.socket_of(name, table, maker, where)
+            yield from sockets.tables(name, table, where, given)
         except ValueError as error:
             key, _, _ = str(error).partition(":")
             place = where(key if key.partition(".")[0] in (*table, "routes") else None)
             raise ConfigError(f"{place}: [websocket.{name}]: {error}") from None
-        own = {key: value for key, value in table.items() if key in sockets.SETTING_KEYS}
-        found = {**sockets.NEUTRAL, **self._settings(own, at, ROUTE, ()), "format": spec}
-        yield RouteTable(path, host, ("GET",), found, where, sockets.OPENING, socket=socket)
-        by = table.get("connections")
-        if by == sockets.OFF:
-            return
-        found = {**sockets.NEUTRAL, "format": spec, **({"authorizer": by} if by is not None else {})}
-        for before in sockets.managed(path, socket.stage):
-            yield RouteTable(
-                f"{before}/@connections/{{connection}}", host, sockets.METHODS, found, where, manages=socket
-            )
 
     def _conditions(self, table: object, at: KeyPath) -> tuple[Condition, ...]:
         if not isinstance(table, dict):

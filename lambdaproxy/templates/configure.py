@@ -7,11 +7,12 @@ one that has a path taking it; and where a template has several doors, each alon
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lambdaproxy.config import sockets
 from lambdaproxy.config.conditions import HOST
 from lambdaproxy.config.model import Configuration, FunctionTable, RouteSettings
 from lambdaproxy.config.settings import Settings, attribute
@@ -64,6 +65,7 @@ def add_template(configuration: Configuration) -> Configuration:
         notes.append(f"{name}: {reason}")
     authorizers, instead, told = guards(template.authorizers, configuration.authorizers, settings, path)
     routes, more = _routes(template, configuration, source)
+    routes += _sockets(template, settings, path)
     routes = [_let_in(route, instead) for route in routes]
     notes += told
     return replace(
@@ -150,6 +152,36 @@ def _routes(template: Template, configuration: Configuration, source: Source) ->
     if closed and settings.function is None and (None, DEFAULT, "") not in taken:
         found.append(_closed(closed[0], settings, source.path, None))
     return found, notes
+
+
+def _sockets(template: Template, settings: Settings, path: str) -> Iterator[RouteSettings]:
+    """The WebSocket APIs on all hosts; where there are several doors each on its own, too."""
+    hosts = _hosts(template.doors) if len(template.doors) > 1 else {}
+    taken: set[str] = set()
+    for socket in template.sockets:
+        name = re.sub(r"[^a-z0-9-]", "-", socket.door.lower())
+        for host in (None, hosts.get(socket.door)) if socket.door in hosts else (None,):
+            table = {**socket.table, **({"host": host} if host is not None else {})}
+            try:
+                made = list(sockets.tables(name, table, lambda _: path))
+            except ValueError as problem:
+                raise ConfigError(f"{path}: {socket.door}: {problem}") from None
+            if host is None and made[0].path in taken:
+                continue
+            taken.add(made[0].path)
+            for each in made:
+                changed = {**each.values, **(dict(socket.settings) if each.socket is not None else {})}
+                yield RouteSettings(
+                    each.path,
+                    each.host,
+                    each.methods,
+                    replace(settings, **changed),
+                    frozenset(changed),
+                    each.where,
+                    conditions=each.conditions,
+                    socket=each.socket,
+                    manages=each.manages,
+                )
 
 
 def _asks_for_a_host(route: TemplateRoute) -> bool:

@@ -46,6 +46,15 @@ class TemplateRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateSocket:
+    """A WebSocket API: its `[websocket.NAME]` table, who may connect, and its door."""
+
+    door: str
+    table: Mapping[str, Any]
+    settings: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Door:
     """What has a host of its own on AWS: an API, a function URL, a load balancer's listener.
 
@@ -91,6 +100,7 @@ class Template:
     logical: Mapping[str, str] = field(default_factory=dict)
     #: Functions that routes name, and the template does not define.
     elsewhere: frozenset[str] = frozenset()
+    sockets: tuple[TemplateSocket, ...] = ()
 
 
 @dataclass
@@ -147,6 +157,7 @@ class Found:
         self.authorizers: dict[str, Guard] = {}
         self.routes: list[TemplateRoute] = []
         self.doors: dict[str, Door] = {}
+        self.sockets: list[TemplateSocket] = []
         #: Names of functions and doors that are taken, whatever stack they are of.
         self.names: set[str] = set()
         #: Functions that are named, and are not defined here.

@@ -11,6 +11,7 @@ from lambdaproxy.templates.found import Api, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.openapi import add_document
 from lambdaproxy.templates.raw_rest import document_of
+from lambdaproxy.templates.raw_sockets import read_sockets
 from lambdaproxy.templates.stack import Stack
 from lambdaproxy.templates.throttles import read_routes
 
@@ -26,17 +27,16 @@ _INTEGRATION_DONE = (
 
 
 def read_http_apis(stack: Stack) -> dict[str, Api]:
-    """The HTTP APIs by logical name, their routes added; WebSocket APIs are listed."""
+    """The HTTP APIs by logical name, their routes added; WebSocket APIs are read besides."""
     stages = _stages(stack)
     found: dict[str, Api] = {}
-    sockets = set()
+    sockets: list[str] = []
     for logical in stack.of_type(f"{_KIND}Api"):
         properties = stack.properties(logical)
         where = ("Resources", logical, "Properties")
         stack.read.add(logical)
         if text(properties.get("ProtocolType", "HTTP")).upper() != "HTTP":
-            sockets.add(logical)
-            stack.add((*where[:-1],), "WebSocket APIs are not done here; its routes are left out")
+            sockets.append(logical)
             continue
         stage, variables, place, rates = stages.get(logical, ("$default", {}, where, (None, None)))
         found[logical] = api = make_api(
@@ -51,9 +51,7 @@ def read_http_apis(stack: Stack) -> dict[str, Api]:
         if "Target" in properties:  # "quick create": one route to one function, with the newest payload format
             _add(stack, api, (*where, "Target"), properties.get("RouteKey", "$default"), properties.get("Target"))
         report(stack, properties, _API_DONE)
-    for logical, resource in stack.resources.items():
-        if resource["Type"].startswith(_KIND) and text(stack.properties(logical).get("ApiId")) in sockets:
-            stack.read.add(logical)
+    read_sockets(stack, sockets)
     for logical in stack.of_type(f"{_KIND}Route"):
         if logical not in stack.read:
             _route(stack, logical, found)
@@ -66,6 +64,8 @@ def _stages(stack: Stack) -> dict[str, tuple[Any, Any, Where, tuple[Any, Any]]]:
         properties = stack.properties(logical)
         api, stage = text(properties.get("ApiId")), properties.get("StageName", "$default")
         where = ("Resources", logical, "Properties")
+        if text(stack.properties(api).get("ProtocolType", "HTTP")).upper() != "HTTP":
+            continue
         stack.read.add(logical)
         if api in found:
             stack.add(where, f"the API has another stage, {found[api][0]}, which is the one that is served")

@@ -61,6 +61,7 @@ def read_template(
         found.authorizers,
         found.logical,
         frozenset(found.elsewhere),
+        tuple(found.sockets),
     )
 
 

@@ -14,6 +14,7 @@ from lambdaproxy.runtime.variables import read_env_file
 from lambdaproxy.templates.differences import Differences
 from lambdaproxy.templates.document import Lines
 from lambdaproxy.templates.serverless_events import Apis
+from lambdaproxy.templates.serverless_names import capital, logical_name
 from lambdaproxy.templates.serverless_variables import Variables
 
 _FUNCTION = {
@@ -39,6 +40,7 @@ _PROVIDER = frozenset(
         "rolePermissionsBoundary", "kmsKeyArn", "vpc", "architecture", "vpcEndpointIds", "stackPolicy",
         "rollbackConfiguration", "disableRollback", "runtimeManagement", "notificationArns", "resolver",
         "eventBridge", "s3", "usagePlan", "websocketsDescription", "alb", "build",
+        "websocketsApiRouteSelectionExpression",
     }
 )  # fmt: skip
 _TOP = frozenset(
@@ -146,7 +148,7 @@ class _Made:
     def _layers(self, layers: dict[str, Any]) -> None:
         for name, about in layers.items():
             if isinstance(about, dict):
-                logical = f"{_capital(str(name))}LambdaLayer"
+                logical = f"{capital(str(name))}LambdaLayer"
                 content = _map(about.get("package")).get("artifact") or about.get("path")
                 self.resources[logical] = {
                     "Type": "AWS::Serverless::LayerVersion",
@@ -230,16 +232,6 @@ class _Made:
                 self.lines[path] = self.lines[written]
                 return
             written = written[:-1]
-
-
-def logical_name(name: str) -> str:
-    """The resource of a function, as the framework calls it."""
-    return f"{_capital(name)}LambdaFunction"
-
-
-def _capital(name: str) -> str:
-    name = name.replace("-", "Dash").replace("_", "Underscore")
-    return name[:1].upper() + name[1:]
 
 
 def _map(value: Any) -> dict[str, Any]:

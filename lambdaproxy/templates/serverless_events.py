@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lambdaproxy.templates.differences import Differences
+from lambdaproxy.templates.serverless_sockets import add_event
 
 REST, HTTP, LISTENER = "ApiGatewayRestApi", "HttpApi", "AlbListener"
 _HEADERS = [
@@ -61,6 +62,10 @@ class Apis:
                 made = self._http_event(about, (*where, "http"))
             elif kind == "httpApi":
                 made = self._http_api_event(about, function, (*where, "httpApi"))
+            elif kind == "websocket":
+                place = (*where, "websocket")
+                add_event(self._resources, self._provider, self._stage, logical, about, place, self._differences)
+                continue
             elif kind == "alb":
                 self._alb(f"{logical}Alb{at}", logical, about, (*where, "alb"))
                 continue

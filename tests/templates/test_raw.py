@@ -132,7 +132,7 @@ def test_an_http_api(tmp_path):
         "GET /secret -> F apigateway-v2",
     ]
     assert {one.partition(": ")[2].partition(":")[0] for one in notes(path)} == {
-        "Api.CorsConfiguration", "Away", "Secret.AuthorizerId", "Lost", "Socket",
+        "Api.CorsConfiguration", "Away", "Secret.AuthorizerId", "Lost", "Socket", "Connect",
     }  # fmt: skip
 
 
