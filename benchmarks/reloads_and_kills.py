@@ -18,7 +18,6 @@ import json
 import os
 import re
 import shlex
-import signal
 import socket
 import subprocess
 import sys
@@ -34,7 +33,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.aws.lambda_stub import lambda_stub
-from tests.processes import Process, until
+from tests.processes import Process, kill_and_tell
 
 PROGRAM = str(Path(sys.executable).parent / "lambdaproxy")
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "eu-west-1"}
@@ -136,20 +135,9 @@ class Kill:
 
 
 def kill(pid: int, port: int) -> Kill:
-    """Stop a worker, so that it takes nothing more; write down what it has; end it."""
-    os.kill(pid, signal.SIGSTOP)
-    until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt", "it is stopped")
-    inodes = set()
-    for each in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(OSError):
-            inodes |= set(re.findall(r"socket:\[(\d+)\]", os.readlink(each)))
-    ports = set()
-    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
-        words = line.split()
-        if int(words[1].rpartition(":")[2], 16) == port and words[9] in inodes:
-            ports.add(int(words[2].rpartition(":")[2], 16))
-    os.kill(pid, signal.SIGKILL)
-    return Kill(pid, time.monotonic(), frozenset(ports - {0}))
+    """End a worker, and write down what it had."""
+    ports = kill_and_tell(pid, port)
+    return Kill(pid, time.monotonic(), ports)
 
 
 def ask(control: str, **question: object) -> dict[str, Any]:

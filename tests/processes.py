@@ -212,3 +212,20 @@ def children(pid: int) -> list[int]:
                 if int((each / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
                     found.append(int(each.name))
     return found
+
+
+def kill_and_tell(pid: int, port: int) -> frozenset[int]:
+    """SIGKILL for a worker, stopped first so that it takes nothing more; the clients' ports of its connections."""
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt", "it is stopped")
+    inodes = set()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            inodes |= set(re.findall(r"socket:\[(\d+)\]", os.readlink(each)))
+    ports = set()
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        words = line.split()
+        if int(words[1].rpartition(":")[2], 16) == port and words[9] in inodes:
+            ports.add(int(words[2].rpartition(":")[2], 16))
+    os.kill(pid, signal.SIGKILL)
+    return frozenset(ports - {0})

@@ -35,9 +35,23 @@ def test_systemd_understands_every_line(unit, name):
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_a_misspelt_key_would_be_noticed(unit):
-    unit.write_text(unit.read_text().replace("ProtectHome=", "ProtectHoem="))
-    assert "ProtectHoem" in analyze("verify", "--man=no", str(unit)).stderr
+@pytest.mark.parametrize(
+    ("written", "mistake", "says"),
+    [
+        ("ProtectHome=", "ProtectHoem=", "ProtectHoem"),
+        ("Type=notify", "Type=notifies", "Failed to parse service type"),
+        ("WatchdogSec=30", "WatchdogSec=thirty", "thirty"),
+        ("KillMode=mixed", "KillMode=mix", "Failed to parse kill mode"),
+        ("@system-service", "@system-services", "@system-services"),
+        ("RestrictAddressFamilies=AF_INET ", "RestrictAddressFamilies=AF_INTE ", "AF_INTE"),
+        ("[Service]", "[Servcie]", "Servcie"),
+    ],
+)
+def test_a_mistake_would_be_noticed(unit, written, mistake, says):
+    text = unit.read_text()
+    assert written in text
+    unit.write_text(text.replace(written, mistake))
+    assert says in analyze("verify", "--man=no", str(unit)).stderr
 
 
 def test_the_exposure_stays_low(unit):
