@@ -300,6 +300,18 @@ GROUPS = (
                 "no_credentials", "there are no AWS credentials, or AWS does not accept them",
                 "`/readyz` and the message say why ([credentials](operations/invoking.md#credentials))",
             ),
+            Known(
+                errors.StorageFailed,
+                "S3 could not keep a body, or give a result that lies there, or we stop meanwhile",
+                "no where it was a body; yes where it was a result",
+                "the message has S3's word and request id; send it again ([large bodies](large-bodies.md))",
+            ),
+            Known(
+                errors.StorageRefused,
+                "S3 refuses what we ask for: no permission, no such bucket",
+                "no where it was a body; yes where it was a result",
+                "`code` is S3's word; compare bucket, region and policy ([large bodies](large-bodies.md))",
+            ),
             _busy(
                 "breaker", "most calls of this function fail, so it is not called for now",
                 "look at the errors before; one call a second tries, and the first success ends it",
