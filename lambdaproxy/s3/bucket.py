@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from lambdaproxy.watch.metrics import Metrics
 
 MOST_ATTEMPTS = 5
+MOST_UNCONNECTED = 2
+"""How often there may be no connection at all: the pool has tried all addresses for seconds each time."""
+
 FIRST_PAUSE, LAST_PAUSE = 0.1, 4.0
 """Seconds before the second attempt, and before a later one, at most; half to all of them are drawn."""
 
@@ -199,6 +202,7 @@ class Bucket:
         if query:
             target += b"?" + query_of(query)
         rekeyed = reclocked = False
+        unconnected = 0
         began = self._reactor.seconds()
         failed: StorageFailed
         for attempt in range(1, MOST_ATTEMPTS + 1):
@@ -211,6 +215,8 @@ class Bucket:
                 failed = StorageFailed(f"{operation} of {self.name}: {error.detail}")
                 if isinstance(error, ConnectionLost):
                     lost()
+                else:
+                    unconnected += 1
             else:
                 code = code_of(answer.body) if answer.status >= 400 or answer.body[:512].find(b"<Error>") >= 0 else ""
                 if (answer.status < 300 and not code) or answer.status in statuses or code in expected:
@@ -239,7 +245,7 @@ class Bucket:
                 failed.code, failed.aws_request_id = code, request_id
             failed.attempts = attempt
             late = self._reactor.seconds() - began >= max(MOST_SECONDS, 1.5 * patience)
-            if attempt == MOST_ATTEMPTS or late or self._stopped or not wanted():
+            if attempt == MOST_ATTEMPTS or unconnected == MOST_UNCONNECTED or late or self._stopped or not wanted():
                 break
             most = min(LAST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1))
             await deferLater(self._reactor, self._uniform(most / 2, most), bool)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -25,10 +25,10 @@ BUCKET = "uploads"
 class Moto:
     """A server with one bucket."""
 
-    def __init__(self, url: str, bundle: str | None = None) -> None:
+    def __init__(self, url: str, kill: Callable[[], object], bundle: str | None = None) -> None:
         import boto3  # type: ignore[import-untyped, unused-ignore]
 
-        self.url = url
+        self.url, self.kill = url, kill
         self.client: Any = boto3.client(
             "s3",
             endpoint_url=url,
@@ -64,6 +64,6 @@ def running(tls: tuple[str, str] | None = None) -> Iterator[Moto]:
         url = process.wait_for(r"Running on (https?://[0-9.:]+)")[1]
         if tls is None:
             urllib.request.urlopen(f"{url}/moto-api/", timeout=WAIT).close()
-        yield Moto(url, tls[0] if tls is not None else None)
+        yield Moto(url, process.kill, tls[0] if tls is not None else None)
     finally:
         process.kill()
