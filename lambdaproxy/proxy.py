@@ -574,4 +574,6 @@ class Proxy:
             first,
         )
         if self._recorder is not None:
+            if trail.heading:
+                self._recorder.headed(head, trail.heading)
             self._recorder.ended(head, response, sent, seconds, fate, trail.function, heads)

@@ -159,6 +159,12 @@ class Recorder:
             record.payload = keep(error.payload)
         self._weigh(record)
 
+    def headed(self, head: Head, seconds: float) -> None:
+        """How long its head took to come, where it was not there at once."""
+        record = self._open.get(head.id)
+        if record is not None:
+            record.heading = seconds
+
     def compared(self, request_id: str, text: str) -> None:
         """How a shadow's answer compared, which comes after the request's own."""
         record = next((record for record in reversed(self._records) if record.head.id == request_id), None)

@@ -243,6 +243,8 @@ def _times(entry: Entry) -> list[tuple[str, float | None]]:
 
 
 def _steps(entry: Entry) -> Iterator[tuple[str, float | None]]:
+    if entry.heading:
+        yield "head", _ms(entry.heading)
     if entry.arrived:
         yield "body", _ms(entry.arrived)
     start = _INIT.search(entry.log or b"")
@@ -261,7 +263,7 @@ def _steps(entry: Entry) -> Iterator[tuple[str, float | None]]:
             yield "function", max(0.0, round((entry.invoked - entry.asked) * 1000 - cold - queue, 3))
     if entry.ended is not None:
         yield "answer", max(0.0, round((entry.ended - (entry.invoked or 0.0)) * 1000, 3))
-        yield "in all", _ms(entry.ended + entry.arrived)
+        yield "in all", _ms(entry.ended + entry.arrived + entry.heading)
 
 
 def _ms(seconds: float | None) -> float | None:

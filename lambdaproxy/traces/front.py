@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lambdaproxy.admission import Admission
     from lambdaproxy.proxy import Proxy
     from lambdaproxy.traces.spans import Tracer
+    from lambdaproxy.watch.trail import Trail
 
 _log = Logger(__name__)
 
@@ -49,6 +50,9 @@ class TracedProxy:
 
     def handle(self, admission: Admission, body: bytes) -> Coroutine[Any, Any, Response]:
         return self._proxy.handle(admission, body)
+
+    def trail(self, request_id: str) -> Trail:
+        return self._proxy.trail(request_id)
 
     def answer(self, head: Head, error: LambdaProxyError, admission: Admission | None = None) -> Response:
         # What is refused before anybody asks us whether it is wanted has a span, too.

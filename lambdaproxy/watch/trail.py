@@ -17,10 +17,15 @@ class Trail:
     `aws_request_id` names the invocation in CloudWatch and in what AWS's support asks for.
     """
 
-    __slots__ = ("attempts", "aws_request_id", "code", "error", "function", "invoked", "queued", "received", "version")
+    __slots__ = (
+        "attempts", "aws_request_id", "code", "error", "function", "heading", "invoked", "queued", "received",
+        "version",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.received = 0
+        #: Seconds from the first byte of its head to the last, where it was not there at once.
+        self.heading = 0.0
         #: The version that was chosen when it was known who asks.
         self.function: Function | None = None
         self.invoked: float | None = None

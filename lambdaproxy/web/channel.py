@@ -50,6 +50,8 @@ class Channel(Incoming):
         if site.hosts is not None and (parsed.host is not self._served or parsed.forwarded):
             barred = self._barred(site.hosts, parsed)
         exchange.admit(barred)
+        if self.heading and (trail_of := getattr(site.proxy, "trail", None)) is not None:
+            trail_of(head.id).heading = self.heading
         return exchange
 
     def _named(self, host: str) -> Origin:

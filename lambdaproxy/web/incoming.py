@@ -40,6 +40,8 @@ class Incoming(Handed):
     def __init__(self, site: Server) -> None:
         super().__init__(site)
         self.requests = 0
+        #: How long the last head took to come, where it was not there at once.
+        self.heading = self._head_began = 0.0
         self._parser = RequestParser(site.limits.head)
         self._heads: HeadReader | None = None
         self._body_reader: LengthReader | ChunkedReader | None = None
@@ -160,7 +162,7 @@ class Incoming(Handed):
                 end += 4
                 self._begin(self._parser.parse(data[:end]), data[end:])
                 return self._take() if self._kept else b""
-            self._heads = HeadReader(self.site.limits.head)
+            self._heads, self._head_began = HeadReader(self.site.limits.head), self.site.seconds()
         if self.state == IDLE:
             # A connection's first head is timed from its beginning, a later one from its first byte.
             self.state = HEAD
@@ -175,7 +177,10 @@ class Incoming(Handed):
             return b""
         self._give_early()
         rest, self._heads = self._heads.rest, None
-        self._begin(self._parser.parse(block), rest)
+        parsed = self._parser.parse(block)
+        self.heading = self.site.seconds() - self._head_began
+        self._begin(parsed, rest)
+        self.heading = 0.0
         return self._take()
 
     def _count_head(self, size: int) -> None:

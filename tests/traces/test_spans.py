@@ -22,7 +22,10 @@ SENT = {
     "tracestate": "vendor=value",
     "User-Agent": "tester/1",
 }
-FORMATS = ("alb", "alb:multi_value=yes", "apigateway-v1", "apigateway-v2", "apigateway-v2:payload=1.0", "function-url")
+FORMATS = (
+    "alb", "alb:multi_value=yes", "apigateway-v1", "apigateway-v2", "apigateway-v2:payload=1.0", "function-url",
+    "vpc-lattice", "vpc-lattice:version=1",
+)  # fmt: skip
 
 
 def settings(collector, **more):
@@ -31,7 +34,10 @@ def settings(collector, **more):
 
 def shown(event):
     """The headers of an event, in lower case."""
-    fields = {name.lower(): text for name, text in (event.get("headers") or {}).items()}
+    fields = {
+        name.lower(): value[-1] if isinstance(value, list) else value
+        for name, value in (event.get("headers") or {}).items()
+    }
     several = {name.lower(): texts[-1] for name, texts in (event.get("multiValueHeaders") or {}).items()}
     return {**several, **fields}
 
