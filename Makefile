@@ -12,7 +12,7 @@ COPY = build/compiled
 JOBS ?= auto
 PYTEST = -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help run test test-lowest test-pythons lint site install build wheel sbom deb release compiled \
+.PHONY: help run check test test-lowest test-pythons coverage lint site install build wheel sbom deb release compiled \
 	test-compiled compiler clean
 
 run: $(VENV)/.installed ## serve examples/hello.py on port 8011, with the inspector on 8012
@@ -24,6 +24,9 @@ run: $(VENV)/.installed ## serve examples/hello.py on port 8011, with the inspec
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+check: $(VENV)/.installed-$(EXTRAS) lint ## lint, and the half of the tests that starts no process: for while you work
+	$(BIN)/python $(PYTEST) --quick -q
 
 test: $(VENV)/.installed-$(EXTRAS) lint ## lint, then all tests; JOBS=1 runs them one after the other
 	$(BIN)/python $(PYTEST)
@@ -43,6 +46,10 @@ test-pythons: ## all tests with each Python from 3.11 to 3.14 that is on the PAT
 			$(MAKE) install VENV=build/python$$each PYTHON=python$$each && build/python$$each/bin/python $(PYTEST) || exit 1; \
 		else echo "Python $$each is not here"; fi \
 	done
+
+coverage: $(VENV)/.installed-$(EXTRAS) ## branches of the modules on a request's way that the quick half of the tests takes
+	$(BIN)/python -m coverage run -m pytest --quick -q
+	$(BIN)/python -m tools.coverage
 
 lint: $(VENV)/.installed-$(EXTRAS) ## ruff and mypy
 	$(BIN)/ruff check

@@ -21,6 +21,8 @@ from tests.adapters.frameworks import (
 )
 from tests.codecs.dialects import CODECS
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = 500
 ALL = pytest.mark.parametrize("name", CODECS)
 #: What the adapters of others know.

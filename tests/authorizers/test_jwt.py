@@ -164,6 +164,7 @@ def test_tokens_are_remembered_within_bounds(monkeypatch):
     assert known.size == sum(size for size, _ in known._known.values())
 
 
+@pytest.mark.slow
 def test_an_issuer_that_is_away_for_an_hour_keeps_nobody_out(monkeypatch):
     made = Made(monkeypatch, AUDIENCE)
     made.ask(good())

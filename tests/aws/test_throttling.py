@@ -17,6 +17,8 @@ from lambdaproxy.aws.invoker import InvokeSettings
 from lambdaproxy.aws.limits import Limits
 from tests.aws.memory import OK, Wire, World, response
 
+pytestmark = pytest.mark.slow
+
 PLACES, SECONDS = 10, 0.05
 CAPACITY = PLACES / SECONDS
 WAY = 0.001

@@ -2,6 +2,8 @@ import os
 import re
 import uuid
 
+import pytest
+
 from lambdaproxy.base.ids import new_ids
 
 
@@ -17,6 +19,7 @@ def test_forms():
     assert len(seen) == 2000
 
 
+@pytest.mark.slow
 def test_a_forked_child_has_ids_of_its_own():
     new_ids(0)
     read, write = os.pipe()

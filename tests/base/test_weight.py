@@ -154,6 +154,7 @@ def outline(document: bytes, compact=None):
     return finished(weight.outline(document, compact, Turn))
 
 
+@pytest.mark.slow
 def test_the_outline_of_what_is_no_response_is_empty_and_its_bytes_go_out():
     for document in (listed(b"[]"), b" " + listed(b"{}", 300_000) + b"\n"):
         assert outline(document) == (weight.MANY_VALUES, document)
@@ -169,6 +170,7 @@ def test_the_outline_of_a_response_has_what_it_is_made_of():
     assert same is document
 
 
+@pytest.mark.slow
 def test_heavy_members_are_stood_in_for_by_more_than_anybody_takes():
     many = b'{"statusCode":200,"headers":{%b},"cookies":%b,"body":%b}'
     document = many % (b",".join(b'"%d": ""' % number for number in range(100_000)), listed(b'""'), listed(b"[ ]"))

@@ -14,6 +14,8 @@ from lambdaproxy.messages import InvocationResult, Match, Response
 from tests.codecs.dialects import CODECS, FRAMING, fields, left_of_request, request
 from tests.codecs.strategies import documents, requests, responses, results
 
+pytestmark = pytest.mark.slow
+
 ALL = pytest.mark.parametrize("name", CODECS)
 _quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -68,6 +68,7 @@ def test_byte_by_byte(data):
         assert read([data[:middle], data[middle:]]) == whole
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_every_split_is_the_same(data):

@@ -78,6 +78,7 @@ def test_all_cases_mean_the_same_to_whoever_expects_them_or_something_else(data)
     assert verdict(expecting(RequestParser(), REQUEST).parse, block) == alone
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(
     st.sampled_from([(RequestParser, parse_request, REQUEST), (ResponseParser, parse_response, RESPONSE)]),

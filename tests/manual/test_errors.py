@@ -6,6 +6,8 @@ import ast
 import importlib
 import pkgutil
 
+import pytest
+
 import lambdaproxy
 from lambdaproxy import errors
 from lambdaproxy.gate.decided import Decided
@@ -35,6 +37,7 @@ def test_every_error_has_a_row():
     assert {kind.label for kind in ours - {Decided}} - {known.name for known in KNOWN} == set()
 
 
+@pytest.mark.slow
 def test_every_label_in_the_program_has_a_row_and_no_row_is_of_nothing():
     """Also those that are given to an error where it is raised."""
     written = set()
@@ -68,6 +71,7 @@ def test_where_it_says_that_nothing_ran_another_invoker_may_be_asked():
             assert not errors.did_not_run(error), known.name
 
 
+@pytest.mark.slow
 def test_every_reason_of_a_refusal_has_a_row():
     """Reasons are the second word of a `Malformed`, of a `refuse`, and the word that is counted."""
     written = set()

@@ -52,6 +52,7 @@ def test_it_is_a_plugin():
     assert invoker_maker("local") is local
 
 
+@pytest.mark.slow
 def test_it_makes_the_invoker_and_starts_nothing():
     about = context(function("f", "hello.py:handler", prewarm=1), aws_region="eu-west-1", no_reload=True)
     invoker = make(about, concurrency=3, queue=0, account="000000000000")

@@ -58,6 +58,7 @@ def test_the_extras_are_those_for_running():
     assert not {"test", "ci", "release"} & set(sbom.extras())
 
 
+@pytest.mark.slow
 def test_of_an_environment():
     """This one, which has more than what is published."""
     made = sbom.ours_first(json.loads(sbom.inventory(sys.executable)))
