@@ -76,7 +76,10 @@ class IMessageCodec(IEventCodec):
     """
 
     place = Attribute("A `base.places.Place`, set at start: where connections are, which their ids say.")
-    selection = Attribute("Has `key(message)`: the key of the route that a message selects, or None.")
+    selection = Attribute(
+        "Has `key(message)`: the key of the route that a message selects, or None. For messages that take long to read "
+        "it has `paths`, the places that it reads, as keys and indices, and `joined(values)`: the key of what is there."
+    )
 
     def opened(request: Request) -> Opened:
         """The connection that this handshake asks for, as its events show it; always the same for the same request."""

@@ -45,6 +45,8 @@ def recognise(event: Mapping[str, Any]) -> str:
         if version == "2.0" and isinstance(context.get("http"), Mapping):
             is_url = ".lambda-url." in str(context.get("domainName")) or len(str(context.get("requestId"))) == 36
             return "function-url" if is_url else "apigateway-v2"
+        if context.get("eventType") in ("CONNECT", "MESSAGE", "DISCONNECT") and "connectionId" in context:
+            raise ValueError("the event is one of a WebSocket API: a connection, or a message, and no HTTP request")
     if "httpMethod" in event:
         return "apigateway-v2:payload=1.0" if event.get("version") == "1.0" else "apigateway-v1"
     if "raw_path" in event and "method" in event:

@@ -4,6 +4,7 @@ expressions"): `$request.body.action`, `$request.body.a.b[0]`, or a text with `$
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from lambdaproxy.codecs import _json
@@ -24,7 +25,7 @@ def _steps(text: str) -> Steps:
 class Selection:
     """One expression, read once; `ValueError` with a sentence for what is none.
 
-    `parts` are texts, and the steps of what stands in a message.
+    `paths` are the places in a message that it reads, as keys and indices.
     """
 
     def __init__(self, expression: str) -> None:
@@ -45,6 +46,7 @@ class Selection:
                 f"{expression!r} is no route selection expression such as $request.body.action; it reads the body only"
             )
         self._parts = tuple(parts)
+        self.paths: tuple[Steps, ...] = tuple([part for part in parts if not isinstance(part, str)])
 
     def key(self, message: str) -> str | None:
         """What a message selects; None where it is no JSON, or has nothing there that can be the name of a route."""
@@ -52,16 +54,17 @@ class Selection:
             document = _json.loads(message.encode())
         except (ValueError, UnicodeEncodeError):
             return None
-        return self.of(document)
+        return self.joined([_at(document, steps) for steps in self.paths])
 
-    def of(self, document: Any) -> str | None:
-        """The same for a message that was read."""
-        found = ""
+    def joined(self, values: Sequence[Any]) -> str | None:
+        """The same where somebody else has read what stands at `paths`."""
+        found, at = "", 0
         for part in self._parts:
             if isinstance(part, str):
                 found += part
                 continue
-            text = _text(_at(document, part))
+            text = _text(values[at])
+            at += 1
             if text is None:
                 return None
             found += text

@@ -21,6 +21,7 @@ from lambdaproxy.config.values import spec
 from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.head import parse_request
+from lambdaproxy.interfaces import IMessageCodec
 from lambdaproxy.messages import Match, Request, request_of
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.start import explain
@@ -91,6 +92,8 @@ def _of_format(kind: str, words: Sequence[str], now: float) -> Any:
     chosen = spec(kind)
     codec = registry.make_codec(chosen)
     request, route = _request(chosen.name, given, now), None
+    if IMessageCodec.providedBy(codec):
+        return json.loads(_of_connection(codec, request, given.route))
     if given.route:
         method, _, path = given.route.rpartition(" ")
         check_template(path)
@@ -118,8 +121,31 @@ def format_words(kind: str) -> Words:
     words.add_argument("-d", "--body", metavar="TEXT", help="the body; @FILE reads one, @- standard input")
     words.add_argument("--host", metavar="HOST", help="the host that is asked")
     words.add_argument("--client", metavar="ADDRESS", default="203.0.113.7", help="who asks; 203.0.113.7")
-    words.add_argument("--route", metavar="'[METHOD] TEMPLATE'", help="the route that it took, as in 'GET /users/{id}'")
+    words.add_argument(
+        "--route",
+        metavar="'[METHOD] TEMPLATE'",
+        help="the route that it took, as in 'GET /users/{id}'; of connections its key",
+    )
     return words
+
+
+def _of_connection(codec: IMessageCodec, request: Request, key: str | None) -> bytes:
+    """An event of a connection: its end for the route `$disconnect`, a message with a body, else its handshake."""
+    opened = codec.opened(request)
+    if key == "$disconnect":
+        return codec.encode_disconnect(opened, 1000, "", request.id, request.received)
+    if not request.body:
+        if key not in (None, "$connect"):
+            raise ValueError(f"--route: {key} is a route of messages; give the message with --body")
+        return codec.encode_request(replace(request, method="GET"), Match())
+    if key == "$connect":
+        raise ValueError("--body: a handshake has none")
+    try:
+        text = request.body.decode()
+    except UnicodeDecodeError:
+        raise ValueError("--body: a message is a text, in UTF-8") from None
+    key = key or codec.selection.key(text) or "$default"
+    return codec.encode_message(opened, key, text, request.id, request.received)
 
 
 def _request(name: str, given: argparse.Namespace, now: float) -> Request:

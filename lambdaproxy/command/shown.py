@@ -25,9 +25,17 @@ from lambdaproxy.config.cors import Cors
 from lambdaproxy.config.doors import FixedResponse, Redirect, as_table
 from lambdaproxy.config.gateway_responses import GatewayResponse
 from lambdaproxy.config.help import sections
-from lambdaproxy.config.model import AuthorizerSettings, Configuration, FunctionTable, InvokerSettings, RouteSettings
+from lambdaproxy.config.model import (
+    AuthorizerSettings,
+    Configuration,
+    FunctionTable,
+    InvokerSettings,
+    RouteSettings,
+    SocketSettings,
+)
 from lambdaproxy.config.rewrites import Rewrite
 from lambdaproxy.config.settings import SETTINGS, Setting, attribute
+from lambdaproxy.config.sockets import BOUNDS
 from lambdaproxy.config.validation import Model
 from lambdaproxy.config.values import Spec
 from lambdaproxy.config.versions import Canary, Shadow, Target
@@ -70,7 +78,7 @@ def lines(assembly: Assembly) -> Iterator[str]:
             value = _anywhere(setting, getattr(configuration.settings, attribute(setting.name)), configuration.folder)
             yield _setting(setting, value, configuration.origins.get(setting.name, "default"))
     for route in configuration.routes:
-        yield from _route(route)
+        yield from _route(route) if route.socket is None else _socket(route, route.socket)
     yield from _invokers(assembly, configuration)
     yield from _authorizers(configuration)
     for table in configuration.functions.values():
@@ -181,6 +189,36 @@ def _route(route: RouteSettings) -> Iterator[str]:
     for name, setting in SETTINGS.items():
         if attribute(name) in route.own:
             yield _setting(setting, getattr(route.settings, attribute(name)), route.where(name))
+
+
+def _socket(route: RouteSettings, socket: SocketSettings) -> Iterator[str]:
+    yield ""
+    yield f"[websocket.{socket.name}]  # {comment(route.where(None))}"
+    yield f"path = {toml_value(route.path)}"
+    if route.host is not None:
+        yield f"host = {toml_value(route.host)}"
+    options: dict[str, list[str]] = {}
+    for key, value in route.settings.format.options:
+        options.setdefault(key.replace("_", "-"), []).append(value)
+    for key, several in options.items():
+        yield f"{key} = {toml_value(several[0] if len(several) == 1 else several)}"
+    for key, (bound, _) in BOUNDS.items():
+        if bound in socket.bounds:
+            value = socket.bounds[bound]
+            yield f"{key} = {toml_value('off' if value is None else value)}"
+    for name, setting in SETTINGS.items():
+        if attribute(name) in route.own and name != "format":
+            yield _setting(setting, getattr(route.settings, attribute(name)), route.where(name))
+    yield f"[websocket.{socket.name}.routes]"
+    for each in socket.routes:
+        about: dict[str, Any] = {"function": str(each.function)}
+        if each.answers:
+            about["two-way"] = True
+        if each.timeout is not None:
+            about["timeout"] = each.timeout
+        if each.invoker is not None:
+            about["invoker"] = each.invoker
+        yield f"{toml_text(each.key)} = {toml_value(about)}  # {comment(each.where(each.key_of))}"
 
 
 def _invokers(assembly: Assembly, configuration: Configuration) -> Iterator[str]:

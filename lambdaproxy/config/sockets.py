@@ -47,7 +47,7 @@ def _unless_off(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return lambda text: None if text == "off" else parse(text)
 
 
-_BOUNDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+BOUNDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "max-message": ("message", values.size),
     "max-frame": ("frame", values.size),
     "idle-timeout": ("idle", _unless_off(values.seconds)),
@@ -55,7 +55,7 @@ _BOUNDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "ping-interval": ("ping", _unless_off(values.seconds)),
     "compression": ("deflate", values.yes_no),
 }
-OWN_KEYS = ("path", "host", "format", "function", "routes", "connections", *_BOUNDS)
+OWN_KEYS = ("path", "host", "format", "function", "routes", "connections", *BOUNDS)
 
 METHODS = ("GET", "POST", "DELETE")
 """Of the `@connections` API."""
@@ -153,7 +153,7 @@ def socket_of(name: str, table: Mapping[str, Any], maker: IEventCodecMaker, wher
     """What only a WebSocket API has; `ValueError` begins with the key."""
     values.plugin_name(name)
     bounds: dict[str, Any] = {}
-    for key, (bound, parse) in _BOUNDS.items():
+    for key, (bound, parse) in BOUNDS.items():
         if key in table:
             try:
                 bounds[bound] = parse(values.text_for(parse, table[key]))

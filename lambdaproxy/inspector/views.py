@@ -91,6 +91,11 @@ def formats(entry: Entry, reveal: bool = False) -> list[dict[str, Any]]:
     """The same request as every format's event; or the reason why that front door would not have invoked."""
     own = str(entry.route.settings.format) if entry.route is not None else ""
     request = entry.request(entry.body.data)
+    if entry.route is not None and entry.route.socket is not None:
+        # A connection's events are no requests of HTTP: there is nothing to compare them with.
+        event = _document(entry.event, None if reveal else entry.hidden)
+        found = [] if event is None or "value" not in event else [{"format": own, "own": True, "event": event["value"]}]
+        return found if reveal else masks.without(found, _secrets(entry))
     every = registry.formats()
     names = dict.fromkeys((own, *every) if own else every)
     found = []

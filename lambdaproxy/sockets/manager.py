@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
+from lambdaproxy.base import weight
 from lambdaproxy.base.held import Ledger
 from lambdaproxy.base.places import HERE, Place
 from lambdaproxy.errors import ConnectionGone, LambdaProxyError
@@ -19,6 +20,7 @@ from lambdaproxy.messages import Function, Grant, Head, InvocationResult, Reques
 from lambdaproxy.results import Results
 from lambdaproxy.sockets import frames, handshake
 from lambdaproxy.sockets.counts import Counts
+from lambdaproxy.sockets.selecting import selected
 from lambdaproxy.sockets.session import Session
 from lambdaproxy.sockets.socket import Socket
 from lambdaproxy.sockets.turns import Turns
@@ -56,6 +58,7 @@ class Sockets:
         self._invokers, self._timeouts, self._accounts, self._held = invokers, timeouts, accounts, held
         self._recorder = recorder
         self.turns = Turns(reactor, most)
+        self._looks = weight.Turns(reactor)
         self.place = place
         self.results = Results(reactor, None)
         self.counts = Counts(metrics, line)
@@ -145,8 +148,7 @@ class Sockets:
 
     async def key(self, api: SocketApi, text: str) -> str | None:
         """What a message selects."""
-        key: str | None = api.codec.selection.key(text)
-        return key
+        return await selected(api.codec.selection, text, self._looks)
 
     def room(self, size: int) -> Deferred[None]:
         """Fires when so many bytes of events may be held, and are counted."""

@@ -14,7 +14,11 @@ async def examine_all(reactor: Any, assembly: Assembly) -> list[Finding]:
     """One finding for each configured function on AWS, with the longest time that a route of it would wait."""
     wanted: dict[Function, float] = {}
     for route in (*assembly.router.routes, assembly.router.default):
-        for function in (route.function, route.fallback):
+        for function in (
+            route.function,
+            route.fallback,
+            *(route.socket.functions() if route.socket is not None else ()),
+        ):
             if function is not None and assembly.invokers[function.invoker].kind == AWS:
                 timeout = route.timeout or assembly.timeout(function)
                 wanted[function] = max(timeout, wanted.get(function, 0.0))

@@ -32,8 +32,17 @@ from lambdaproxy.web.forwarded import Forwarded, Origin
 from lambdaproxy.web.heads import make_head
 from lambdaproxy.web.limits import Limits
 
-_REQUEST = re.compile(r"(?:(?P<method>\S+) +)?(?:(?P<scheme>https?)://(?P<host>[^/?#]*))?(?P<target>\*|[/?].*)?", re.S)
+_REQUEST = re.compile(
+    r"(?:(?P<method>\S+) +)?(?:(?P<scheme>https?|wss?)://(?P<host>[^/?#]*))?(?P<target>\*|[/?].*)?", re.S
+)
 _CLIENT = "127.0.0.1"
+_HANDSHAKE = (
+    ("Connection", "Upgrade"),
+    ("Upgrade", "websocket"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+)
+"""What `ws://` means besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +86,14 @@ def parse(words: Sequence[str], headers: Sequence[str]) -> Asked:
         if not colon:
             raise ValueError(f"-H {header!r}: a header is written 'NAME: VALUE'")
         split.append((name, value.strip()))
+    scheme = found["scheme"] or "http"
+    if scheme.startswith("ws"):
+        names = {name.lower() for name, _ in split}
+        split += [(name, value) for name, value in _HANDSHAKE if name.lower() not in names]
+        scheme = scheme.replace("ws", "http")
     return Asked(
         found["method"] or "GET",
-        found["scheme"] or "http",
+        scheme,
         found["host"] or "",
         target if target.startswith(("/", "*")) else f"/{target}",
         tuple(split),

@@ -139,6 +139,7 @@ class World:
         bodies: int = 1 << 30,
         unwritten: int = 1 << 30,
         authorizers: Any = None,
+        recorder: Any = None,
         **codec: Any,
     ) -> None:
         self.clock = Clock()
@@ -186,6 +187,7 @@ class World:
             held=self.held.requests,
             answers=self.held.answers,
             authorizers=authorizers,
+            recorder=recorder,
         )
         self.sockets = Sockets(
             self.clock,
@@ -195,6 +197,7 @@ class World:
             self.held.requests,
             self.metrics,
             most,
+            recorder,
             line=self.lines.append,
             place=Place(0, 3),
         )
