@@ -6,10 +6,13 @@ import hashlib
 import http.client
 import json
 import random
+import re
 import socket
 
 import pytest
 
+from lambdaproxy.config.cli import Options
+from lambdaproxy.start.assembly import assemble
 from tests.processes import ROOT, WAIT, Server, until
 from tests.s3.moto import BUCKET, ENV, running
 
@@ -405,8 +408,12 @@ def test_nothing_that_opens_anything_is_in_the_log(server, moto):
         assert word not in server.process.printed
 
 
+METRICS: list[str] = []
+
+
 def test_metrics(server, moto):
     text = server.request("GET", "/metrics")[2].decode()
+    METRICS.append(text)
     assert 'lambdaproxy_claim_uploads_total{outcome="ok",route="ANY /v2/{proxy+}"}' in text
     assert 'lambdaproxy_s3_requests_total{bucket="uploads",operation="UploadPart",outcome="ok"}' in text
     assert "lambdaproxy_claim_uploads 0.0" in text
@@ -463,3 +470,45 @@ def test_a_drain_leaves_nothing(moto, tmp_path):
         assert read_answer(client).startswith(b"HTTP/1.1 503 ")
         assert "it ran" not in server.process.output
     assert moto.uploads() == [] and moto.keys() == []
+
+
+PAGE = (ROOT / "docs" / "large-bodies.md").read_text()
+
+
+def blocks(kind):
+    """What the page shows in this language."""
+    return re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.M | re.S)
+
+
+def test_s3_takes_the_rules_and_policies_of_the_page(moto):
+    claim, lifecycle, role, bucket = (json.loads(each) for each in blocks("json"))
+    assert set(claim["claimCheck"]) == {
+        "bucket", "key", "size", "contentType", "etag", "checksum", "url", "expires"
+    }  # fmt: skip
+    moto.client.create_bucket(Bucket="my-uploads", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    moto.client.put_bucket_lifecycle_configuration(Bucket="my-uploads", LifecycleConfiguration=lifecycle)
+    moto.client.put_bucket_policy(Bucket="my-uploads", Policy=json.dumps(bucket))
+    (rule,) = moto.client.get_bucket_lifecycle_configuration(Bucket="my-uploads")["Rules"]
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    asked = set(re.findall(r'operation="(\w+)"', METRICS[0])) if METRICS else set()
+    permitted = {action.removeprefix("s3:") for each in role["Statement"] for action in each["Action"]}
+    named = {
+        "PutObject",
+        "GetObject",
+        "DeleteObject",
+        "AbortMultipartUpload",
+        "ListBucketMultipartUploads",
+        "ListBucket",
+    }
+    assert permitted == named
+    # These are part of s3:PutObject, and of s3:ListBucketMultipartUploads.
+    parts = {"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "ListMultipartUploads"}
+    assert asked <= permitted | parts
+
+
+def test_the_tables_of_the_page_are_understood(tmp_path):
+    (text,) = blocks("toml")
+    (tmp_path / "p.toml").write_text(text)
+    options = Options()
+    options.parseOptions(["--config", str(tmp_path / "p.toml")])
+    assert assemble(options.configuration()).router.routes[0].claim is not None
