@@ -374,3 +374,13 @@ def test_an_entry_is_found_by_its_number_as_long_as_it_is_kept(route):
     assert played.recorder.find(5) is None
     assert played.request("next") == 6
     assert played.recorder.find(6) is not None
+
+
+def test_a_head_that_came_slowly_is_in_the_times(route):
+    recorder = Recorder(Clock().seconds)
+    head = a_head(headers=HEADERS)
+    recorder.admitted(admission(route, head, HEADERS), b"", 0.0)
+    recorder.headed(head, 0.5)
+    recorder.ended(head, Response(200), 0, 0.25)
+    times = dict(views.detail(next(iter(recorder)))["times"])
+    assert (times["head"], times["in all"]) == (500.0, 750.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import time
 
 import pytest
 
@@ -60,22 +59,6 @@ def test_a_request_is_seen_and_sent_again():
         assert event["headers"]["Authorization"] == "Bearer s3cret-token", "what was hidden is sent as it was"
         assert event["headers"]["X-New"] == "y"
         server.process.wait_for(r'"path":"/other"')
-
-
-def test_a_head_that_comes_slowly_shows_how_long_it_took():
-    with Inspected(*HELLO) as server, socket.create_connection(("127.0.0.1", server.port), WAIT) as client:
-        for pause in (0.2, 0.3):  # the first of a connection, and a later one
-            client.sendall(b"GET /slow HTTP/1.1\r\nHo")
-            time.sleep(pause)
-            client.sendall(b"st: localhost\r\n\r\n")
-            assert client.recv(65536).startswith(b"HTTP/1.1 200")
-        until(lambda: all(each["done"] for each in server.look("/api/requests")["requests"]), "they are over")
-        server.request("GET", "/at-once")
-        times = [dict(server.look(f"/api/requests/{number}")["times"]) for number in (1, 2, 3)]
-        assert times[0]["head"] >= 200
-        assert times[1]["head"] >= 300
-        assert times[1]["in all"] >= times[1]["head"] + times[1]["function"]
-        assert "head" not in times[2]
 
 
 def test_a_function_that_the_header_named_is_named_again():

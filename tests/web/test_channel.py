@@ -1,5 +1,7 @@
 """The channel over memory: the whole table of requests, every split of them, persistence, limits, refusals."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from lambdaproxy.base import platform
 from lambdaproxy.http1.body import chunk, last_chunk
 from lambdaproxy.messages import Response
+from lambdaproxy.watch.trail import Trails
 from lambdaproxy.web.limits import Limits
 from tests.http1.cases import BAD, CHUNKED, GOOD, HELLO, NEXT, get, post
 
@@ -676,3 +679,17 @@ def test_all_bodies_together_are_bounded():
     first.protocol.dataReceived(b"9")
     assert first.value().startswith(b"HTTP/1.1 200 ")
     assert served.site.held.requests.held == 0
+
+
+def test_the_application_learns_how_long_a_head_took_that_came_in_pieces():
+    served, trails = Served(), Trails()
+    proxy: Any = served.proxy
+    proxy.trail = trails.of
+    transport = served.connect()
+    for pause in (1.5, 2.0):  # the first of a connection, which was silent at first, and a later one
+        served.pass_time(1)
+        transport.protocol.dataReceived(b"GET /a HTTP/1.1\r\nHo")
+        served.pass_time(pause)
+        transport.protocol.dataReceived(b"st: localhost\r\n\r\n")
+    transport.protocol.dataReceived(b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert [trails.of(head.id).heading for head in served.proxy.heads] == [1.5, 2.0, 0.0]
