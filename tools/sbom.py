@@ -16,6 +16,9 @@ from typing import Any
 from tools import builds
 
 ROOT = Path(__file__).parent.parent
+KNOWN = {"protobuf": "BSD-3-Clause"}
+"""Licences of parts whose metadata name none, as the texts that they bring have them."""
+
 NOT_FOR_RUNNING = frozenset(("test", "ci", "release"))
 
 
@@ -71,6 +74,9 @@ def ours_first(document: dict[str, Any]) -> dict[str, Any]:
     own.pop("externalReferences", None)  # the folder that the wheel was in
     document["metadata"]["component"] = {**own, "type": "application"}
     document["components"] = [each for each in document["components"] if each is not own]
+    for each in document["components"]:
+        if not each.get("licenses") and each["name"] in KNOWN:
+            each["licenses"] = [{"license": {"id": KNOWN[each["name"]]}}]
     return document
 
 

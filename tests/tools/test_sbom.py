@@ -4,6 +4,7 @@ import copy
 import json
 import sys
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,9 @@ def test_held_against_the_schema():
 
 
 def test_licences_of_all_parts():
+    document: dict[str, Any] = copy.deepcopy(DOCUMENT)
+    document["components"].append({"type": "library", "name": "protobuf", "version": "7"})
+    assert "protobuf  7   BSD-3-Clause\n" in sbom.licences(sbom.ours_first(document))
     made = sbom.ours_first(copy.deepcopy(DOCUMENT))
     assert sbom.licences(made) == "A  10  MIT OR Apache-2.0\nb  2   MIT\n"
     del made["components"][0]["licenses"]
