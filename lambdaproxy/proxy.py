@@ -309,12 +309,12 @@ class Proxy:
             if len(invocation.payload) > SMALL:
                 held = self._hold(len(invocation.payload))
                 request = request_of(admission.head, admission.headers, b"")
-            if admission.route.failover:
+            if admission.route.socket is not None:
+                waiting = self.sockets.asked(self._invokers(function.invoker), invocation, admission, request)
+            elif admission.route.failover:
                 waiting = Deferred.fromCoroutine(self._failing_over(admission, invocation))
             else:
                 waiting = self._invokers(function.invoker).invoke(invocation)
-            if admission.route.socket is not None:
-                waiting = self.sockets.watched(waiting, admission, request)
             # The event is the invoker's now: it lets go of it when it cannot be sent again.
             body, invocation = b"", _HANDED_ON
             if claimed is not None:

@@ -16,7 +16,7 @@ from lambdaproxy.errors import ConnectionGone, LambdaProxyError
 from lambdaproxy.gate.socket_api import SocketApi, SocketRoute
 from lambdaproxy.inspector.entries import Message
 from lambdaproxy.interfaces import ConnectionInfo, IConnections, IInvoker
-from lambdaproxy.messages import Function, Grant, Head, InvocationResult, Request, Response
+from lambdaproxy.messages import Function, Grant, Head, Invocation, InvocationResult, Request, Response
 from lambdaproxy.results import Results
 from lambdaproxy.sockets import frames, handshake
 from lambdaproxy.sockets.counts import Counts
@@ -99,14 +99,20 @@ class Sockets:
         self._left += 1
         return Session(self, api, api.codec.opened(request), admission.route)
 
-    def watched(
-        self, asked: Deferred[InvocationResult], admission: Admission, request: Request
+    def asked(
+        self, invoker: IInvoker, invocation: Invocation, admission: Admission, request: Request
     ) -> Deferred[InvocationResult]:
         """What a function says of a handshake, or `CancelledError` if its client leaves before that.
 
-        The function goes on then, and may take the client for connected: if it agrees, it is told of the end, too.
+        Where the function takes no more, as when all clients come back at once, it waits for its turn. The function
+        goes on when the client has left, and may take it for connected: if it agrees, it is told of the end, too.
         """
         left = False
+
+        def ask() -> Deferred[InvocationResult]:
+            return fail(ConnectionGone("the client has left")) if left else invoker.invoke(invocation)
+
+        asked = Deferred.fromCoroutine(self.turns.invoke(invocation.function, ask, invocation.deadline))
 
         def leave(_: object) -> None:
             nonlocal left

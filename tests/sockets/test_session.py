@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, fail
 
 from lambdaproxy.errors import (
     BufferFull,
+    ConnectionFailed,
     ConnectionGone,
     DeniedByPolicy,
     InvokeTimeout,
@@ -66,7 +67,7 @@ def test_a_function_turns_a_client_away(status):
     "answer",
     [
         fail(InvokeTimeout("late")),
-        fail(Throttled("many")),
+        fail(ConnectionFailed("no")),
         InvocationResult(b'{"errorType":"ValueError"}', "Unhandled"),
         InvocationResult(b"null"),
         {"statusCode": 200, "Data": "x"},
@@ -224,6 +225,33 @@ def test_who_leaves_while_the_function_decides_has_been_there():
         assert world.function.keys() == keys
         assert drained.called
         world.settle()
+
+
+def test_a_handshake_that_finds_no_place_waits_for_its_turn():
+    answers: list[Any] = [fail(Throttled("many")), fail(Throttled("many"))]
+    world = World(lambda event: answers.pop(0) if answers else {"statusCode": 200})
+    client = world.connect()
+    assert client.transport.value() == b""
+    world.pass_time(1)
+    assert client.status == 101
+    assert world.function.keys() == ["$connect"] * 3
+    # Whoever has left before its turn has never been there.
+    answers[:] = [fail(Throttled("many"))]
+    late = world.connect()
+    late.leave()
+    world.pass_time(1)
+    assert world.function.keys() == ["$connect"] * 4
+    client.leave()
+    assert world.function.keys()[4:] == ["$disconnect"]
+    world.settle()
+
+
+def test_a_handshake_does_not_wait_for_ever():
+    world = World(lambda event: fail(Throttled("many")))
+    client = world.connect()
+    world.pass_time(31)
+    assert client.status == 502
+    world.settle()
 
 
 def test_what_comes_with_the_handshake_is_not_lost():
