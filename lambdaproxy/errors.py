@@ -1,7 +1,8 @@
 """Everything that can go wrong on the way of a request, and the one table of what the client is told.
 
 Each error names its row of `STATUSES` (`outcome`), the value of the metric label (`label`) and a text that may go to
-a client (`public`). `detail` is for the operator's log: it may hold names and reasons, never payloads or secrets.
+a client (`public`). `detail` is for the operator's log: it may hold names and reasons, never payloads or secrets. They
+are all here, so that whoever asks what can go wrong reads one module.
 """
 
 from __future__ import annotations

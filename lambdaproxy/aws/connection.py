@@ -1,4 +1,7 @@
-"""One connection to the Lambda API once it is open: one exchange at a time, and what is known of each attempt."""
+"""One connection to the Lambda API once it is open: one exchange at a time, and what is known of each attempt.
+
+One state machine, as its bytes come; how it was opened is in `opening`, what answers mean in `answers`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Starts and stops everything: the listeners, the invokers, the drain."""
+"""Starts and stops everything: the listeners, the invokers, the drain.
+
+In which order that is done is all that it knows, and that is to be seen in one place; what is done has modules of its
+own in this room.
+"""
 
 from __future__ import annotations
 

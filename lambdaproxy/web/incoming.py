@@ -1,7 +1,8 @@
 """The incoming side of a connection: bytes become heads and bodies, within limits, and requests are answered in turn.
 
 The grammar is that of `http1`. What a request is for is said by `_open`, which a connection of each kind has of its
-own: `web.channel` for applications, `runtime.connections` for the Runtime API.
+own: `web.channel` for applications, `runtime.connections` for the Runtime API. All states of a connection stand here,
+because each way out of one has to leave the others right.
 """
 
 from __future__ import annotations
