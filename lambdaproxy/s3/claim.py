@@ -115,7 +115,7 @@ class Claim:
         return Receiving(
             self.above,
             size,
-            self._store.ledger,
+            self._store.bodies,
             permit,
             partial(self._upload, head, size),
             handle,
@@ -133,7 +133,7 @@ class Claim:
         kind = header(head.headers, b"content-type")
         fields: Headers = ((b"Content-Type", kind),) if kind is not None and _TYPE.fullmatch(kind) else ()
         parts = part_size(self.most if size is None else size)
-        upload = Upload(store.bucket, key, fields, parts, store.ledger, source, store.cleaner)
+        upload = Upload(store.bucket, key, fields, parts, store.parts, source, store.cleaner)
         self.uploads += 1
         upload.over = self._over
         store.counts.now.inc()

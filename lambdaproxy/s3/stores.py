@@ -10,6 +10,7 @@ from lambdaproxy.messages import Response
 if TYPE_CHECKING:
     from lambdaproxy.base.held import Ledger
     from lambdaproxy.s3.bucket import Bucket
+    from lambdaproxy.s3.share import Share
     from lambdaproxy.s3.upload import Cleaner
     from lambdaproxy.watch.metrics import Metrics
 
@@ -53,19 +54,15 @@ class Store:
         self,
         bucket: Bucket,
         of: Callable[[str], Bucket],
-        ledger: Ledger,
+        bodies: Ledger,
+        parts: Share,
         cleaner: Cleaner,
         counts: Counts,
         now: Callable[[], float],
     ) -> None:
-        self.bucket, self.of, self.ledger, self.cleaner, self.counts, self.now = (
-            bucket,
-            of,
-            ledger,
-            cleaner,
-            counts,
-            now,
-        )
+        #: Where bodies are counted while they may still be small, and parts while they are in memory.
+        self.bodies, self.parts = bodies, parts
+        self.bucket, self.of, self.cleaner, self.counts, self.now = bucket, of, cleaner, counts, now
 
     def drop(self, key: str) -> None:
         """Take away an object that nobody knows of."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lambdaproxy.base.held import Ledger, Waiting
     from lambdaproxy.messages import Headers
     from lambdaproxy.s3.bucket import Bucket
+    from lambdaproxy.s3.share import Place, Share
 
 PART = 5 * 1024 * 1024
 """Bytes of a part: as few as S3 takes of one that is not the last (S3 guide, multipart upload limits)."""
@@ -88,13 +89,20 @@ class Upload:
     """
 
     def __init__(
-        self, bucket: Bucket, key: str, headers: Headers, size: int, ledger: Ledger, source: Source, clean: Cleaner
+        self,
+        bucket: Bucket,
+        key: str,
+        headers: Headers,
+        size: int,
+        ledger: Ledger | Share,
+        source: Source,
+        clean: Cleaner,
     ) -> None:
         self._bucket, self.key, self._headers, self._ledger = bucket, key, headers, ledger
         self._source, self._clean, self._size = source, clean, size
         self._open, self._ready, self._ended = Part(), deque[Part](), False
         self._crc = self.received = self._held = 0
-        self._room: Waiting | None = None
+        self._room: Waiting | Place | None = None
         self._paused = self._gone = False
         self._id = ""
         self._parts: list[tuple[str, bytes]] = []

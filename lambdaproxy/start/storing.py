@@ -26,11 +26,13 @@ class Storing:
     """Everything that claim checks work with, made when a route has one."""
 
     def __init__(self, reactor: Any, invokers: Invokers, metrics: Any, held: Any) -> None:
+        from lambdaproxy.s3.share import Share
         from lambdaproxy.s3.stores import Counts
         from lambdaproxy.s3.upload import Cleaner
 
         self._reactor, self._invokers, self._metrics, self._held = reactor, invokers, metrics, held
         self._counts = Counts(metrics)
+        self._parts = Share(reactor, held.requests, held.requests.most // 2)
         self._cleaner = Cleaner(lambda seconds: deferLater(reactor, seconds, bool), self._counts.cleaned)
         self._buckets: dict[tuple[Any, ...], Bucket] = {}
 
@@ -46,7 +48,7 @@ class Storing:
             of = partial(self._bucket, leads, claim.settings)
             bucket = of(claim.settings.place.bucket)
             now = self._invokers.get(leads.invoker).clock.now  # type: ignore[attr-defined]
-            claim.bind(Store(bucket, of, self._held.requests, self._cleaner, self._counts, now))
+            claim.bind(Store(bucket, of, self._held.requests, self._parts, self._cleaner, self._counts, now))
 
     def _bucket(self, leads: Where, settings: ClaimCheck, name: str) -> Bucket:
         owner = settings.owner if name == settings.place.bucket else None

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 
+from lambdaproxy.base.held import Ledger
 from lambdaproxy.errors import LambdaProxyError, StorageFailed, StorageRefused
+from lambdaproxy.s3.share import Share
 from lambdaproxy.s3.upload import MOST_PARTS, PART, Upload, part_size
 from lambdaproxy.wire.sigv4 import Keys
 from tests.aws.memory import Outcome, Source
@@ -254,3 +257,71 @@ def test_parts_grow_so_that_ten_thousand_are_enough():
     assert part_size(1) == part_size(5 * 1024**3) == PART
     for most in (60 * 1024**3, 5 * 1024**4):
         assert part_size(most) * (MOST_PARTS - 1) >= most
+
+
+class Trial:
+    """A share of 20 bytes of a ledger of 30."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.whole = Ledger(self.clock, 30)
+        self.share = Share(self.clock, self.whole, 20)
+        self.came: list[str] = []
+
+    def ask(self, size: int, name: str) -> Any:
+        return self.share.when_room(size, lambda: self.came.append(name))
+
+    def held(self) -> tuple[int, int]:
+        self.clock.advance(0)
+        return self.share.own.held, self.whole.held
+
+
+def test_uploads_have_a_share_and_leave_the_rest_to_others():
+    trial = Trial()
+    assert trial.ask(10, "a") is None and trial.ask(10, "b") is None
+    assert trial.ask(10, "c") is not None and trial.whole.take(10), "the rest is for others"
+    trial.share.give(10)
+    assert trial.held() == (20, 30) and trial.came == ["c"]
+
+
+def test_uploads_wait_for_the_whole_too():
+    trial = Trial()
+    assert trial.whole.take(25)
+    assert trial.ask(10, "a") is not None and trial.held() == (10, 25)
+    trial.whole.give(25)
+    assert trial.held() == (10, 10) and trial.came == ["a"]
+    trial.share.give(10)
+    assert trial.held() == (0, 0)
+
+
+@pytest.mark.parametrize("whole", [0, 25])
+def test_who_leaves_a_queue_holds_nothing(whole):
+    trial = Trial()
+    trial.whole.add(whole)
+    first = trial.ask(20, "a")
+    second = trial.ask(20, "b")
+    assert second is not None
+    second.cancel()
+    if first is None:
+        trial.share.give(20)
+    else:
+        first.cancel()
+    assert trial.held() == (0, whole) and trial.came == []
+    trial.whole.give(whole)
+    assert trial.held() == (0, 0) and trial.came == []
+
+
+def test_nothing_is_held_of_an_upload_that_is_abandoned_while_it_waits_for_room():
+    s3 = ScriptedS3(most=3 * SIZE)
+    share = Share(s3.reactor, s3.ledger, 2 * SIZE)
+    source = Wait()
+    uploads = [Upload(s3.bucket, f"in/{n}", (), SIZE, share, source, s3.cleaner) for n in range(5)]
+    for upload in uploads:
+        upload.begin()
+        upload.feed(b"x")
+    s3.turn(0.1)
+    assert (share.own.held, s3.ledger.held) == (2 * SIZE, 2 * SIZE)
+    for upload in reversed(uploads):
+        upload.abandon()
+    s3.clean()
+    assert share.own.held == 0 and s3.objects == {}
