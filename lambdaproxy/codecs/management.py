@@ -10,6 +10,7 @@ from base64 import b64encode
 from typing import ClassVar
 from urllib.parse import unquote
 
+from lambdaproxy.base.addresses import is_loopback
 from lambdaproxy.base.native import mypyc_attr
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._result import loads
@@ -23,13 +24,19 @@ GONE, TOO_LARGE, TOO_MANY = 410, 413, 429
 _TYPES = {GONE: b"GoneException", TOO_LARGE: b"PayloadTooLargeException", TOO_MANY: b"LimitExceededException"}
 _TEXTS = {GONE: "Gone", TOO_LARGE: "Payload too large", TOO_MANY: "The client does not read what waits for it"}
 
+_OF_PROXIES = (b"x-forwarded-", b"forwarded", b"via", b"x-real-ip", b"cf-", b"true-client-ip", b"x-client-ip")
+_OF_BROWSERS = (b"origin", b"sec-fetch-")
+_NOT_FROM_HERE = (*_OF_PROXIES, *_OF_BROWSERS)
+"""How fields begin that a proxy adds for the client behind it, or a browser for a page; no SDK sends one."""
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class ManagementCodec(RestApiCodec):
     """Requests are refused in the words of a REST API.
 
     `api` is the name of the WebSocket API. Without an authorizer (`guarded`) only what is signed is taken, by whatever
-    key, and only where `near` says that nobody else reaches us: no web page can make a browser send a signature.
+    key, and only where `near` says that nobody else reaches us, from a program on this machine: what a proxy here hands
+    on is somebody else's, and a page that was let ask by CORS or by its name can make a browser send any signature.
     """
 
     name: ClassVar[str] = "connections"
@@ -44,6 +51,11 @@ class ManagementCodec(RestApiCodec):
         if not self.guarded:
             if not self.near:
                 raise Denied("nobody may send messages by @connections: its API has no setting `connections`")
+            if not _from_here(request):
+                raise Denied(
+                    "@connections without a setting `connections` is for programs on this machine; this came through "
+                    "a proxy, or from a web page"
+                )
             if not any(
                 name.lower() == b"authorization" and value.startswith(ALGORITHM) for name, value in request.headers
             ):
@@ -76,3 +88,10 @@ class ManagementCodec(RestApiCodec):
         if not said:
             return Response(status, headers)
         return Response(status, (*headers, (b"Content-Type", b"application/json")), _json.dumps(said))
+
+
+def _from_here(request: Request) -> bool:
+    """Whether a program on this machine asks, and not a proxy or a browser on it for somebody else."""
+    if request.client and not is_loopback(request.client):
+        return False
+    return not any(name.lower().startswith(_NOT_FROM_HERE) for name, _ in request.headers)

@@ -25,9 +25,11 @@ SIGNED = ((b"Host", b"h"), (b"Authorization", b"AWS4-HMAC-SHA256 Credential=x"))
 UUID = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
 
 
-def request(method: str, connection: str, body: bytes = b"", headers: Any = SIGNED) -> tuple[Request, Match]:
+def request(
+    method: str, connection: str, body: bytes = b"", headers: Any = SIGNED, client: str = "127.0.0.1"
+) -> tuple[Request, Match]:
     made = Request(
-        method, b"/x", "HTTP/1.1", headers, body, "http", "h", 80, "192.0.2.1", "", None, UUID, "1-67891233-ab", 1.75e9
+        method, b"/x", "HTTP/1.1", headers, body, "http", "h", 80, client, "", None, UUID, "1-67891233-ab", 1.75e9
     )
     return made, Match("/prod/@connections/{connection}", (), (("connection", connection),))
 
@@ -86,6 +88,33 @@ def test_who_may_send_without_an_authorizer() -> None:
     codec.encode_request(*request("POST", "x"))
     with pytest.raises(NotSigned):
         codec.encode_request(*request("POST", "x", headers=((b"Host", b"h"), (b"Authorization", b"Bearer x"))))
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Real-IP", "Via", "Origin", "Sec-Fetch-Site"]
+)
+def test_a_proxy_or_a_browser_on_this_machine_is_not_this_machine(name: str) -> None:
+    """Neither says who it asks for in a way that could be believed: any client writes `X-Forwarded-For: 127.0.0.1`."""
+    codec = ManagementCodec("chat", False)
+    codec.near = True
+    for value in (b"127.0.0.1", b"http://localhost:3000"):
+        with pytest.raises(Denied):
+            codec.encode_request(*request("POST", "x", headers=(*SIGNED, (name.encode(), value))))
+    guarded = ManagementCodec("chat", True)
+    guarded.encode_request(*request("POST", "x", headers=(*SIGNED, (name.encode(), b"127.0.0.1"))))
+
+
+@pytest.mark.parametrize(("client", "taken"), [("127.0.0.9", True), ("::1", True), ("", True), ("192.0.2.1", False)])
+def test_a_client_of_another_machine_is_told_by_its_address(client: str, taken: bool) -> None:
+    """By PROXY protocol, which leaves no field."""
+    codec = ManagementCodec("chat", False)
+    codec.near = True
+    try:
+        codec.encode_request(*request("POST", "x", client=client))
+    except Denied:
+        assert not taken
+    else:
+        assert taken
 
 
 class Line:
