@@ -70,7 +70,13 @@ class ObjectBody:
 
     def _piece(self, data: bytes) -> None:
         self._at += len(data)
-        if self._consumer is not None:
+        if self._at > self._end:
+            # The client was told a length: what is beyond it would be the beginning of another answer.
+            stream, self._stream = self._stream, None
+            if stream is not None:
+                stream.end()
+            self._finish(StorageFailed("S3 gave more of an object than it announced"))
+        elif self._consumer is not None:
             self._consumer.write(data)
 
     def _ended(self, error: ConnectionLost | None) -> None:
@@ -222,6 +228,10 @@ def _made(bucket: Bucket, key: str, found: Answer, response: Response, bodiless:
     status, start = response.status, 0
     if place is not None and found.status == 206:
         start, end, whole = (int(each) for each in place.groups())
+        if not start <= end < whole:
+            if found.stream is not None:
+                found.stream.end()
+            raise StorageFailed("S3 gave a part of an object that there cannot be")
         size = end - start + 1
         if bodiless:
             # A range is for GET only (RFC 9110, 14.2).

@@ -12,7 +12,7 @@ from lambdaproxy.messages import Response
 from lambdaproxy.s3 import objects
 from tests.aws.memory import Outcome
 from tests.memory import head
-from tests.s3.scripted import ScriptedS3, error
+from tests.s3.scripted import ScriptedS3, error, reply
 
 BODY = bytes(range(256)) * 40
 
@@ -103,6 +103,25 @@ def test_another_object_under_its_name_is_not_what_goes_on():
     s3.faults = [error(412, "PreconditionFailed")]
     reader, done = read(s3, response)
     assert isinstance(done.error, StorageFailed) and len(reader.data) < len(BODY)
+    s3.clean()
+
+
+@pytest.mark.parametrize("announced", ["bytes 0-0/9", "bytes 3-6/9"])
+def test_more_than_was_announced_is_no_answer_to_the_next_request(announced):
+    smuggled = b"x" * 5 + b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    s3 = world(reply(206, smuggled, f"Content-Range: {announced}", 'ETag: "e"'))
+    response = ask(s3, Range="bytes=0-0")
+    reader, done = read(s3, response)
+    assert isinstance(done.error, StorageFailed)
+    assert len(reader.data) <= response.body.length and reader.producer is None
+    s3.clean()
+
+
+@pytest.mark.parametrize("announced", ["bytes 9-3/10", "bytes 0-9/5"])
+def test_a_part_that_there_cannot_be(announced):
+    s3 = world(reply(206, b"x", f"Content-Range: {announced}"))
+    with pytest.raises(StorageFailed, match="cannot be"):
+        ask(s3, Range="bytes=0-0")
     s3.clean()
 
 
