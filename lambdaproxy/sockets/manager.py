@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from time import time
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from lambdaproxy.base import weight
-from lambdaproxy.base.held import Ledger
+from lambdaproxy.base.held import Ledger, Waiting
 from lambdaproxy.base.places import HERE, Place
 from lambdaproxy.errors import ConnectionGone, LambdaProxyError
 from lambdaproxy.gate.socket_api import SocketApi, SocketRoute
@@ -64,6 +65,9 @@ class Sockets:
         self.counts = Counts(metrics, line)
         #: Whether whoever looks at requests wants to see what functions write.
         self.wants_logs = recorder is not None
+        #: Events whose bytes are counted, and those that wait for it.
+        self._events = 0
+        self._wait: deque[tuple[Waiting, Deferred[None]]] = deque()
         self._open: dict[str, Session] = {}
         #: Sessions whose end has not been told yet, and connections that may still come to be.
         self._left = 0
@@ -157,15 +161,38 @@ class Sockets:
         return await selected(api.codec.selection, text, self._looks)
 
     def room(self, size: int) -> Deferred[None]:
-        """Fires when so many bytes of events may be held, and are counted."""
+        """Fires when so many bytes of events may be held, and are counted; `give` follows.
+
+        One event is always let go: what fills all room may be what clients sent after the messages that wait for it.
+        """
         there: Deferred[None] = Deferred()
-        if self._held.when_room(size, lambda: there.callback(None)) is None:
-            there.callback(None)
+        if not self._events:
+            self._held.add(size)
+        else:
+            waiting = self._held.when_room(size, lambda: self._has_room(there))
+            if waiting is not None:
+                self._wait.append((waiting, there))
+                return there
+        self._has_room(there)
         return there
 
+    def _has_room(self, there: Deferred[None]) -> None:
+        self._events += 1
+        while self._wait and self._wait[0][0].over:
+            self._wait.popleft()
+        there.callback(None)
+
     def give(self, size: int) -> None:
-        if size:
-            self._held.give(size)
+        if not size:
+            return
+        self._held.give(size)
+        self._events -= 1
+        if self._wait and not self._events:
+            # Those in front that the ledger let go are not here any more.
+            waiting, there = self._wait.popleft()
+            waiting.cancel()
+            self._held.add(waiting.size)
+            self._has_room(there)
 
     def timeout(self, route: SocketRoute, most: float | None) -> float:
         """How long the function of a route may take, in seconds."""

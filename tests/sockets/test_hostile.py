@@ -228,8 +228,37 @@ def test_messages_wait_for_room_and_are_not_refused():
         waiting[number].callback(None)
         turns(world)
     assert [client.texts() for client in clients] == [["ok"]] * 6
+    assert not world.sockets._wait and not world.sockets._events
     for client in clients:
         client.leave()
+    world.settle()
+
+
+def test_what_comes_after_messages_that_wait_for_room_does_not_keep_it_from_them():
+    """All room is taken by second messages; each waits for the first of its client, which waits for room: for ever."""
+    running: list[Deferred[Any]] = []
+
+    def answer(event):
+        if "body" not in event:
+            return echo(event)
+        running.append(Deferred())
+        return running[-1].addCallback(lambda _: {"statusCode": 200, "body": "ok"})
+
+    world = World(answer, limits=QUIET, bodies=200_000, most=1)
+    clients = [world.connect() for _ in range(10)]
+    clients[0].raw(frame(TEXT, b"x" * 20_000))
+    for client in clients[1:]:
+        client.raw(frame(TEXT, b"x" * 100_000))
+        client.raw(frame(TEXT, b"y" * 19_000, fin=False))
+    turns(world)
+    while running:
+        running.pop().callback(None)
+        turns(world)
+    assert [client.texts() for client in clients] == [["ok"]] * 10
+    assert world.held.requests.held == 9 * 19_000
+    for client in clients:
+        client.leave()
+    turns(world)
     world.settle()
 
 
