@@ -56,7 +56,7 @@ class Sockets:
     ) -> None:
         self._reactor = reactor
         self.seconds: Callable[[], float] = reactor.seconds
-        self._invokers, self._timeouts, self._accounts, self._held = invokers, timeouts, accounts, held
+        self._invokers, self._timeouts, self._accounts, self.held = invokers, timeouts, accounts, held
         self._recorder = recorder
         self.turns = Turns(reactor, most)
         self._looks = weight.Turns(reactor)
@@ -167,9 +167,9 @@ class Sockets:
         """
         there: Deferred[None] = Deferred()
         if not self._events:
-            self._held.add(size)
+            self.held.add(size)
         else:
-            waiting = self._held.when_room(size, lambda: self._has_room(there))
+            waiting = self.held.when_room(size, lambda: self._has_room(there))
             if waiting is not None:
                 self._wait.append((waiting, there))
                 return there
@@ -185,13 +185,13 @@ class Sockets:
     def give(self, size: int) -> None:
         if not size:
             return
-        self._held.give(size)
+        self.held.give(size)
         self._events -= 1
         if self._wait and not self._events:
             # Those in front that the ledger let go are not here any more.
             waiting, there = self._wait.popleft()
             waiting.cancel()
-            self._held.add(waiting.size)
+            self.held.add(waiting.size)
             self._has_room(there)
 
     def timeout(self, route: SocketRoute, most: float | None) -> float:

@@ -101,7 +101,11 @@ class Session:
         size, reply, label = len(text), None, "ok"
         turn = host.turns.begin()
         if turn is not None:
+            # It is in memory, and any number of them may wait: then less of what others send has room.
+            kept = size if size > SMALL else 0
+            host.held.add(kept)
             await turn
+            host.held.give(kept)
         try:
             if route is None:
                 raise NoRoute("no route takes this message")

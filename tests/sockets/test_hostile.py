@@ -244,11 +244,11 @@ def test_what_comes_after_messages_that_wait_for_room_does_not_keep_it_from_them
         running.append(Deferred())
         return running[-1].addCallback(lambda _: {"statusCode": 200, "body": "ok"})
 
-    world = World(answer, limits=QUIET, bodies=200_000, most=1)
+    world = World(answer, limits=QUIET, bodies=1_100_000, most=1)
     clients = [world.connect() for _ in range(10)]
     clients[0].raw(frame(TEXT, b"x" * 20_000))
     for client in clients[1:]:
-        client.raw(frame(TEXT, b"x" * 100_000))
+        client.raw(frame(TEXT, b'"' * 100_000))
         client.raw(frame(TEXT, b"y" * 19_000, fin=False))
     turns(world)
     while running:
@@ -256,6 +256,34 @@ def test_what_comes_after_messages_that_wait_for_room_does_not_keep_it_from_them
         turns(world)
     assert [client.texts() for client in clients] == [["ok"]] * 10
     assert world.held.requests.held == 9 * 19_000
+    for client in clients:
+        client.leave()
+    turns(world)
+    world.settle()
+
+
+def test_messages_that_wait_for_a_turn_are_counted():
+    running: list[Deferred[Any]] = []
+
+    def answer(event):
+        if "body" not in event:
+            return echo(event)
+        running.append(Deferred())
+        return running[-1].addCallback(lambda _: {"statusCode": 200, "body": "ok"})
+
+    world = World(answer, limits=QUIET, bodies=500_000, most=1)
+    clients = [world.connect() for _ in range(20)]
+    for client in clients:
+        client.raw(frame(TEXT, b"x" * 60_000, fin=False))
+        client.raw(frame(CONTINUE, b"x" * 40_000))
+        assert world.held.requests.held <= 600_000
+    there = [client for client in clients if not client.closed]
+    assert 3 <= len(there) <= 6
+    assert {client.closed for client in clients if client not in there} == {(1013, "")}
+    while running:
+        running.pop().callback(None)
+        turns(world)
+    assert [client.texts() for client in there] == [["ok"]] * len(there)
     for client in clients:
         client.leave()
     turns(world)
