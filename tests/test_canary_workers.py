@@ -47,7 +47,9 @@ def test_a_decision_is_the_whole_s_and_outlives_a_reload(tmp_path):
         until(lambda: failed(whole, 120) == 0, "all workers have left it")
         said = whole.ctl("canary")
         assert said[0] == 0 and "0 %" in said[1], said
-        assert sum(value for name, value in whole.metrics().items() if name.startswith("lambdaproxy_canary_back")) == 1
+        # Both may find out for themselves before one hears of the other.
+        backs = sum(value for name, value in whole.metrics().items() if name.startswith("lambdaproxy_canary_back"))
+        assert 1 <= backs <= 2
         before = set(whole.pids())
         assert whole.ctl("reload")[0] == 0
         until(lambda: len(whole.pids()) == 2 and not before & set(whole.pids()), "other workers")

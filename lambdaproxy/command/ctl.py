@@ -151,6 +151,8 @@ def ask(typed: Typed) -> dict[str, Any]:
                 found = wire.receive()
         except (FileNotFoundError, ConnectionRefusedError):
             raise Refused(_nobody(typed.path)) from None
+        except (BrokenPipeError, ConnectionResetError):
+            found = None
         except PermissionError:
             raise Refused(
                 f"--control: {typed.path}: Permission denied; it is for the user that lambdaproxy runs as, as in "

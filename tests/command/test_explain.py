@@ -116,7 +116,6 @@ def test_a_header_of_several_lines_is_none(header):
         ("GET /slow", (), r"limits +29 s for the invocation \(all that apigateway-v1 gives it\)"),
         ("GET /users%2F7", (), r"route +ANY /users/\{proxy\+\}|route +none|route +GET"),
         ("GET /a b", (), r"answer +400, before any route is looked for: request-line"),
-        ("GET /", ("A: b\r\nX-Lambda-Function: api-1",), r"function +api-1 on aws|answer +400"),
         ("G\u00cbT /", (), r"answer +400, before"),
     ],
 )

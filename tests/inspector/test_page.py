@@ -114,7 +114,7 @@ def test_markup_of_strangers_stays_text():
         )
         hostile = "<img src=x onerror=document.title='taken'><script>document.title='taken'</script>"
         server.request("POST", "/%3Cscript%3E", hostile.encode(), {"X-Evil": hostile, "Content-Type": "text/html"})
-        browser.until(f"{ROWS} === 1")
+        browser.until(f"{ROWS} === 1 && document.querySelector('#list tbody td:nth-child(2)').textContent === '200'")
         browser.run("document.querySelector('#list tbody tr').click()")
         browser.until("!document.querySelector('#detail').hidden")
         for tab in ("Request", "Event", "Log", "Result", "Answer", "Formats", "Send again"):
