@@ -10,6 +10,7 @@ import orjson
 
 from lambdaproxy.gate.socket_api import SocketApi, SocketRoute
 from lambdaproxy.messages import Head
+from lambdaproxy.watch.manner import SOCKET
 
 if TYPE_CHECKING:
     from lambdaproxy.watch.metrics import Metrics
@@ -75,7 +76,7 @@ class Counts:
         line = {
             "time": f"{stamp}.{int((head.received - whole) * 1000):03d}Z",
             "level": "info",
-            "event": "websocket",
+            "event": SOCKET,
             "id": head.id,
             "client": head.client,
             "kind": head.method.lower(),

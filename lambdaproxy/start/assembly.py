@@ -22,7 +22,7 @@ from lambdaproxy.runtime.functions import FunctionSettings, function_settings, p
 from lambdaproxy.selection import FunctionHeader, FunctionName, permitted_by
 from lambdaproxy.start.authorizing import check as check_authorizers
 from lambdaproxy.start.authorizing import functions_of
-from lambdaproxy.start.routes import AWS, LOCAL, MANAGES, NOBODY, function_of, resolve, route_of
+from lambdaproxy.start.routes import AT_HOME, AWS, LOCAL, MANAGES, NOBODY, function_of, resolve, route_of
 from lambdaproxy.start.shares import Share
 
 WORKER = 4
@@ -90,14 +90,17 @@ class Assembly:
     @property
     def all_embedded(self) -> bool:
         """Whether no request can reach an account."""
-        return all(self.invokers[name].kind == LOCAL for name in self.used_invokers())
+        return not any(self._reaches_account(name) for name in self.used_invokers())
 
     @property
     def header_reaches_accounts(self) -> bool:
         """Whether a name from the header may be invoked with credentials of ours."""
         routes = (*self.router.routes, self.router.default)
         named = {route.invoker or self.default_invoker for route in routes if route.function is None}
-        return self.header.header is not None and any(self.invokers[name].kind != LOCAL for name in named)
+        return self.header.header is not None and any(self._reaches_account(name) for name in named)
+
+    def _reaches_account(self, invoker: str) -> bool:
+        return self.invokers[invoker].kind not in AT_HOME
 
     def used_invokers(self) -> set[str]:
         """The invokers that requests are bound to need: those of routes and of `--function`, and the default one."""
@@ -147,7 +150,7 @@ class Assembly:
         """Sockets that requests in progress may need besides their clients', and descriptors of embedded functions."""
         upstream = 0
         for name in self.used_invokers():
-            if self.invokers[name].kind != LOCAL:
+            if self.invokers[name].kind != LOCAL:  # what `@connections` asks may be in another worker
                 upstream += self.maker(name)[1].get("max-in-flight") or self.settings.max_requests
         if any(route.claim is not None for route in self.router.routes):
             upstream = self.settings.max_requests

@@ -34,6 +34,9 @@ from lambdaproxy.selection import FunctionName
 from lambdaproxy.start.authorizing import authorizer_of, maker_of
 
 AWS, LOCAL, NOBODY, MANAGES = "aws", "local", "none", "connections"
+AT_HOME = frozenset((LOCAL, NOBODY, MANAGES))
+"""The kinds of invokers that reach no account."""
+
 MOST_MESSAGE = MOST_EVENT - 16 * 1024
 """Bytes of a message that may fit into an event, if none of them has to be escaped."""
 

@@ -39,7 +39,7 @@ def event(text: str, level: str) -> str:
 
 def access(lines: str) -> str:
     """Access lines: their statuses."""
-    return "".join(
+    return "\n".join(
         [_STATUS.sub(lambda found: _painted(found[0], _OF_STATUS.get(found[0][0], _DIM)), line, count=1)
-         for line in lines.splitlines(keepends=True)]
+         for line in lines.split("\n")]
     )  # fmt: skip

@@ -29,6 +29,9 @@ LEVELS = ("debug", "info", "warn", "error", "critical")
 ACCESS, FUNCTION = "lambdaproxy.access", "lambdaproxy.function"
 """Who passes on finished access lines, and what functions print; both in `lines`. No level keeps these back."""
 
+SOCKET = "websocket"
+"""The event of access lines about messages and ends of WebSocket connections."""
+
 _THEIRS = {
     "trace": "debug", "debug": "debug", "info": "info", "warn": "warn", "warning": "warn", "error": "error",
     "fatal": "critical", "critical": "critical",
@@ -62,7 +65,7 @@ class Manner:
     def access(self, lines: str) -> str:
         """Finished access lines, which are JSON, as they are written here."""
         if self.form == TEXT:
-            lines = "".join([f"{for_people(orjson.loads(line))}\n" for line in lines.splitlines()])
+            lines = "".join([f"{_shaped(line)}\n" for line in lines.split("\n") if line])
             lines = colours.access(lines) if self._coloured else lines
         return journal.prefixed("info", lines) if self._by_journal else lines
 
@@ -137,8 +140,32 @@ def _dumped(line: dict[str, Any]) -> str:
         return orjson.dumps(clean, option=orjson.OPT_APPEND_NEWLINE).decode()
 
 
+def _shaped(line: str) -> str:
+    """A finished access line in text; what has no form of its own is written as it is, and loses no others."""
+    try:
+        return for_people(orjson.loads(line))
+    except (ValueError, KeyError, TypeError):
+        return line
+
+
 def for_people(line: dict[str, Any]) -> str:
-    """An access line in text: what was asked, what came of it, how long it took, and what went wrong."""
+    """An access line in text: what was asked, what came of it, how long it took, and what went wrong.
+
+    `KeyError` or `TypeError` for a line that is of no kind that we know.
+    """
+    return _of_socket(line) if line["event"] == SOCKET else _of_request(line)
+
+
+def _of_socket(line: dict[str, Any]) -> str:
+    function = f" {line['function']}" if line["function"] else ""
+    text = f"{line['time']} [{line['event']}] {line['kind']} {line['websocket']} {line['route']}{function}"
+    text += f" {line['ms']} ms"
+    if line["outcome"] != "ok":
+        text += f", {line['outcome']}"
+    return f"{text}, connection {line['connection']}, request {line['id']}"
+
+
+def _of_request(line: dict[str, Any]) -> str:
     function = f" {line['function']}" if line["function"] else ""
     if line["version"] not in (None, "$LATEST"):
         function += f" (version {line['version']})"

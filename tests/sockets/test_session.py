@@ -20,6 +20,7 @@ from lambdaproxy.errors import (
 )
 from lambdaproxy.gate.socket_api import AWS, SocketLimits
 from lambdaproxy.messages import InvocationResult
+from lambdaproxy.watch.manner import TEXT, Manner
 from tests.sockets.serving import HANDSHAKE, World, echo
 
 
@@ -49,6 +50,10 @@ def test_a_connection_from_its_beginning_to_its_end():
         ("websocket", "disconnect", "ok"),
     ]
     assert lines[0]["status"] == 101
+    shown = Manner(TEXT).access("".join(f"{line}\n" for line in world.lines)).splitlines()
+    assert len(shown) == len(lines) and all(
+        f" [{line['event']}] " in text for line, text in zip(lines, shown, strict=True)
+    )
     assert world.counted("lambdaproxy_websocket_connections_open") == {("chat",): 0}
     assert world.counted("lambdaproxy_websocket_closed_total") == {("chat", "1000"): 1}
     assert world.counted("lambdaproxy_websocket_sent_total") == {("chat", "reply"): 2}

@@ -89,6 +89,30 @@ def test_invokers_that_are_needed(arguments, embedded, used):
     assert assembly.all_embedded is embedded
 
 
+SOCKET = """
+[websocket.chat]
+{what}
+[websocket.chat.routes]
+ask = {ask}
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "ask", "embedded"),
+    [
+        ('function = "hello"', '"hello"', True),
+        ("", '"hello"', True),  # nothing runs at a handshake
+        ('connections = "off"', '"hello"', True),
+        ("", '{function = "hello", invoker = "aws"}', False),
+        ('function = "far"\ninvoker = "aws"', '{function = "hello", invoker = "local"}', False),
+    ],
+)
+def test_a_websocket_api_reaches_accounts_only_by_its_functions(what, ask, embedded, tmp_path):
+    pytest.importorskip("wsproto", reason="wsproto is not installed")
+    assembly = make(*LOCAL, file=SOCKET.format(what=what, ask=ask), tmp_path=tmp_path)
+    assert assembly.all_embedded is embedded
+
+
 def test_routes(tmp_path):
     assembly = make(
         *LOCAL,

@@ -186,6 +186,30 @@ def test_an_access_line_for_people():
     )
 
 
+def test_a_message_of_a_websocket_for_people():
+    line = {
+        "time": "T", "level": "info", "event": "websocket", "id": "r-1", "client": "127.0.0.1", "kind": "message",
+        "websocket": "chat", "connection": "c-1", "route": "ask", "function": "f", "outcome": "ok", "received": 3,
+        "bytes": None, "ms": 1.5, "trace": "t",
+    }  # fmt: skip
+    assert for_people(line) == "T [websocket] message chat ask f 1.5 ms, connection c-1, request r-1"
+    line |= {"function": None, "outcome": "no-route", "route": "none"}
+    assert for_people(line) == "T [websocket] message chat none 1.5 ms, no-route, connection c-1, request r-1"
+
+
+@pytest.mark.parametrize("strange", ['{"event":"new"}', "{}", "[1]", "7", "no JSON", '{"event":"websocket"}', '"'])
+def test_a_line_without_a_form_is_written_as_it_is_and_loses_no_other(strange):
+    known = access_line(head(), "f", Response(200), 3, 0.01, "")
+    shown = for_people(json.loads(known))
+    assert Manner(TEXT).access(f"{known}\n{strange}\n{known}\n") == f"{shown}\n{strange}\n{shown}\n"
+
+
+def test_a_line_ends_where_json_ends_it():
+    """A path may have what only text takes for the end of a line."""
+    known = access_line(head(target=b"/a\x85b"), "f", Response(200), 3, 0.01, "", route="/\u2028")
+    assert Manner(TEXT).access(f"{known}\n") == for_people(json.loads(known)) + "\n"
+
+
 LEVELS = {"debug", "info", "warn", "error", "critical", "failure", "emit"}
 LOGS = {"log", "_log", "_limited", "_logs", "_overload", "_warnings"}
 
