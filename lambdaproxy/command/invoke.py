@@ -168,7 +168,7 @@ def with_source(typed: Typed) -> tuple[str, ...]:
             return (*typed.rest, option, name)
     raise Refused(
         "say where the function is, as in --sam-template template.yaml or --local hello=app.py:handler, or where "
-        "lambdaproxy runs, as in --url 8012"
+        "lambdaproxy runs, as in --url 8013"
     )
 
 

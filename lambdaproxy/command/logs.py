@@ -25,7 +25,7 @@ def words(usage: str = "lambdaproxy logs") -> Words:
     found = Words(
         line,
         f"{help}\nLines begin with the time (UTC) and the function. The last megabyte is kept.",
-        "It asks the Invoke API: start with serve --invoke-api 8012, and ask with lambdaproxy logs --url 8012.\n"
+        "It asks the Invoke API: start with serve --invoke-api 8013, and ask with lambdaproxy logs --url 8013.\n"
         "Functions on AWS have their logs in CloudWatch: aws logs tail /aws/lambda/NAME --follow.",
     )
     found.add_argument("name", nargs="?", metavar="NAME", help="one function; all, if it is left out")
@@ -41,7 +41,7 @@ def run(typed: Sequence[str], usage: str, environ: Mapping[str, str] = os.enviro
     url = given.url or environ.get("AWS_ENDPOINT_URL_LAMBDA")
     if not url:
         raise Refused(
-            "say where it runs, as in --url http://127.0.0.1:8012: the port that serve --invoke-api was given, which "
+            "say where it runs, as in --url http://127.0.0.1:8013: the port that serve --invoke-api was given, which "
             "its log names at start"
         )
     there = remote(url, given.keys)

@@ -131,7 +131,7 @@ def remote(url: str, keys: str | None) -> Remote:
     except ValueError:
         good = False
     if not good:
-        raise Refused(f"--url: {url!r} is no address such as http://127.0.0.1:8012")
+        raise Refused(f"--url: {url!r} is no address such as http://127.0.0.1:8013")
     if keys is None and not os.path.exists(KEYS):
         return Remote(url)
     try:
