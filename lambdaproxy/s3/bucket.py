@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -92,11 +92,17 @@ class Bucket:
         return presigned(keys, there.region, "GET", base, there.authority, path, expires, self._clock.now())
 
     async def put(
-        self, key: str, data: bytes | bytearray, crc: bytes, headers: Headers, wanted: Callable[[], bool]
+        self,
+        key: str,
+        data: bytes | bytearray,
+        crc: bytes,
+        headers: Headers,
+        wanted: Callable[[], bool],
+        unclear: Callable[[], object],
     ) -> str:
-        """Write a whole object; its ETag."""
+        """Write a whole object; its ETag. `unclear` is called where it may be there though this fails."""
         checked = (*headers, (b"X-Amz-Checksum-Crc32", crc))
-        answer = await self._ask("PutObject", "PUT", key, (), checked, data, wanted=wanted)
+        answer = await self._ask("PutObject", "PUT", key, (), checked, data, wanted=wanted, unclear=unclear)
         return answer.text(b"etag").strip('"')
 
     async def create(self, key: str, headers: Headers, wanted: Callable[[], bool], lost: Callable[[], object]) -> str:
@@ -111,21 +117,34 @@ class Bucket:
         return found
 
     async def put_part(
-        self, key: str, upload: str, number: int, data: bytes | bytearray, crc: bytes, wanted: Callable[[], bool]
+        self,
+        key: str,
+        upload: str,
+        number: int,
+        data: bytes | bytearray,
+        crc: bytes,
+        wanted: Callable[[], bool],
+        unclear: Callable[[], object],
     ) -> str:
-        """Send a part; its ETag."""
+        """Send a part; its ETag. `unclear` is called where S3 may yet take it though this fails."""
         query = (("partNumber", str(number)), ("uploadId", upload))
         checked = ((b"X-Amz-Checksum-Crc32", crc),)
-        answer = await self._ask("UploadPart", "PUT", key, query, checked, data, wanted=wanted)
+        answer = await self._ask("UploadPart", "PUT", key, query, checked, data, wanted=wanted, unclear=unclear)
         etag = answer.text(b"etag")
         if not etag:
             raise StorageFailed(f"S3 took a part of an upload to {self.name} without naming it")
         return etag
 
     async def complete(
-        self, key: str, upload: str, parts: list[tuple[str, bytes]], crc: bytes, wanted: Callable[[], bool]
+        self,
+        key: str,
+        upload: str,
+        parts: list[tuple[str, bytes]],
+        crc: bytes,
+        wanted: Callable[[], bool],
+        unclear: Callable[[], object],
     ) -> str:
-        """Make an object of the parts, which are ETags and checksums; its ETag."""
+        """Make an object of the parts, which are ETags and checksums; its ETag. `unclear` as for `put`."""
         listed = "".join(
             f"<Part><PartNumber>{number}</PartNumber><ETag>{_escaped(etag)}</ETag>"
             f"<ChecksumCRC32>{checksum.decode()}</ChecksumCRC32></Part>"
@@ -146,6 +165,7 @@ class Bucket:
             document.encode(),
             expected=("NoSuchUpload",),
             wanted=wanted,
+            unclear=unclear,
             patience=COMPLETING,
         )
         if answer.status == 404:
@@ -191,12 +211,14 @@ class Bucket:
         stream: bool = False,
         wanted: Callable[[], bool] = _always,
         lost: Callable[[], object] = _always,
+        unclear: Callable[[], object] = _always,
         patience: float = PATIENCE,
     ) -> Answer:
         """The answer of S3, if it is a good one, one of these statuses, or an error that is expected.
 
         Raises `StorageFailed`, `StorageRefused`, or `Unavailable` where there are no keys. Nothing is repeated for
-        somebody who has gone (`wanted`).
+        somebody who has gone (`wanted`). `lost` is called where an answer did not come, and `unclear` where an attempt
+        may have done its work without our knowing: what S3 refused, or what no connection took, has not.
         """
         target = self._prefix + path_of(key)
         if query:
@@ -215,8 +237,13 @@ class Bucket:
                 failed = StorageFailed(f"{operation} of {self.name}: {error.detail}")
                 if isinstance(error, ConnectionLost):
                     lost()
+                    unclear()
                 else:
                     unconnected += 1
+            except CancelledError:
+                lost()
+                unclear()
+                raise
             else:
                 code = code_of(answer.body) if answer.status >= 400 or answer.body[:512].find(b"<Error>") >= 0 else ""
                 if (answer.status < 300 and not code) or answer.status in statuses or code in expected:
@@ -240,6 +267,7 @@ class Bucket:
                     raise StorageRefused(
                         f"{said} (request {request_id or 'unknown'} of S3){advice(code)}", code, request_id
                     )
+                unclear()
                 self._count(operation, "throttled" if answer.status in (429, 503) else "server_error")
                 failed = StorageFailed(f"{said} (request {request_id or 'unknown'} of S3)")
                 failed.code, failed.aws_request_id = code, request_id

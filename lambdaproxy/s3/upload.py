@@ -161,12 +161,7 @@ class Upload:
         self._wake_up()
 
     def finish(self) -> Deferred[Stored]:
-        """The body is whole: the object, when S3 has it, or the error."""
-        if not self._ended:
-            self._ended = True
-            self._ready.append(self._open)
-            self._open = Part()
-            self._wake_up()
+        """The body is whole: the object, when S3 has it, or the error, which is told nobody else from here on."""
         result: Deferred[Stored] = Deferred()
         if self._error is not None:
             result.errback(self._error)
@@ -174,6 +169,12 @@ class Upload:
             result.callback(self._stored)
         else:
             self._waiter = result
+        if not self._ended:
+            self._ended = True
+            self._ready.append(self._open)
+            self._open = Part()
+            # It may fail at once.
+            self._wake_up()
         return result
 
     def _wake_up(self) -> None:
@@ -221,6 +222,14 @@ class Upload:
         if self._maybe_stored:
             await self._discard()
 
+    def _perhaps_stored(self) -> None:
+        """S3 may have made an object, and could not tell us."""
+        self._maybe_stored = True
+
+    def _perhaps_late(self) -> None:
+        """A part may still be on its way."""
+        self._unsure = True
+
     def _lost(self) -> None:
         """S3 may have begun an upload of which it could not tell us."""
         self._orphans = True
@@ -264,8 +273,8 @@ class Upload:
             last = self._ended and len(self._ready) == 1
             part = self._ready[0]
             if last and not self._id:
-                self._maybe_stored = True
-                etag = await bucket.put(self.key, part.data, encoded(part.crc), self._headers, self._wanted)
+                crc, perhaps = encoded(part.crc), self._perhaps_stored
+                etag = await bucket.put(self.key, part.data, crc, self._headers, self._wanted, perhaps)
                 break
             if not self._id:
                 self._id = await bucket.create(self.key, self._headers, self._wanted, self._lost)
@@ -274,8 +283,8 @@ class Upload:
             if not last:
                 self._reserve(self._size)
             crc, number = encoded(part.crc), len(self._parts) + 1
-            self._unsure = True
-            tag = await bucket.put_part(self.key, self._id, number, part.data, crc, self._wanted)
+            late = self._perhaps_late
+            tag = await bucket.put_part(self.key, self._id, number, part.data, crc, self._wanted, late)
             self._unsure = False
             self._parts.append((tag, crc))
             part.data = bytearray()
@@ -283,8 +292,8 @@ class Upload:
                 self._give(self._size)
                 continue
             self._check()
-            self._maybe_stored = True
-            etag = await bucket.complete(self.key, self._id, self._parts, encoded(self._crc), self._wanted)
+            crc, perhaps = encoded(self._crc), self._perhaps_stored
+            etag = await bucket.complete(self.key, self._id, self._parts, crc, self._wanted, perhaps)
             # From here on there is an object, and no upload.
             self._id = ""
             break
@@ -355,10 +364,20 @@ class Cleaner:
             except LambdaProxyError as error:
                 let_go(error)
                 problem = error
+            except CancelledError:
+                self._left(what, bucket, key, "stopping")
+                raise
             else:
                 self._told("ok")
                 return
-            await self.pause(2.0**again)
+            if again + 1 < CLEANING:
+                try:
+                    await self.pause(2.0**again)
+                except CancelledError:
+                    break
+        self._left(what, bucket, key, problem.detail)
+
+    def _left(self, what: str, bucket: str, key: str, problem: str) -> None:
         self._told("failed")
         _log.error(
             "An {what} is left in the bucket {bucket} at {key}: {problem}. A lifecycle rule can take it away",
@@ -366,7 +385,7 @@ class Cleaner:
             what=what,
             bucket=bucket,
             key=key,
-            problem=problem.detail,
+            problem=problem,
         )
 
     def stop(self) -> Deferred[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError
@@ -110,7 +111,7 @@ class Exchange(Answer):
     def break_off(self, error: LambdaProxyError) -> None:
         """The body is not wanted any more: say why."""
         if self.channel is not None:
-            self.channel.break_off(self.worded(error))
+            self.channel.break_off(partial(self.worded, error))
 
     def _cancelled(self) -> None:
         """Nobody waits for the answer any more: the client has gone, or we have something else to say."""

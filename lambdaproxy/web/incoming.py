@@ -25,6 +25,8 @@ from lambdaproxy.web.outgoing import BODY, BUSY, CLOSED, FLUSH, HANDED, HEAD, ID
 from lambdaproxy.web.writing import LENGTH, response_head
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lambdaproxy.messages import Response
     from lambdaproxy.web.answer import Answer
     from lambdaproxy.web.seams import Server
@@ -307,10 +309,10 @@ class Incoming(Handed):
             self._continues = False
             write_now(self.transport, self.uncork() + CONTINUE)
 
-    def break_off(self, response: Response) -> None:
-        """Answer before the request was read to its end."""
+    def break_off(self, worded: Callable[[], Response]) -> None:
+        """Answer before the request was read to its end; `worded`, which is told of in the log, only where that is."""
         if self.state == BODY:
-            self._answer_and_linger(response)
+            self._answer_and_linger(worded())
 
     # -- answering -------------------------------------------------------------------------------------------------
 

@@ -127,7 +127,7 @@ class Connection(Protocol):
     def proceed(self) -> None:
         """Send 100 Continue, if the client waits for it."""
 
-    def break_off(self, response: Response) -> None:
+    def break_off(self, worded: Callable[[], Response]) -> None:
         """Answer before the request was read to its end."""
 
     def hand_over(self, head: bytes, taker: Taker) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import deferLater
 
@@ -18,6 +19,7 @@ from lambdaproxy.aws.endpoint import Endpoint
 from lambdaproxy.aws.pool import Pool
 from lambdaproxy.aws.request import Clock
 from lambdaproxy.base.held import Ledger
+from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.s3.bucket import Bucket
 from lambdaproxy.s3.upload import Cleaner
 from lambdaproxy.watch.metrics import Metrics
@@ -47,6 +49,18 @@ def error(status: int, code: str, *fields: str, close: bool = False) -> bytes:
     return reply(
         status, f"<?xml?><Error><Code>{code}</Code><Message>m</Message></Error>".encode(), *fields, close=close
     )
+
+
+class NoKeys:
+    """Credentials that there are none of."""
+
+    keys = None
+
+    def __init__(self, refusal: LambdaProxyError) -> None:
+        self.refusal = refusal
+
+    def wait(self) -> Deferred[Any]:
+        return fail(self.refusal)
 
 
 class ScriptedS3:

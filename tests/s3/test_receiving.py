@@ -13,7 +13,7 @@ from lambdaproxy.messages import Grant
 from lambdaproxy.s3.receiving import Receiving
 from lambdaproxy.s3.upload import Upload
 from tests.aws.memory import Outcome
-from tests.s3.scripted import ScriptedS3, error
+from tests.s3.scripted import NoKeys, ScriptedS3, error
 
 ABOVE = 20_000
 
@@ -40,13 +40,18 @@ class Coming:
 
 class World:
     def __init__(
-        self, size: int | None, permit: Any = None, faults: list[Any] | None = None, most: int = 1 << 26
+        self,
+        size: int | None,
+        permit: Any = None,
+        faults: list[Any] | None = None,
+        most: int = 1 << 26,
+        part: int = 10_000,
     ) -> None:
         self.s3 = ScriptedS3(faults, most=most)
         self.asked = 0
         self.permission: Deferred[Grant | None] = Deferred()
         self.wait = permit is None
-        self.permit = permit
+        self.permit, self.part = permit, part
         self.body = Receiving(ABOVE, size, self.s3.ledger, self._ask, self._upload, lambda body: None, 1.0)  # type: ignore[arg-type, return-value]
         self.coming = Coming()
         self.waits = self.body.begin(self.coming)
@@ -60,7 +65,7 @@ class World:
         return Grant("me")
 
     def _upload(self, source: Receiving) -> Upload:
-        return Upload(self.s3.bucket, "in/k", (), 10_000, self.s3.ledger, source, self.s3.cleaner)
+        return Upload(self.s3.bucket, "in/k", (), self.part, self.s3.ledger, source, self.s3.cleaner)
 
     def whole(self) -> Outcome:
         found = Outcome(Deferred.fromCoroutine(self.body.whole()))
@@ -164,3 +169,14 @@ def test_a_store_that_refuses_ends_a_body_that_comes():
     world.body.abandon()
     world.s3.clean()
     assert world.s3.objects == {} and world.s3.ledger.held == 0
+
+
+def test_a_store_that_refuses_at_once_when_the_body_is_whole_is_told_once():
+    world = World(25_000, True, part=30_000)
+    refusal = Unavailable("no keys", label="no_credentials")
+    world.s3.bucket._credentials = NoKeys(refusal)  # type: ignore[assignment]
+    world.body.feed(bytes(25_000))
+    found = world.whole()
+    assert found.error is refusal and world.coming.said == ["continue"]
+    world.body.abandon()
+    assert world.s3.cleaner.stop().called, "there is nothing to clean up"

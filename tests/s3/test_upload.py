@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from lambdaproxy.base.held import Ledger
-from lambdaproxy.errors import LambdaProxyError, StorageFailed, StorageRefused
+from lambdaproxy.errors import ConnectionFailed, LambdaProxyError, StorageFailed, StorageRefused, Unavailable
 from lambdaproxy.s3.share import Share
 from lambdaproxy.s3.upload import MOST_PARTS, PART, Upload, part_size
 from lambdaproxy.wire.sigv4 import Keys
 from tests.aws.memory import Outcome, Source
-from tests.s3.scripted import ScriptedS3, crc, error
+from tests.s3.scripted import NoKeys, ScriptedS3, crc, error
 
 SIZE = 1000
 BUSY = error(503, "SlowDown", close=True)
@@ -242,6 +242,52 @@ def test_a_clock_that_is_wrong_is_corrected():
     outcome, _ = send(s3, bytes(10))
     assert outcome.error is None and round(s3.clock.offset) == 3600
     s3.clean()
+
+
+@pytest.mark.parametrize("length", [10, 2500])
+@pytest.mark.parametrize("fault", ["refused", "unconnected", "keys"])
+def test_nothing_is_cleaned_up_where_nothing_can_be_left(fault, length):
+    s3 = ScriptedS3([error(403, "AccessDenied")])
+    if fault == "unconnected":
+        s3.reactor.on_open = lambda wire: None
+        s3.pool.acquire = _unconnected  # type: ignore[method-assign, assignment]
+    elif fault == "keys":
+        s3.bucket._credentials = NoKeys(Unavailable("no keys", label="no_credentials"))  # type: ignore[assignment]
+    outcome, seen = send(s3, bytes(length))
+    assert outcome.error is not None or isinstance(seen[0], LambdaProxyError)
+    assert s3.cleaner.stop().called, "something still runs"
+    assert not {"DeleteObject", "AbortMultipartUpload", "ListMultipartUploads"} & set(s3.asked) and s3.cleaned == []
+    s3.clean()
+
+
+@pytest.mark.parametrize("fault", ["after", error(500, "InternalError"), error(200, "InternalError")])
+def test_an_object_of_which_nobody_knows_is_taken_away(fault):
+    s3 = ScriptedS3([fault, *[error(403, "AccessDenied")]])
+    outcome, _ = send(s3, bytes(10))
+    s3.settle()
+    assert isinstance(outcome.error, StorageRefused) and s3.asked[-1] == "DeleteObject" and s3.objects == {}
+    s3.clean()
+
+
+def test_nothing_is_waited_for_when_cleaning_up_is_given_up():
+    """After the last attempt there is no pause, and who is broken off while cleaning says so, too."""
+    s3 = ScriptedS3()
+
+    async def refused() -> None:
+        raise StorageRefused("no")
+
+    s3.cleaner.run(s3.cleaner.up("object", "uploads", "k", refused))
+    for _ in range(40):
+        s3.turn(0.1)
+    assert s3.cleaned == ["failed"] and s3.cleaner.stop().called
+    s3.cleaner.run(s3.cleaner.up("object", "uploads", "k", refused))
+    s3.cleaner.cancel()
+    assert s3.cleaned == ["failed", "failed"] and s3.cleaner.stop().called
+    s3.clean()
+
+
+def _unconnected(asking: Any) -> None:
+    asking.unconnected(ConnectionFailed("refused"))
 
 
 def test_what_cannot_be_cleaned_up_is_said():

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 
 from lambdaproxy.errors import Unavailable
 from lambdaproxy.messages import Response
@@ -131,6 +132,22 @@ def test_broken_off(expects):
     served.taker.coming.break_off(Unavailable("no"))
     served.send(b"x" * 50)
     assert len(replies(served.transport.value())) == 1 and len(served.proxy.accounted) == 1
+
+
+def test_an_error_for_which_nobody_waits_is_not_told():
+    served = Receiving()
+    said: list[Any] = []
+    served.post(100, b"", b"x" * 50)
+    served.taker.handled = lambda: _never()  # type: ignore[method-assign]
+    served.send(b"x" * 50)
+    served.proxy.answer = lambda *of: said.append(of)  # type: ignore[method-assign, assignment]
+    served.taker.coming.break_off(Unavailable("no"))
+    assert said == [] and served.transport.value() == b""
+
+
+async def _never() -> Response:
+    await Deferred[None]()
+    raise AssertionError
 
 
 def test_broken_off_before_it_has_begun():
