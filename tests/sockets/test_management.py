@@ -272,7 +272,7 @@ def test_boto3_and_a_function_that_answers_by_it(tmp_path: Path) -> None:
         with pytest.raises(api.exceptions.GoneException):
             api.get_connection(ConnectionId=connection)
         status, _, body = server.request("POST", f"/prod/@connections/{connection}", b"x")
-        assert (status, json.loads(body)["message"]) == (403, "Missing Authentication Token")
+        assert (status, b"Missing Authentication Token" in body) == (403, True)
 
 
 def test_keys(tmp_path: Path) -> None:
