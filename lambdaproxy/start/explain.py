@@ -24,6 +24,7 @@ from lambdaproxy.proxy import Proxy
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.start.assembly import Assembly
 from lambdaproxy.start.exposure import hosts_of
+from lambdaproxy.start.hints import HANDSHAKE
 from lambdaproxy.start.routes import AWS
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.metrics import FunctionLabels, Metrics
@@ -36,13 +37,6 @@ _REQUEST = re.compile(
     r"(?:(?P<method>\S+) +)?(?:(?P<scheme>https?|wss?)://(?P<host>[^/?#]*))?(?P<target>\*|[/?].*)?", re.S
 )
 _CLIENT = "127.0.0.1"
-_HANDSHAKE = (
-    ("Connection", "Upgrade"),
-    ("Upgrade", "websocket"),
-    ("Sec-WebSocket-Version", "13"),
-    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-)
-"""What `ws://` means besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +83,7 @@ def parse(words: Sequence[str], headers: Sequence[str]) -> Asked:
     scheme = found["scheme"] or "http"
     if scheme.startswith("ws"):
         names = {name.lower() for name, _ in split}
-        split += [(name, value) for name, value in _HANDSHAKE if name.lower() not in names]
+        split += [(name, value) for name, value in HANDSHAKE if name.lower() not in names]
         scheme = scheme.replace("ws", "http")
     return Asked(
         found["method"] or "GET",

@@ -126,3 +126,34 @@ def test_check_names_the_default_once(tmp_path):
             assert len(re.findall(r"-> ", process.output)) == lines, process.output
         finally:
             process.kill()
+
+
+CHAT = """
+[websocket.{name}]
+path = "/ws"
+{what}
+[websocket.{name}.routes]
+ask = {{function = "hello", two-way = true}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "shown"),
+    [
+        (CHAT.format(name="chat", what='function = "hello"'), r"ws://127\.0\.0\.1:\d+/ws\n"),
+        # The table may be called as the function is; a function of messages alone is no less reached.
+        (CHAT.format(name="hello", what=""), r"ws://127\.0\.0\.1:\d+/ws\n"),
+        (
+            CHAT.format(name="chat", what='host = "*.x.org"'),
+            r"ws://127\.0\.0\.1:\d+/ws # with the header Host: www.x.org\n",
+        ),
+        (CHAT.format(name="chat", what="") + route("/a"), r"curl http://127\.0\.0\.1:\d+/a\n"),
+    ],
+)
+@pytest.mark.parametrize("header", ["none", "X-Lambda-Function"])
+def test_a_websocket_api_shows_where_clients_connect(tmp_path, file, shown, header):
+    pytest.importorskip("wsproto", reason="wsproto is not installed")
+    (tmp_path / "p.toml").write_text(FUNCTION + file)
+    with Server("--config", str(tmp_path / "p.toml"), "--function-header", header) as server:
+        server.process.wait_for(rf"Embedded function hello; try: {shown}")
+        assert "No request reaches" not in server.process.output
