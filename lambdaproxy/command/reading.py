@@ -19,6 +19,12 @@ class _Options(Options):
         self.looks = looks  # who only reads a configuration may do so on another machine
         super().__init__()
 
+    def opt_template(self, value: str) -> None:
+        """The same as --sam-template."""
+        self.given.setdefault("sam-template", []).append(value)
+
+    opt_t = opt_template
+
     def getUsage(self, width: int | None = None) -> str:
         return f"{self._usage}\n\nThe options are those of serve, which `lambdaproxy serve --help` lists.\n"
 

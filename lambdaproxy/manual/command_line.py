@@ -22,7 +22,9 @@ standard error where it is not. What commands for functions are good for is told
 in [commands for functions](commands.md), and those of an operator in [operations](operations.md#asking-it).
 """
 
-_READS = "Takes the options of `serve`."
+_READS = (
+    "Takes the options of `serve`, and `-t PATH` or `--template PATH`, which are the same as `--sam-template PATH`."
+)
 
 #: What to try; the tests run each line beside a file of functions and a configuration.
 EXAMPLES: Mapping[str, tuple[str, ...]] = {

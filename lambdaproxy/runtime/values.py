@@ -6,10 +6,20 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lambdaproxy.config import values
 from lambdaproxy.runtime.variables import check_variable
 
 _ALIAS = re.compile(r"[a-zA-Z0-9-_]{1,128}\Z", re.ASCII)
 _RUNTIME = re.compile(r"(?:python(?:3\.\d+)?|nodejs(?:\d+\.(?:x|\d+))?|provided(?:\.al2|\.al2023)?)\Z")
+
+
+MOST_SECONDS = 86400
+
+
+def _shown(value: Any) -> str:
+    """The value in a message, as it was read."""
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:60]}..."
 
 
 def text(value: Any) -> str:
@@ -21,38 +31,42 @@ def text(value: Any) -> str:
 
 
 def seconds(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 86400:
-        raise ValueError("must be a number of seconds above 0, at most 86400")
-    return float(value)
+    """A time as all other settings write it, `3` or `"3s"`, or `ValueError`."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{_shown(value)} is no time; write seconds, or a number with ms, s, m or h")
+    found = values.seconds(value) if isinstance(value, str) else float(value)
+    if not 0 < found <= MOST_SECONDS:
+        raise ValueError(f"must be more than 0 and at most 24h, not {_shown(value)}")
+    return found
 
 
 def memory(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 32 <= value <= 65536:
-        raise ValueError("must be a whole number of MB from 32 to 65536")
+        raise ValueError(f"must be a whole number of MB from 32 to 65536, not {_shown(value)}")
     return value
 
 
 def environment_concurrency(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1600:
-        raise ValueError("must be a whole number from 1 to 1600")
+        raise ValueError(f"must be a whole number from 1 to 1600, not {_shown(value)}")
     return value
 
 
 def temporary(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10240:
-        raise ValueError("must be a whole number of MB from 1 to 10240")
+        raise ValueError(f"must be a whole number of MB from 1 to 10240, not {_shown(value)}")
     return value
 
 
 def count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
-        raise ValueError("must be a whole number from 0 to 1000")
+        raise ValueError(f"must be a whole number from 0 to 1000, not {_shown(value)}")
     return value
 
 
 def flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("must be true or false")
+        raise ValueError(f"must be true or false, not {_shown(value)}")
     return value
 
 
@@ -85,7 +99,8 @@ def variables(value: Any) -> tuple[tuple[str, str], ...]:
 
 def runtime(value: Any) -> str:
     if not isinstance(value, str) or not _RUNTIME.match(value):
-        raise ValueError("must be python, python3.X, nodejs, nodejsNN.x, provided, provided.al2 or provided.al2023")
+        known = "python, python3.X, nodejs, nodejsNN.x, provided, provided.al2 or provided.al2023"
+        raise ValueError(f"must be {known}, not {_shown(value)}")
     return value
 
 
@@ -94,14 +109,14 @@ _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](
 
 def domain(value: Any) -> str:
     if not isinstance(value, str) or not _HOST.match(value):
-        raise ValueError("must be the name of a host, in lower case and without a port")
+        raise ValueError(f"must be the name of a host, in lower case and without a port, not {_shown(value)}")
     return value
 
 
 def one_of(*words: str) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         if value not in words:
-            raise ValueError(f"must be one of {', '.join(words)}")
+            raise ValueError(f"must be one of {', '.join(words)}, not {_shown(value)}")
         return str(value)
 
     return check

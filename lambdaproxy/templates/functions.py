@@ -32,6 +32,8 @@ def read_function(stack: Stack, logical: str, resource: Mapping[str, Any]) -> Pr
     properties.get("FunctionName")
     table = _table(stack, logical, properties)
     try:
+        if isinstance(table["timeout"], str):
+            raise NoCode(f"timeout: must be a number of seconds, not {table['timeout']!r}")
         runtime = _runtime(properties)
         table |= {"runtime": runtime, "directory": _code(stack, logical, resource, properties, runtime)}
     except NoCode as reason:

@@ -95,6 +95,22 @@ def test_what_a_message_says_to_write_is_no_mistake(capsys, monkeypatch):
         assert (code, err) == (0, "") or "--config" in err
 
 
+@pytest.mark.parametrize("option", ["-t {}", "-t{}", "--template {}", "--template={}", "--sam-template {}"])
+@pytest.mark.parametrize("command", ["explain 'GET /x'", "explain", "check", "routes", "config"])
+def test_a_template_is_named_as_for_invoke(capsys, tmp_path, command, option):
+    pytest.importorskip("yaml", reason="PyYAML is not installed")
+    (tmp_path / "app.py").write_text("def handler(event, context): ...\n")
+    template = tmp_path / "template.yaml"
+    template.write_text(
+        "Resources:\n  Hello:\n    Type: AWS::Serverless::Function\n    Properties:\n"
+        "      {Runtime: python3.12, Handler: app.handler, CodeUri: ., Events: "
+        "{Get: {Type: HttpApi, Properties: {Path: /x, Method: GET}}}}\n"
+    )
+    behind = ["GET /x"] if command == "explain" else []
+    code, out, err = run(capsys, *shlex.split(command), *shlex.split(option.format(template)), *behind)
+    assert (code, err) == (0, "") and "Hello" in out
+
+
 @pytest.mark.parametrize("words", [("--help",), ("-h",), ("help",)])
 def test_the_help_names_every_command(capsys, words):
     code, out, _ = run(capsys, *words)

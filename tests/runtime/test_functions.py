@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from lambdaproxy.config import values
 from lambdaproxy.runtime.functions import BadKey, FunctionSettings, function_settings, parse_local
 
 
@@ -155,11 +156,18 @@ def test_an_interpreter_on_the_path_may_be_named(tree):
         ({}, "handler: is missing"),
         ({"handlr": "x.y"}, "handlr: a function has no such key; did you mean handler?"),
         ({"handler": ""}, "handler: must be a text"),
-        ({"handler": "hello.handler", "timeout": "5"}, "timeout: must be a number of seconds"),
-        ({"handler": "hello.handler", "timeout": 0}, "timeout: must be a number of seconds"),
-        ({"handler": "hello.handler", "memory": 1}, "memory: must be a whole number of MB"),
+        ({"handler": "hello.handler", "timeout": "soon"}, "timeout: 'soon' is no time"),
+        ({"handler": "hello.handler", "timeout": True}, "timeout: True is no time"),
+        ({"handler": "hello.handler", "timeout": "25h"}, "timeout: must be more than 0 and at most 24h, not '25h'"),
+        ({"handler": "hello.handler", "idle-timeout": ["3s"]}, "idle-timeout: ['3s'] is no time"),
+        ({"handler": "hello.handler", "timeout": 0}, "timeout: must be more than 0 and at most 24h, not 0"),
+        ({"handler": "hello.handler", "memory": 1}, "memory: must be a whole number of MB from 32 to 65536, not 1"),
+        (
+            {"handler": "hello.handler", "memory": "1G"},
+            "memory: must be a whole number of MB from 32 to 65536, not '1G'",
+        ),
         ({"handler": "hello.handler", "concurrency": -1}, "concurrency: must be a whole number"),
-        ({"handler": "hello.handler", "streaming": "yes"}, "streaming: must be true or false"),
+        ({"handler": "hello.handler", "streaming": "yes"}, "streaming: must be true or false, not 'yes'"),
         ({"handler": "hello.handler", "layers": "layer"}, "layers: must be a list of texts"),
         ({"handler": "hello.handler", "layers": ["nowhere"]}, "layers: there is no"),
         ({"handler": "hello.handler", "environment": {"AWS_REGION": "x"}}, "environment: AWS_REGION is reserved"),
@@ -195,3 +203,10 @@ def test_table_mistakes_name_the_key(tree, table, says):
     assert str(caught.value).startswith(says.split(":")[0] + ":")
     assert says in str(caught.value)
     assert caught.value.key == says.split(":")[0]
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("3s", 3.0), ("250ms", 0.25), ("2m", 120.0), ("5", 5.0), (1.5, 1.5)])
+@pytest.mark.parametrize("key", ["timeout", "idle-timeout"])
+def test_times_are_written_as_anywhere_else(tree, key, written, seconds):
+    found = function_settings("f", {"handler": "hello.handler", key: written}, str(tree))
+    assert getattr(found, key.replace("-", "_")) == seconds == values.seconds(str(written))

@@ -236,7 +236,8 @@ UNABLE = {
     "inline": ("Runtime: provided.al2023, InlineCode: x", "inline code for Python and Node only"),
     "image": ("PackageType: Image, ImageUri: x", "images are not run here"),
     "no runtime": ("Handler: a.b", "it names no Runtime"),
-    "time": ("Runtime: python3.12, Handler: a.b, Timeout: soon", "timeout: must be a number of seconds"),
+    "time": ("Runtime: python3.12, Handler: a.b, Timeout: soon", "timeout: must be a number of seconds, not 'soon'"),
+    "AWS's time": ("Runtime: python3.12, Handler: a.b, Timeout: 3s", "timeout: must be a number of seconds, not '3s'"),
     "no bootstrap": ("Runtime: provided.al2023", "there is no"),
     "odd handler": ('Runtime: python3.12, Handler: "a\\nb"', "handler: holds a line end"),
     "not a number": (
