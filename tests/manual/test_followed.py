@@ -156,6 +156,14 @@ def test_streams(reader):
     reader.follow(tools)
 
 
+def test_websockets(reader):
+    needs()
+    wants("wsproto", "websockets")
+    (reader.folder / "examples").symlink_to(ROOT / "examples")
+    reader.follow((DOCS / "websocket.md").read_text())
+    assert [each.split()[0] for each in reader.done] == ["lambdaproxy", "python"]
+
+
 def test_a_reader_notices_what_is_not_so(reader):
     """A page that says something else than the program fails."""
     for page in ("```console\n$ echo one\ntwo\n```\n", "```console\n$ false\n```\n"):
