@@ -23,6 +23,7 @@ from lambdaproxy.errors import ConfigError
 
 _TABLES = ("route", "invoker", "authorizer", "function", "websocket")
 _SETTINGS = "settings"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 _ROUTE_KEYS = ("path", "host", "methods", "when", "priority")
 MOST_PRIORITY = 1_000_000
 LOCAL = "local"
@@ -76,6 +77,13 @@ def _what_to_write(text: str, error: str) -> str:
     if error.startswith(("Invalid value", "Expected newline")):
         return '; texts stand in quotes, as in host = "127.0.0.1"'
     return ""
+
+
+def _custom(method: str) -> str:
+    """What to say of a method that no standard names: somebody may have his own, and most have mistyped."""
+    near = get_close_matches(method, _METHODS, 1)
+    meant = f"; did you mean {near[0]}?" if near else "; it is matched as it stands"
+    return f"methods: {method} is no method of HTTP (RFC 9110, RFC 5789){meant}"
 
 
 def _unknown_table(name: str) -> str:
@@ -212,6 +220,7 @@ class _Reader:
             except ValueError as error:
                 raise self._error((*at, key), f"{key}: {error}") from None
         named = tuple(method for method in methods if method != "ANY")
+        self._notes += [f"{self._where((*at, 'methods'))}: {_custom(each)}" for each in named if each not in _METHODS]
         if path != DEFAULT and any(each.kind == PATH for each in conditions):
             raise self._error((*at, "when"), f"{PATH}: the route has a path already; leave one of the two out")
         priority = table.get("priority")

@@ -126,3 +126,16 @@ def test_settings_whose_names_are_those_of_tables(read):
     assert file.values["invoker"] == "eu"
     assert str(file.values["function"]) == "hello"
     assert file.origins["function"].endswith(":3")
+
+
+@pytest.mark.parametrize(
+    ("method", "near"), [("GTE", "; did you mean GET?"), ("OPTION", "; did you mean OPTIONS?"), ("PURGE", "")]
+)
+def test_a_method_that_is_none_of_http_is_said_and_kept(tmp_path, method, near):
+    file = tmp_path / "proxy.toml"
+    file.write_text(f'[[route]]\npath = "/"\nmethods = ["GET", "{method}", "PATCH"]\n')
+    found = toml.read(str(file))
+    assert found.routes[0].methods == ("GET", method, "PATCH")
+    (note,) = found.notes
+    assert note.startswith(f"{file}:3: methods: {method} is no method of HTTP") and near in note
+    assert ("did you mean" in note) == bool(near)
