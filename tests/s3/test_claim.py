@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 
 from lambdaproxy.admission import Admission
 from lambdaproxy.config.claim import claim_check_of_table
+from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import (
     BadRequest,
     ConnectionFailed,
@@ -21,6 +22,7 @@ from lambdaproxy.errors import (
     Unavailable,
     UnknownFunction,
 )
+from lambdaproxy.gate.route import Route
 from lambdaproxy.inspector.recorder import Recorder
 from lambdaproxy.inspector.replaying import BadReplay, head_and_body
 from lambdaproxy.messages import NO_ROUTE, Function
@@ -124,7 +126,8 @@ def test_objects_that_may_not(named):
 
 def test_the_inspector_says_how_long_the_body_was_and_sends_no_empty_one_again():
     recorder = Recorder(Clock().seconds)
-    admission = Admission(None, NO_ROUTE, Function("aws", "f"), HEAD.headers, HEAD, 0, 1.0)  # type: ignore[arg-type]
+    route = Route(None, None, (), Settings(), CODECS["alb"], None, None, None, None, None)
+    admission = Admission(route, NO_ROUTE, Function("aws", "f"), HEAD.headers, HEAD, 0, 1.0)
     record = recorder.admitted(admission, b"", 0.0)
     assert record is not None
     recorder.came(record, b"small")

@@ -15,7 +15,7 @@ pytest.importorskip("wsproto", reason="wsproto is not installed")
 from lambdaproxy.base.places import HERE, Place, connection_id, place_of
 from lambdaproxy.codecs.management import ManagementCodec
 from lambdaproxy.errors import Denied, NotSigned
-from lambdaproxy.messages import Invocation, InvocationResult, Match, Request
+from lambdaproxy.messages import Function, Invocation, InvocationResult, Match, Request
 from lambdaproxy.sockets.management import Management
 from lambdaproxy.start.relaying import MOST_BYTES, MOST_WAITING, Relay
 from tests.processes import Server, until
@@ -41,7 +41,7 @@ def asked(world: World, method: str, connection: str, body: bytes = b"", api: st
     payload = codec.encode_request(made, match)
     results: list[InvocationResult] = []
     invoker = Management(lambda: world.sockets, None)
-    invoker.invoke(Invocation(None, payload, 0.0, UUID, "")).addCallback(results.append)  # type: ignore[arg-type]
+    invoker.invoke(Invocation(Function("connections", "chat"), payload, 0.0, UUID, "")).addCallback(results.append)
     response = codec.decode_result(results[0], made, match)
     assert isinstance(response.body, bytes)
     return response.status, json.loads(response.body) if response.body else None
@@ -117,7 +117,7 @@ def test_a_client_of_another_machine_is_told_by_its_address(client: str, taken: 
         assert taken
 
 
-class Line:
+class _Line:
     """A pipe to a supervisor that keeps what is said."""
 
     def __init__(self) -> None:
@@ -131,19 +131,23 @@ class Line:
         self.answers.append((number, answer))
 
 
+def made_line() -> Any:
+    return _Line()
+
+
 class Somewhere:
     place = Place(1, 3)
 
 
 def test_a_command_goes_to_the_worker_that_the_id_names() -> None:
-    line = Line()
-    invoker = Management(lambda: Somewhere, Relay(line, lambda: None))  # type: ignore[arg-type]
+    line = made_line()
+    invoker = Management(lambda: Somewhere, Relay(line, lambda: None))
     found: list[Any] = []
 
     def ask(place: Place) -> None:
         command = {"api": "chat", "method": "GET", "connectionId": connection_id(UUID, place), "body": ""}
         payload = json.dumps(command).encode()
-        waiting: Any = invoker.invoke(Invocation(None, payload, 0.0, UUID, ""))  # type: ignore[arg-type]
+        waiting: Any = invoker.invoke(Invocation(Function("connections", "chat"), payload, 0.0, UUID, ""))
         waiting.addCallback(lambda result: found.append(json.loads(result.payload)))
 
     ask(Place(1, 7))
@@ -162,8 +166,8 @@ def test_a_command_goes_to_the_worker_that_the_id_names() -> None:
 
 @pytest.mark.parametrize("size", [10, MOST_BYTES // 4])
 def test_what_waits_for_other_workers_is_bounded(size: int) -> None:
-    line = Line()
-    relay = Relay(line, lambda: None)  # type: ignore[arg-type]
+    line = made_line()
+    relay = Relay(line, lambda: None)
     busy: list[Any] = []
     for _ in range(2 * MOST_WAITING):
         relay.ask(1, {"body": "x" * size}).addCallback(busy.append)
@@ -176,14 +180,14 @@ def test_what_waits_for_other_workers_is_bounded(size: int) -> None:
 
 
 def test_a_command_of_another_worker_is_done_here() -> None:
-    world, line = World(), Line()
+    world, line = World(), made_line()
     client = world.connect()
     connection = world.function.events[0]["requestContext"]["connectionId"]
-    relay = Relay(line, lambda: world.sockets)  # type: ignore[arg-type]
+    relay = Relay(line, lambda: world.sockets)
     command = {"api": "chat", "method": "POST", "connectionId": connection, "body": "aGk=", "isBase64Encoded": True}
     relay.give(5, command)
     relay.give(6, {**command, "connectionId": "x"})
-    Relay(line, lambda: None).give(7, command)  # type: ignore[arg-type]
+    Relay(line, lambda: None).give(7, command)
     assert (client.texts(), line.answers) == (
         ["hi"],
         [(5, {"status": 200}), (6, {"status": 410}), (7, {"status": 410})],
@@ -196,9 +200,9 @@ def test_nothing_fails_that_a_connection_is_asked_for() -> None:
         def post(*_: object) -> Deferred[None]:
             return fail(ZeroDivisionError())
 
-    line = Line()
+    line = made_line()
     command = {"api": "", "method": "POST", "connectionId": "", "body": "", "isBase64Encoded": False}
-    Relay(line, lambda: Broken).give(1, command)  # type: ignore[arg-type]
+    Relay(line, lambda: Broken).give(1, command)
     assert line.answers == [(1, {"status": 410})]
     assert Place(0, 0) == HERE
 
