@@ -11,7 +11,8 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from lambdaproxy.templates.differences import Differences
@@ -64,6 +65,9 @@ class Resolver:
         }
         #: Attributes of a resource, asked for by `Fn::GetAtt`; None where it is not known.
         self.attribute: Callable[[str, str], Any] = lambda resource, attribute: None
+        #: The resources, where all are known; and how names of those begin that AWS makes of some of them.
+        self.names: Collection[str] | None = None
+        self.makers: tuple[str, ...] = ()
         self.exports: Mapping[str, Any] = {}
         self._deciding: set[str] = set()
         self._left = _MOST_VALUES
@@ -102,7 +106,7 @@ class Resolver:
         if len(value) == 1:
             ((name, argument),) = value.items()
             if name == "Ref":
-                return self._ref(str(argument))
+                return self._ref(str(argument), path)
             if name == "Condition" and isinstance(argument, str) and argument in self._conditions:
                 return self.condition(argument)
             if isinstance(name, str) and name.startswith("Fn::") and not name.startswith("Fn::ForEach::"):
@@ -119,7 +123,12 @@ class Resolver:
             kind = ":".join(found.split(":", 2)[:2]).strip("{")
             self._differences.add(path, f"{kind} is not asked for; its text stands for its value")
 
-    def _ref(self, name: str) -> Any:
+    def _ref(self, name: str, path: Path) -> Any:
+        unknown = name not in self.refs and self.names is not None and name not in self.names
+        if unknown and not name.startswith(self.makers):
+            near = get_close_matches(name, [*(self.names or ()), *self.refs], 1)
+            meant = f"; did you mean {near[0]}?" if near else ";"
+            self._differences.add(path, f"there is no {name} in this template{meant} its name stands for its value")
         return self.refs.get(name, name)
 
     def _function(self, name: str, argument: Any, path: Path) -> Any:
@@ -264,7 +273,7 @@ class Resolver:
                 return text(own[name])
             resource, dot, attribute = name.partition(".")
             if name in self.refs or not dot:
-                return text(self._ref(name))
+                return text(self._ref(name, path))
             return text(self._attribute(resource, attribute))
 
         return _SUBSTITUTE.sub(value, whole)

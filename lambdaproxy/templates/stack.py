@@ -43,6 +43,7 @@ class Stack:
         self.found, self.region, self.name = found, region, name
         self._parents = (*parents, os.path.realpath(path))
         document, lines = load(path)
+        written = document
         self.differences = Differences(lines)
         if is_serverless(document):
             document, self.differences = as_template(document, lines, self.folder, given, region)
@@ -56,6 +57,16 @@ class Stack:
         loops = Loops(self.values.resolve, self.differences)
         resources = loops.unfold(self._with_included(document["Resources"]), ("Resources",))
         resources = {str(key): one for key, one in resources.items()}
+        if not is_serverless(written):  # the framework makes resources of its own, under many names
+            self.values.names = resources.keys()
+            self.values.makers = (
+                "Serverless",
+                *(
+                    name
+                    for name, one in resources.items()
+                    if str(map_of(one).get("Type")).startswith("AWS::Serverless")
+                ),
+            )
         self.every: dict[str, Any] = {
             name: one for name, one in resources.items() if isinstance(one, dict) and isinstance(one.get("Type"), str)
         }

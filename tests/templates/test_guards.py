@@ -312,7 +312,7 @@ def test_resources_of_an_http_api(tmp_path):
     assert found["/open"][0] is None
     assert found["/iam"][0][0] == found["/lost"][0][0] == "closed"
     assert str(found["/open"][1].rate) == "3/s"
-    assert len(notes(path)) == 2
+    assert len(notes(path)) == 3
 
 
 def test_resources_of_a_rest_api(tmp_path):

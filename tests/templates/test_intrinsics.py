@@ -147,3 +147,21 @@ def test_included_files_are_part_of_the_template(tmp_path):
     assert environment(path)["FROM"] == "us-east-1"
     (note,) = notes(path)
     assert "only files beside the template are included, and s3://a/b is none" in note
+
+
+UNKNOWN = [
+    ({"Ref": "Tabel"}, "Tabel", "; did you mean Table?"),
+    ({"Fn::Sub": "x-${Tabel}"}, "x-Tabel", "; did you mean Table?"),
+    ({"Ref": "AWS::Regoin"}, "AWS::Regoin", "; did you mean AWS::Region?"),
+    ({"Ref": "Nowhere"}, "Nowhere", ""),
+]
+
+
+@pytest.mark.parametrize(("value", "comes_to", "near"), UNKNOWN)
+def test_a_name_that_there_is_not_is_listed(tmp_path, value, comes_to, near):
+    given = a_function(Environment={"Variables": {"X": value}})
+    path = written(tmp_path, {**HEAD, "Resources": {"F": given, "Table": resource("AWS::DynamoDB::Table")}})
+    assert environment(path)["X"] == comes_to
+    (note,) = notes(path)
+    name = comes_to.removeprefix("x-")
+    assert f"there is no {name} in this template{near}" in note and note.endswith("its name stands for its value")

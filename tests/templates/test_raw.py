@@ -82,6 +82,7 @@ def test_a_rest_api(tmp_path):
     assert not isinstance(answer, str)
     assert (answer.status, dict(answer.headers)[b"Access-Control-Allow-Origin"]) == (204, b"*")
     assert [one.partition(": ")[2] for one in notes(path)] == [
+        "Lost.ResourceId: there is no Nowhere in this template; its name stands for its value",
         "Lost: there is no route: its resource is not known from this template",
         "Mock: an integration of type mock that looks at the request is not done here; preflights are not answered",
         "Old: an integration of type aws is not done here; there is no route",
@@ -132,7 +133,7 @@ def test_an_http_api(tmp_path):
         "GET /secret -> F apigateway-v2",
     ]
     assert {one.partition(": ")[2].partition(":")[0] for one in notes(path)} == {
-        "Api.CorsConfiguration", "Away", "Secret.AuthorizerId", "Lost", "Socket", "Connect",
+        "Api.CorsConfiguration", "Away", "Secret.AuthorizerId", "Lost", "Lost.Target.Fn", "Socket", "Connect",
     }  # fmt: skip
 
 
