@@ -67,7 +67,7 @@ def url(server: Server, path: str = "/prod") -> str:
 def test_a_conversation(chat):
     file, heard = chat
     with Server("--config", file) as server:
-        with connect(url(server), subprotocols=["a", "b"], open_timeout=60) as client:  # type: ignore[list-item]
+        with connect(url(server), subprotocols=["a", "b"], open_timeout=60) as client:
             assert client.subprotocol == "a"
             client.send('{"action": "ask", "n": 1}')
             assert client.recv(60) == 'ask {"action": "ask", "n": 1}'
