@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -13,9 +12,9 @@ from twisted.python import usage
 
 from lambdaproxy import __version__, registry
 from lambdaproxy.base.native import form
-from lambdaproxy.config import help, sockets, toml
+from lambdaproxy.config import help, toml
 from lambdaproxy.config.help import described
-from lambdaproxy.config.model import Configuration, RouteSettings
+from lambdaproxy.config.model import Configuration
 from lambdaproxy.config.settings import SETTINGS, Setting, Settings, attribute
 from lambdaproxy.errors import ConfigError
 
@@ -104,21 +103,7 @@ def configure(given: dict[str, list[str]], flags: dict[str, bool], config: str |
             values[attribute(name)] = True
             origins[name] = f"--{name}"
     settings = Settings(**values)
-    routes = tuple(
-        RouteSettings(
-            each.path,
-            each.host,
-            each.methods,
-            replace(settings, **each.values),
-            frozenset(each.values) - (sockets.NEUTRAL.keys() if each.socket is not None else set()),
-            each.where,
-            conditions=each.conditions,
-            priority=each.priority,
-            socket=each.socket,
-            manages=each.manages,
-        )
-        for each in file.routes
-    )
+    routes = tuple(each.over(settings) for each in file.routes)
     tables = file.invokers, file.functions, file.authorizers
     return Configuration(settings, routes, *tables, origins, file.notes, None if "local" in given else file.folder)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,24 @@ class RouteTable:
     socket: SocketSettings | None = None
     #: Whose `@connections` API it is.
     manages: SocketSettings | None = None
+    #: Values that nobody wrote: they keep what is set for all routes away.
+    neutral: frozenset[str] = frozenset()
+
+    def over(self, settings: Settings, more: Mapping[str, Any] = {}) -> RouteSettings:
+        """The route, which inherits of `settings` what neither it nor `more` sets."""
+        values = {**self.values, **more}
+        return RouteSettings(
+            self.path,
+            self.host,
+            self.methods,
+            replace(settings, **values),
+            frozenset(values) - self.neutral,
+            self.where,
+            conditions=self.conditions,
+            priority=self.priority,
+            socket=self.socket,
+            manages=self.manages,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,16 @@ def tables(
         except ValueError as error:
             raise ValueError(f"host: {error}") from None
     socket = socket_of(name, table, maker, where)
-    yield RouteTable(path, host, ("GET",), {**NEUTRAL, **given, "format": spec}, where, OPENING, socket=socket)
+    yield RouteTable(
+        path,
+        host,
+        ("GET",),
+        {**NEUTRAL, **given, "format": spec},
+        where,
+        OPENING,
+        socket=socket,
+        neutral=frozenset(NEUTRAL),
+    )
     by = table.get("connections")
     if by == OFF:
         return

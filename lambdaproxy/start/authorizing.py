@@ -79,8 +79,7 @@ def authorizer_of(route: RouteSettings, authorizers: Mapping[str, AuthorizerSett
     if name not in authorizers:
         known = registry.unknown("authorizer", name, authorizers)
         raise ConfigError(f"{route.where('authorizer')}: {known} (add an [authorizer.{name}] table)")
-    answers = [key for key in ("redirect", "fixed_response") if key in route.own]
-    answered = next((key for key in answers if getattr(route.settings, key) is not None), None)
+    answered = next((key for key in ("redirect", "fixed_response") if key in route.own), None)
     if answered is not None and "authorizer" in route.own:
         raise ConfigError(
             f"{route.where('authorizer')}: the route answers by itself ({answered.replace('_', '-')}), and that comes "

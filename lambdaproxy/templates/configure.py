@@ -170,18 +170,7 @@ def _sockets(template: Template, settings: Settings, path: str) -> Iterator[Rout
                 continue
             taken.add(made[0].path)
             for each in made:
-                changed = {**each.values, **(dict(socket.settings) if each.socket is not None else {})}
-                yield RouteSettings(
-                    each.path,
-                    each.host,
-                    each.methods,
-                    replace(settings, **changed),
-                    frozenset(changed),
-                    each.where,
-                    conditions=each.conditions,
-                    socket=each.socket,
-                    manages=each.manages,
-                )
+                yield each.over(settings, dict(socket.settings) if each.socket is not None else {})
 
 
 def _asks_for_a_host(route: TemplateRoute) -> bool:
