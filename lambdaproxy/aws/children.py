@@ -41,9 +41,8 @@ class Children:
         running, self._running = self._running, []
         for each in running:
             if each.returncode is None:
-                for pid in (*_below(each.pid), each.pid):
-                    with suppress(OSError):
-                        os.kill(pid, signal.SIGKILL)
+                for pid in _stopped(each.pid):
+                    _send(pid, signal.SIGKILL)
 
     def _start(self, *arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
         self._running = [each for each in self._running if each.returncode is None]
@@ -52,11 +51,20 @@ class Children:
         return child
 
 
-def _below(pid: int) -> list[int]:
-    """The processes below one, the deepest first; empty where the system does not tell."""
+def _stopped(pid: int) -> list[int]:
+    """A process and all below it, each stopped before it is looked under.
+
+    So none starts another meanwhile, and no shell goes on with its next line because the program it waits for ended.
+    """
+    _send(pid, signal.SIGSTOP)
     try:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
             children = [int(each) for each in file.read().split()]
     except OSError:
-        return []
-    return [each for child in children for each in (*_below(child), child)]
+        children = []
+    return [pid, *(each for child in children for each in _stopped(child))]
+
+
+def _send(pid: int, what: signal.Signals) -> None:
+    with suppress(OSError):
+        os.kill(pid, what)

@@ -233,7 +233,7 @@ def test_a_role_in_another_account(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("program", ["sleep 600", "/bin/sh {}/program.sh"])
 def test_a_process_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path, program: str) -> None:
-    (tmp_path / "program.sh").write_text("sleep 600\nexit 0\n")
+    (tmp_path / "program.sh").write_text(f"sleep 600\n: > {tmp_path}/went-on\n")
     (tmp_path / "config").write_text(
         f"[default]\ncredential_process = {program.format(tmp_path)}\n"
         f"[profile role]\nrole_arn = {ROLE}\nsource_profile = default\nregion = eu-west-1\n"
@@ -256,6 +256,7 @@ def test_a_process_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path, 
             thread.join(0.1)
         assert not thread.is_alive()
         assert "CredentialRetrievalError" in str(errors[0])
+    assert not (tmp_path / "went-on").exists(), "a shell went on after the program that it waited for was ended"
 
 
 def test_a_provider_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:

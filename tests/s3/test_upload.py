@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from lambdaproxy.base.held import Ledger
-from lambdaproxy.errors import ConnectionFailed, LambdaProxyError, StorageFailed, StorageRefused, Unavailable
+from lambdaproxy.errors import LambdaProxyError, StorageFailed, StorageRefused, Unavailable
 from lambdaproxy.s3.share import Share
 from lambdaproxy.s3.upload import MOST_PARTS, PART, Upload, part_size
 from lambdaproxy.wire.sigv4 import Keys
@@ -249,8 +249,7 @@ def test_a_clock_that_is_wrong_is_corrected():
 def test_nothing_is_cleaned_up_where_nothing_can_be_left(fault, length):
     s3 = ScriptedS3([error(403, "AccessDenied")])
     if fault == "unconnected":
-        s3.reactor.on_open = lambda wire: None
-        s3.pool.acquire = _unconnected  # type: ignore[method-assign, assignment]
+        s3.reactor.refusing.add("*")
     elif fault == "keys":
         s3.bucket._credentials = NoKeys(Unavailable("no keys", label="no_credentials"))  # type: ignore[assignment]
     outcome, seen = send(s3, bytes(length))
@@ -284,10 +283,6 @@ def test_nothing_is_waited_for_when_cleaning_up_is_given_up():
     s3.cleaner.cancel()
     assert s3.cleaned == ["failed", "failed"] and s3.cleaner.stop().called
     s3.clean()
-
-
-def _unconnected(asking: Any) -> None:
-    asking.unconnected(ConnectionFailed("refused"))
 
 
 def test_what_cannot_be_cleaned_up_is_said():
