@@ -50,7 +50,7 @@ def ask(port: int, rate: float, seconds: float, clients: int = 8) -> list[float]
 
 
 class Page:
-    """Reads the stream of the page, and asks for the list once a second."""
+    """Reads the stream of the page, and asks for the list once a second, which the page does when it is behind."""
 
     def __init__(self, port: int) -> None:
         self.told, self._over, self._port = 0, threading.Event(), port
@@ -62,7 +62,7 @@ class Page:
 
     def _read(self) -> None:
         while data := self._socket.recv(1 << 16):
-            self.told += data.count(b"event: request")
+            self.told += data.count(b"event: requests")
 
     def _list(self) -> None:
         while not self._over.wait(1.0):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -65,11 +65,9 @@ class Asked:
 class InspectorApp:
     """`token` is what a visitor has to know, or None where who reaches the port may look."""
 
-    def __init__(
-        self, recorder: Recorder, proxy: Proxy, seconds: Callable[[], float], token: str | None = None
-    ) -> None:
-        self._recorder, self._proxy, self._seconds, self._token = recorder, proxy, seconds, token
-        self.feed = Feed(self._watch)
+    def __init__(self, recorder: Recorder, proxy: Proxy, reactor: Any, token: str | None = None) -> None:
+        self._recorder, self._proxy, self._seconds, self._token = recorder, proxy, reactor.seconds, token
+        self.feed = Feed(reactor, self._lines, self._watch)
         #: Gives what the requests would have cost on AWS.
         self.bill: Callable[[], dict[str, Any]] | None = None
         #: Answers `routes` and `explain`, as the control socket does.
@@ -77,10 +75,10 @@ class InspectorApp:
 
     def _watch(self, watched: bool) -> None:
         """Hear of requests as long as somebody looks; nobody's look costs them nothing."""
-        self._recorder.changed = self._changed if watched else None
+        self._recorder.changed = self.feed.changed if watched else None
 
-    def _changed(self, entry: Entry) -> None:
-        self.feed.tell("request", views.summary(entry))
+    def _lines(self, numbers: Iterable[int]) -> list[dict[str, Any]]:
+        return [views.line(record) for record in map(self._recorder.record, numbers) if record is not None]
 
     # -- for the engine --------------------------------------------------------------------------------------------
 
@@ -127,8 +125,8 @@ class InspectorApp:
                 headers += ((b"Set-Cookie", cookie.encode()),)
             return Response(200, headers, _static(name))
         if path == "/api/requests":
-            entries = [views.summary(entry) for entry in self._recorder]
-            return _json(200, {"requests": entries, "paused": self._recorder.paused, "held": self._recorder.held})
+            lines = [views.line(record) for record in self._recorder.records()]
+            return _json(200, {"requests": lines, "paused": self._recorder.paused, "held": self._recorder.held})
         if path == "/api/bill" and self.bill is not None:
             return _json(200, self.bill())
         if path == "/api/stream":

@@ -147,6 +147,15 @@ class Record:
     shadow: str
 
 
+def ended_of(record: Record) -> float | None:
+    """When all was over, in seconds since its body was complete; None as long as it is not."""
+    seconds: float | None = getattr(record, "seconds", None)
+    if seconds is None:
+        return None
+    invoked = getattr(record, "invoked", record.began) - record.began
+    return max(invoked, seconds - max(0.0, getattr(record, "arrived", 0.0)))
+
+
 class Entry:
     """A request as it is looked at. Times are seconds since its body was complete."""
 
@@ -155,6 +164,7 @@ class Entry:
             return getattr(record, name, other)
 
         admission = record.admission
+        self.record = record
         self.number, self.head, self.hidden = record.number, record.head, hidden
         self.headers: Headers = record.head.headers if admission is None else admission.headers
         self.route: Route | None = None if admission is None else admission.route
@@ -182,11 +192,11 @@ class Entry:
         #: How long its invocation had to wait before anybody was asked.
         self.waited: float = of("waited", 0.0 if result is None else result.waited)
         began = record.began
-        asked, invoked, seconds = of("asked"), of("invoked"), of("seconds")
+        asked, invoked = of("asked"), of("invoked")
         #: When the invocation began, when its result came, when all was over.
         self.asked: float | None = None if asked is None else asked - began
         self.invoked: float | None = None if invoked is None else invoked - began
-        self.ended: float | None = None if seconds is None else max(self.invoked or 0.0, seconds - self.arrived)
+        self.ended: float | None = ended_of(record)
         #: The bytes of something that was no request, and why.
         self.refused: tuple[int, str, str] | None = of("refused")
         #: How the answer of a shadow compared.

@@ -41,7 +41,7 @@ FORGOTTEN = -1
 
 
 class Recorder:
-    """Told by the proxy of every step; `changed` is called with an entry that began or ended.
+    """Told by the proxy of every step; `changed` is called with the number of one that began or ended.
 
     `hidden` are names of headers and parameters, in lower case, whose values let people in, besides those that always
     do. A step of an ordinary request sets references and calls nothing else: whatever is run once for each request is
@@ -68,7 +68,7 @@ class Recorder:
         #: How many requests had to make room for later ones.
         self.forgotten = 0
         self.paused = False
-        self.changed: Callable[[Entry], object] | None = None
+        self.changed: Callable[[int], object] | None = None
 
     # -- for the proxy ---------------------------------------------------------------------------------------------
 
@@ -90,7 +90,7 @@ class Recorder:
                 self._weigh(record)
         self._open[admission.sent.id] = record
         if self.changed is not None:
-            self._tell(record)
+            self.changed(record.number)
         return record
 
     def of(self, head: Head) -> Record | None:
@@ -172,7 +172,7 @@ class Recorder:
             record.shadow = text
             self._weigh(record)
             if self.changed is not None:
-                self._tell(record)
+                self.changed(record.number)
 
     def ended(
         self,
@@ -209,7 +209,7 @@ class Recorder:
             record.heads = in_fields(head.headers) + len(head.target) + in_fields(response.headers)
             self._weigh(record)
         if self.changed is not None:
-            self._tell(record)
+            self.changed(record.number)
 
     def refused(self, head: Head, status: int, reason: str, detail: str, data: bytes) -> None:
         """Something that was no request, or over a limit, was refused by the listener."""
@@ -220,7 +220,7 @@ class Recorder:
         record.response, record.seconds = Response(status, (), b"", "refused"), 0.0
         self._weigh(record)
         if self.changed is not None:
-            self._tell(record)
+            self.changed(record.number)
 
     # -- for those who look ----------------------------------------------------------------------------------------
 
@@ -228,10 +228,19 @@ class Recorder:
         """The oldest first."""
         return (Entry(record, self._hidden) for record in tuple(self._records))
 
+    def records(self) -> tuple[Record, ...]:
+        """What there is, the oldest first, as it was left."""
+        return tuple(self._records)
+
+    def record(self, number: int) -> Record | None:
+        """The record of a number, if it is still there."""
+        place = number - self._count - 1
+        return self._records[place] if -len(self._records) <= place < 0 else None
+
     def find(self, number: int) -> Entry | None:
         """The entry of a number, if it is still there."""
-        place = number - self._count - 1
-        return Entry(self._records[place], self._hidden) if -len(self._records) <= place < 0 else None
+        record = self.record(number)
+        return None if record is None else Entry(record, self._hidden)
 
     def clear(self) -> None:
         """Forget everything; requests in progress are not taken up again."""
@@ -245,10 +254,6 @@ class Recorder:
     def held(self) -> int:
         """Bytes in memory, about."""
         return self._more + RESERVE * len(self._records)
-
-    def _tell(self, record: Record) -> None:
-        if self.changed is not None:
-            self.changed(Entry(record, self._hidden))
 
     def _new(self, head: Head, now: float) -> Record:
         """The record of what was not admitted."""

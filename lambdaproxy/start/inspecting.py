@@ -77,7 +77,7 @@ class Inspecting:
         metrics: Metrics | None = None,
     ) -> None:
         self._token = None if open_to_all else secrets.token_urlsafe(24)
-        self.app = InspectorApp(recorder, proxy, reactor.seconds, self._token)
+        self.app = InspectorApp(recorder, proxy, reactor, self._token)
         limits = Limits(connections=most_connections(), idle_time=600.0)
         self.site = ProxySite(reactor, self.app, metrics or Metrics(), limits, listener="inspector")
         self.listener = PageListener(reactor, endpoint, self.site, "--inspect", placed)

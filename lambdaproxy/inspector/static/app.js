@@ -288,7 +288,7 @@ document.addEventListener("keydown", (event) => {
 function follow() {
   const stream = new EventSource("/api/stream");
   stream.addEventListener("open", () => { say("watching"); load().catch((error) => say(error.message)); });
-  stream.addEventListener("request", (event) => show(JSON.parse(event.data)));
+  stream.addEventListener("requests", (event) => JSON.parse(event.data).forEach(show));
   stream.addEventListener("missed", () => load());
   stream.addEventListener("cleared", () => { chosen = null; detail = null; $("detail").hidden = true; load(); });
   stream.addEventListener("error", () => say("not connected; trying again"));
