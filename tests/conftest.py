@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.quick import Guard, starts_processes
+
+# Where bytecode may not be written, each of some thousand processes compiles the whole program anew, which doubles what
+# the suite costs.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # How long an example takes says something about the machine and what else it does, not about us.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
