@@ -22,6 +22,7 @@ WORTH_IT = 1024
 
 NAME = "permessage-deflate"
 _NONE, _FIRST = RsvBits(False, False, False), RsvBits(True, False, False)
+_WINDOWS = ("9", "10", "11", "12", "13", "14", "15")
 _TAIL = b"\0\0\xff\xff"
 
 
@@ -41,8 +42,9 @@ class _Bounds(Extension):
 
     name = NAME
 
-    def __init__(self, message: int, frame: int, deflate: bool) -> None:
-        self._message, self._frame, self._deflate = message, frame, deflate
+    def __init__(self, message: int, frame: int, window: int) -> None:
+        self.given = message, frame, window
+        self._message, self._frame, self._deflate, self._window = message, frame, window > 0, window
         #: Bytes of the message that is being read, inflated.
         self.size = 0
         self._packed = False
@@ -60,7 +62,9 @@ class _Bounds(Extension):
         if opcode.iscontrol():
             return _NONE
         if opcode is Opcode.BINARY:
-            return CloseReason.UNSUPPORTED_DATA
+            # Bits that mean nothing are the worse fault.
+            wrong = rsv.rsv2 or rsv.rsv3 or (rsv.rsv1 and not self._deflate)
+            return CloseReason.PROTOCOL_ERROR if wrong else CloseReason.UNSUPPORTED_DATA
         if payload_length > self._frame or payload_length + self.size > self._message:
             return CloseReason.MESSAGE_TOO_BIG
         if opcode is Opcode.CONTINUATION:
@@ -106,7 +110,7 @@ class _Bounds(Extension):
     def frame_outbound(self, proto: Any, opcode: Opcode, rsv: RsvBits, data: bytes, fin: bool) -> tuple[RsvBits, bytes]:
         if not self._deflate or opcode.iscontrol() or len(data) < WORTH_IT:
             return rsv, data
-        deflate = zlib.compressobj(wbits=-15)
+        deflate = zlib.compressobj(wbits=-self._window)
         packed = deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH)
         return (_FIRST, packed[:-4]) if len(packed) - 4 < len(data) else (rsv, data)
 
@@ -114,15 +118,20 @@ class _Bounds(Extension):
 class Frames:
     """One connection's frames: bytes in, what they say out one by one, and the other way round.
 
-    `message` and `frame` bound what comes, in bytes; `deflate` says that compression was agreed on.
+    `message` and `frame` bound what comes, in bytes; `window` is that of compression, 9 to 15 (as a power of two), or 0
+    where none was agreed on.
     """
 
     __slots__ = ("_bounds", "_data", "_events", "_protocol", "_text")
 
-    def __init__(self, message: int, frame: int, deflate: bool) -> None:
-        self._bounds = _Bounds(message, frame, deflate)
+    def __init__(self, message: int, frame: int, window: int) -> None:
+        self._bounds = _Bounds(message, frame, window)
         self._protocol: Any = FrameProtocol(False, [self._bounds])
         self._text: StringIO | None = None
+
+    def fresh(self) -> Frames:
+        """The same with nothing read."""
+        return Frames(*self._bounds.given)
 
     def receive(self, data: bytes) -> None:
         """Take bytes of the client; `next` reads them."""
@@ -178,14 +187,18 @@ class Frames:
         return bytes(self._protocol.close(None if code in (1005, 1006) else code, reason or None))
 
 
-def accept(offers: Sequence[str]) -> str | None:
-    """The answer to the first offer of compression that can be met, or None (RFC 7692, 5.1 and 7.1)."""
+def accept(offers: Sequence[str]) -> tuple[str, int] | None:
+    """The answer to the first offer of compression that can be met, and the window of what we send, or None (RFC 7692,
+    5.1 and 7.1).
+
+    A window of 256 bytes, which nobody's zlib can make, cannot be met.
+    """
     for offer in offers:
         name, *parameters = (part.strip() for part in offer.split(";"))
         if name.lower() != NAME:
             continue
         answer = [NAME, "server_no_context_takeover", "client_no_context_takeover"]
-        seen = set()
+        seen, window = set(), 15
         for parameter in parameters:
             key, _, value = (part.strip().strip('"') for part in parameter.partition("="))
             if key in seen:
@@ -193,12 +206,13 @@ def accept(offers: Sequence[str]) -> str | None:
             seen.add(key)
             if key in ("server_no_context_takeover", "client_no_context_takeover") and not value:
                 continue
-            if key == "client_max_window_bits" and value in ("", "8", "9", "10", "11", "12", "13", "14", "15"):
+            if key == "client_max_window_bits" and (not value or value in _WINDOWS or value == "8"):
                 continue
-            if key == "server_max_window_bits" and value == "15":
-                answer.append("server_max_window_bits=15")
+            if key == "server_max_window_bits" and value in _WINDOWS:
+                window = int(value)
+                answer.append(f"{key}={value}")
                 continue
             break
         else:
-            return "; ".join(answer)
+            return "; ".join(answer), window
     return None

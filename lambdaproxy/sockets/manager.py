@@ -89,10 +89,11 @@ class Sockets:
         route = admission.route
         api = route.socket
         assert api is not None
-        extension = frames.accept(handshake.offers(admission.sent.headers)) if api.limits.deflate else None
+        packing = frames.accept(handshake.offers(admission.sent.headers)) if api.limits.deflate else None
+        extension, window = packing or (None, 0)
         session = self._session(admission, request)
         session.socket = Socket(
-            self.seconds, lambda call: self._reactor.callLater(0, call), session, api.limits, extension is not None
+            self.seconds, lambda call: self._reactor.callLater(0, call), session, api.limits, window
         )
         fields = handshake.answer(admission.sent.headers, extension) + response.headers
         return Response(101, fields, session.socket)

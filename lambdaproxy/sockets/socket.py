@@ -46,7 +46,7 @@ class Reader(Protocol):
 class Socket:
     """A `web.seams.Taker`, made before the handshake's answer is written; if that finds nobody, `start` is called.
 
-    `later` calls in a later turn of the reactor.
+    `later` calls in a later turn of the reactor; `window` is that of `Frames`.
     """
 
     __slots__ = (
@@ -75,14 +75,15 @@ class Socket:
         later: Callable[[Callable[[], None]], object],
         reader: Reader,
         limits: SocketLimits,
-        deflate: bool,
+        window: int,
     ) -> None:
         self._seconds, self._later, self._reader, self._limits = seconds, later, reader, limits
-        self._frames = Frames(limits.message, limits.frame, deflate)
+        self._frames = Frames(limits.message, limits.frame, window)
         self._connection: Handle | None = None
         #: A whole message that waits for the one before it.
         self._waiting: str | None = None
-        #: The client's close, which waits for the same.
+        #: The client's close, or what it is to be closed with for what it sent, which waits for the same; nothing more
+        #: is read then.
         self._goodbye: tuple[int, str] | None = None
         self._over = self._retiring = self._pumping = self._pinged = False
         self._held = 0
@@ -106,8 +107,9 @@ class Socket:
     def received(self, data: bytes) -> None:
         if not self._over:
             self._heard, self._pinged = self._seconds(), False
-            self._frames.receive(data)
-            self._pump()
+            if self._goodbye is None:
+                self._frames.receive(data)
+                self._pump()
 
     def drained(self) -> None:
         if not self._over and not self._reader.busy:
@@ -154,7 +156,7 @@ class Socket:
             return
         self._pumping, left = True, TURN
         try:
-            while not self._over and self._waiting is None and not self._slow():
+            while not self._over and self._waiting is None and not self._retiring and not self._slow():
                 if not left:
                     self._later(self._pump)
                     break
@@ -169,7 +171,7 @@ class Socket:
         self._count()
         if self._over:
             return
-        if self._waiting is not None or not left or self._slow():
+        if self._waiting is not None or self._retiring or not left or self._slow():
             connection.hold_back()
         else:
             connection.listen()
@@ -184,7 +186,7 @@ class Socket:
         try:
             event = self._frames.next()
         except Broken as error:
-            self.close(error.code, "")
+            self._refuse(error.code)
             return False
         if event is None:
             return False
@@ -216,6 +218,14 @@ class Socket:
         self._say_goodbye(code, "")
         self._end(code, reason)
 
+    def _refuse(self, code: int) -> None:
+        """Take nothing more of the client; what it said before is answered first."""
+        if not self._reader.busy:
+            self.close(code, "")
+            return
+        self._waiting, self._goodbye = None, (code, "")
+        self._frames = self._frames.fresh()
+
     def _count(self) -> None:
         """Count what is kept of this client; there may be many of them."""
         assert self._connection is not None
@@ -225,8 +235,9 @@ class Socket:
         more = size - self._held
         incoming = self._connection.site.incoming
         if more > 0 and not incoming.take(more):
-            self.close(1013, "")
-            return
+            self._refuse(1013)
+            more = 0 if self._over else -self._held
+            size = 0
         if more < 0:
             incoming.give(-more)
         self._held = size

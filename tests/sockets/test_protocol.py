@@ -62,6 +62,7 @@ CASES = {
     "length-with-its-highest-bit": (b"\x81\xff" + struct.pack("!Q", 1 << 63) + bytes(4), [], 1002),
     "two-messages": (frame(TEXT, b"a") + frame(TEXT, b"b"), ["a", "b"], None),
     "binary": (frame(BINARY, b"\xff\xfe"), [], 1003),
+    **{f"reserved-binary-{rsv}": (frame(BINARY, b"a", rsv=rsv), [], 1002) for rsv in (1, 4, 7)},
     "binary-in-parts": (frame(BINARY, b"a", fin=False), [], 1003),
     # -- 2: pings and pongs
     "ping": (frame(PING), [], None),
@@ -249,7 +250,7 @@ def test_compression(name, step):
     world.settle()
 
 
-def plain(client):
+def plain(client, bits=15):
     """The texts that came, inflated where they are packed."""
     body = client.transport.value().partition(b"\r\n\r\n")[2]
     texts = []
@@ -262,7 +263,7 @@ def plain(client):
             size, body = struct.unpack("!Q", body[:8])[0], body[8:]
         payload, body = body[:size], body[size:]
         if first & 0x0F == TEXT:
-            inflate = zlib.decompressobj(-15)
+            inflate = zlib.decompressobj(-bits)
             texts.append((inflate.decompress(payload + b"\0\0\xff\xff") if first & 0x40 else payload).decode())
     return texts
 
@@ -284,8 +285,10 @@ def test_what_is_large_is_sent_packed():
         ("permessage-deflate; client_max_window_bits", True),
         ("permessage-deflate; client_max_window_bits=10", True),
         ("permessage-deflate; server_max_window_bits=15", True),
-        ("permessage-deflate; server_max_window_bits=9", False),
-        ("permessage-deflate; server_max_window_bits=9, permessage-deflate", True),
+        ("permessage-deflate; server_max_window_bits=9", True),
+        ("permessage-deflate; server_max_window_bits=8", False),
+        ("permessage-deflate; server_max_window_bits", False),
+        ("permessage-deflate; server_max_window_bits=8, permessage-deflate", True),
         ("permessage-deflate; server_no_context_takeover; client_no_context_takeover", True),
         ("permessage-deflate; server_no_context_takeover=1", False),
         ("permessage-deflate; client_max_window_bits; client_max_window_bits", False),
@@ -303,6 +306,18 @@ def test_what_a_client_may_offer(offer, answer):
     client = world.connect(head)
     assert client.status == 101
     assert (b"Sec-WebSocket-Extensions" in client.head) == answer
+
+
+@pytest.mark.parametrize("bits", range(9, 16))
+def test_a_client_with_a_small_window(bits):
+    """It keeps no more of what it inflated than it said."""
+    world = World()
+    client = world.connect(DEFLATE.replace(b"client_max_window_bits", b"server_max_window_bits=%d" % bits))
+    assert b"server_max_window_bits=%d\r\n" % bits in client.head + b"\r\n"
+    text = "".join(chr(97 + number * number % 23) for number in range(3000)) * 20
+    client.raw(frame(TEXT, text.encode()))
+    assert len(client.transport.value()) < len(text)
+    assert plain(client, bits) == [text]
 
 
 def test_compression_can_be_off():

@@ -199,6 +199,84 @@ def test_messages_are_handled_one_after_the_other():
     world.settle()
 
 
+def slowly(waiting: list[Deferred[Any]]) -> Any:
+    """A function that gives each message back when the next of `waiting` is told."""
+
+    def answer(event):
+        if "body" not in event:
+            return echo(event)
+        waiting.append(Deferred())
+        return waiting[-1].addCallback(lambda _: echo(event))
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (b"\x83\x80abcd", 1002),  # an opcode that is none
+        (b"\x82\x80abcd", 1003),
+        (b"\x81\x81\0\0\0\0\xff", 1007),
+        (b"\x81\xff\0\0\0\0\xff\xff\xff\xff\0\0\0\0", 1009),
+    ],
+)
+def test_what_was_sent_before_a_fault_is_answered(wrong, code):
+    waiting: list[Deferred[Any]] = []
+    world = World(slowly(waiting))
+    client = world.connect()
+    client.text("first")
+    client.raw(wrong)
+    client.text("never read")
+    assert client.closed is None
+    client.raw(b"\x81\xff" * 50_000)
+    assert world.held.requests.held == 0
+    waiting[0].callback(None)
+    assert client.texts() == ["first"]
+    assert client.closed == (code, "")
+    assert world.function.keys() == ["$connect", "$default", "$disconnect"]
+    assert world.function.events[-1]["requestContext"]["disconnectStatusCode"] == code
+    client.leave()
+    world.settle()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_message_that_finds_no_room_does_not_cost_the_answer_before_it(whole):
+    waiting: list[Deferred[Any]] = []
+    world = World(slowly(waiting), bodies=50_000)
+    client = world.connect()
+    client.text("first")
+    frame = bytes(client._protocol.send_data("x" * 60_000))
+    client.raw(frame if whole else frame[:-1])
+    assert client.closed is None
+    assert world.held.requests.held == 0
+    waiting[0].callback(None)
+    assert client.texts() == ["first"]
+    assert client.closed == (1013, "")
+    assert world.function.keys() == ["$connect", "$default", "$disconnect"]
+    client.leave()
+    world.settle()
+
+
+def test_a_client_that_sends_for_ever_does_not_put_off_the_end():
+    waiting: list[Deferred[Any]] = []
+    world = World(slowly(waiting))
+    client = world.connect()
+    for number in range(4):
+        client.text(str(number))
+    world.site.drain(30)
+    world.pass_time(2)
+    assert client.closed is None
+    waiting[0].callback(None)
+    client.text("4")
+    waiting[1].callback(None)
+    # The first two had been read, and were answered; the others did not run.
+    assert len(waiting) == 2
+    assert client.texts() == ["0", "1"]
+    assert client.closed == (1001, "Going away")
+    client.leave()
+    world.settle()
+
+
 def test_the_end_is_told_after_the_message_that_is_being_handled_and_once():
     waiting: Deferred[Any] = Deferred()
     world = World(lambda event: waiting if "body" in event else echo(event))
