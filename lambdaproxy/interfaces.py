@@ -25,13 +25,14 @@ class IEventCodec(Interface):
     randomness. One object serves one configured route for ever. Nothing here may raise anything that is not named.
     """
 
-    name = Attribute("The dialect's name, such as `alb`; also the column of `errors.STATUSES`, with `_` for `-`.")
+    name = Attribute("The dialect's name, such as `alb`.")
 
     own_request_id = Attribute("Whether its responses name the request id themselves; else `X-Request-Id` is added.")
     timeout = Attribute(
         "Seconds after which this front door itself would give up, or None. A codec may have a `stream_timeout` too, "
         "for routes that stream."
     )
+    # `limited_rules` may be left out: whether a route may have no more conditions than a load balancer's rule.
     # `compact` may be left out: then results of very many values, which are read in slices, are refused. It says how
     # a result that is its own body is written, or is None; `decode_result` looks at `InvocationResult.outline` first.
     streams_verbatim = Attribute("Whether a stream without a prelude is passed on as it is, instead of collected.")
@@ -181,6 +182,10 @@ class IEventCodecMaker(IPlugin):
 
     One whose options change what kind of event a function gets may have `variants`, a tuple of what `--format` takes,
     one for each kind; they stand side by side wherever formats are compared. Without it there is one kind, `name`.
+
+    What else the program has to know of a format its maker may say, too, because nothing else knows formats by name:
+    `sample_host`, the host of made-up requests; `authorizer_payloads`, pairs of a `payload` of Lambda authorizers and
+    what `--format` takes to make its events; `paths`, for the manual, pairs of a format and how its events show a path.
     """
 
     name = Attribute("What follows `--format`: lower-case letters, digits and hyphens.")

@@ -12,7 +12,9 @@ from zope.interface import Interface
 
 import lambdaproxy.plugins
 from lambdaproxy.config.values import Spec
+from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.interfaces import IAuthorizerMaker, IEventCodec, IEventCodecMaker, IInvokerMaker, Option
+from lambdaproxy.messages import Request, Response
 
 
 @cache
@@ -35,6 +37,18 @@ def codec_makers() -> Mapping[str, IEventCodecMaker]:
 def formats() -> tuple[str, ...]:
     """What `--format` takes, each kind of event once: every format, and the variants that it says it has."""
     return tuple([text for name, maker in codec_makers().items() for text in getattr(maker, "variants", (name,))])
+
+
+def authorizer_format(payload: str) -> str:
+    """The format whose codec makes the events of Lambda authorizers that are told this `payload`."""
+    makers = codec_makers().values()
+    made = {each: text for maker in makers for each, text in getattr(maker, "authorizer_payloads", ())}
+    return str(made[payload])
+
+
+def refusal(codec: IEventCodec, error: LambdaProxyError) -> Response:
+    """What a codec answers to an error where it matters nothing who asked for what."""
+    return codec.error_response(error, Request(**_ANY))
 
 
 def invoker_makers() -> Mapping[str, IInvokerMaker]:
@@ -111,3 +125,21 @@ def _find(what: str, name: str, makers: Mapping[str, Any]) -> Any:
     if name not in makers:
         raise ValueError(unknown(what, name, makers))
     return makers[name]
+
+
+_ANY: Mapping[str, Any] = {
+    "method": "GET",
+    "target": b"/",
+    "version": "HTTP/1.1",
+    "headers": ((b"Host", b"example.com"),),
+    "body": b"",
+    "scheme": "https",
+    "host": "example.com",
+    "port": 443,
+    "client": "192.0.2.1",
+    "forwarded_for": "",
+    "tls": None,
+    "id": "00000000-0000-4000-8000-000000000000",
+    "trace_id": "1-00000000-000000000000000000000000",
+    "received": 0.0,
+}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lambdaproxy.codecs.makers import MAKERS
+
 ROOT = Path(__file__).parent.parent / "lambdaproxy"
 
 #: Each part may import the parts above its own line, and its own.
@@ -114,6 +116,53 @@ def test_only_tap_touches_the_global_reactor():
     for path in MODULES:
         if path != ROOT / "tap.py":
             assert "from twisted.internet import reactor" not in path.read_text(), path
+
+
+#: Who knows a format by its name, besides `codecs`, and why. Nobody else does: makers say what has to be known.
+NAMING_FORMATS = {
+    "plugins/builtin.py": "the list of what is built in",
+    "config/settings.py": "the default of --format",
+    "templates/found.py": "what AWS's resources are in our words",
+    "errors.py": "columns of the table of statuses, which codecs choose",
+    "base/paths.py": "ways to read a path, which codecs choose",
+}
+#: Words that are a format's name and mean something else.
+HOMONYMS = {
+    ("bill", "alb"): "a service with a price",
+    ("authorizers", "alb"): "rules of tokens",
+    ("templates", "alb"): "an event of serverless.yml, and rules of tokens",
+    ("gate", "function-url"): "a manner of CORS, which codecs choose",
+}
+
+
+def formats_named(path, names):
+    """The formats that this module names outside of its docstrings and of sentences: texts, names and imports."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        words = []
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            words = [node.value.partition(":")[0]]
+        elif isinstance(node, ast.Name):
+            words = [node.id]
+        elif isinstance(node, ast.Attribute):
+            words = [node.attr]
+        elif isinstance(node, ast.FunctionDef | ast.arg):
+            words = [node.name if isinstance(node, ast.FunctionDef) else node.arg]
+        elif isinstance(node, ast.ImportFrom):
+            words = [(node.module or "").rpartition(".")[2], *[name.name for name in node.names]]
+        yield from (word.replace("_", "-") for word in words if word.replace("_", "-") in names)
+
+
+def test_who_knows_a_format_by_its_name():
+    names = {maker.name for maker in MAKERS}
+    known: set[object] = set()
+    for path in MODULES:
+        where = str(path.relative_to(ROOT))
+        for name in {*formats_named(path, names)} if part(path) != "codecs" else ():
+            known.add(where)
+            known.add((part(path), name))
+            assert where in NAMING_FORMATS or (part(path), name) in HOMONYMS, f"{where} knows {name}"
+    assert not {*NAMING_FORMATS, *HOMONYMS} - known, "what no longer knows any"
 
 
 def rooms_of_the_page():

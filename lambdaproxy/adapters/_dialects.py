@@ -1,57 +1,15 @@
-"""Which front door an event came through, and what all adapters do with it."""
+"""What all adapters do with an event, whichever front door it came through."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from lambdaproxy.codecs._reverse import TEXT_TYPES, single_headers
-from lambdaproxy.codecs.alb import AlbCodec
-from lambdaproxy.codecs.apigateway_v1 import RestApiCodec
-from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec
-from lambdaproxy.codecs.apigateway_v2_payload1 import HttpApiPayload1Codec
-from lambdaproxy.codecs.function_url import FunctionUrlCodec
-from lambdaproxy.codecs.vpc_lattice import VpcLatticeCodec
+from lambdaproxy.codecs.reading import TEXT_TYPES, Reverse, reader, recognise, result_of
 from lambdaproxy.messages import Request, Response
 
-__all__ = ["TEXT_TYPES", "Dialects", "Reverse", "Target", "recognise"]
-
-
-class Reverse(Protocol):
-    """The half of a codec that adapters need."""
-
-    def decode_event(self, event: Mapping[str, Any]) -> Request:
-        """The request of the event."""
-
-    def encode_response(self, response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The result of the response."""
-
-
-def recognise(event: Mapping[str, Any]) -> str:
-    """The dialect of an event: `alb`, `apigateway-v1`, `apigateway-v2`, `apigateway-v2:payload=1.0`, `function-url` or
-    `vpc-lattice`.
-
-    A function URL is told from an HTTP API by its domain, or by its request id, which is a UUID where the HTTP API has
-    16 characters. `ValueError` for events of something else.
-    """
-    context = event.get("requestContext")
-    if isinstance(context, Mapping):
-        if "elb" in context:
-            return "alb"
-        if "serviceArn" in context or "targetGroupArn" in context:
-            return "vpc-lattice"
-        version = event.get("version")
-        if version == "2.0" and isinstance(context.get("http"), Mapping):
-            is_url = ".lambda-url." in str(context.get("domainName")) or len(str(context.get("requestId"))) == 36
-            return "function-url" if is_url else "apigateway-v2"
-        if context.get("eventType") in ("CONNECT", "MESSAGE", "DISCONNECT") and "connectionId" in context:
-            raise ValueError("the event is one of a WebSocket API: a connection, or a message, and no HTTP request")
-    if "httpMethod" in event:
-        return "apigateway-v2:payload=1.0" if event.get("version") == "1.0" else "apigateway-v1"
-    if "raw_path" in event and "method" in event:
-        return "vpc-lattice"
-    raise ValueError("the event comes from no load balancer, API or function URL: it has no requestContext of theirs")
+__all__ = ["TEXT_TYPES", "Dialects", "Target"]
 
 
 class Target:
@@ -95,22 +53,8 @@ class Dialects:
         stage = str((event.get("requestContext") or {}).get("stage") or "$default")
         codec = self._codecs.get((name, stage))
         if codec is None:
-            codec = self._codecs[name, stage] = self._make(name, stage)
+            codec = self._codecs[name, stage] = reader(name, stage, self._text_types)
         return codec
-
-    def _make(self, name: str, stage: str) -> Reverse:
-        types = self._text_types
-        if name == "alb":
-            return AlbCodec(text_types=types)
-        if name == "apigateway-v1":
-            return RestApiCodec(text_types=types)
-        if name == "apigateway-v2":
-            return HttpApiCodec(stage=stage, text_types=types)
-        if name == "function-url":
-            return FunctionUrlCodec(text_types=types)
-        if name == "vpc-lattice":
-            return VpcLatticeCodec(text_types=types)
-        return HttpApiPayload1Codec(stage=stage, text_types=types)
 
     def target(self, request: Request) -> Target:
         """The request's target, split at the base path."""
@@ -118,12 +62,4 @@ class Dialects:
 
     def result(self, codec: Reverse, response: Response, event: Mapping[str, Any]) -> dict[str, Any]:
         """The function's result."""
-        if self._multi_value is None:
-            return codec.encode_response(response, event)
-        if isinstance(codec, AlbCodec):
-            return codec.encode_response(response, {"multiValueHeaders": {}} if self._multi_value else {})
-        result = codec.encode_response(response, event)
-        if not self._multi_value and "multiValueHeaders" in result:
-            many = result.pop("multiValueHeaders")
-            result["headers"] = single_headers([(name, value) for name, values in many.items() for value in values])
-        return result
+        return result_of(codec, response, event, self._multi_value)

@@ -15,7 +15,6 @@ from lambdaproxy.messages import Match, Request
 
 TOKEN, REST, ONE, TWO = "token", "rest", "1.0", "2.0"
 PAYLOADS = (TWO, ONE, REST, TOKEN)
-CODECS = {TOKEN: "apigateway-v1", REST: "apigateway-v1", ONE: "apigateway-v2:payload=1.0", TWO: "apigateway-v2"}
 
 
 def proxy_event(codec: IEventCodec, request: Request, match: Match) -> dict[str, Any]:

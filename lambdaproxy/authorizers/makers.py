@@ -13,7 +13,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from lambdaproxy.authorizers.events import CODECS, PAYLOADS
+from lambdaproxy.authorizers.events import PAYLOADS
 from lambdaproxy.authorizers.quotas import quota
 from lambdaproxy.authorizers.sources import parse, parse_any, parse_key
 from lambdaproxy.base.regexes import Regex
@@ -160,8 +160,12 @@ class LambdaMaker:
             )
         if (options["result-ttl"] or 0) > 3600:
             raise ConfigError("result-ttl: answers are kept for 3600 seconds at most")
-        if options["format"] is not None and options["format"].name != CODECS[payload].partition(":")[0]:
-            raise ConfigError(f"format: events of payload {payload} are made by {CODECS[payload]}")
+        if options["format"] is not None:
+            from lambdaproxy import registry
+
+            made_by = registry.authorizer_format(payload)
+            if options["format"].name != made_by.partition(":")[0]:
+                raise ConfigError(f"format: events of payload {payload} are made by {made_by}")
 
     def make(self, name: str, options: Mapping[str, Any], context: Any) -> IAuthorizer:
         """A `LambdaAuthorizer`."""
@@ -175,7 +179,7 @@ class LambdaMaker:
         return LambdaAuthorizer(
             context.asker(options["function"], options["invoker"]),
             context.reactor.seconds,
-            registry.make_codec(options["format"] or values.spec(CODECS[payload])),
+            registry.make_codec(options["format"] or values.spec(registry.authorizer_format(payload))),
             payload,
             sources,
             region=context.settings.aws_region or "us-east-1",

@@ -53,7 +53,7 @@ class Codec:
 
     `own_request_id` says whether responses already carry an id of the dialect's own. `body_limit`, `timeout` and
     `stream_timeout` are the service's (bytes, seconds) with `limits=aws`, else None: for whoever reads the body and
-    waits.
+    waits. A codec with `limited_rules` wants no more of its routes' conditions than a load balancer's rules may have.
     """
 
     name: ClassVar[str] = ""

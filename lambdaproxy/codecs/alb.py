@@ -182,6 +182,7 @@ class AlbCodec(Codec):
     ) -> None:
         super().__init__(errors=errors, limits=limits)
         self._multi_value = multi_value
+        self.limited_rules = self._limited
         self._context = {"elb": {"targetGroupArn": target_group_arn}}
         self._xff = xff
         self._tls_headers = (*(TLS if tls_headers else ()), *((TLS_KX,) if tls_kx else ()))

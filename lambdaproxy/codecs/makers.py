@@ -102,6 +102,8 @@ class AlbMaker:
 
     name = "alb"
     help = "Application Load Balancer with a Lambda target group"
+    sample_host = "lb.example.com"
+    paths = (("alb", "the path as sent, segment by segment; `/%61` is `/a`, an encoded slash separates nothing"),)
     variants = ("alb", "alb:multi_value=yes")
     options = (
         Option("multi_value", _yes_no, False, "multi-value headers, as the target group's attribute says"),
@@ -133,6 +135,9 @@ class RestApiMaker:
 
     name = "apigateway-v1"
     help = "API Gateway REST API with a Lambda proxy integration (payload 1.0)"
+    sample_host = "api.example.com"
+    authorizer_payloads = (("rest", "apigateway-v1"), ("token", "apigateway-v1"))
+    paths = (("apigateway-v1", "as `alb`, with one slash in front and none behind: `//hello/` is `/hello`"),)
     options = (
         *_API_OPTIONS,
         Option("stage", _stage, "prod", "name of the stage"),
@@ -158,6 +163,12 @@ class HttpApiMaker:
     name = "apigateway-v2"
     help = "API Gateway HTTP API (payload 2.0, or 1.0)"
     variants = ("apigateway-v2", "apigateway-v2:payload=1.0")
+    sample_host = "api.example.com"
+    authorizer_payloads = (("2.0", "apigateway-v2"), ("1.0", "apigateway-v2:payload=1.0"))
+    paths = (
+        ("apigateway-v2", "the path decoded twice and cut at a `?` that came out of it"),
+        ("apigateway-v2:payload=1.0", "the path decoded"),
+    )
     options = (
         Option("payload", _choice("2.0", "1.0"), "2.0", "payload format version"),
         *_API_OPTIONS,
@@ -182,6 +193,7 @@ class FunctionUrlMaker:
 
     name = "function-url"
     help = "Lambda function URL"
+    paths = (("function-url", "the path with one slash in front, decoded"),)
     options = (
         Option("account", _url_account, "anonymous", "account in the event: anonymous, or 12 digits"),
         Option("url_id", _identifier, None, "URL identifier in the event (default: first label of the domain)"),
@@ -207,6 +219,7 @@ class VpcLatticeMaker:
     name = "vpc-lattice"
     help = "VPC Lattice with a Lambda target group"
     variants = ("vpc-lattice", "vpc-lattice:version=1")
+    paths = (("vpc-lattice", "as `alb`"),)
     options = (
         Option("version", _choice("2", "1"), "2", "event structure version of the target group"),
         Option("service_arn", _arn, _lattice_arn("service/svc"), "ARN of the service; its region is the event's"),

@@ -33,8 +33,6 @@ from lambdaproxy.web.limits import Limits
 _CLIENT = (("Accept", "*/*"), ("User-Agent", f"lambdaproxy/{__version__}"))
 """What every client sends, and functions rely on."""
 
-HOSTS = {"alb": "lb.example.com", "apigateway-v1": "api.example.com", "apigateway-v2": "api.example.com"}
-
 
 def run(words: Sequence[str], usage: str) -> None:
     """Print the event."""
@@ -69,7 +67,7 @@ def text(words: Sequence[str], now: float | None = None, usage: str = "") -> str
 def options() -> list[str]:
     """All options, as they are typed."""
     services = [f"--{each.name}" for sample in SAMPLES.values() for each in sample.options]
-    return [*format_words("alb").options(), *services, "--region", "--account"]
+    return [*format_words("FORMAT").options(), *services, "--region", "--account"]
 
 
 def _kinds() -> list[str]:
@@ -164,7 +162,7 @@ def _request(name: str, given: argparse.Namespace, now: float) -> Request:
     headers = list(given.header)
     names = {key.lower() for key, _ in headers}
     headers += [(key, value) for key, value in _CLIENT if key.lower() not in names]
-    host = given.host or asked.host or HOSTS.get(name, "example.com")
+    host = given.host or asked.host or getattr(registry.codec_makers()[name], "sample_host", "example.com")
     if given.body is not None and "content-type" not in names and _is_json(body):
         headers.append(("Content-Type", "application/json"))
     if given.body is not None and not names & {"content-length", "transfer-encoding"}:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
+from lambdaproxy import registry
 from lambdaproxy.command.shown import comment, toml_text, toml_value
 from lambdaproxy.config.conditions import as_table as conditions_table
 from lambdaproxy.config.model import FunctionTable, RouteSettings, SocketSettings
 from lambdaproxy.config.settings import SETTINGS, attribute
 from lambdaproxy.config.sockets import SETTING_KEYS
+from lambdaproxy.errors import NoRoute
 from lambdaproxy.routing import Route
 from lambdaproxy.start.assembly import Assembly
 
-_REFUSED: Mapping[str, tuple[int, str]] = {
-    "apigateway-v1": (403, '{"message":"Missing Authentication Token"}'),
-    "apigateway-v2": (404, '{"message":"Not Found"}'),
-}
 _PATHS = ("directory", "env-file")
 
 
@@ -121,6 +119,7 @@ def _route(settings: RouteSettings, route: Route) -> Iterator[str]:
             value: Any = getattr(settings.settings, attribute(name))
             yield f"{name} = {toml_value(dict(value) if name == 'response-headers' else value)}"
     if settings.closed:
-        status, body = _REFUSED[settings.settings.format.name]
-        answer = {"status-code": status, "content-type": "application/json", "message-body": body}
+        refused = registry.refusal(route.codec, NoRoute())
+        body = refused.body.decode() if isinstance(refused.body, bytes) else ""
+        answer = {"status-code": refused.status, "content-type": "application/json", "message-body": body}
         yield f"fixed-response = {toml_value(answer)}"

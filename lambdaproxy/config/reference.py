@@ -62,11 +62,7 @@ read, and how its template is:
 
 | format | what routes compare |
 |---|---|
-| `alb`, `vpc-lattice` | the path as sent, segment by segment; `/%61` is `/a`, an encoded slash separates nothing |
-| `apigateway-v1` | the same, with one slash in front and none behind: `//hello/` is `/hello` |
-| `apigateway-v2` | the path decoded twice and cut at a `?` that came out of it |
-| `apigateway-v2:payload=1.0` | the path decoded |
-| `function-url` | the path with one slash in front, decoded |
+{paths}
 | of a plugin | what its codec says, else as `alb` |
 
 With `stage_in_path` templates begin with the stage, or with a parameter that takes it. `*`, the target of an `OPTIONS`
@@ -93,7 +89,9 @@ def page() -> str:
 
 
 def _lines() -> Iterator[str]:
-    yield _INTRODUCTION
+    makers = registry.codec_makers().values()
+    paths = [f"| `{text}` | {how} |" for maker in makers for text, how in getattr(maker, "paths", ())]
+    yield _INTRODUCTION.replace("{paths}", "\n".join(paths))
     yield "## Settings\n"
     yield "Those marked with *route* may stand in a `[[route]]` too.\n"
     for section, settings in sections():
@@ -106,7 +104,7 @@ def _lines() -> Iterator[str]:
             yield f"| `{setting.name}{value}`{marks} | {cell(setting.help)} | {cell(default_text(setting))} |"
         yield ""
     yield "## Formats\n"
-    for codec in registry.codec_makers().values():
+    for codec in makers:
         yield f"### `{codec.name}`\n"
         yield f"{codec.help}\n"
         yield from _options(codec.options)

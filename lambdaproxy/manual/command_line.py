@@ -103,7 +103,7 @@ def _event() -> Iterator[str]:
     yield "### Of a format\n"
     formats = ", ".join(f"`{name}`" for name in registry.codec_makers())
     yield f"{formats}, and those of [plugins](plugins.md).\n"
-    yield from _table("option", _of(event.format_words("alb")))
+    yield from _table("option", _of(event.format_words("FORMAT")))
     yield "### Of a service\n"
     yield "| service | option | meaning | default |"
     yield "|---|---|---|---|"

@@ -5,16 +5,16 @@ What is said of an error stands in `manual.known_errors`; its statuses are asked
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from lambdaproxy import registry
+from lambdaproxy.codecs.makers import MAKERS
 from lambdaproxy.config.values import Spec
 from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.manual.known_errors import GROUPS, REFUSALS, Known
-from lambdaproxy.messages import Request
 
-FORMATS = ("alb", "apigateway-v1", "apigateway-v2", "function-url", "vpc-lattice")
+FORMATS = tuple([maker.name for maker in MAKERS if not getattr(maker, "messages", False)])
+"""The built-in formats for HTTP, in the order of the columns."""
 
 _INTRODUCTION = """\
 # Errors
@@ -28,10 +28,9 @@ format would have sent, never the reason, unless `--error-detail` is on.
 
 *Did it run* says whether the function ran: where it is `no`, the request may be sent again without harm.
 
-The statuses are those of `alb`, `apigateway-v1`, `apigateway-v2`, `function-url` and `vpc-lattice`, and the last is
-that of `errors=plain` (as in `--format alb:errors=plain`), which is the same for every format. Where there is one,
-all
-are the same.
+The statuses are those of {formats}, and the last is
+that of `errors=plain` (as in `--format {first}:errors=plain`), which is the same for every format. Where there is one,
+all are the same.
 """
 
 _REFUSED = """\
@@ -66,7 +65,9 @@ def page() -> str:
 
 
 def _lines() -> Iterator[str]:
-    yield _INTRODUCTION
+    names = [f"`{name}`" for name in FORMATS]
+    formats = f"{', '.join(names[:-1])} and {names[-1]}"
+    yield _INTRODUCTION.replace("{formats}", formats).replace("{first}", FORMATS[0])
     for group in GROUPS:
         yield f"## {group.title}\n"
         yield "| error | what happened | did it run | status | what to do |"
@@ -90,24 +91,5 @@ def statuses(kind: type[LambdaProxyError]) -> list[int]:
     """The status of an error in each format, and at last the plain one."""
     error = kind("reason")
     codecs = [registry.make_codec(Spec(name)) for name in FORMATS]
-    codecs.append(registry.make_codec(Spec("alb", (("errors", "plain"),))))
-    return [codec.error_response(error, _REQUEST).status for codec in codecs]
-
-
-_ANY: Mapping[str, Any] = {
-    "method": "GET",
-    "target": b"/",
-    "version": "HTTP/1.1",
-    "headers": ((b"Host", b"example.com"),),
-    "body": b"",
-    "scheme": "https",
-    "host": "example.com",
-    "port": 443,
-    "client": "192.0.2.1",
-    "forwarded_for": "",
-    "tls": None,
-    "id": "00000000-0000-4000-8000-000000000000",
-    "trace_id": "1-00000000-000000000000000000000000",
-    "received": 0.0,
-}
-_REQUEST = Request(**_ANY)
+    codecs.append(registry.make_codec(Spec(FORMATS[0], (("errors", "plain"),))))
+    return [registry.refusal(codec, error).status for codec in codecs]

@@ -15,11 +15,12 @@ from lambdaproxy.aws.region import find_region
 from lambdaproxy.base.addresses import interface_of, is_loopback
 from lambdaproxy.base.hosts import Hosts
 from lambdaproxy.config.settings import Settings, attribute
-from lambdaproxy.errors import STATUSES, ForeignPage, LambdaProxyError
+from lambdaproxy.errors import ForeignPage, LambdaProxyError
 from lambdaproxy.gate.conditions import Conditions
+from lambdaproxy.gate.decided import Decided
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.head import parse_request
-from lambdaproxy.messages import Head, Match
+from lambdaproxy.messages import Head, Match, request_of
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.routing import Route, Router
 from lambdaproxy.start.assembly import Assembly
@@ -116,18 +117,16 @@ def lines(assembly: Assembly, asked: Asked) -> Iterator[str]:
     except LambdaProxyError as error:
         route = _route(assembly.router, head)
         yield from _of_route(assembly, route, None)
-        yield _line("answer", f"{_status(error, route)}, {error.outcome}: {error.detail or error.public}")
+        yield _line("answer", f"{_status(error, route, head, None)}, {error.outcome}: {error.detail or error.public}")
         yield from _losers(assembly, head, route)
         return
     yield from _admitted(assembly, admission, head)
     try:
         proxy.would_invoke(head)
     except LambdaProxyError as error:
-        yield _line(
-            "answer",
-            f"{_status(error, admission.route)}, {error.outcome}: {error.detail or error.public}; the function is "
-            "not invoked",
-        )
+        status = _status(error, admission.route, head, admission.match)
+        said = f"{status}, {error.outcome}: {error.detail or error.public}"
+        yield _line("answer", f"{said}; the function is not invoked")
     yield from _losers(assembly, head, admission.route)
 
 
@@ -170,14 +169,15 @@ def _route(router: Router, head: Head) -> Route:
         return router.default
 
 
-def _status(error: LambdaProxyError, route: Route) -> int:
-    """The status of an error as the route's format has it; `method` and the like have their own."""
-    fixed = getattr(error, "status", None)
-    if isinstance(fixed, int):
-        return fixed
-    statuses = STATUSES[error.outcome]
-    plain = ("errors", "plain") in route.settings.format.options
-    return int(getattr(statuses, "plain" if plain else route.codec.name.replace("-", "_"), statuses.plain))
+def _status(error: LambdaProxyError, route: Route, head: Head, match: Match | None) -> int:
+    """The status that a client gets for an error, as the route's codec and gateway responses say."""
+    if isinstance(error, Decided):
+        return error.response.status
+    request = request_of(head, head.headers, b"")
+    response = route.codec.error_response(error, request)
+    if route.gateway is not None:
+        response = route.gateway.answer(response, error, request, match)
+    return response.status
 
 
 def _where(assembly: Assembly, route: Route, key: str | None = None) -> str:

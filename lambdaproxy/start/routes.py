@@ -90,7 +90,7 @@ def route_of(
         other = target_of(route, "shadow", settings.shadow.target, invoker, functions, default, invokers)
         about = settings.shadow
         shadow = Shadow(_named(route), other, about.share, about.at_once, settings.repeatable, codec)
-    if settings.format.name == "alb" and ("limits", "aws") in settings.format.options:
+    if getattr(codec, "limited_rules", False):
         beyond = beyond_aws(route.conditions, route.priority)
         if beyond is not None:
             raise ConfigError(f"{route.where('when')}: {beyond} (limits=aws)")

@@ -9,7 +9,7 @@ from typing import Any
 
 from lambdaproxy.config.cors import ANY, cors_of_table
 from lambdaproxy.config.doors import fixed_of_table, headers_of_table, redirect_of_table
-from lambdaproxy.templates.found import Api, Found, TemplateRoute, Where
+from lambdaproxy.templates.found import URL, Api, Found, TemplateRoute, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.stack import Stack, map_of
 
@@ -39,7 +39,7 @@ def open_to_pages(stack: Stack, door: str, where: Where, given: Any) -> None:
     table = given if isinstance(given, dict) else {"AllowOrigins": ["*"] if given is True else given}
     try:
         cors = cors_of_table({str(key): value for key, value in table.items()})
-        if ANY in cors.allow_origins and cors.allow_credentials and stack.found.doors[door].format != "function-url":
+        if ANY in cors.allow_origins and cors.allow_credentials and stack.found.doors[door].format != URL:
             raise ValueError("credentials are not possible with any origin")
     except ValueError as problem:
         stack.add(where, f"no preflight is answered and no header added: {problem}")

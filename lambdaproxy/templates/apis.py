@@ -8,12 +8,13 @@ from typing import Any
 
 from lambdaproxy.templates.authorizers import guarded
 from lambdaproxy.templates.differences import Properties
+from lambdaproxy.templates.found import HTTP as HTTP
+from lambdaproxy.templates.found import REST as REST
 from lambdaproxy.templates.found import Api, TemplateRoute, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.stack import Stack, number
 from lambdaproxy.templates.throttles import throttle_of
 
-REST, HTTP = "apigateway-v1", "apigateway-v2"
 ANY_METHOD = ("any", "*", "x-amazon-apigateway-any-method")
 METHODS = frozenset(("get", "head", "post", "put", "patch", "delete", "options", "trace", "connect"))
 OPTIONS = {

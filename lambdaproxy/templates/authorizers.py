@@ -14,13 +14,14 @@ from lambdaproxy import registry
 from lambdaproxy.authorizers.jwt_maker import pool_issuer
 from lambdaproxy.config.values import Spec
 from lambdaproxy.errors import ConfigError
+from lambdaproxy.templates.found import REST as REST
 from lambdaproxy.templates.found import Api, Guard, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.stack import Stack, map_of
 
 Given = tuple[tuple[str, str], ...]
 Settings = tuple[tuple[str, Any], ...]
-IAM, REST = "AWS_IAM", "apigateway-v1"
+IAM = "AWS_IAM"
 
 
 def add_guard(stack: Stack, api: Api, name: str, kind: str, given: Given, where: Where) -> str:

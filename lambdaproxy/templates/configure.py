@@ -22,7 +22,7 @@ from lambdaproxy.errors import ConfigError
 from lambdaproxy.runtime.functions import BadKey, function_settings
 from lambdaproxy.selection import parse_function
 from lambdaproxy.templates.document import TemplateError
-from lambdaproxy.templates.found import Door, Template, TemplateRoute, shape_of
+from lambdaproxy.templates.found import HTTP, REST, URL, Door, Template, TemplateRoute, shape_of
 from lambdaproxy.templates.guards import guards
 from lambdaproxy.templates.reader import read_template
 from lambdaproxy.templates.sources import Source, find_source, with_variables
@@ -129,7 +129,7 @@ def _routes(template: Template, configuration: Configuration, source: Source) ->
     doors = {door.name: door for door in template.doors}
     hosts = _hosts(template.doors) if len(template.doors) > 1 else {}
     # A function URL takes everything, so it is asked last where something else is there.
-    for route in sorted(template.routes, key=lambda one: one.format == "function-url"):
+    for route in sorted(template.routes, key=lambda one: one.format == URL):
         own = hosts.get(route.door)
         if route.priority is not None:
             # Before all paths of other doors it would stand; it has a host of its own, or asks for one.
@@ -145,7 +145,7 @@ def _routes(template: Template, configuration: Configuration, source: Source) ->
         elif own is not None:
             method = "|".join(route.methods) or "ANY"
             notes.append(f"{route.door}: another door has {method} {route.path}, too; this one is at the host {own}")
-    closed = [door for door in template.doors if door.format in ("apigateway-v1", "apigateway-v2")]
+    closed = [door for door in template.doors if door.format in (REST, HTTP)]
     for door in closed:
         if door.name in hosts and (hosts[door.name], DEFAULT, "") not in taken | _keys(found):
             found.append(_closed(door, settings, source.path, hosts[door.name]))

@@ -15,6 +15,9 @@ from lambdaproxy.config.templates import check_template
 from lambdaproxy.selection import parse_function
 
 Where = tuple[str, ...]
+REST, HTTP, URL, BALANCER = "apigateway-v1", "apigateway-v2", "function-url", "alb"
+"""The formats of what templates define; no other module of this room names them."""
+
 GUARDS = ("authorizer", "scopes", "allow_from", "deny_from")
 """Settings of a route that say who may ask."""
 

@@ -14,7 +14,7 @@ from lambdaproxy.templates import rules
 from lambdaproxy.templates.answers import action as answer_of
 from lambdaproxy.templates.authorizers import closed
 from lambdaproxy.templates.described_authorizers import balanced
-from lambdaproxy.templates.found import Api, TemplateRoute, Where
+from lambdaproxy.templates.found import BALANCER, Api, TemplateRoute, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.stack import Stack, map_of, number
 
@@ -86,7 +86,7 @@ class _Listener:
         """What the action that decides does; what the others would do is listed."""
         found: Target | None = None
         guard: str | None = None
-        api = Api(self._logical, "alb")
+        api = Api(self._logical, BALANCER)
         for action in actions if isinstance(actions, list) else []:
             action = map_of(action)
             kind = text(action.get("Type", ""))
@@ -167,9 +167,9 @@ class _Listener:
         conditions: tuple[Condition, ...] = (),
         priority: int | None = None,
     ) -> None:
-        door = self._stack.found.add_door(self._logical, "alb", where=f"{self._stack.path} {self._logical}")
+        door = self._stack.found.add_door(self._logical, BALANCER, where=f"{self._stack.path} {self._logical}")
         route = TemplateRoute(
-            DEFAULT, methods, function, "alb", False, options, None, host, settings, door, conditions, priority
+            DEFAULT, methods, function, BALANCER, False, options, None, host, settings, door, conditions, priority
         )
         problem = self._stack.found.add_route(route)
         if problem is not None:

@@ -8,7 +8,7 @@ from lambdaproxy.templates.answers import open_to_pages
 from lambdaproxy.templates.apis import report
 from lambdaproxy.templates.authorizers import IAM, closed, iam
 from lambdaproxy.templates.differences import Properties
-from lambdaproxy.templates.found import Api, TemplateRoute, Where
+from lambdaproxy.templates.found import URL, Api, TemplateRoute, Where
 from lambdaproxy.templates.intrinsics import text
 from lambdaproxy.templates.stack import Stack
 
@@ -44,17 +44,17 @@ def read_urls(stack: Stack) -> None:
 
 
 def _add(stack: Stack, logical: str, function: str, streamed: bool, where: Where, cors: Any, kind: str) -> None:
-    door = stack.found.add_door(logical, "function-url", where=f"{stack.path} {logical}")
+    door = stack.found.add_door(logical, URL, where=f"{stack.path} {logical}")
     open_to_pages(stack, door, (*where, "Cors"), cors)
     settings: tuple[tuple[str, Any], ...] = ()
     if kind != "NONE":
         place = (*where, "AuthType")
-        url = Api(door, "function-url")
+        url = Api(door, URL)
         name = (
             iam(stack, url, place, "lambda") if kind == IAM else closed(stack, url, kind, f"{kind} is unknown", place)
         )
         settings = (("authorizer", name),)
-    route = TemplateRoute("$default", (), function, "function-url", streamed, settings=settings, door=door)
+    route = TemplateRoute("$default", (), function, URL, streamed, settings=settings, door=door)
     problem = stack.found.add_route(route)
     if problem is not None:
         stack.add(where, problem)

@@ -6,12 +6,13 @@ import json
 
 import pytest
 
-from lambdaproxy.adapters._dialects import Dialects, recognise
+from lambdaproxy.adapters._dialects import Dialects
 from lambdaproxy.codecs.alb import AlbCodec
 from lambdaproxy.codecs.apigateway_v1 import RestApiCodec
 from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec
 from lambdaproxy.codecs.apigateway_v2_payload1 import HttpApiPayload1Codec
 from lambdaproxy.codecs.function_url import FunctionUrlCodec
+from lambdaproxy.codecs.reading import recognise
 from lambdaproxy.codecs.vpc_lattice import VpcLatticeCodec
 from lambdaproxy.messages import Response
 from tests.codecs.dialects import event

@@ -22,7 +22,7 @@ sys.path.insert(0, sys.argv[1])
 
 import json
 from lambdaproxy.adapters import asgi, wsgi
-from lambdaproxy.adapters._dialects import recognise
+from lambdaproxy.codecs.reading import recognise
 from lambdaproxy.codecs.alb import AlbCodec
 from lambdaproxy.codecs.apigateway_v1 import RestApiCodec
 from lambdaproxy.codecs.apigateway_v2 import HttpApiCodec

@@ -161,6 +161,31 @@ def test_a_server_does_what_was_said(tmp_path):
             assert server.request("GET", target, headers=headers)[0] == (int(expected[1]) if expected else 200)
 
 
+def test_the_status_is_that_of_the_format(tmp_path):
+    """A method that a service does not take has a status of its own there, and a gateway response may have another."""
+    file = tmp_path / "p.toml"
+    file.write_text(
+        """
+        [settings]
+        function = "f"
+        [[route]]
+        path = "/url"
+        format = "function-url"
+        [[route]]
+        path = "/rest"
+        format = "apigateway-v1"
+        [[route]]
+        path = "/own"
+        format = "apigateway-v1"
+        gateway-responses.MISSING_AUTHENTICATION_TOKEN = {status-code = 418}
+        gateway-responses.DEFAULT_4XX = {status-code = 418}
+        """
+    )
+    assembly = assembled("--config", str(file))
+    for path, status in (("/url", 405), ("/rest", 403), ("/own", 418)):
+        assert re.search(rf"answer +{status}, bad-request", told(assembly, "PURGE", path)), path
+
+
 def test_who_may_come_in(tmp_path):
     keys, file = tmp_path / "keys", tmp_path / "p.toml"
     keys.write_text(f"partner {'0' * 64}\n")

@@ -7,7 +7,7 @@ import json
 import pytest
 from twisted.internet.task import Clock
 
-from lambdaproxy.adapters._dialects import recognise
+from lambdaproxy.codecs.reading import recognise
 from lambdaproxy.command import event, shown
 from lambdaproxy.config.cli import configure
 from lambdaproxy.inspector import views
