@@ -357,7 +357,8 @@ class Invocation:
     `payload` is a JSON document. `deadline` is in seconds of the reactor's clock (`IReactorTime.seconds`); the
     answer is needed by then. `trace_id` is the root of the trace, and `trace_parent` what follows it in the event's
     header, such as `;Parent=53995c3f42cd8ad8;Sampled=1`. `client_context` is JSON text, not base64. `repeatable`: the
-    request's method is idempotent, or its route says that the function may run twice.
+    request's method is idempotent, or its route says that the function may run twice. A result of more than
+    `most_result` bytes need not be read (`ResultTooLarge`); 0 for as many as Lambda gives.
     """
 
     function: Final[Function]
@@ -372,6 +373,7 @@ class Invocation:
     repeatable: Final[bool]
     durable_name: Final[str | None]
     trace_parent: Final[str]
+    most_result: Final[int]
 
     def __init__(
         self,
@@ -387,6 +389,7 @@ class Invocation:
         repeatable: bool = False,
         durable_name: str | None = None,
         trace_parent: str = "",
+        most_result: int = 0,
     ) -> None:
         self.function = function
         self.payload = payload
@@ -400,6 +403,7 @@ class Invocation:
         self.repeatable = repeatable
         self.durable_name = durable_name
         self.trace_parent = trace_parent
+        self.most_result = most_result
         freeze(self)
 
 

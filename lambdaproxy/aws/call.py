@@ -22,6 +22,7 @@ from lambdaproxy.errors import (
     ConnectionLost,
     InvokeTimeout,
     LambdaProxyError,
+    ResultTooLarge,
     Unavailable,
 )
 from lambdaproxy.messages import InvocationResult
@@ -145,6 +146,7 @@ class Call:
             self._fail(error)
             return
         self._keys, self._connection, self._state = keys, connection, _SENT
+        connection.most = invocation.most_result
         connection.send(head, invocation.payload, self)
 
     def unconnected(self, error: ConnectionFailed) -> None:
@@ -231,6 +233,12 @@ class Call:
     def lost(self, lost: Lost) -> None:
         connection, self._connection = self._connection, None
         invoker = self._invoker
+        if lost.unread:
+            invoker.answered.inc()
+            self._got_through()
+            most = self.invocation.most_result
+            self._fail(ResultTooLarge(f"a result of {lost.unread} bytes or more; {most} are looked at"))
+            return
         invoker.attempted("lost" if lost.handed or self._state == STREAMING else "unsent")
         if self._spans is not None:
             self._spans.over("connection_lost" if lost.handed or self._state == STREAMING else "connect")

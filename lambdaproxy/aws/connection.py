@@ -79,6 +79,8 @@ class Connection(Opening):
         self._held = 0
         self._waiting: Waiting | None = None
         self._dropped = False
+        #: Bytes of a result that are looked at, at most; 0 for as many as Lambda gives.
+        self.most = 0
         #: Writes a large payload, as long as there is more of it.
         self._pieces: Pieces | None = None
 
@@ -218,6 +220,8 @@ class Connection(Opening):
             self._finish(head, rest[:length], True)
         elif length is not None and length > MOST_RESULT + SLACK:
             self._broken(f"a response of {length} bytes; Lambda gives at most {MOST_RESULT}")
+        elif self.most and status == 200 and length is not None and length > self.most:
+            self._broken("has more than is looked at", unread=length)
         else:
             self._response = head
             self._reader = _reader(head, MOST_RESULT + SLACK)
@@ -286,6 +290,8 @@ class Connection(Opening):
             self._result.add(piece)
         if self._size > MOST_RESULT + SLACK:
             self._broken(f"a response of over {MOST_RESULT} bytes")
+        elif self.most and head.status == 200 and self._size > self.most:
+            self._broken("has more than is looked at", unread=self._size)
         elif reader.done:
             self._finish(head, self._result.take(), bool(reader.rest))
 
@@ -363,7 +369,7 @@ class Connection(Opening):
         else:
             self._broken(reason)
 
-    def _broken(self, reason: str, *, handed: bool | None = None) -> None:
+    def _broken(self, reason: str, *, handed: bool | None = None, unread: int = 0) -> None:
         exchange, self._exchange = self._exchange, None
         whole = self.handed() if handed is None else handed
         self._abort()
@@ -372,7 +378,7 @@ class Connection(Opening):
             received = self._received
             if not received and self._session is not None:
                 received = self._session.cut
-            exchange.lost(Lost(whole, received, self._served, reason))
+            exchange.lost(Lost(whole, received, self._served, reason, unread))
 
     def _abort(self) -> None:
         if self._held:

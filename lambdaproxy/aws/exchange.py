@@ -18,13 +18,15 @@ class Lost:
     """How an attempt ended without a whole answer: the state on which the decision to repeat it rests.
 
     `handed` tells whether the last byte of the request was given to the kernel: before that the function cannot have
-    run. `reused` connections had served before. `reason` is for the log.
+    run. `reused` connections had served before. `reason` is for the log. `unread` are the bytes of a whole result that
+    is there and was not wanted, because it is larger than whoever asked would look at.
     """
 
     handed: bool
     response_bytes: int
     reused: bool
     reason: str
+    unread: int = 0
 
 
 class Exchange(Protocol):

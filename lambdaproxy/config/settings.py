@@ -343,7 +343,7 @@ class Settings:
         versions.shadow,
         None,
         "Version that is sent GET and HEAD requests too, and all of a route that is repeatable, and whose answers are "
-        "only compared; or a table with function, share and at-once.",
+        "only compared; or a table with function, share, at-once and max-result.",
         section="Functions",
         metavar="FUNCTION",
         where=frozenset((ROUTE,)),

@@ -9,10 +9,14 @@ from difflib import get_close_matches
 from typing import Any
 
 from lambdaproxy.config import values
+from lambdaproxy.messages import MOST_RESULT
 from lambdaproxy.selection import FunctionName, parse_function
 
 MOST_TARGETS, MOST_WEIGHT = 20, 999
 """ALB has 5 target groups, and weights of 0 to 999 (API reference, `TargetGroupTuple`)."""
+
+MOST_COMPARED = 256 * 1024
+"""Bytes of a shadow's result that are read, where nobody says another number."""
 
 COOKIE = "cookie"
 _STICKY = re.compile(
@@ -126,15 +130,24 @@ def canary_of_table(table: Mapping[str, Any]) -> Canary:
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """A version that is sent a `share` (percent) of the requests, too, `at_once` of them at most."""
+    """A version that is sent a `share` (percent) of the requests, too, `at_once` of them at most.
+
+    Answers of more than `most` bytes are not compared.
+    """
 
     target: Target
     share: float = 100.0
     at_once: int = 8
+    most: int = MOST_COMPARED
 
     def table(self) -> dict[str, Any]:
         """What stands in a file."""
-        return {"function": str(self.target), "share": self.share, "at-once": self.at_once}
+        return {
+            "function": str(self.target),
+            "share": self.share,
+            "at-once": self.at_once,
+            "max-result": str(self.most),
+        }
 
 
 def shadow(text: str) -> Shadow:
@@ -144,11 +157,14 @@ def shadow(text: str) -> Shadow:
 
 def shadow_of_table(table: Mapping[str, Any]) -> Shadow:
     """A shadow with all that can be said."""
-    made = _known(table, "shadow", ("function", "share", "at-once"))
+    made = _known(table, "shadow", ("function", "share", "at-once", "max-result"))
     share = made.get("share", 100)
     if not _number(share) or not 0 < share <= 100:
         raise ValueError(f"share: {share!r} is no percent of more than 0 and up to 100")
-    return Shadow(target(_text(made)), float(share), values.whole(1, 100)(str(made.get("at-once", 8))))
+    most = values.size(str(made.get("max-result", MOST_COMPARED)))
+    if not 1024 <= most <= MOST_RESULT:
+        raise ValueError(f"max-result: {most} is not between 1k and what Lambda gives, {MOST_RESULT} bytes")
+    return Shadow(target(_text(made)), float(share), values.whole(1, 100)(str(made.get("at-once", 8))), most)
 
 
 def _text(table: Mapping[str, Any]) -> str:

@@ -1,25 +1,24 @@
 """A second version that is sent a share of the requests, too, and whose answers are compared and thrown away.
 
-It is asked when the answer that counts is there, so it can neither delay nor change that. What waits for it is bounded
-in number and in bytes; what finds no room is dropped and counted.
+It is asked when the answer that counts is there, in a turn of its own, so it can neither delay nor change that. What
+waits for it is bounded in number and in bytes, and so is what is read of its answers; what finds no room, or comes
+while the loop is behind, is dropped and counted. How answers are compared is in `compared`.
 """
 
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
-from typing import Any
 
-import orjson
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
-from twisted.python.failure import Failure
 
-from lambdaproxy.base import weight
-from lambdaproxy.errors import FunctionError, LambdaProxyError
+from lambdaproxy.base.weight import Turns
+from lambdaproxy.config.versions import MOST_COMPARED
+from lambdaproxy.errors import LambdaProxyError, ResultTooLarge, let_go
+from lambdaproxy.gate import compared
 from lambdaproxy.interfaces import IEventCodec, IInvoker
 from lambdaproxy.messages import Function, Invocation, InvocationResult, Match, Request, Response
 from lambdaproxy.watch.logs import Limited
@@ -29,23 +28,39 @@ MOST_HELD = 8 * 1024 * 1024
 """Bytes of events that wait for one shadow."""
 
 MOST_SECONDS = 30.0
-MOST_PATHS, DEEPEST = 5, 20
+
+LATE = 0.02
+"""Seconds that a turn may take to come before the loop has enough to do without a shadow."""
+
+MOST_LARGE, PAUSE = 3, 1.0
+"""After so many answers one after the other that were too large, a shadow is asked once in so many seconds."""
+
 REPEATABLE = frozenset(("GET", "HEAD"))
 
-_LEFT_OUT = frozenset((b"date", b"set-cookie", b"content-length", b"connection", b"apigw-requestid", b"x-request-id"))
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
 _log = Logger()
 
 
 class Shadow:
     """The shadow of one route. `bind` gives it what it needs to ask; until then nothing is sent."""
 
-    def __init__(self, name: str, function: Function, share: float, at_once: int, repeatable: bool, codec: IEventCodec):
+    def __init__(
+        self,
+        name: str,
+        function: Function,
+        share: float,
+        at_once: int,
+        repeatable: bool,
+        codec: IEventCodec,
+        most: int = MOST_COMPARED,
+    ) -> None:
         self.function = function
         self._name, self._share, self._at_once, self._repeatable = name, share / 100, at_once, repeatable
         self.codec = codec
+        #: Bytes of an answer that is compared, and of a result that is read.
+        self.most = most
         self.active = self.held = 0
         self._bound = False
+        self._large, self._not_before = 0, 0.0
 
     def bind(
         self,
@@ -57,10 +72,13 @@ class Shadow:
         """Begin; `note` takes the id of a request and how the shadow's answer compared."""
         self._note = note
         self.clock, self._invokers, self._bound = clock, invokers, True
+        self.turns = Turns(clock)
         self.limited = Limited(_log, clock)
         labels = ("route", "function")
         asked = metrics.counter(
-            "lambdaproxy_shadow_total", "Requests for a shadow: same, different, failed, dropped.", (*labels, "outcome")
+            "lambdaproxy_shadow_total",
+            "Requests for a shadow: same, different, large, failed, dropped.",
+            (*labels, "outcome"),
         )
         parts = metrics.counter(
             "lambdaproxy_shadow_differences_total", "Differences of a shadow: status, headers, body.", (*labels, "part")
@@ -80,18 +98,32 @@ class Shadow:
         if self.active >= self._at_once or (self.held and self.held + size > MOST_HELD):
             self.count("dropped")
             return None
+        if self._large >= MOST_LARGE:
+            if self.clock.seconds() < self._not_before:
+                self.count("dropped")
+                return None
+            self._not_before = self.clock.seconds() + PAUSE
         self.active += 1
         self.held += size
         return Trial(self, invocation, request, match)
 
-    def ask(self, invocation: Invocation) -> Any:
+    def ask(self, invocation: Invocation) -> Deferred[InvocationResult]:
         """Have the shadow's function invoked, once."""
         deadline = self.clock.seconds() + min(MOST_SECONDS, max(1.0, invocation.deadline - self.clock.seconds()))
-        theirs = replace(invocation, function=self.function, deadline=deadline, repeatable=False, durable_name=None)
+        theirs = replace(
+            invocation,
+            function=self.function,
+            deadline=deadline,
+            repeatable=False,
+            durable_name=None,
+            log_tail=False,
+            most_result=self.most,
+        )
         return self._invokers(self.function.invoker).invoke(theirs)
 
     def told(self, trial: Trial, differences: list[str], seconds: float) -> None:
         """How it compared; `differences` begin with status, headers or body."""
+        self._large = 0
         self.took.observe(seconds)
         self.count("different" if differences else "same")
         for part in dict.fromkeys(each.partition(" ")[0] for each in differences):
@@ -111,6 +143,23 @@ class Shadow:
                 ours=trial.seconds,
                 differences="; ".join(differences),
             )
+
+    def too_large(self, trial: Trial, reason: str) -> None:
+        """There was an answer, and nobody looks at it."""
+        self._large += 1
+        if self._large == MOST_LARGE:
+            self._not_before = self.clock.seconds() + PAUSE
+        self.count("large")
+        if self._note is not None:
+            self._note(trial.id, f"{self.function} was not compared: {reason}")
+        self.limited.emit(
+            LogLevel.warn,
+            "The shadow {function} of {route} was not compared (request {id}): {reason}",
+            function=str(self.function),
+            route=self._name,
+            id=trial.id,
+            reason=reason,
+        )
 
     def failed(self, trial: Trial, reason: str) -> None:
         """There was no answer."""
@@ -135,111 +184,62 @@ class Trial:
         self._invocation: Invocation | None = invocation
         self._size = len(invocation.payload)
         self._request = replace(request, body=b"")
-        self._answer: tuple[int, frozenset[tuple[bytes, bytes]], bytes] | None = None
-        self._began = 0.0
 
     def answered(self, response: Response, seconds: float) -> None:
         """The answer that counts is there; the shadow is asked in a turn of its own."""
-        if isinstance(response.body, bytes):
-            self._answer, self.seconds = _summary(response), seconds
-            self._shadow.clock.callLater(0, self._ask)
-        else:
+        if not isinstance(response.body, bytes):
             self.dropped()
+        elif len(response.body) > self._shadow.most:
+            # An answer like it would be too large, too, so there is no use in asking.
+            self._shadow.count("large")
+            self._over()
+        else:
+            self.seconds = seconds
+            self._shadow.clock.callLater(0, self._begin, response, self._shadow.clock.seconds())
 
     def dropped(self) -> None:
         """Nothing is to be compared."""
         self._over()
 
-    def _ask(self) -> None:
-        invocation, self._invocation = self._invocation, None
-        assert invocation is not None
-        self._began = self._shadow.clock.seconds()
-        try:
-            waiting = self._shadow.ask(invocation)
-        except Exception:
-            self._failed(Failure())
-            return
-        waiting.addCallback(self._compare)
-        waiting.addErrback(self._failed)
-
-    def _compare(self, result: InvocationResult) -> None:
-        seconds = self._shadow.clock.seconds() - self._began
-        answer, self._answer = self._answer, None
-        assert answer is not None
-        theirs = self._read(result)
-        self._over()
-        if theirs is None:
-            self._shadow.failed(self, "its result is none that can be compared")
+    def _begin(self, response: Response, since: float) -> None:
+        if self._shadow.clock.seconds() - since > LATE:
+            self._shadow.count("dropped")
+            self._over()
         else:
-            self._shadow.told(self, list(_differences(answer, _summary(theirs))), seconds)
+            Deferred.fromCoroutine(self._run(response))
 
-    def _read(self, result: InvocationResult) -> Response | None:
-        codec, payload = self._shadow.codec, result.payload
-        if not isinstance(payload, bytes) or not (len(payload) <= weight.SMALL or weight.surely_light(payload)):
-            return None
+    async def _run(self, response: Response) -> None:
+        shadow, turn = self._shadow, self._shadow.turns
         try:
-            if result.function_error is not None:
-                return codec.error_response(FunctionError(), self._request)
-            return codec.decode_result(result, self._request, self._match)
-        except LambdaProxyError as error:
-            return codec.error_response(error, self._request)
-
-    def _failed(self, failure: Failure) -> None:
-        known = isinstance(failure.value, LambdaProxyError)
-        self._over()
-        self._shadow.failed(self, str(failure.value) if known else type(failure.value).__name__)
+            ours = await compared.summary(response, turn)
+            del response
+            invocation, self._invocation = self._invocation, None
+            assert invocation is not None
+            began = shadow.clock.seconds()
+            asked = shadow.ask(invocation)
+            del invocation
+            result = await asked
+            seconds = shadow.clock.seconds() - began
+            theirs = await compared.read(result, shadow.most, shadow.codec, self._request, self._match, turn)
+            del result
+            found = await compared.differences(ours, await compared.summary(theirs, turn), turn)
+        except ResultTooLarge as error:
+            let_go(error)
+            self._over()
+            shadow.too_large(self, f"{error}; see max-result")
+        except compared.Unread as error:
+            self._over()
+            shadow.too_large(self, str(error))
+        except Exception as error:
+            let_go(error)
+            self._over()
+            shadow.failed(self, str(error) if isinstance(error, LambdaProxyError) else type(error).__name__)
+        else:
+            self._over()
+            shadow.told(self, found, seconds)
 
     def _over(self) -> None:
         if self._size >= 0:
             self._shadow.active -= 1
             self._shadow.held -= self._size
             self._size, self._invocation = -1, None
-
-
-def _summary(response: Response) -> tuple[int, frozenset[tuple[bytes, bytes]], bytes]:
-    """Status, header fields that are not other each time, and the body, or the digest of a large one."""
-    body = response.body if isinstance(response.body, bytes) else b""
-    if len(body) > weight.SMALL:
-        body = b"sha256 " + sha256(body).digest()
-    fields = [(name.lower(), value) for name, value in response.headers]
-    kept = [pair for pair in fields if pair[0] not in _LEFT_OUT and not pair[0].startswith(b"x-amz")]
-    return response.status, frozenset(kept), body
-
-
-def _differences(ours: Any, theirs: Any) -> Iterator[str]:
-    if ours[0] != theirs[0]:
-        yield f"status {theirs[0]}, not {ours[0]}"
-    names = sorted({name.decode("latin-1") for name, _ in ours[1] ^ theirs[1]})
-    if names:
-        yield f"headers {', '.join(names[:10])}"
-    if ours[2] != theirs[2]:
-        try:
-            mine, its = orjson.loads(ours[2]), orjson.loads(theirs[2])
-        except ValueError:
-            yield f"body of {len(theirs[2])} bytes, not {len(ours[2])}"
-        else:
-            found: list[str] = []
-            _compare(mine, its, "$", found)
-            if found:
-                yield f"body {', '.join(found)}"
-
-
-def _compare(ours: Any, theirs: Any, path: str, found: list[str]) -> None:
-    """Where two JSON values differ, without the values: they are nobody's business but the function's."""
-    if len(found) >= MOST_PATHS:
-        return
-    if isinstance(ours, dict) and isinstance(theirs, dict) and path.count(".") < DEEPEST:
-        for key in dict.fromkeys((*ours, *theirs)):
-            inner = f"{path}.{key if _KEY.fullmatch(key) else '*'}"
-            if key in ours and key in theirs:
-                _compare(ours[key], theirs[key], inner, found)
-            elif len(found) < MOST_PATHS:
-                found.append(f"{inner} is {'missing' if key in ours else 'new'}")
-    elif isinstance(ours, list) and isinstance(theirs, list) and path.count(".") < DEEPEST:
-        if len(ours) != len(theirs):
-            found.append(f"{path} has {len(theirs)} members, not {len(ours)}")
-            return
-        for at, (mine, its) in enumerate(zip(ours, theirs, strict=True)):
-            _compare(mine, its, f"{path}.{at}", found)
-    elif ours != theirs or type(ours) is not type(theirs):
-        found.append(path)

@@ -89,7 +89,7 @@ def route_of(
             raise ConfigError(f"{route.where('shadow')}: shadow: it goes with invoke-mode buffered only")
         other = target_of(route, "shadow", settings.shadow.target, invoker, functions, default, invokers)
         about = settings.shadow
-        shadow = Shadow(_named(route), other, about.share, about.at_once, settings.repeatable, codec)
+        shadow = Shadow(_named(route), other, about.share, about.at_once, settings.repeatable, codec, about.most)
     if getattr(codec, "limited_rules", False):
         beyond = beyond_aws(route.conditions, route.priority)
         if beyond is not None:

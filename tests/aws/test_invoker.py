@@ -942,3 +942,37 @@ def test_an_answer_that_is_cut_is_never_asked_for_again(policy: Any, answer: byt
     assert outcome.error.label == "connection_lost"
     assert sum(wire.requests() for wire in world.wires) == 1
     world.clean()
+
+
+# -- results that nobody would look at ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 6000000\r\n\r\n" + b"x" * 100, "6000000"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3000\r\n" + b"x" * 0x1100, "4352"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 5000, "5000"),
+    ],
+)
+def test_a_result_that_is_larger_than_whoever_asked_looks_at_is_not_read(answer: bytes, said: str) -> None:
+    world = World(InvokeSettings("idempotent"))
+    outcome = world.invoke(repeatable=True, most_result=4096)
+    world.wires[0].reply(answer)
+    world.reactor.turn(1)
+    assert type(outcome.error) is errors.ResultTooLarge
+    assert said in outcome.error.detail and "4096" in outcome.error.detail
+    assert world.wires[0].aborted and len(world.wires) == 1, "it ran, and is not asked again"
+    # It was an answer: nothing speaks against the function, and who asks next may have as much as Lambda gives.
+    assert world.count(ATTEMPTS, "aws", "ok") == 1
+    again = world.invoke()
+    world.wires[1].reply(response(body=b"x" * 100_000))
+    assert len(again.result.payload) == 100_000
+    small = world.invoke(most_result=4096)
+    world.wires[1].reply(response(body=b"x" * 4096))
+    assert len(small.result.payload) == 4096
+    last = world.invoke()
+    world.wires[1].reply(response(body=b"x" * 100_000)[:-1])
+    world.wires[1].reply(b"x")
+    assert len(last.result.payload) == 100_000
+    world.clean()

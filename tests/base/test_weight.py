@@ -102,7 +102,7 @@ def test_only_what_stands_outside_of_text_counts(value):
     expected = count(value) + 40 * quotes(value)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sliced, "SLICE", 3)
-        patch.setattr(weight, "surely_light", lambda document: False)
+        patch.setattr(weight, "surely_light", lambda document, most=0: False)
         for most in (expected - 1, expected):
             patch.setattr(weight, "MOST", most)
             if not heavy(document):

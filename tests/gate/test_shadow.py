@@ -17,11 +17,13 @@ from lambdaproxy.errors import (
     InvokeRejected,
     InvokeTimeout,
     LambdaProxyError,
+    ResultTooLarge,
     Throttled,
     Unavailable,
     did_not_run,
 )
-from lambdaproxy.gate.shadow import MOST_HELD, _compare
+from lambdaproxy.gate.compared import MOST_PATHS, paths
+from lambdaproxy.gate.shadow import LATE, MOST_HELD, MOST_LARGE, PAUSE
 from lambdaproxy.messages import InvocationResult
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.start.assembly import assemble
@@ -163,7 +165,9 @@ def test_events_that_wait_are_bounded_in_bytes(tmp_path):
         (InvocationResult(b'{"errorType": "E"}', "Unhandled"), {"different": 1, "status": 1, "headers": 1, "body": 1}),
         (Throttled("no"), {"failed": 1}),
         (ValueError("a fault of ours"), {"failed": 1}),
-        (InvocationResult(b"[" + b"{}," * 200_000 + b"{}]"), {"failed": 1}),
+        (InvocationResult(b"[" + b"{}," * 200_000 + b"{}]"), {"large": 1}),
+        (InvocationResult(b'{"statusCode": 200, "body": "' + b"x" * 300_000 + b'"}'), {"large": 1}),
+        (ResultTooLarge("6 MB"), {"large": 1}),
     ],
 )
 def test_what_is_compared(tmp_path, theirs, found):
@@ -200,9 +204,86 @@ def test_an_answer_that_failed_has_no_shadow(tmp_path):
     ],
 )
 def test_paths_of_differences(ours, theirs, found):
-    paths: list[str] = []
-    _compare(ours, theirs, "$", paths)
-    assert paths == found
+    assert list(paths(ours, theirs))[:MOST_PATHS] == found
+
+
+def test_comparing_stops_for_others_and_at_no_depth():
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    assert list(paths(deep, [])) == ["$ has 0 members, not 1"]
+    assert [each for each in paths([deep, 1], [deep, 2]) if each is not None] == ["$.1"]
+    assert list(paths([0] * 10_000, [0] * 10_000)) == [None] * 10
+    found = [each for each in paths({"a": [[{"b": deep}]]}, {"a": [[{"b": [deep, 1]}]]}) if each is not None]
+    assert found == ["$.a.0.0.b has 2 members, not 1"]
+
+
+def body_of(size, last="y"):
+    return {"statusCode": 200, "body": "x" * (size - 1) + last}
+
+
+@pytest.mark.parametrize(
+    ("more", "ours", "theirs", "counted"),
+    [
+        ("", body_of(100_000), body_of(100_000), {"same": 1}),
+        ("", body_of(200_000), body_of(200_000, "z"), {"different": 1, "body": 1}),
+        # Nothing that would be larger than what is compared is asked for.
+        ("", body_of(300_000), body_of(300_000), {"large": 1}),
+        (", max-result = '6m'", body_of(5_000_000), body_of(5_000_000), {"same": 1}),
+        (", max-result = '6m'", body_of(5_000_000), body_of(5_000_000, "z"), {"different": 1, "body": 1}),
+        # What its text holds does not matter, but many values of its own do.
+        ("", {"statusCode": 200, "body": "," * 200_000}, {"statusCode": 200, "body": "," * 200_000}, {"same": 1}),
+        ("", body_of(9), [{}] * 60_000, {"large": 1}),
+        ("", body_of(9), [{}] * 2000, {"different": 1, "headers": 1, "body": 1}),
+    ],
+)
+def test_answers_that_are_large(tmp_path, more, ours, theirs, counted):
+    served = Served(tmp_path, f"shadow = {{function = 'f:2'{more}}}")
+    served.answers = {"aws f:1": ours, "aws f:2": theirs}
+    assert served.ask().status == 200
+    for _ in range(100):
+        served.clock.advance(0)
+    assert served.counted() == counted
+    assert served.shadow is not None
+    assert (served.shadow.active, served.shadow.held) == (0, 0)
+
+
+def test_an_answer_that_nobody_would_look_at_is_not_read(tmp_path):
+    served = Served(tmp_path, 'shadow = "f:2"')
+    served.ask()
+    served.clock.advance(0)
+    assert [event.most_result for event in served.events] == [0, 256 * 1024]
+
+
+def test_a_shadow_whose_answers_are_too_large_is_asked_once_in_a_second(tmp_path):
+    served = Served(tmp_path, 'shadow = "f:2"')
+    served.answers["aws f:2"] = ResultTooLarge("6 MB")
+
+    def asked(requests):
+        before = len(served.asked)
+        for _ in range(requests):
+            served.ask()
+            served.clock.advance(0)
+        return len(served.asked) - before - requests
+
+    assert asked(50) == MOST_LARGE
+    for _ in range(3):
+        served.clock.advance(PAUSE)
+        assert asked(50) == 1
+    # One that can be compared is the end of it.
+    served.answers = {}
+    served.clock.advance(PAUSE)
+    assert asked(50) == 50
+
+
+def test_no_shadow_is_asked_while_the_loop_is_behind(tmp_path):
+    served = Served(tmp_path, 'shadow = "f:2"')
+    served.ask()
+    served.clock.advance(2 * LATE)
+    assert served.asked == ["aws f:1"]
+    assert served.counted() == {"dropped": 1}
+    assert served.shadow is not None
+    assert (served.shadow.active, served.shadow.held) == (0, 0)
 
 
 RAN = [ConnectionLost("x"), InvokeTimeout("x"), InvokeRejected("x", 500, "E"), Unavailable("x", label="stopped")]
@@ -239,6 +320,7 @@ def test_no_other_invoker_is_asked_where_it_may_have_run(tmp_path, error: Lambda
         ('failover = "aws"', "asked first"),
         ('shadow = {function = "f", share = 0}', "share"),
         ('shadow = {share = 1}', "needs a function"),
+        ('shadow = {function = "f", max-result = "1G"}', "max-result"),
         ('shadow = "f:2"\ninvoke-mode = "event"', "buffered only"),
     ],
 )  # fmt: skip
