@@ -1,10 +1,15 @@
-"""CHANGELOG.md in the form of Keep a Changelog 1.1.0: read, checked, and turned into a release's."""
+"""CHANGELOG.md in the form of Keep a Changelog 1.1.0: read, checked, and turned into a release's.
+
+`python -m tools.changelog` puts what is unreleased in order, and says what it did and what somebody should look at.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
@@ -97,6 +102,78 @@ def released(text: str, version: str, date: str) -> str:
     return text.replace(f"## [{UNRELEASED}]\n", f"## [{UNRELEASED}]\n\n## [{version}] - {date}\n", 1)
 
 
+def tidied(text: str) -> tuple[str, list[str]]:
+    """The text with what merges left of it put in order, and a sentence for each thing done or to be looked at.
+
+    Of what is unreleased: dashes become asterisks, each group stands once, in the order of `GROUPS`, and an entry that
+    is written twice, or was released, stands once. Entries that begin alike in other words are named and left.
+    """
+    lines = text.splitlines()
+    heads = [number for number, line in enumerate(lines) if line.startswith("## ")]
+    if not heads or lines[heads[0]] != f"## [{UNRELEASED}]":
+        raise Malformed(f"CHANGELOG.md: the first section is '## [{UNRELEASED}]'")
+    end = heads[1] if len(heads) > 1 else len(lines)
+    said: list[str] = []
+    groups: dict[str, list[str]] = {}
+    words: list[str] = []
+    into = words
+    for number, line in enumerate(lines[heads[0] + 1 : end], heads[0] + 2):
+        if line.startswith("- "):
+            said.append(f"CHANGELOG.md:{number}: a dash is an asterisk now")
+            line = f"* {line[2:]}"
+        if line.startswith("### "):
+            if line[4:] in groups:
+                said.append(f"CHANGELOG.md:{number}: {line[4:]} stands once now")
+            into = groups.setdefault(line[4:], [])
+        elif line.startswith("  ") and into and into is not words:
+            into[-1] += f"\n{line}"
+        elif line.strip() or into is words:
+            into.append(line)
+    order = sorted(groups, key=lambda name: GROUPS.index(name) if name in GROUPS else len(GROUPS))
+    if order != list(groups):
+        said.append(f"CHANGELOG.md: the groups stand as {', '.join(order)} now")
+    groups = {name: groups[name] for name in order}
+    older = _sections(lines[end:])
+    known = {_words(entry): one.name for one in older for entries in one.groups.values() for entry in entries}
+    said += _without_doubles(groups, known)
+    body = [line for name in order if groups[name] for line in (f"### {name}", "", *groups[name], "")]
+    made = [*lines[: heads[0] + 1], *words, *body, *lines[end:]]
+    tidy = "\n".join(made).rstrip() + "\n"
+    read(tidy)
+    return tidy, said
+
+
+def _words(entry: str) -> str:
+    """An entry without its asterisk, and however its lines are broken."""
+    return " ".join(entry.removeprefix("* ").split())
+
+
+def _without_doubles(groups: dict[str, list[str]], released: dict[str, str]) -> Iterator[str]:
+    """Take out what stands twice, wherever; what was taken out, and what begins alike."""
+    seen = dict(released)
+    begun: dict[str, str] = {}
+    for name, entries in groups.items():
+        kept = []
+        for entry in entries:
+            words = _words(entry)
+            start = _start(words)
+            if words in seen:
+                yield f"CHANGELOG.md: {start!r} stands in {seen[words]}, and no more a second time in {name}"
+                continue
+            seen[words] = name
+            if start in begun:
+                yield f"CHANGELOG.md: {start!r} begins two entries, in {begun[start]} and {name}: look at them"
+            begun.setdefault(start, name)
+            kept.append(entry)
+        entries[:] = kept
+
+
+def _start(words: str) -> str:
+    """What an entry is about: what it has in bold at its beginning, or its first words."""
+    bold = re.match(r"\*\*(.+?)\*\*", words)
+    return bold[1] if bold else " ".join(words.split()[:7])
+
+
 def text_of(text: str, version: str) -> str:
     """What a version changed, in Markdown; raises `Malformed` where there is no such section."""
     for section in read(text):
@@ -107,3 +184,19 @@ def text_of(text: str, version: str) -> str:
                 if entries
             )
     raise Malformed(f"CHANGELOG.md: there is no section for {version} that says something")
+
+
+def main(path: Path) -> int:
+    """Put the file in order; 1 where it cannot be read."""
+    try:
+        text, said = tidied(path.read_text(encoding="utf-8"))
+    except Malformed as error:
+        print(error, file=sys.stderr)
+        return 1
+    path.write_text(text, encoding="utf-8")
+    print("\n".join(said) or "CHANGELOG.md is in order")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(__file__).parent.parent / "CHANGELOG.md"))

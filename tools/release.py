@@ -25,6 +25,10 @@ from tools import builds, changelog, sbom
 
 ROOT = Path(__file__).parent.parent
 _VERSION = re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE)
+_NAMED = re.compile(r"(?<=lambdaproxy[-_:])\d+\.\d+\.\d+(?![\d.]*\d)|(?<=newTag: )\d+\.\d+\.\d+")
+"""Where pages and examples name a version of ours: folders, files and images."""
+
+PAGES = ("README.md", "docs/**/*.md", "examples/**/*", "systemd/**/*")
 
 
 class Stop(Exception):
@@ -53,12 +57,33 @@ def version(root: Path) -> str:
     return found[1]
 
 
-def prepare(root: Path, wanted: str, date: str) -> None:
-    """Write version and date; raises `Stop` before anything is written."""
+def named(root: Path) -> dict[Path, set[str]]:
+    """Which versions of ours each page and example names."""
+    found = {}
+    for path in sorted({path for pattern in PAGES for path in root.glob(pattern) if path.is_file()}):
+        try:
+            versions = set(_NAMED.findall(path.read_text(encoding="utf-8")))
+        except UnicodeDecodeError:
+            continue
+        if versions:
+            found[path] = versions
+    return found
+
+
+def following(number: str) -> str:
+    """The version that pages name as the one to come: the next of its series."""
+    major, minor, micro = Version(number).release
+    return f"{major}.{minor}.{micro + 1}"
+
+
+def prepare(root: Path, wanted: str, date: str) -> list[str]:
+    """Write version and date; what else is to be looked at. Raises `Stop` before anything is written."""
+    old = version(root)
     try:
-        if Version(wanted) < Version(version(root)) or str(Version(wanted)) != wanted:
-            raise Stop(f"{wanted} is older than {version(root)}, or not written as PEP 440 has it")
-        log = changelog.released((root / "CHANGELOG.md").read_text(encoding="utf-8"), wanted, date)
+        if Version(wanted) < Version(old) or str(Version(wanted)) != wanted or len(Version(wanted).release) != 3:
+            raise Stop(f"{wanted} is older than {old}, or not written as PEP 440 has it, with three numbers")
+        tidy, said = changelog.tidied((root / "CHANGELOG.md").read_text(encoding="utf-8"))
+        log = changelog.released(tidy, wanted, date)
     except (InvalidVersion, changelog.Malformed) as error:
         raise Stop(str(error)) from None
     for path, text in (
@@ -69,6 +94,11 @@ def prepare(root: Path, wanted: str, date: str) -> None:
         ),
     ):
         path.write_text(text, encoding="utf-8")
+    new = {old: wanted, following(old): following(wanted)}
+    for path in named(root):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(_NAMED.sub(lambda found: new.get(found[0], found[0]), text), encoding="utf-8")
+    return said
 
 
 # -- the steps, in their order -----------------------------------------------------------------------------------------
@@ -89,9 +119,12 @@ def number(release: Release) -> str:
     tags = [Version(tag[1:]) for tag in release.git("tag", "--list", "v*").split() if re.fullmatch(r"v[\d.]+", tag)]
     if tags and own <= max(tags):
         raise Stop(f"{own} is not newer than v{max(tags)}, which is tagged")
-    page = (release.root / "docs" / "operations" / "installing.md").read_text(encoding="utf-8")
-    if f"lambdaproxy-{own}" not in page:
+    pages = named(release.root)
+    if str(own) not in pages.get(release.root / "docs" / "operations" / "installing.md", ()):
         raise Stop(f"docs/operations/installing.md installs another version than {own}")
+    for page, versions in pages.items():
+        if other := versions - {str(own), following(str(own))}:
+            raise Stop(f"{page.relative_to(release.root)} names {min(other)}, which is neither {own} nor the next one")
     return str(own)
 
 
@@ -234,7 +267,7 @@ def main(words: Sequence[str]) -> None:
     given = parser.parse_args(words)
     try:
         if given.command == "prepare":
-            prepare(ROOT, given.version, given.date)
+            print("\n".join(prepare(ROOT, given.version, given.date)) or "CHANGELOG.md is in order")
             return
         release = Release(ROOT, ROOT / "dist")
         check(release, [name for name in given.only or STEPS if name not in given.skip])

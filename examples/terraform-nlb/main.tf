@@ -4,7 +4,7 @@
 #
 #   terraform init
 #   terraform apply -var vpc_id=vpc-1 -var 'subnet_ids=["subnet-1","subnet-2"]' \
-#     -var wheel=s3://my-bucket/lambdaproxy-0.1.0-py3-none-any.whl -var certificate_arn=arn:aws:acm:...
+#     -var wheel=s3://my-bucket/lambdaproxy-0.2.0-py3-none-any.whl -var certificate_arn=arn:aws:acm:...
 
 terraform {
   required_version = ">= 1.5"

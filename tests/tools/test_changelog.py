@@ -98,3 +98,88 @@ def test_nothing_is_no_release():
 def test_a_version_that_says_nothing(version):
     with pytest.raises(changelog.Malformed, match="no section"):
         changelog.text_of(GOOD, version)
+
+
+MERGED = """\
+# Changelog
+
+Words.
+
+## [Unreleased]
+
+### Fixed
+
+* A fault.
+* **Streams** end.
+
+### Added
+
+- One
+  thing.
+* Another.
+* Long known.
+
+### Fixed
+
+* One thing.
+* **Streams** begin.
+* A fault.
+
+## [1.0.0] - 2026-01-31
+
+### Fixed
+
+* Long
+  known.
+"""
+
+
+def test_what_merges_leave_is_put_in_order():
+    text, said = changelog.tidied(MERGED)
+    assert text.startswith(
+        "# Changelog\n\nWords.\n\n## [Unreleased]\n\n### Added\n\n* One\n  thing.\n* Another.\n\n### Fixed\n"
+    )
+    assert changelog.read(text)[0].groups == {
+        "Added": ["One\n  thing.", "Another."],
+        "Fixed": ["A fault.", "**Streams** end.", "**Streams** begin."],
+    }
+    assert text.endswith(MERGED[MERGED.index("## [1.0.0]") :])
+    alike = "CHANGELOG.md: 'Streams' begins two entries, in Fixed and Fixed: look at them"
+    assert said == [
+        "CHANGELOG.md:14: a dash is an asterisk now",
+        "CHANGELOG.md:19: Fixed stands once now",
+        "CHANGELOG.md: the groups stand as Added, Fixed now",
+        "CHANGELOG.md: 'Long known.' stands in 1.0.0, and no more a second time in Added",
+        "CHANGELOG.md: 'One thing.' stands in Added, and no more a second time in Fixed",
+        alike,
+        "CHANGELOG.md: 'A fault.' stands in Fixed, and no more a second time in Fixed",
+    ]
+    assert changelog.tidied(text) == (text, [alike])
+
+
+def test_what_is_in_order_stays_as_it_is():
+    assert changelog.tidied(GOOD) == (GOOD, [])
+
+
+@pytest.mark.parametrize(
+    "old, new, said",
+    [
+        ("* A fault.", "A fault.", "an entry begins with"),
+        ("### Fixed", "### Mended", "is no group"),
+        ("## [1.2.0] - 2026-01-31", "## 1.2.0", "a section is"),
+    ],
+)
+def test_what_nobody_can_put_in_order_is_named(old, new, said):
+    with pytest.raises(changelog.Malformed, match=said):
+        changelog.tidied(GOOD.replace(old, new, 1))
+
+
+def test_the_command_writes_the_file(tmp_path, capsys):
+    path = tmp_path / "CHANGELOG.md"
+    path.write_text(MERGED)
+    assert changelog.main(path) == 0
+    assert path.read_text() == changelog.tidied(MERGED)[0]
+    assert "a dash is an asterisk now" in capsys.readouterr().out
+    path.write_text("# Changes\n")
+    assert changelog.main(path) == 1
+    assert capsys.readouterr().err == "CHANGELOG.md: the first section is '## [Unreleased]'\n"

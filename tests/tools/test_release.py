@@ -43,7 +43,12 @@ def little(tmp_path):
     (root / "docs" / "operations").mkdir(parents=True)
     (root / "lambdaproxy" / "__init__.py").write_text('"""Words."""\n\n__version__ = "0.2.0"\n')
     (root / "CHANGELOG.md").write_text(LOG)
-    (root / "docs" / "operations" / "installing.md").write_text("python3 -m venv /opt/lambdaproxy-0.3.0\n")
+    (root / "docs" / "operations" / "installing.md").write_text(
+        "python3 -m venv /opt/lambdaproxy-0.2.0\nthen lambdaproxy-0.2.1, and another-0.2.0\n"
+    )
+    (root / "examples").mkdir()
+    (root / "examples" / "image.yaml").write_text("image: example.com/lambdaproxy:0.2.0\n    newTag: 0.2.0\n")
+    (root / "examples" / "picture").write_bytes(b"\xff lambdaproxy-0.1.0")
     git(root, "init", "--quiet", "--initial-branch", "main")
     return commit(root)
 
@@ -60,10 +65,25 @@ def test_prepared_and_checked(little, capsys):
     assert "## [Unreleased]\n\n## [0.3.0] - 2026-11-26\n" in (little.root / "CHANGELOG.md").read_text()
     release.check(commit(little.root), ["tree", "version", "changelog"])
     assert "0.3.0 (0 s)" in capsys.readouterr().out
+    page = (little.root / "docs" / "operations" / "installing.md").read_text()
+    assert page == "python3 -m venv /opt/lambdaproxy-0.3.0\nthen lambdaproxy-0.3.1, and another-0.2.0\n"
+    image = little.root / "examples" / "image.yaml"
+    assert image.read_text() == "image: example.com/lambdaproxy:0.3.0\n    newTag: 0.3.0\n"
+    image.write_text("image: example.com/lambdaproxy:0.2.0\n")
+    with pytest.raises(
+        release.Stop, match=r"examples/image\.yaml names 0\.2\.0, which is neither 0.3.0 nor the next one"
+    ):
+        release.check(little, ["version"])
+
+
+def test_our_pages_name_this_version_or_the_next():
+    own = release.version(ROOT)
+    for page, versions in release.named(ROOT).items():
+        assert versions <= {own, release.following(own)}, page
 
 
 @pytest.mark.parametrize(
-    "version, said", [("0.1.0", "older"), ("0.3.0.0-1", "PEP"), ("one", "Invalid"), ("v1.0.0", "PEP")]
+    "version, said", [("0.1.0", "older"), ("0.3.0.0-1", "PEP"), ("0.3", "PEP"), ("one", "Invalid"), ("v1.0.0", "PEP")]
 )
 def test_no_such_version(little, version, said):
     before = (little.root / "CHANGELOG.md").read_text()
@@ -82,6 +102,7 @@ def test_what_is_not_committed(little):
 def test_what_is_not_named(little):
     with pytest.raises(release.Stop, match="names what is unreleased"):
         release.check(little, ["changelog"])
+    (little.root / "docs" / "operations" / "installing.md").write_text("pip install .\n")
     with pytest.raises(release.Stop, match=r"installing\.md installs another version than 0\.2\.0"):
         release.check(little, ["version"])
 
