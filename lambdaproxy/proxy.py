@@ -555,13 +555,13 @@ class Proxy:
         if admission is not None:
             self.in_flight -= 1
         trail = self._trails.ended(head.id)
-        name = None
+        name, heads = None, 0
         if admission is not None:
             name = self._names.get(id(admission.route)) or str(admission.route)
-        heads = 0
-        if self.tally is not None and name is not None:
-            took = trail.invoked if trail.invoked is not None and isinstance(response.body, bytes) else seconds
-            heads = self.tally.ended(name, head, response, trail.received, sent, took)
+            # Handshakes are charged as connections are, which is counted elsewhere.
+            if self.tally is not None and admission.route.socket is None:
+                took = trail.invoked if trail.invoked is not None and isinstance(response.body, bytes) else seconds
+                heads = self.tally.ended(name, head, response, trail.received, sent, took)
         self._accounts.finished(
             head,
             (trail.function or admission.function) if admission else None,

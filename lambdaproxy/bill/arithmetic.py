@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client.metrics_core import Metric
 
-from lambdaproxy.bill.prices import Prices, Tier
+from lambdaproxy.bill.prices import Prices, SocketPrices, Tier
 from lambdaproxy.bill.tally import SERVICES
 
 HOURS = 730.0
@@ -16,6 +16,7 @@ HOURS = 730.0
 
 GIGABYTE = 1024.0**3
 PREFIX = "lambdaproxy_bill_"
+SOCKET = f"{PREFIX}socket_"
 
 
 @dataclass(slots=True)
@@ -33,6 +34,15 @@ class RouteUse:
 
 
 @dataclass(slots=True)
+class SocketUse:
+    """What one WebSocket API was used for: messages, seconds of connections, and messages that were too large."""
+
+    messages: float = 0.0
+    seconds: float = 0.0
+    refused: float = 0.0
+
+
+@dataclass(slots=True)
 class Use:
     """What was counted, over so many seconds."""
 
@@ -40,9 +50,14 @@ class Use:
     connections: float = 0.0
     connection_seconds: float = 0.0
     routes: dict[str, RouteUse] = field(default_factory=dict)
+    #: By the name of the `[websocket]` table.
+    sockets: dict[str, SocketUse] = field(default_factory=dict)
 
     def route(self, name: str) -> RouteUse:
         return self.routes.setdefault(name, RouteUse())
+
+
+_READ = (PREFIX, "lambdaproxy_connections", "lambdaproxy_websocket_connections")
 
 
 class NoCounts(ValueError):
@@ -53,13 +68,22 @@ def use(families: Iterable[Metric], now: float) -> Use:
     """What metrics say, those of a process or the parsed text of `/metrics`; `now` in epoch seconds."""
     found, since = Use(), None
     for family in families:
-        if not family.name.startswith(("lambdaproxy_bill_", "lambdaproxy_connections")):
+        if not family.name.startswith(_READ):
             continue
         for sample in family.samples:
             name, labels, value = sample.name, sample.labels, float(sample.value)
             if name == "lambdaproxy_connections_total":
                 if labels.get("listener", "main") == "main":
                     found.connections += value
+                continue
+            if name == "lambdaproxy_websocket_connections_total":
+                found.connections -= value  # A load balancer has none of them before a function.
+                continue
+            if name.startswith(SOCKET):
+                socket = found.sockets.setdefault(labels["websocket"], SocketUse())
+                what = name.removeprefix(SOCKET).removesuffix("_total")
+                if what in ("messages", "seconds", "refused"):
+                    setattr(socket, what, getattr(socket, what) + value)
                 continue
             what = name.removeprefix(PREFIX).removesuffix("_total")
             if what == "since_timestamp_seconds":
@@ -75,7 +99,7 @@ def use(families: Iterable[Metric], now: float) -> Use:
                 setattr(route, what, getattr(route, what) + value)
     if since is None:
         raise NoCounts("there is no lambdaproxy_bill_since_timestamp_seconds in it")
-    found.seconds = max(1.0, now - since)
+    found.seconds, found.connections = max(1.0, now - since), max(0.0, found.connections)
     return found
 
 
@@ -114,6 +138,8 @@ class Bill:
     routes: Mapping[str, Mapping[str, Cost]]
     #: Of the load balancer's cost, what it is there for, whoever comes.
     standing: Cost
+    #: By WebSocket API; None where the prices have none for them.
+    sockets: Mapping[str, Cost | None]
 
 
 def tiered(tiers: tuple[Tier, ...], requests: float) -> float:
@@ -157,7 +183,20 @@ def bill(counted: Use, prices: Prices) -> Bill:
         for name, weight in weights[service].items():
             part = weight / whole if whole else 0.0
             by_route[name][service] = Cost(shared[service].so_far * part, shared[service].month * part)
-    return Bill(counted, prices, units, totals, by_route, standing)
+    return Bill(counted, prices, units, totals, by_route, standing, _sockets(counted.sockets, prices.sockets, month))
+
+
+def _sockets(used: Mapping[str, SocketUse], prices: SocketPrices | None, month: float) -> dict[str, Cost | None]:
+    """What each WebSocket API costs: messages by the tiers that all reach together, and minutes."""
+    if prices is None:
+        return dict.fromkeys(used)
+    whole = sum(each.messages for each in used.values())
+    so_far, monthly = tiered(prices.messages, whole), tiered(prices.messages, whole * month)
+    costs: dict[str, Cost | None] = {}
+    for name, each in used.items():
+        part, minutes = (each.messages / whole if whole else 0.0), each.seconds / 60.0 * prices.minutes / 1e6
+        costs[name] = Cost(so_far * part + minutes, monthly * part + minutes * month)
+    return costs
 
 
 def _weight(each: RouteUse, dimension: str) -> float:
@@ -174,6 +213,16 @@ def document(made: Bill) -> dict[str, Any]:
         "lcu": {name: getattr(made.units, name) for name in ("new_connections", "connections", "gigabytes", "rules")},
         "standing": _cost(made.standing),
         "totals": {service: _cost(cost) for service, cost in made.totals.items()},
+        "sockets": [
+            {
+                "websocket": name,
+                "messages": each.messages,
+                "minutes": each.seconds / 60.0,
+                "refused": each.refused,
+                "cost": None if (cost := made.sockets[name]) is None else _cost(cost),
+            }
+            for name, each in sorted(made.use.sockets.items())
+        ],
         "routes": [
             {
                 "route": name,

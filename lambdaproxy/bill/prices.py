@@ -23,8 +23,19 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
+class SocketPrices:
+    """`messages` are tiers; `minutes` is dollars for a million minutes of connections."""
+
+    messages: tuple[Tier, ...]
+    minutes: float
+
+
+@dataclass(frozen=True, slots=True)
 class Prices:
-    """`lcu` is how much of each dimension is one unit; `requests` are tiers by service."""
+    """`lcu` is how much of each dimension is one unit; `requests` are tiers by service.
+
+    `sockets` is None where a file says nothing of WebSocket APIs, as those that were made before we counted them.
+    """
 
     region: str
     date: str
@@ -33,6 +44,7 @@ class Prices:
     lcu_hour: float
     lcu: Mapping[str, float]
     requests: Mapping[str, tuple[Tier, ...]]
+    sockets: SocketPrices | None = None
 
 
 def read(file: str | None = None) -> Prices:
@@ -59,7 +71,7 @@ class _Wrong(Exception):
 
 
 def _prices(document: dict[str, Any]) -> Prices:
-    _only(document, ("region", "date", "sources", "alb", "rest", "http", "url"), "")
+    _only(document, ("region", "date", "sources", "alb", "rest", "http", "url", "websocket"), "")
     alb = _table(document, "alb")
     _only(alb, ("hour", "lcu_hour", "lcu"), "alb.")
     lcu = _table(alb, "lcu")
@@ -75,16 +87,22 @@ def _prices(document: dict[str, Any]) -> Prices:
         _number(alb, "lcu_hour", "alb."),
         {name: _number(lcu, name, "alb.lcu.", least=1e-9) for name in _LCU},
         {name: _tiers(document, name) for name in ("rest", "http", "url")},
+        _sockets(_table(document, "websocket")) if "websocket" in document else None,
     )
 
 
-def _tiers(document: dict[str, Any], name: str) -> tuple[Tier, ...]:
+def _sockets(table: dict[str, Any]) -> SocketPrices:
+    _only(table, ("messages", "minutes"), "websocket.")
+    return SocketPrices(_tiers(table, "messages", "websocket."), _number(table, "minutes", "websocket."))
+
+
+def _tiers(document: dict[str, Any], name: str, above: str = "") -> tuple[Tier, ...]:
     tiers = document.get(name)
     if not isinstance(tiers, list) or not tiers or not all(isinstance(each, dict) for each in tiers):
-        raise _Wrong(f"[[{name}]] is missing")
+        raise _Wrong(f"[[{above}{name}]] is missing")
     found: list[Tier] = []
     for place, each in enumerate(tiers, 1):
-        where = f"{name} {place}: "
+        where = f"{above}{name} {place}: "
         _only(each, ("million", "up_to"), where)
         last = place == len(tiers)
         if last == ("up_to" in each):

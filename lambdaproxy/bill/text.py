@@ -41,6 +41,7 @@ def lines(bill: Bill) -> Iterator[str]:
     dimension, most = bill.units.most
     yield f"  of the load balancer, standing    {_costs(bill.standing)}"
     yield f"  {most:.3g} capacity units, charged for {DIMENSIONS[dimension]}"
+    yield from _sockets(bill)
     if not use.routes:
         return
     yield ""
@@ -48,7 +49,7 @@ def lines(bill: Bill) -> Iterator[str]:
     for name, costs in sorted(bill.routes.items(), key=lambda pair: -use.routes[pair[0]].requests):
         month = use.routes[name].requests * 730 * 3600 / use.seconds
         cells = "".join([f"{_dollars(costs[each].month):>14}" for each in SERVICES[:3]])
-        yield f"{name if len(name) < 36 else name[:34] + '…':36}{month:>14,.0f}{cells}"
+        yield f"{_short(name)}{month:>14,.0f}{cells}"
     refused = [
         (name, service, reason, count)
         for name, each in sorted(use.routes.items())
@@ -61,6 +62,28 @@ def lines(bill: Bill) -> Iterator[str]:
         yield "would have been refused or cut, of these requests:"
     for name, service, reason, count in refused:
         yield f"  {count:>10,.0f}  {NAMES[service]:14}{WORDS.get(reason, reason):26}{name}"
+
+
+def _sockets(bill: Bill) -> Iterator[str]:
+    """WebSocket APIs, which no other service has before a function."""
+    used = bill.use.sockets
+    if not used:
+        return
+    yield ""
+    yield f"{'WebSocket API':36}{'so far':>14}{'a month':>14}{'messages':>14}{'minutes':>14}"
+    for name, each in sorted(used.items()):
+        cost = bill.sockets[name]
+        dollars = f"{'no price':>28}" if cost is None else _costs(cost)
+        yield f"{_short(name)}{dollars}{each.messages:>14,.0f}{each.seconds / 60:>14,.0f}"
+    if None in bill.sockets.values():
+        yield "  the prices have no [websocket]: lambdaproxy/bill/prices.toml shows the form"
+    for name, each in sorted(used.items()):
+        if each.refused:
+            yield f"  {each.refused:>10,.0f}  messages over 128 KB would have been refused: {name}"
+
+
+def _short(name: str) -> str:
+    return f"{name if len(name) < 36 else name[:34] + '…':36}"
 
 
 def _costs(cost: Cost) -> str:

@@ -167,8 +167,9 @@ class InspectorApp:
         if path == "/api/replay":
             number = said.get("number")
             entry = self._entry(number if isinstance(number, int) else -1)
-            if entry.refused is not None:
-                raise BadRequest("this was no request, so it cannot be sent again")
+            why_not = replaying.why_not(entry)
+            if why_not is not None:
+                raise BadRequest(why_not)
             try:
                 sent = await replaying.replay(self._proxy, entry, said, self._seconds)
             except replaying.BadReplay as error:

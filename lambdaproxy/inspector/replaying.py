@@ -33,6 +33,18 @@ class BadReplay(ValueError):
     """What was sent cannot be made a request; the sentence is for whoever sent it."""
 
 
+def why_not(entry: Entry) -> str | None:
+    """Why this cannot be sent again, or None."""
+    if entry.refused is not None:
+        return "this was no request, so it cannot be sent again"
+    if entry.route is not None and entry.route.socket is not None:
+        return (
+            "what belongs to a WebSocket connection only its client can send again: nobody would be at the other end; "
+            "lambdaproxy event apigateway-websocket makes its event for a test"
+        )
+    return None
+
+
 def head_and_body(
     entry: Entry, changes: Mapping[str, Any], wall: Callable[[], float] = time.time
 ) -> tuple[Head, bytes]:

@@ -13,9 +13,9 @@ from typing import Any
 from lambdaproxy import registry
 from lambdaproxy.config.values import spec
 from lambdaproxy.errors import LambdaProxyError
-from lambdaproxy.inspector import masks
+from lambdaproxy.inspector import masks, replaying
 from lambdaproxy.inspector.advice import advice
-from lambdaproxy.inspector.entries import Entry, Kept, Record, ended_of
+from lambdaproxy.inspector.entries import Entry, Kept, Message, Record, ended_of
 from lambdaproxy.messages import NO_ROUTE, Headers
 
 LOCAL = "local"
@@ -87,8 +87,11 @@ def detail(entry: Entry, reveal: bool = False) -> dict[str, Any]:
             "detail": entry.error[1],
             "advice": advice(entry.error[0], entry.error[2]),
         }
-    found["curl"] = curl(entry, reveal)
-    found["case"] = case(entry, reveal)
+    found["not_again"] = replaying.why_not(entry)
+    socket = entry.route is not None and entry.route.socket is not None
+    found["curl"] = None if socket else curl(entry, reveal)
+    # A message is no request that could be compared with what a codec makes of it.
+    found["case"] = None if isinstance(entry.record.admission, Message) else case(entry, reveal)
     return found if reveal else masks.without(found, _secrets(entry))
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from lambdaproxy.bill.sockets import SocketTally
 from lambdaproxy.gate.socket_api import SocketApi, SocketRoute
 from lambdaproxy.messages import Head
 from lambdaproxy.watch.manner import SOCKET
+from lambdaproxy.watch.trail import Trail
 
 if TYPE_CHECKING:
     from lambdaproxy.watch.metrics import Metrics
@@ -24,6 +26,8 @@ class Counts:
 
     def __init__(self, metrics: Metrics, line: Callable[[str], object] | None) -> None:
         self._line = line
+        self._tally = SocketTally(metrics)
+        self._names: set[str] = set()
         self._opened = metrics.counter(
             "lambdaproxy_websocket_connections_total", "WebSocket connections opened.", ("websocket",)
         )
@@ -43,6 +47,7 @@ class Counts:
         )
 
     def opened(self, api: SocketApi) -> None:
+        self._names.add(api.name)
         self._opened.cell(api.name).inc()
         self._open.cell(api.name).inc()
 
@@ -51,9 +56,19 @@ class Counts:
         self._closed.cell(api.name, shown).inc()
         self._open.cell(api.name).dec()
 
-    def sent(self, api: SocketApi, what: str) -> None:
-        """`reply`, `error` or `post`."""
+    def look(self, seconds: float) -> None:
+        """For so long as many connections were open as there are now."""
+        for name in self._names:
+            self._tally.connected(name, self._open.cell(name).value, seconds)
+
+    def sent(self, api: SocketApi, what: str, size: int) -> None:
+        """`reply`, `error` or `post`, of so many bytes."""
         self._sent.cell(api.name, what).inc()
+        self._tally.message(api.name, size)
+
+    def came(self, api: SocketApi, size: int) -> None:
+        """A message of so many bytes is here."""
+        self._tally.message(api.name, size)
 
     def event(
         self,
@@ -61,13 +76,12 @@ class Counts:
         connection: str,
         head: Head,
         route: SocketRoute | None,
-        size: int,
-        reply: str | None,
-        label: str,
+        trail: Trail,
+        sent: int | None,
         seconds: float,
     ) -> None:
-        """A message was handled, or the end of a connection told."""
-        key = route.key if route is not None else NONE
+        """A message was handled, or the end of a connection told; `sent` are the bytes that the client got for it."""
+        key, label = route.key if route is not None else NONE, trail.error or "ok"
         self._events.cell(api.name, key, label).inc()
         if self._line is None:
             return
@@ -85,9 +99,19 @@ class Counts:
             "route": key,
             "function": str(route.function) if route is not None else None,
             "outcome": label,
-            "received": size,
-            "bytes": len(reply) if reply is not None else None,
-            "ms": int(seconds * 1_000_000 + 0.5) / 1000,
+            "code": trail.code,
+            "received": trail.received,
+            "bytes": sent,
+            "ms": _milliseconds(seconds),
+            "queue_ms": _milliseconds(trail.queued),
+            "invoke_ms": _milliseconds(trail.invoked),
+            "attempts": trail.attempts,
+            "version": trail.version,
+            "aws_request_id": trail.aws_request_id,
             "trace": head.trace_id,
         }
         self._line(orjson.dumps(line).decode())
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else int(seconds * 1_000_000 + 0.5) / 1000

@@ -22,7 +22,7 @@ from lambdaproxy.results import Results
 from lambdaproxy.sockets import frames, handshake
 from lambdaproxy.sockets.counts import Counts
 from lambdaproxy.sockets.selecting import selected
-from lambdaproxy.sockets.session import Session
+from lambdaproxy.sockets.session import Session, bytes_of
 from lambdaproxy.sockets.socket import Socket
 from lambdaproxy.sockets.turns import Turns
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lambdaproxy.inspector.recorder import Recorder
     from lambdaproxy.watch.accounts import Accounts
     from lambdaproxy.watch.metrics import Metrics
+    from lambdaproxy.watch.trail import Trail
 
 
 @implementer(IConnections)
@@ -63,6 +64,8 @@ class Sockets:
         self.place = place
         self.results = Results(reactor, None)
         self.counts = Counts(metrics, line)
+        #: A `traces.socket_events.SocketEvents`, where there are traces.
+        self.spans: Any = None
         #: Whether whoever looks at requests wants to see what functions write.
         self.wants_logs = recorder is not None
         #: Events whose bytes are counted, and those that wait for it.
@@ -102,7 +105,10 @@ class Sockets:
         api = admission.route.socket
         assert api is not None
         self._left += 1
-        return Session(self, api, api.codec.opened(request), admission.route)
+        opened, span = api.codec.opened(request), None
+        if self.spans is not None:
+            span = self.spans.opening(admission.sent.id, api.name, opened.id)
+        return Session(self, api, opened, admission.route, span)
 
     def asked(
         self, invoker: IInvoker, invocation: Invocation, admission: Admission, request: Request
@@ -224,21 +230,38 @@ class Sockets:
         if self._recorder is not None:
             self._recorder.failed(head, error)
 
-    def sent(self, api: SocketApi, what: str) -> None:
-        self.counts.sent(api, what)
+    def began(self, session: Session, head: Head) -> None:
+        """An event is here."""
+        if self.spans is not None:
+            self.spans.began(head, session.api.name, session.opened_as.id, session.span)
+
+    async def turn(self, head: Head, kept: int = 0) -> None:
+        """Wait for the turn of an event, if it has to; `kept` bytes are counted meanwhile, and `turns.end` follows."""
+        waiting = self.turns.begin()
+        if waiting is None:
+            return
+        self.held.add(kept)
+        if self.spans is not None:
+            self.spans.waits(head)
+        await waiting
+        if self.spans is not None:
+            self.spans.goes_on(head)
+        self.held.give(kept)
 
     def told(
         self,
         session: Session,
         head: Head,
         route: SocketRoute | None,
-        size: int,
+        trail: Trail,
         reply: str | None,
-        label: str,
         seconds: float,
     ) -> None:
         """An event is over."""
-        self.counts.event(session.api, session.opened_as.id, head, route, size, reply, label, seconds)
+        sent = bytes_of(reply) if reply is not None else None
+        self.counts.event(session.api, session.opened_as.id, head, route, trail, sent, seconds)
+        if self.spans is not None:
+            self.spans.ended(head, route, trail, sent, seconds)
         if self._recorder is not None:
             body = reply.encode("utf-8", "replace") if reply is not None else b""
             self._recorder.ended(head, Response(200, (), body), len(body), seconds)
@@ -258,7 +281,7 @@ class Sockets:
             session.socket.post(data)
         except LambdaProxyError as error:
             return fail(error)
-        self.sent(session.api, "post")
+        self.counts.sent(session.api, "post", len(data))
         return succeed(None)
 
     def get(self, connection_id: str, api: str | None = None) -> Deferred[ConnectionInfo]:

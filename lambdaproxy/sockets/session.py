@@ -7,7 +7,6 @@ which they were sent: it is one of the orders that AWS may choose, and the one t
 
 from __future__ import annotations
 
-from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from lambdaproxy.errors import EventTooLarge, LambdaProxyError, MalformedResult,
 from lambdaproxy.gate.socket_api import CONNECT, DEFAULT, DISCONNECT, SocketApi, SocketRoute
 from lambdaproxy.messages import MOST_EVENT, Head, Invocation, InvocationResult, Opened
 from lambdaproxy.telling import function_error
+from lambdaproxy.watch.trail import Trail
 
 if TYPE_CHECKING:
     from lambdaproxy.sockets.socket import Socket
@@ -33,13 +33,14 @@ MESSAGE, LEFT = "MESSAGE", "DISCONNECT"
 class Session:
     """What is to be told of a connection, and to it.
 
-    `host` is the `manager.Sockets` that it is one of; `route` is that of its handshake, for whoever shows requests.
+    `host` is the `manager.Sockets` that it is one of; `route` is that of its handshake, for whoever shows requests, and
+    `span` what events are linked to, where there are traces.
     """
 
-    __slots__ = ("_closed", "_host", "_route", "api", "busy", "opened_as", "socket")
+    __slots__ = ("_closed", "_host", "_route", "api", "busy", "opened_as", "socket", "span")
 
-    def __init__(self, host: Any, api: SocketApi, opened: Opened, route: Any) -> None:
-        self._host, self.api, self.opened_as, self._route = host, api, opened, route
+    def __init__(self, host: Any, api: SocketApi, opened: Opened, route: Any, span: Any = None) -> None:
+        self._host, self.api, self.opened_as, self._route, self.span = host, api, opened, route, span
         self.socket: Socket | None = None
         #: Whether a message, or the end, is being handled.
         self.busy = False
@@ -92,63 +93,64 @@ class Session:
         )
 
     async def _message(self, text: str) -> None:
-        api, host, head, codec = self.api, self._host, self._head(MESSAGE), self.api.codec
-        started = host.seconds()
+        api, host, head, codec, trail = self.api, self._host, self._head(MESSAGE), self.api.codec, Trail()
+        started, trail.received = host.seconds(), bytes_of(text)
+        host.counts.came(api, trail.received)
+        host.began(self, head)
         key = await host.key(api, text)
         route = api.routes.get(key) if key is not None and key not in (CONNECT, DISCONNECT) else None
         if route is None:
             key, route = DEFAULT, api.routes.get(DEFAULT)
-        size, reply, label = len(text), None, "ok"
-        turn = host.turns.begin()
-        if turn is not None:
-            # It is in memory, and any number of them may wait: then less of what others send has room.
-            kept = size if size > SMALL else 0
-            host.held.add(kept)
-            await turn
-            host.held.give(kept)
+        reply = None
+        # It is in memory, and any number of them may wait: then less of what others send has room.
+        await host.turn(head, trail.received if trail.received > SMALL else 0)
         try:
             if route is None:
                 raise NoRoute("no route takes this message")
             payload = codec.encode_message(self.opened_as, key, text, head.id, head.received)
             body, text = text, ""
-            result = await self._invoke(route, head, payload, body)
+            result = await self._invoke(route, head, payload, body, trail)
             reply = codec.decode_reply(result, route.answers)
         except LambdaProxyError as error:
             let_go(error)
-            label = error.label
+            trail.failed(error)
             host.failed(head, route, error)
             reply = codec.error_message(error, self.opened_as, head.id)
         except Exception:
             _log.failure("Internal error while handling message {id}", event="internal", id=head.id)
-            label, reply = "internal", codec.error_message(LambdaProxyError(), self.opened_as, head.id)
+            trail.error, reply = "internal", codec.error_message(LambdaProxyError(), self.opened_as, head.id)
         finally:
             host.turns.end()
         if reply is not None and self.socket is not None and self._closed is None:
             self.socket.send(reply)
-            host.sent(api, "reply" if label == "ok" else "error")
-        host.told(self, head, route, size, reply, label, host.seconds() - started)
+            host.counts.sent(api, "reply" if trail.error is None else "error", bytes_of(reply))
+        host.told(self, head, route, trail, reply, host.seconds() - started)
 
     async def _disconnect(self, code: int, reason: str) -> None:
         api, host = self.api, self._host
         route = api.routes.get(DISCONNECT)
         if route is None:
             return
-        head, label, started = self._head(LEFT), "ok", host.seconds()
-        turn = host.turns.begin()
-        if turn is not None:
-            await turn
+        head, trail, started = self._head(LEFT), Trail(), host.seconds()
+        host.began(self, head)
+        await host.turn(head)
         try:
             payload = api.codec.encode_disconnect(self.opened_as, code, reason, head.id, head.received)
-            await self._invoke(route, head, payload, "")
+            await self._invoke(route, head, payload, "", trail)
         except LambdaProxyError as error:
             let_go(error)
-            label = error.label
+            trail.failed(error)
             host.failed(head, route, error)
+        except Exception:
+            _log.failure("Internal error while telling the end {id}", event="internal", id=head.id)
+            trail.error = "internal"
         finally:
             host.turns.end()
-        host.told(self, head, route, 0, None, label, host.seconds() - started)
+        host.told(self, head, route, trail, None, host.seconds() - started)
 
-    async def _invoke(self, route: SocketRoute, head: Head, payload: bytes, body: str) -> InvocationResult:
+    async def _invoke(
+        self, route: SocketRoute, head: Head, payload: bytes, body: str, trail: Trail
+    ) -> InvocationResult:
         """The result of the route's function; raises what went wrong."""
         host, function = self._host, route.function
         if len(payload) > MOST_EVENT:
@@ -164,8 +166,18 @@ class Session:
             invocation = Invocation(
                 function, payload, deadline, head.id, head.trace_id, "buffered", None, None, host.wants_logs
             )
-            ask = partial(host.invoker(function).invoke, invocation)
+            asked = started
+
+            def ask() -> Deferred[InvocationResult]:
+                nonlocal asked
+                asked = host.seconds()
+                waiting: Deferred[InvocationResult] = host.invoker(function).invoke(invocation)
+                return waiting
+
             result: InvocationResult = await host.turns.invoke(function, ask, deadline)
+            trail.answered(result, host.seconds() - started)
+            # It waited for others of its function, too, before it was asked for the last time.
+            trail.queued = result.waited + asked - started
             host.answered(head, result, host.seconds() - started)
             if result.function_error is not None:
                 raise function_error(result)
@@ -181,3 +193,8 @@ class Session:
         finally:
             host.give(held)
             host.invoked(head, function, outcome, host.seconds() - started)
+
+
+def bytes_of(text: str) -> int:
+    """How many bytes a message has."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from lambdaproxy.bill.arithmetic import bill, document, use
 from lambdaproxy.bill.prices import Prices, read
 from lambdaproxy.bill.tally import Tally
 from lambdaproxy.start.assembly import Assembly
 from lambdaproxy.watch.metrics import Metrics
+
+if TYPE_CHECKING:
+    from lambdaproxy.sockets.manager import Sockets
 
 SINCE = "LAMBDAPROXY_SINCE"
 """The variable by which a supervisor's workers know since when the whole has counted, in epoch seconds."""
@@ -33,17 +37,21 @@ class Billing:
             since = time.time()
         self.tally = Tally(metrics, order, since)
         self._site: Any = None
+        self._sockets: Callable[[], Sockets | None] = lambda: None
         self._looked = 0.0
         self._timer: Any = None
 
-    def start(self, site: Any) -> None:
-        """Look at the connections of a site from now on."""
-        self._site, self._looked = site, self._reactor.seconds()
+    def start(self, site: Any, sockets: Callable[[], Sockets | None]) -> None:
+        """Look at the connections of a site from now on, and at those that have become WebSockets."""
+        self._site, self._sockets, self._looked = site, sockets, self._reactor.seconds()
         self._timer = self._reactor.callLater(LOOK, self._look)
 
     def _look(self) -> None:
         now = self._reactor.seconds()
-        self.tally.connected(self._site.open_connections, now - self._looked)
+        seconds, sockets = now - self._looked, self._sockets()
+        self.tally.connected(self._site.open_connections - (len(sockets) if sockets is not None else 0), seconds)
+        if sockets is not None:
+            sockets.counts.look(seconds)
         self._looked = now
         self._timer = self._reactor.callLater(LOOK, self._look)
 

@@ -240,6 +240,8 @@ class ProxyService(Service):
                 line,
                 self._placed[1].slot if self._placed is not None else 0,
             )
+            if self.tracing is not None:
+                self.sockets.spans = self.tracing.sockets()
         if self.sockets is not None:
             self.sockets.adopt(apis, assembly.timeout)
 
@@ -299,7 +301,7 @@ class ProxyService(Service):
             self._access.at_once = True
             self.invokers.embedded().write_at_once()
         self.authorizers.start()
-        self._billing.start(self.site)
+        self._billing.start(self.site, lambda: self.sockets)
         self._reactor.callWhenRunning(self.vitals.start)
         take_hang_up(self._reactor, self._worker is None)
         if self._worker is None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.context import Context
 from opentelemetry.propagate import extract, inject
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
@@ -57,8 +58,7 @@ class Tracer:
         """A request's head is here."""
         if head.id in self.open:
             return
-        found = _TRACE_ID.fullmatch(head.trace_id)
-        self._ids.next = int(found[1] + found[2], 16) if found is not None else 0
+        self._name_trace(head)
         method = head.method if head.method in _METHODS else "_OTHER"
         attributes: dict[str, Any] = {
             "http.request.method": method,
@@ -88,6 +88,25 @@ class Tracer:
             start_time=int(head.received * 1e9),
         )
         self.open[head.id] = RequestSpan(span, set_span_in_context(span, parent))
+
+    def begin_root(self, head: Head, name: str, kind: SpanKind, attributes: dict[str, Any], links: Any) -> None:
+        """Something begins that is no request of HTTP, and below nothing."""
+        self._name_trace(head)
+        span = self._tracer.start_span(
+            name, Context(), kind, attributes, links=links, start_time=int(head.received * 1e9)
+        )
+        self.open[head.id] = RequestSpan(span, set_span_in_context(span, Context()))
+
+    def _name_trace(self, head: Head) -> None:
+        """A trace that begins now has the id by which our log knows it."""
+        found = _TRACE_ID.fullmatch(head.trace_id)
+        self._ids.next = int(found[1] + found[2], 16) if found is not None else 0
+
+    def wait(self, below: RequestSpan, why: str, at: int | None = None) -> Any:
+        """The span of waiting for something; whoever asks for it ends it."""
+        return self._tracer.start_span(
+            "wait", below.context, SpanKind.INTERNAL, {"lambdaproxy.wait": why}, start_time=at
+        )
 
     def handed_on(self, head: Head, headers: Headers) -> Headers:
         """Header fields with the request's span as their trace context, in place of what the client sent."""
@@ -160,15 +179,16 @@ class Tracer:
                 "server.address": endpoint.host,
                 "server.port": endpoint.port,
             }
-        return CallSpans(self._tracer, found, STREAMED if streamed else ATTEMPT, attributes)
+        return CallSpans(self, self._tracer, found, STREAMED if streamed else ATTEMPT, attributes)
 
 
 class CallSpans:
     """The spans of one invocation: at any time it waits, or one attempt is in progress, or neither."""
 
-    __slots__ = ("_attributes", "_name", "_request", "_tracer", "attempt", "wait")
+    __slots__ = ("_attributes", "_name", "_owner", "_request", "_tracer", "attempt", "wait")
 
-    def __init__(self, tracer: Any, request: RequestSpan, name: str, attributes: dict[str, Any]) -> None:
+    def __init__(self, owner: Tracer, tracer: Any, request: RequestSpan, name: str, attributes: dict[str, Any]) -> None:
+        self._owner = owner
         self._tracer, self._request, self._name, self._attributes = tracer, request, name, attributes
         self.attempt: Any = None
         self.wait: Any = None
@@ -176,13 +196,7 @@ class CallSpans:
     def waits(self, why: str, at: int | None = None) -> None:
         """It is asked nobody now."""
         if self.wait is None:
-            self.wait = self._tracer.start_span(
-                "wait",
-                self._request.context,
-                SpanKind.INTERNAL,
-                {"lambdaproxy.wait": why},
-                start_time=at,
-            )
+            self.wait = self._owner.wait(self._request, why, at)
 
     def sent(self, number: int = 1, at: int | None = None) -> None:
         """An attempt begins, the first one being 1."""

@@ -43,6 +43,12 @@ class Tracing:
 
         return invoker if hasattr(invoker, "tracer") else TracedInvoker(invoker, self.tracer)
 
+    def sockets(self) -> Any:
+        """What takes note of the events of WebSocket connections."""
+        from lambdaproxy.traces.socket_events import SocketEvents
+
+        return SocketEvents(self.tracer)
+
     def say(self) -> None:
         """Where spans go, in the log."""
         _log.info("Traces: spans go to {endpoint}", event="traces", endpoint=self._sender.endpoint)

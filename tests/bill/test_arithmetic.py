@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lambdaproxy.bill import prices, text
-from lambdaproxy.bill.arithmetic import GIGABYTE, HOURS, RouteUse, Use, bill, document, tiered
+from lambdaproxy.bill.arithmetic import GIGABYTE, HOURS, RouteUse, SocketUse, Use, bill, document, tiered
 from lambdaproxy.bill.prices import Tier
 from lambdaproxy.errors import ConfigError
 
@@ -16,7 +18,9 @@ HOUR = 3600.0
 def test_our_own_prices_say_where_they_are_from():
     assert OURS.region == "us-east-1"
     assert len(OURS.date) == 10
-    assert all(source.startswith("https://aws.amazon.com/") for source in OURS.sources)
+    assert all(
+        source.startswith(("https://aws.amazon.com/", "https://docs.aws.amazon.com/")) for source in OURS.sources
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,6 +87,29 @@ def test_apis_are_charged_by_request_and_the_month_reaches_other_tiers():
         assert sum(each[service].month for each in made.routes.values()) == pytest.approx(made.totals[service].month)
 
 
+def test_websocket_apis_are_charged_by_message_and_minute():
+    used = an_hour()
+    used.sockets = {"chat": SocketUse(3e6, 120e6 * 60), "game": SocketUse(1e6, 0.0, 7.0)}
+    made = bill(used, OURS)
+    chat, game = made.sockets["chat"], made.sockets["game"]
+    assert chat is not None and game is not None
+    assert chat.so_far == pytest.approx(3.0 + 120 * 0.25)
+    assert game.so_far == pytest.approx(1.0)
+    whole = 1000.0 + (4e6 * HOURS - 1e9) / 1e6 * 0.80
+    assert chat.month == pytest.approx(0.75 * whole + 120 * 0.25 * HOURS), "the tiers are those of all together"
+    assert made.totals["rest"].month == 0
+    assert document(made)["sockets"][1] == {
+        "websocket": "game", "messages": 1e6, "minutes": 0.0, "refused": 7.0,
+        "cost": {"so_far": game.so_far, "month": game.month},
+    }  # fmt: skip
+    said = "\n".join(text.lines(made))
+    assert f"{'chat':36}{'$33.00':>14}" in said
+    assert "7  messages over 128 KB would have been refused: game" in said
+    said = "\n".join(text.lines(bill(used, replace(OURS, sockets=None))))
+    assert "no price" in said
+    assert "the prices have no [websocket]" in said
+
+
 def test_nothing_is_something_too():
     made = bill(Use(1.0), OURS)
     assert made.totals["alb"].month == pytest.approx(HOURS * 0.0225)
@@ -141,6 +168,12 @@ million = 0
         (("[alb]", "[alb"), "this is no TOML"),
         (("date = 2026-01-01", "sources = 5"), "sources is a list of texts"),
         (("million = 0", "million = inf"), "million is inf"),
+        (("million = 0\n", "million = 0\n[websocket]\nminutes = 1\n"), "[[websocket.messages]] is missing"),
+        (("million = 0\n", "million = 0\n[websocket]\nminute = 1\n"), "websocket.minute means nothing here"),
+        (
+            ("million = 0\n", "million = 0\n[websocket]\n[[websocket.messages]]\nmillion = 1\n"),
+            "websocket.minutes is missing",
+        ),
     ],
 )  # fmt: skip
 def test_prices_that_are_none(tmp_path, change, words):

@@ -83,7 +83,11 @@ def test_the_inspector_shows_each_event():
     for entry, key in zip(entries, ("$connect", "$default", "$disconnect"), strict=True):
         (found,) = views.formats(entry)
         assert found["own"] and found["event"]["requestContext"]["routeKey"] == key
-        assert views.detail(entry)["number"] == entry.number
+        shown = views.detail(entry)
+        assert shown["number"] == entry.number
+        assert "only its client can send again" in shown["not_again"]
+        assert shown["curl"] is None
+        assert (shown["case"] is None) == (entry.head.method != "GET")
     assert entries[1].answer_body.data == b"hello"
 
 

@@ -50,6 +50,12 @@ def test_a_connection_from_its_beginning_to_its_end():
         ("websocket", "disconnect", "ok"),
     ]
     assert lines[0]["status"] == 101
+    for line in lines[1:]:
+        assert (line["attempts"], line["version"], line["code"], line["queue_ms"]) == (1, "$LATEST", None, 0.0)
+        assert line["invoke_ms"] is not None
+    assert [line["bytes"] for line in lines[1:]] == [3, 17, None]
+    billed = {name: world.counted(f"lambdaproxy_bill_socket_{name}_total") for name in ("messages", "refused")}
+    assert billed == {"messages": {("chat",): 4}, "refused": {}}, "two came, and two were sent"
     shown = Manner(TEXT).access("".join(f"{line}\n" for line in world.lines)).splitlines()
     assert len(shown) == len(lines) and all(
         f" [{line['event']}] " in text for line, text in zip(lines, shown, strict=True)
@@ -172,6 +178,27 @@ def test_an_error_is_told_and_the_connection_goes_on():
         ("chat", "$default", "function_error"): 1,
         ("chat", "$default", "ok"): 1,
     }
+    [bad, good] = [json.loads(line) for line in world.lines[1:]]
+    assert (bad["outcome"], bad["code"], good["outcome"], good["code"]) == ("function_error", "E", "ok", None)
+
+
+def test_the_bill_counts_messages_in_parts_and_how_long_connections_are_open():
+    world = World(limits=SocketLimits(message=1 << 20))
+    client = world.connect()
+    client.text("é" * 16_385)
+    client.text("x" * 131_073)
+    world.sockets.post(next(iter(world.sockets._open)), b"y" * 32_768)
+    world.sockets.counts.look(5.0)
+    second = world.connect()
+    world.sockets.counts.look(10.0)
+    assert world.counted("lambdaproxy_bill_socket_messages_total") == {("chat",): 2 * 2 + 2 * 5 + 1}
+    assert world.counted("lambdaproxy_bill_socket_refused_total") == {("chat",): 2}
+    assert world.counted("lambdaproxy_bill_socket_seconds_total") == {("chat",): 25.0}
+    for each in (client, second):
+        each.leave()
+    world.sockets.counts.look(10.0)
+    assert world.counted("lambdaproxy_bill_socket_seconds_total") == {("chat",): 25.0}
+    world.settle()
 
 
 def test_messages_are_handled_one_after_the_other():

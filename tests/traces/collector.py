@@ -33,6 +33,8 @@ class Span:
     attributes: dict[str, Any] = field(default_factory=dict)
     resource: dict[str, Any] = field(default_factory=dict)
     state: str = ""
+    #: Trace and span of each.
+    links: list[tuple[str, str]] = field(default_factory=list)
 
 
 def value(each: Any) -> Any:
@@ -82,6 +84,7 @@ class Collector:
                             span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex(), span.name,
                             KINDS[span.kind], span.start_time_unix_nano, span.end_time_unix_nano,
                             span.status.code == 2, attributes, resource, span.trace_state,
+                            [(link.trace_id.hex(), link.span_id.hex()) for link in span.links],
                         )
                     )  # fmt: skip
 

@@ -110,6 +110,8 @@ async function showBill(on) {
     make("p", { class: "quiet" }, `${requests} requests in ${(b.seconds / 60).toFixed(1)} minutes; prices of ${b.prices.region}, ${b.prices.date}, without taxes, data transfer, functions and free tiers`),
     table(["", "so far", "a month at this rate"], [...names.map((each) => [SERVICES[each], dollars(b.totals[each].so_far), dollars(b.totals[each].month)]),
       ["of the load balancer, standing", dollars(b.standing.so_far), dollars(b.standing.month)]]),
+    ...(b.sockets.length ? [make("h3", {}, "WebSocket APIs"), table(["", "so far", "a month at this rate", "messages", "minutes", "messages over 128 KB"],
+      b.sockets.map((each) => [each.websocket, each.cost ? dollars(each.cost.so_far) : "no price", each.cost ? dollars(each.cost.month) : "", String(each.messages), each.minutes.toFixed(0), String(each.refused)]))] : []),
     make("h3", {}, "A month at this rate, by route"),
     table(["route", "requests so far", ...names.slice(0, 3).map((each) => SERVICES[each])],
       b.routes.map((each) => [each.route, String(each.requests), ...names.slice(0, 3).map((one) => dollars(each.costs[one].month))])),
@@ -178,7 +180,7 @@ const lines = (headers) => headers.map(([name, value]) => `${name}: ${value}`).j
 const PANELS = {
   Bytes: (d, panel) => panel.append(...block(d.refused.detail || d.refused.reason, d.refused.bytes || "(none)")),
   Request: (d, panel) => panel.append(
-    copyButton(d.curl, "Copy as curl"), " ", copyButton(pretty(d.case), "Copy as test case"),
+    d.curl ? copyButton(d.curl, "Copy as curl") : "", " ", d.case ? copyButton(pretty(d.case), "Copy as test case") : "",
     ...block("Headers", `${d.method} ${d.target}\n${lines(d.headers)}`),
     ...block("Body", body(d.body)),
     ...block("Route", `${d.route || "none"}\nformat ${d.format || "none"}\nfunction ${d.function || "none"} ${d.version || ""}\nclient ${d.client}\nid ${d.id}${d.shadow ? `\nshadow ${d.shadow}` : ""}`)),
@@ -206,6 +208,7 @@ const PANELS = {
         each.refused ? make("pre", { class: "warn" }, `not invoked: ${each.refused}`) : marked(each, known)))));
   },
   "Send again": (d, panel) => {
+    if (d.not_again) { panel.append(make("p", {}, d.not_again)); return; }
     const method = make("input", { value: d.method, "aria-label": "method", size: "8" });
     const target = make("input", { value: d.target, "aria-label": "target" });
     const headers = make("textarea", { "aria-label": "headers" });
@@ -279,7 +282,7 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "/") $("filter").focus();
   else if (event.key === "p") $("pause").click();
   else if (event.key === "b") $("bill").click();
-  else if (event.key === "r" && detail && !detail.refused) { tab = "Send again"; render(); $("panel").querySelector("input").focus(); }
+  else if (event.key === "r" && detail && !detail.refused) { tab = "Send again"; render(); $("panel").querySelector("input")?.focus(); }
   else if (/^[1-7]$/.test(event.key) && detail && !detail.refused) { tab = TABS[Number(event.key) - 1]; render(); }
   else return;
   event.preventDefault();
