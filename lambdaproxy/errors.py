@@ -171,6 +171,13 @@ class ForeignPage(LambdaProxyError):
     public = "This listener takes no requests of other sites' pages; let --allow-host name hosts whose pages may ask"
 
 
+class ForeignOrigin(ForeignPage):
+    """A browser sent the handshake of a WebSocket for a page of a site whose pages may not connect."""
+
+    label = "foreign_origin"
+    public = "Connections of pages of this site are not taken"
+
+
 class Unauthorized(LambdaProxyError):
     """The route's authorizer found nobody who may ask: no token, or one that is not good.
 

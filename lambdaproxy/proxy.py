@@ -155,6 +155,10 @@ class Proxy:
             route.door.enter(head, self._seconds() if counts else None)
         if route.socket is not None:
             check_handshake(head)
+            if route.socket.origins is not None:
+                route.socket.origins.check(head)
+        if route.claim is not None:
+            headers = route.claim.harmless(headers)
         if route.function is not None:
             value = None  # the operator's word; whatever the header says does not matter
         function, timeout = self._chosen.get((id(route), value)) or self._choose(route, value)

@@ -11,6 +11,7 @@ from typing import ClassVar
 from urllib.parse import unquote
 
 from lambdaproxy.base.addresses import is_loopback
+from lambdaproxy.base.hosts import is_local
 from lambdaproxy.base.native import mypyc_attr
 from lambdaproxy.codecs import _json
 from lambdaproxy.codecs._result import loads
@@ -91,7 +92,13 @@ class ManagementCodec(RestApiCodec):
 
 
 def _from_here(request: Request) -> bool:
-    """Whether a program on this machine asks, and not a proxy or a browser on it for somebody else."""
+    """Whether a program on this machine asks, and not a proxy or a browser on it for somebody else.
+
+    A proxy that adds no field is told by what it hands on: the host that its client asked for, or HTTP/1.0, which nginx
+    speaks unless it is told otherwise and no SDK does.
+    """
     if request.client and not is_loopback(request.client):
+        return False
+    if request.version == "HTTP/1.0" or not is_local(request.host):
         return False
     return not any(name.lower().startswith(_NOT_FROM_HERE) for name, _ in request.headers)

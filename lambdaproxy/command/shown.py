@@ -206,6 +206,8 @@ def _socket(route: RouteSettings, socket: SocketSettings) -> Iterator[str]:
         if bound in socket.bounds:
             value = socket.bounds[bound]
             yield f"{key} = {toml_value('off' if value is None else value)}"
+    if socket.origins is not None:
+        yield f"origins = {toml_value(list(socket.origins))}"
     for name, setting in SETTINGS.items():
         if attribute(name) in route.own and name != "format":
             yield _setting(setting, getattr(route.settings, attribute(name)), route.where(name))

@@ -72,7 +72,7 @@ def cors_of_table(table: Mapping[str, Any]) -> Cors:
     if not found.get("allow_origins"):
         raise ValueError('it needs allow-origins, such as allow-origins = ["https://www.example.com"]')
     for origin in found["allow_origins"]:
-        _check_origin(origin, wildcards == "any")
+        check_origin(origin, wildcards == "any")
     return Cors(**found)
 
 
@@ -81,7 +81,8 @@ def _plain(key: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", key).lower().replace("_", "-")
 
 
-def _check_origin(origin: str, any_pattern: bool) -> None:
+def check_origin(origin: str, any_pattern: bool) -> None:
+    """`ValueError` for what is no origin; `any_pattern` permits `*` anywhere in a host."""
     if origin == ANY or origin in SCHEMES or origin == "null":
         return
     if not _ORIGIN.fullmatch(origin):

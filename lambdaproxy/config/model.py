@@ -36,6 +36,8 @@ class SocketSettings:
     stage: str
     routes: tuple[SocketRouteSettings, ...]
     bounds: Mapping[str, Any] = field(default_factory=dict)
+    #: Whose pages may connect; None for anybody's.
+    origins: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 from lambdaproxy import registry
 from lambdaproxy.config import values
 from lambdaproxy.config.conditions import HEADER, Condition
+from lambdaproxy.config.cors import check_origin
 from lambdaproxy.config.model import RouteTable, SocketRouteSettings, SocketSettings
 from lambdaproxy.config.settings import ROUTE, SETTINGS, attribute
 from lambdaproxy.config.templates import check_host
@@ -55,7 +56,10 @@ BOUNDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "ping-interval": ("ping", _unless_off(values.seconds)),
     "compression": ("deflate", values.yes_no),
 }
-OWN_KEYS = ("path", "host", "format", "function", "routes", "connections", *BOUNDS)
+OWN_KEYS = ("path", "host", "format", "function", "routes", "origins", "connections", *BOUNDS)
+
+SAME_HOST = "same-host"
+"""In `origins`: pages of the host that clients connect to, whatever their port."""
 
 METHODS = ("GET", "POST", "DELETE")
 """Of the `@connections` API."""
@@ -184,7 +188,23 @@ def socket_of(name: str, table: Mapping[str, Any], maker: IEventCodecMaker, wher
             f'{name}.routes] with "$connect", "$default" and keys of messages'
         )
     stage = registry.parse_options(maker.name, maker.options, ()).get("stage") or ""
-    return SocketSettings(name, str(table.get("stage", stage)), tuple(routes.values()), bounds)
+    origins = _origins(table["origins"]) if "origins" in table else None
+    return SocketSettings(name, str(table.get("stage", stage)), tuple(routes.values()), bounds, origins)
+
+
+def _origins(value: object) -> tuple[str, ...]:
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list) or not found or not all(isinstance(each, str) for each in found):
+        raise ValueError(
+            f'origins: it is a list of origins, as in origins = ["https://www.example.com", "{SAME_HOST}"]'
+        )
+    for origin in found:
+        if origin != SAME_HOST:
+            try:
+                check_origin(origin, True)
+            except ValueError as error:
+                raise ValueError(f"origins: {error}") from None
+    return tuple(found)
 
 
 def _routes(table: object, where: Any) -> Iterable[tuple[str, SocketRouteSettings]]:

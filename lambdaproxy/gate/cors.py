@@ -55,7 +55,7 @@ class CorsRules:
         self._cors = cors
         self.origins = cors.allow_origins
         #: Whether pages of an origin may ask.
-        self.allows = _origins(cors.allow_origins)
+        self.allows = origins_of(cors.allow_origins)
         self._any = ANY in cors.allow_origins
         if self._any and cors.allow_credentials and not manner.echoes:
             raise ValueError(
@@ -156,7 +156,7 @@ MOST_ORIGIN = 300
 each of them."""
 
 
-def _origins(allowed: tuple[str, ...]) -> Callable[[bytes], bool]:
+def origins_of(allowed: tuple[str, ...]) -> Callable[[bytes], bool]:
     """Whether an origin is one of these. Scheme and host are compared in lower case, as browsers send them."""
     if ANY in allowed:
         return lambda origin: True

@@ -15,7 +15,11 @@ class Gate:
     def __init__(self, router: Router) -> None:
         self._router = router
         #: Whether any route has rules about other origins; nothing needs to be asked where none has.
-        self.has_cors = any(route.cors is not None for route in (*router.routes, router.default))
+        routes = (*router.routes, router.default)
+        self.has_cors = any(route.cors is not None for route in routes)
+        self._names_origins = self.has_cors or any(
+            route.socket is not None and route.socket.origins is not None for route in routes
+        )
 
     def pass_options(self, head: Head, headers: Headers, route: Route, named: bool) -> None:
         """Let an OPTIONS on to its function, or raise the answer as `Decided`.
@@ -53,16 +57,24 @@ class Gate:
 
     def welcomes(self, head: Head) -> bool:
         """Whether the page that sent this is one whose origin the request's route permits."""
-        if not self.has_cors:
+        if not self._names_origins:
             return False
         wanted = is_preflight(head.headers) if head.method == "OPTIONS" else None
-        rules = self._rules(head, head.method if wanted is None else wanted.decode("latin-1"))
+        route = self._route(head, head.method if wanted is None else wanted.decode("latin-1"))
+        if route is None:
+            return False
+        if route.socket is not None:
+            return route.socket.origins is not None and route.socket.origins.welcomes(head)
         origin = origin_of(head.headers)
-        return rules is not None and origin is not None and rules.allows(origin)
+        return route.cors is not None and origin is not None and route.cors.allows(origin)
 
     def _rules(self, head: Head, method: str) -> CorsRules | None:
+        route = self._route(head, method)
+        return None if route is None else route.cors
+
+    def _route(self, head: Head, method: str) -> Route | None:
         try:
-            return self._router.match(method, head.host, head.target, head.headers, head.client)[0].cors
+            return self._router.match(method, head.host, head.target, head.headers, head.client)[0]
         except LambdaProxyError:
             return None
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lambdaproxy.gate.origins import Origins
 from lambdaproxy.messages import Function
 
 CONNECT, DISCONNECT, DEFAULT = "$connect", "$disconnect", "$default"
@@ -55,6 +56,8 @@ class SocketApi:
     stage: str = ""
     routes: Mapping[str, SocketRoute] = field(default_factory=dict)
     limits: SocketLimits = SocketLimits()
+    #: Whose pages may connect; None for anybody's.
+    origins: Origins | None = None
 
     def functions(self) -> Iterator[Function]:
         """All that it names."""

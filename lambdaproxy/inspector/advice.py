@@ -33,6 +33,7 @@ ADVICE = {
     "no_credentials": "The credentials are missing, expired or not good.",
     "foreign_host": "Add the host with --allow-host if it is yours.",
     "foreign_page": "Permit the page's origin with cors, or its host with --allow-host.",
+    "foreign_origin": "Name the page's origin in origins of the [websocket] table, if its pages may connect.",
     "ambiguous_path": "Routes of different formats read this path differently; use one spelling.",
 }
 

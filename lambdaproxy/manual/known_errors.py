@@ -199,6 +199,11 @@ GROUPS = (
                 "name the page's host with `--allow-host`, if its pages may ask",
             ),
             Known(
+                errors.ForeignOrigin, "a browser asked to connect to a WebSocket API for a page of another site", NO,
+                "name the page's origin in `origins`, if its pages may connect ([WebSocket "
+                "APIs](websocket.md#whose-pages-may-connect))",
+            ),
+            Known(
                 errors.Unauthorized, "the route's authorizer found no token, or none that is good", NO,
                 "the message says what is wrong with it: issuer, audience, signature, time ([who may come "
                 "in](access.md))",

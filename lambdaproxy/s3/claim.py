@@ -43,6 +43,9 @@ KEY = "claimCheck"
 REFERENCE = b"x-lambdaproxy-body"
 """The header of a response that names the object to send: `s3://BUCKET/KEY`, the key percent-encoded."""
 
+_COMMANDS = frozenset((REFERENCE,))
+"""All headers of a response that say what we are to do."""
+
 _URI = re.compile(r"s3://([a-z0-9.-]{3,63})/(\S{1,3072})")
 _TYPE = re.compile(rb"[\x20-\x7e]{1,256}")
 
@@ -99,6 +102,14 @@ class Claim:
     def bind(self, store: Store) -> None:
         """Begin."""
         self._store = store
+
+    @staticmethod
+    def harmless(headers: Headers) -> Headers:
+        """A request's fields without those that would command us if a function copied them into its answer.
+
+        Frameworks make `-` of `_` and the other way round, so both spellings count.
+        """
+        return tuple(pair for pair in headers if pair[0].lower().replace(b"_", b"-") not in _COMMANDS)
 
     # -- in --------------------------------------------------------------------------------------------------------
 

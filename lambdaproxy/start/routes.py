@@ -20,6 +20,7 @@ from lambdaproxy.gate.cors import CorsRules
 from lambdaproxy.gate.door import door_of
 from lambdaproxy.gate.filling import of_settings as fillings_of
 from lambdaproxy.gate.gateway_responses import GatewayResponses
+from lambdaproxy.gate.origins import Origins
 from lambdaproxy.gate.rewriting import of_settings as rewriting_of
 from lambdaproxy.gate.shadow import Shadow
 from lambdaproxy.gate.socket_api import AWS as AWS_LIMITS
@@ -181,7 +182,8 @@ def socket_route(
             f"{route.where('authorizer')}: authorizer: it is asked before $connect, for which there is no route"
         )
     _check_asks_of_connections(route, authorizer, authorizers)
-    api = SocketApi(socket.name, codec, route.path, route.host, socket.stage, found, limits)
+    origins = None if socket.origins is None else Origins(socket.origins, socket.name)
+    api = SocketApi(socket.name, codec, route.path, route.host, socket.stage, found, limits, origins)
     try:
         door = door_of(settings, codec, authorizer)
     except ValueError as error:
@@ -224,7 +226,7 @@ def management_route(
         None,
         None,
         None,
-        route.settings.error_detail,
+        False,  # what SDKs read is AWS's words; the log has the rest
         authorizer=name,
     )
 

@@ -92,6 +92,12 @@ def test_a_page_of_the_same_path_is_another_routes(tmp_path):
     assert plain.socket is None and asked.socket is not None
 
 
+def test_whose_pages_may_connect(tmp_path):
+    found = api(tmp_path, '[websocket.chat]\nfunction = "f"\norigins = "same-host"\n')
+    assert found.origins is not None
+    assert api(tmp_path, '[websocket.chat]\nfunction = "f"\n').origins is None
+
+
 def test_settings_for_http_are_not_inherited(tmp_path):
     (tmp_path / "f.py").write_text("def handler(event, context): return {}\n")
     file = tmp_path / "proxy.toml"
@@ -114,6 +120,10 @@ def test_settings_for_http_are_not_inherited(tmp_path):
         ('[websocket.chat]\nfunction = "f"\nroute-selection-expression = "$x"\n', 5, "no route selection expression"),
         ('[websocket.chat]\nfunction = "f"\nmax-message = "7M"\n', 5, "do not fit into an event"),
         ('[websocket.chat]\nfunction = "f"\nidle-timeout = 0\n', 5, "more than 0"),
+        ('[websocket.chat]\nfunction = "f"\norigins = []\n', 5, "it is a list of origins"),
+        ('[websocket.chat]\nfunction = "f"\norigins = [7]\n', 5, "it is a list of origins"),
+        ('[websocket.chat]\nfunction = "f"\norigins = ["example.com"]\n', 5, "is no origin such as"),
+        ('[websocket.chat]\nfunction = "f"\norigins = ["https://example.com/"]\n', 5, "leave out what follows"),
         ('[websocket.chat]\nfunction = "f"\ncompression = "maybe"\n', 5, "neither yes nor no"),
         ('[websocket.chat]\nfunction = "f"\nauthorizer = "who"\n', 5, "unknown authorizer"),
         ('[websocket.chat]\nfunction = "f"\ncors = "*"\n', 5, "unknown key of a WebSocket API"),

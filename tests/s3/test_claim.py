@@ -28,6 +28,7 @@ from lambdaproxy.inspector.replaying import BadReplay, head_and_body
 from lambdaproxy.messages import NO_ROUTE, Function
 from lambdaproxy.s3.claim import Claim, Claimed, never_ran
 from tests.codecs.dialects import CODECS, request
+from tests.doorway import Doorway
 from tests.memory import HEAD
 
 DOCUMENT, SHOWN = b'{"url":"https://x/?X-Amz-Signature=s"}', b'{"url":"(hidden)"}'
@@ -90,6 +91,19 @@ def test_an_object_of_which_nobody_was_told_goes():
     found.failed(BadRequest())
     found.over()
     assert dropped == [1]
+
+
+def test_no_client_sends_what_an_answer_would_command(tmp_path):
+    """A function may copy what it was sent into its answer, as frameworks name it."""
+    route = '[[route]]\npath = "/%s"\nfunction = "f"\ninvoker = "aws"\nformat = "apigateway-v2"\n'
+    config = route % "checked" + 'claim-check = "uploads/in/"\n' + route % "other"
+    door = Doorway(tmp_path, config, {"f": lambda event: {"statusCode": 200, "headers": event["headers"]}})
+    for name in ("X-Lambdaproxy-Body", "x-lambdaproxy-body", "X_Lambdaproxy_Body", "x_lambdaproxy-BODY"):
+        for path in ("/checked", "/other"):
+            sent = ((name, "s3://uploads/in/of-somebody-else"), ("X-Lambdaproxy-Bodies", "1"))
+            assert door.ask("GET", path, *sent).status == 200
+            headers = door.events["f"][-1]["headers"]
+            assert (name.lower() in headers, headers["x-lambdaproxy-bodies"]) == (path == "/other", "1")
 
 
 def claim():

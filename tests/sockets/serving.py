@@ -22,6 +22,7 @@ from lambdaproxy.codecs._implements import WebSocketCodec
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.config.sockets import OPENING
 from lambdaproxy.gate.conditions import of_settings
+from lambdaproxy.gate.origins import Origins
 from lambdaproxy.gate.route import Route
 from lambdaproxy.gate.socket_api import SocketApi, SocketLimits, SocketRoute
 from lambdaproxy.interfaces import IInvoker
@@ -140,6 +141,7 @@ class World:
         unwritten: int = 1 << 30,
         authorizers: Any = None,
         recorder: Any = None,
+        origins: tuple[str, ...] | None = None,
         **codec: Any,
     ) -> None:
         self.clock = Clock()
@@ -155,6 +157,7 @@ class World:
             stage="prod",
             routes={key: SocketRoute(key, Function("f", key.strip("$")), answers) for key, answers in routes.items()},
             limits=limits,
+            origins=Origins(origins, "chat") if origins is not None else None,
         )
         settings = Settings()
         codec_: Any = self.codec

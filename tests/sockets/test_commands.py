@@ -25,6 +25,7 @@ stage-variables = {a = "b", c = "d"}
 max-message = "64k"
 idle-timeout = "off"
 rate = "5/s"
+origins = ["https://*.example.com", "same-host"]
 [websocket.chat.routes]
 join = {function = "f", two-way = true, timeout = 3}
 """
@@ -60,6 +61,8 @@ def test_the_configuration_that_is_shown_is_the_same(tmp_path):
     file.write_text(FUNCTION + text[begin:end])
     (one,), (other,) = assembly.sockets(), assemble(configure({}, {}, str(file))).sockets()
     assert (one.path, one.stage, one.limits, one.routes) == (other.path, other.stage, other.limits, other.routes)
+    assert one.origins is not None and other.origins is not None
+    assert one.origins.allowed == other.origins.allowed == ("https://*.example.com", "same-host")
     assert one.codec._stage_variables == other.codec._stage_variables == {"a": "b", "c": "d"}
 
 

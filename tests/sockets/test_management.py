@@ -26,10 +26,16 @@ UUID = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
 
 
 def request(
-    method: str, connection: str, body: bytes = b"", headers: Any = SIGNED, client: str = "127.0.0.1"
+    method: str,
+    connection: str,
+    body: bytes = b"",
+    headers: Any = SIGNED,
+    client: str = "127.0.0.1",
+    host: str = "127.0.0.1:8011",
+    version: str = "HTTP/1.1",
 ) -> tuple[Request, Match]:
     made = Request(
-        method, b"/x", "HTTP/1.1", headers, body, "http", "h", 80, client, "", None, UUID, "1-67891233-ab", 1.75e9
+        method, b"/x", version, headers, body, "http", host, 80, client, "", None, UUID, "1-67891233-ab", 1.75e9
     )
     return made, Match("/prod/@connections/{connection}", (), (("connection", connection),))
 
@@ -102,6 +108,30 @@ def test_a_proxy_or_a_browser_on_this_machine_is_not_this_machine(name: str) -> 
             codec.encode_request(*request("POST", "x", headers=(*SIGNED, (name.encode(), value))))
     guarded = ManagementCodec("chat", True)
     guarded.encode_request(*request("POST", "x", headers=(*SIGNED, (name.encode(), b"127.0.0.1"))))
+
+
+@pytest.mark.parametrize(
+    ("host", "version", "taken"),
+    [
+        ("localhost:8011", "HTTP/1.1", True),
+        ("[::1]:8011", "HTTP/1.1", True),
+        ("chat.localhost", "HTTP/1.1", True),
+        ("ws.example.com", "HTTP/1.1", False),
+        ("lambdaproxy", "HTTP/1.1", False),
+        ("127.0.0.1:8011", "HTTP/1.0", False),
+    ],
+)
+def test_a_proxy_that_adds_nothing_is_told_by_what_it_hands_on(host: str, version: str, taken: bool) -> None:
+    """HAProxy keeps the client's Host; nginx writes the upstream's name and speaks HTTP/1.0."""
+    codec = ManagementCodec("chat", False)
+    codec.near = True
+    asked_ = request("POST", "x", host=host, version=version)
+    if taken:
+        codec.encode_request(*asked_)
+    else:
+        with pytest.raises(Denied):
+            codec.encode_request(*asked_)
+    ManagementCodec("chat", True).encode_request(*asked_)
 
 
 @pytest.mark.parametrize(("client", "taken"), [("127.0.0.9", True), ("::1", True), ("", True), ("192.0.2.1", False)])
@@ -276,7 +306,11 @@ def test_boto3_and_a_function_that_answers_by_it(tmp_path: Path) -> None:
         with pytest.raises(api.exceptions.GoneException):
             api.get_connection(ConnectionId=connection)
         status, _, body = server.request("POST", f"/prod/@connections/{connection}", b"x")
-        assert (status, b"Missing Authentication Token" in body) == (403, True)
+        assert (status, json.loads(body)) == (403, {"message": "Missing Authentication Token"})
+        status, _, body = server.request(
+            "POST", f"/prod/@connections/{connection}", b"x", {"X-Forwarded-For": "192.0.2.1"}
+        )
+        assert (status, json.loads(body)) == (403, {"message": "Forbidden"})
 
 
 def test_keys(tmp_path: Path) -> None:

@@ -125,6 +125,63 @@ def test_the_function_chooses_the_subprotocol():
     assert world.function.events[0]["headers"]["Sec-WebSocket-Protocol"] == "a, b"
 
 
+OURS = ("https://www.example.com", "https://*.app.example.com", "same-host")
+
+
+@pytest.mark.parametrize(
+    ("origins", "taken"),
+    [
+        ([], True),  # no browser
+        ([b"https://www.example.com"], True),
+        ([b"HTTPS://WWW.example.com"], True),
+        ([b"https://a.app.example.com"], True),
+        ([b"http://ws.example.com"], True),  # the handshake's own host
+        ([b"https://ws.example.com:8443"], True),
+        ([b"https://www.example.com:444"], False),
+        ([b"http://www.example.com"], False),
+        ([b"https://www.example.com.evil.example"], False),
+        ([b"https://evil.example?www.example.com"], False),
+        ([b"https://ws.example.com.evil.example"], False),
+        ([b"https://ws.example.com@evil.example"], False),
+        ([b"ws.example.com"], False),
+        ([b"file://ws.example.com"], False),
+        ([b"null"], False),
+        ([b""], False),
+        ([b"https://www.example.com", b"https://evil.example"], False),
+        ([b"\xff"], False),
+        ([b"https://" + b"a" * 9000 + b".app.example.com"], False),
+    ],
+)
+def test_whose_pages_may_connect(origins, taken):
+    world = World(origins=OURS)
+    fields = b"".join(b"oRigin: " + each + b"\r\n" for each in origins)
+    client = world.connect(HANDSHAKE[:-2] + fields + b"\r\n")
+    assert client.status == (101 if taken else 403)
+    assert world.function.keys() == (["$connect"] if taken else [])
+    if not taken:
+        assert any('"foreign_origin"' in line for line in world.lines)
+        world.settle()
+
+
+def test_pages_that_origins_name_may_ask_a_listener_on_this_machine():
+    """Where pages of other sites are refused, as of a development server."""
+    from lambdaproxy.base.hosts import Hosts
+
+    cases: list[tuple[Any, bytes, int]] = [
+        (None, b"https://www.example.com", 403),
+        (OURS, b"https://www.example.com", 101),
+        (OURS, b"https://evil.example", 403),
+        (OURS, b"http://localhost:3000", 101),  # the handshake's own host, at another port
+        (("https://www.example.com",), b"http://localhost:3000", 403),
+    ]
+    for origins, page, status in cases:
+        world = World(origins=origins)
+        world.site.hosts = Hosts()
+        head = HANDSHAKE.replace(b"ws.example.com", b"localhost:8011")
+        client = world.connect(head[:-2] + b"Origin: " + page + b"\r\n\r\n")
+        assert client.status == status, page
+
+
 class Authorizer:
     def __init__(self, error: Exception) -> None:
         self.error = error
