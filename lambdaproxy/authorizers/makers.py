@@ -87,7 +87,7 @@ class ApiKeyMaker:
             from lambdaproxy.gate.shared_buckets import of_workers
 
             try:
-                tally = Tally(options["quota-file"])
+                tally = Tally(options["quota-file"], context.reactor.callLater)
             except (OSError, ValueError) as error:
                 raise ConfigError(f"[authorizer.{name}]: quota-file: {error}") from None
             plan = Plan(

@@ -81,6 +81,8 @@ class Plan:
         self._tally, self._seconds, self._wall = tally, seconds, wall
         self._quota, self._window = quota, window
         self._rate = rate
+        #: The calendar's period that it was last: its number, and when it begins and ends.
+        self._number, self._since, self._until = 0, 0.0, 0.0
         self._buckets = None if rate is None else buckets(Buckets(rate.per_second, refill(rate, burst)))
 
     def charge(self, name: str) -> None:
@@ -98,8 +100,10 @@ class Plan:
         if self._window == ROLLING:
             wait = self._glide(counted, self._quota, now)
         else:
-            number, following = calendar(self._quota.period, now)
-            wait = None if self._tally.take(counted, number, self._quota.limit) else following - now
+            if not self._since <= now < self._until:
+                self._since = now
+                self._number, self._until = calendar(self._quota.period, now)
+            wait = None if self._tally.take(counted, self._number, self._quota.limit) else self._until - now
         if wait is not None:
             retry = max(1, math.ceil(wait)) if self._quota.limit else None
             raise QuotaExceeded(f"the key {name} may send {self._quota}", retry_after=retry)

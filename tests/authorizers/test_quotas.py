@@ -372,3 +372,67 @@ def test_a_full_disc_loses_no_count_and_is_said_once(tmp_path):
     words = [sys.executable, "-c", FULL, str(tmp_path / "counts")]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def counted_ahead(path, number=2):
+    clock = Clock()
+    return clock, [Tally(path, clock.callLater) for _ in range(number)]
+
+
+STEPS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["a", "b", "close", "pause"]), st.integers(1, 90)))
+
+
+@given(STEPS, st.integers(1, 1200), st.sampled_from([0.0, 0.5]))
+def test_what_is_counted_ahead_lets_in_nobody_more_and_is_given_back(tmp_path_factory, steps, limit, part):
+    path = str(tmp_path_factory.mktemp("ahead") / "q")
+    clock, tallies = counted_ahead(path, 3)
+    let_in = {"a": 0, "b": 0}
+    for at, what, times in steps:
+        if what == "close":
+            tallies[at].close()
+            tallies[at] = Tally(path, clock.callLater)
+        elif what == "pause":
+            clock.advance(times / 30)
+        else:
+            let_in[what] += sum(tallies[at].take(what, 7, limit, part) for _ in range(times))
+            assert let_in[what] <= limit <= max(limit, tallies[at].seen(what, 7)[1])
+    clock.pump([1, 1, 1])
+    assert {name: tallies[0].seen(name, 7)[1] for name in let_in} == let_in
+    # Nothing is counted ahead any more, so the rest of the limit is there for anybody.
+    assert sum(tallies[1].take("a", 7, limit) for _ in range(limit - let_in["a"] + 5)) == limit - let_in["a"]
+    for tally in tallies:
+        tally.close()
+    assert not clock.getDelayedCalls()
+
+
+def test_who_dies_takes_less_than_a_hundredth_with_him(tmp_path):
+    _, (one, two) = counted_ahead(str(tmp_path / "q"))
+    assert one.take("a", 7, 5000)
+    # `one` is not closed: its process was killed.
+    let_in = 1 + sum(two.take("a", 7, 5000) for _ in range(6000))
+    assert 5000 - 50 <= let_in <= 5000
+    assert one.seen("a", 7) == (0, 5000)
+
+
+def test_what_was_counted_ahead_in_the_last_period_is_no_part_of_this_one(tmp_path):
+    clock, (one, two) = counted_ahead(str(tmp_path / "q"))
+    assert one.take("a", 7, 9000) and two.seen("a", 7) == (0, 64)
+    assert two.take("a", 8, 9000, 0.5) and two.seen("a", 8) == (64, 64)
+    assert one.take("a", 8, 9000, 0.5) and two.seen("a", 8) == (64, 128)
+    clock.pump([1, 1])
+    assert two.seen("a", 8) == (64, 2), "what was counted ahead in the period before may stay: it lets in nobody more"
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied"])
+def test_what_was_counted_ahead_in_a_file_that_was_begun_anew_is_forgotten(tmp_path, how):
+    path = tmp_path / "q"
+    clock, (one, two) = counted_ahead(str(path))
+    assert one.take("a", 7, 9000) and one.take("b", 7, 9000)
+    if how == "deleted":
+        path.unlink()
+    else:
+        os.truncate(path, 0)
+    assert two.take("a", 7, 9000)
+    clock.pump([1, 1])
+    assert one.seen("a", 7) == two.seen("a", 7) == (0, 1)
+    assert one.take("a", 7, 9000) and two.seen("a", 7)[1] == 65
