@@ -84,6 +84,7 @@ class Canary:
         self._seconds: Callable[[], float] = _never
         self._weight: Cell | None = None
         self._backs: Callable[[str], object] | None = None
+        self._first: Callable[[str], bool] = lambda key: True
         self.step, self.reason, self._since = 0, "", 0.0
         self._proved = 0
         self._slowness = 0.0
@@ -100,9 +101,11 @@ class Canary:
         if self._weight is not None:
             self._weight.set(self.percent)
 
-    def bind(self, seconds: Callable[[], float], metrics: Metrics) -> None:
-        """Begin."""
-        self._seconds = seconds
+    def bind(
+        self, seconds: Callable[[], float], metrics: Metrics, first: Callable[[str], bool] = lambda key: True
+    ) -> None:
+        """Begin; `first` says whether we are the first of all workers to say that the canary of a key went back."""
+        self._seconds, self._first = seconds, first
         labels = ("route", "function")
         other = str(self.functions[OTHER])
         weight = metrics.gauge(
@@ -205,12 +208,15 @@ class Canary:
         return False
 
     def _back(self, reason: str, kind: str | None) -> None:
+        """Be at 0; what we found out ourselves is told and counted, if nobody was quicker."""
         self._begin(-1)
         self.reason = reason
-        if kind is not None:
+        if kind is not None and self._first(self.key):
             _log.error("{what} goes back to 0 %: {reason}", event="canary-back", what=self._what(), reason=reason)
             if self._backs is not None:
                 self._backs(kind)
+        else:
+            _log.info("{what} is at 0 %: {reason}", event="canary-left", what=self._what(), reason=reason)
 
     def _total(self, what: str) -> int:
         """Requests of the canary, on this step or at all, of all workers."""
@@ -246,7 +252,6 @@ class Canary:
         step = int(news["step"])
         if step < 0:
             self._back(str(news["reason"]), None)
-            _log.warn("{what} goes back to 0 %: {reason}", event="canary-back", what=self._what(), reason=self.reason)
             return
         if self.step < step < len(self._settings.steps):
             self._begin(step)

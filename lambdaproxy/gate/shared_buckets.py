@@ -101,6 +101,17 @@ def of_workers(alone: Buckets, workers: int, table: Table | None, name: str) -> 
     return alone.part(workers) if table is None else SharedBuckets(table, name, alone, workers)
 
 
+def is_first(table: Table | None, what: str, now: float) -> bool:
+    """Whether no other worker has asked this of `what` before; for ever, as far as workers are concerned.
+
+    That is a bucket of one token which is not filled again while a machine runs. Without a table everybody is.
+    """
+    if table is None:
+        return True
+    room, wait = table.take(sha256(b"first\0" + what.encode("utf-8", "surrogatepass")).digest(), now, 1e-10, 1)
+    return wait is None or not room
+
+
 def table_of(board: Board, descriptor: int) -> Table | None:
     """The table on a board; None where the supervisor is of a version that has none."""
     slot = board.common()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from lambdaproxy.gate.shared_buckets import is_first
+
 if TYPE_CHECKING:
     from lambdaproxy.gate.canary import Canary
     from lambdaproxy.interfaces import IInvoker
@@ -21,11 +23,12 @@ class Canaries:
 
     def bind(self, assembly: Assembly) -> None:
         """Let shadows and canaries begin; canaries that were there go on where they are."""
+        table = assembly.share.table if assembly.share is not None else None
         before, self._of = self._of, {canary.key: canary for canary in assembly.canaries()}
         for shadow in assembly.shadows():
             shadow.bind(self._reactor, self._invokers, self._metrics, self._note)
         for key, canary in self._of.items():
-            canary.bind(self._reactor.seconds, self._metrics)
+            canary.bind(self._reactor.seconds, self._metrics, lambda key: is_first(table, key, self._reactor.seconds()))
             if key in before:
                 canary.told(-1, before[key].state())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import random
 import re
 from typing import Any
@@ -9,9 +11,12 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 from twisted.internet.defer import succeed
+from twisted.logger import capturedLogs
 
+from lambdaproxy.base.board import COMMON, STATE, Board, create
 from lambdaproxy.config import versions
 from lambdaproxy.gate.canary import ENOUGH, MOST_PROVING, PROVING, Canary, Evidence, factor
+from lambdaproxy.gate.shared_buckets import is_first, table_of
 from lambdaproxy.gate.versions import at_random
 from lambdaproxy.messages import Function, InvocationResult
 from lambdaproxy.supervise.asked import LONGEST_NEWS, MOST_NEWS, Asked
@@ -24,12 +29,12 @@ A, B = Function("aws", "f", "1"), Function("aws", "f", "2")
 class Rollout:
     """A canary and requests that are answered by chance."""
 
-    def __init__(self, seed=1, **settings):
+    def __init__(self, seed=1, first=lambda key: True, **settings):
         self.now, self.metrics = 0.0, Metrics()
         self.random = random.Random(seed)
         random.seed(seed)
         self.canary = Canary("ANY /x", A, B, versions.canary_of_table({"function": "f:2", **settings}))
-        self.canary.bind(lambda: self.now, self.metrics)
+        self.canary.bind(lambda: self.now, self.metrics, first)
         self.of = {A: 0, B: 0}
 
     def request(self, fails=(0.0, 0.0), seconds=(1.0, 1.0), rate=50.0):
@@ -157,6 +162,41 @@ def test_workers_judge_together():
             break
     assert all(worker.canary.step < 0 for worker in workers)
     assert sum(worker.of[B] for worker in workers) <= 210
+
+
+def test_who_finds_out_at_once_tells_and_counts_it_once():
+    descriptor = create(2)
+    board = Board(descriptor)
+    board.set_word(1, STATE, COMMON)
+    table = table_of(board, descriptor)
+    workers = [Rollout(1, lambda key: is_first(table, key, 5.0)) for _ in range(4)]
+    with capturedLogs() as said:
+        for worker in workers:  # none of which hears of the others
+            worker.until(fails=(0.0, 0.5))
+            assert worker.canary.step == -1
+    assert [event["event"] for event in said] == ["canary-back", *["canary-left"] * 3]
+    text = "".join(generate_latest(exposition(worker.metrics, process=False)).decode() for worker in workers)
+    assert re.findall(r"lambdaproxy_canary_back_total{.*", text) == [
+        'lambdaproxy_canary_back_total{function="f:2",reason="errors",route="ANY /x"} 1.0'
+    ]
+    # Another canary, or the same with another table, is another one.
+    assert is_first(table, f"{workers[0].canary.key} ", 6.0) and not is_first(table, workers[0].canary.key, 1e6)
+    os.close(descriptor)
+
+
+def below(count, requests, rate):
+    """The probability that fewer than so many of so many requests fail."""
+    return sum(math.comb(requests, k) * rate**k * (1 - rate) ** (requests - k) for k in range(count))
+
+
+def test_how_soon_a_canary_can_be_judged_at_all():
+    """The figures of docs/routes.md: which of 200 requests of a version fail is chance, whoever judges."""
+    # Beside one that never fails: that all failures are its own has, at 5 %, a chance of 1 in 8,000 for three.
+    assert 0.05**3 < 1 / 1000 < 0.05**2
+    assert round(1 - below(3, 200, 0.05), 4) == 0.9977 and round((1 - below(3, 200, 0.05)) ** 200, 2) == 0.63
+    # Beside one that fails in 0.5 %, if that were known from the beginning: six are needed.
+    assert 1 - below(5, 200, 0.005) > 1 / 1000 > 1 - below(6, 200, 0.005)
+    assert round(1 - below(6, 200, 0.05), 3) == 0.938 and (1 - below(6, 200, 0.05)) ** 200 < 1e-5
 
 
 def test_workers_rise_together():
