@@ -1,7 +1,7 @@
 """A body on its way to S3: in parts as it comes, or in one piece where it is small; whatever happens, nothing is left.
 
 What is with S3 is never broken off: only its answer tells what there is to clean up. So a client that leaves costs the
-rest of one part.
+rest of one part. One state machine, all of whose ways end in that clean-up.
 """
 
 from __future__ import annotations

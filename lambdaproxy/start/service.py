@@ -9,17 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from lambdaproxy.base import files
 from lambdaproxy.base.held import Held
-from lambdaproxy.base.platform import map_large_blocks, on_terminal, open_files
+from lambdaproxy.base.platform import map_large_blocks, on_terminal
 from lambdaproxy.base.weight import keep_what_is_there
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.proxy import Proxy
@@ -28,18 +26,11 @@ from lambdaproxy.start.assembly import Assembly
 from lambdaproxy.start.authorizing import Authorizers, asker, identities
 from lambdaproxy.start.authorizing import Context as AuthorizerContext
 from lambdaproxy.start.billing import Billing
-from lambdaproxy.start.bounds import bounds, say_raised
 from lambdaproxy.start.canaries import Canaries
-from lambdaproxy.start.exposure import (
-    bind_connections,
-    check_listener,
-    check_open_files,
-    hosts_of,
-    hosts_of_operators,
-)
 from lambdaproxy.start.invokers import Context, Invokers
 from lambdaproxy.start.link import Link, Place
-from lambdaproxy.start.listening import Listener, main_endpoint
+from lambdaproxy.start.listening import Listener
+from lambdaproxy.start.ports import Ports
 from lambdaproxy.start.rereading import Rereading, check_served, say_differences, say_what_waits
 from lambdaproxy.start.saying import say_not_done, say_what, say_where
 from lambdaproxy.start.signals import take_ends, take_hang_up
@@ -50,19 +41,13 @@ from lambdaproxy.traces.tracing import tracing
 from lambdaproxy.watch.accounts import Accounts
 from lambdaproxy.watch.logs import AccessLog
 from lambdaproxy.watch.manner import Manners
-from lambdaproxy.watch.metrics import FunctionLabels, Metrics, exposition
+from lambdaproxy.watch.metrics import FunctionLabels, Metrics
 from lambdaproxy.watch.outputs import Outputs
-from lambdaproxy.web.admin import AdminPages, other_page
-from lambdaproxy.web.forwarded import Forwarded
-from lambdaproxy.web.operators import operators_site
-from lambdaproxy.web.site import ProxySite
 
 # What only some starts need is imported where it is needed: loading it would be a tenth of every start and reload.
 if TYPE_CHECKING:
     from lambdaproxy.inspector.recorder import Recorder
     from lambdaproxy.sockets.manager import Sockets
-    from lambdaproxy.start.inspecting import Inspecting
-    from lambdaproxy.start.invoking import Invoking
     from lambdaproxy.start.storing import Storing
 
 log = Logger()
@@ -171,55 +156,34 @@ class ProxyService(Service):
         self._stopping = False
         self._drain_for: tuple[float, float] | None = None
         self._systemd = Systemd(reactor, self._status)
-        self._listen()
+        self._ports = self._make_ports()
 
-    def _listen(self) -> None:
-        settings = self._settings
-        registry: CollectorRegistry | None = None
-        if not settings.disable_metrics:
-            registry = exposition(self.metrics) if self._worker is None else self._worker.exposition()
-        elsewhere = settings.metrics_listen is not None
-        ready = self.why_not_ready if self._worker is None else self._worker.why_none_is_ready
-        admin = AdminPages(registry, ready, self._reactor.seconds, tell=elsewhere)
-        forwarded = Forwarded.configured(settings.trusted_proxy, settings.forwarded_host)
-        on_main = None if elsewhere else admin
-        other = partial(other_page, self.proxy, on_main)
-        limits, self._more_files = bounds(self._assembly, self.recorder is not None)
+    def _make_ports(self) -> Ports:
         application: Any = self.proxy if self.tracing is None else self.tracing.proxy(self.proxy)
-        self.site = ProxySite(self._reactor, application, self.metrics, limits, forwarded, other, self.held)
-        if self._worker is not None:
-            self.site.count = self._worker.count_connections
-        self.main = Listener(self._reactor, main_endpoint(settings), self.site, "--port", self._placed)
-        self._listeners = [self.main]
-        self._operators = operators_site(self._reactor, admin, self.metrics if elsewhere else None)
-        if settings.metrics_listen:
-            self._listeners.append(
-                Listener(self._reactor, settings.metrics_listen, self._operators, "--metrics-listen", self._placed)
-            )
-        self.inspecting: Inspecting | None = None
+        ports = Ports(
+            self._reactor,
+            self._assembly,
+            self.proxy,
+            application,
+            self.held,
+            self.metrics,
+            self.why_not_ready,
+            self._worker,
+            self._placed,
+            self.recorder is not None,
+        )
+        if self._settings.invoke_api:
+            ports.invoke_api(self.invokers.embedded(), self.held, self._access.line if self._access_log else None)
         if self.recorder is not None:
-            from lambdaproxy.start.inspecting import Inspecting, is_loopback_endpoint
-
             assert self._page is not None
-            # Who runs embedded functions only, for this machine only, is at his desk.
-            at_home = self._assembly.all_embedded and is_loopback_endpoint(self._page)
-            self.inspecting = Inspecting(
-                self._reactor, self._page, self.recorder, self.proxy, at_home, self._placed, self.metrics
-            )
-            self.inspecting.app.bill = self._billing.document
-            self.inspecting.app.asked = self.answer
-            self.site.refusals.seen = self.inspecting.refused
-        self.invoking: Invoking | None = None
-        if settings.invoke_api:
-            from lambdaproxy.start.invoking import Invoking
+            embedded = self._assembly.all_embedded
+            ports.inspector(self.recorder, self._page, embedded, self._billing.document, self.answer)
+        return ports
 
-            line = self._access.line if self._access_log else None
-            embedded = self.invokers.embedded()
-            self.invoking = Invoking(self._reactor, settings, embedded, self.held, self.metrics, line, self._placed)
-            self._listeners.append(self.invoking.listener)
-        if self.inspecting is not None:
-            # The last one: it gives way to any port that somebody asked for.
-            self._listeners.append(self.inspecting.listener)
+    @property
+    def main(self) -> Listener:
+        """The port of clients."""
+        return self._ports.main
 
     def _serve_sockets(self, assembly: Assembly) -> None:
         """Let connections be opened of the WebSocket APIs that there are."""
@@ -258,32 +222,13 @@ class ProxyService(Service):
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
-        say_raised(self._more_files)
-        check_open_files(self._settings, self.site.limits, open_files())
         if self._access_log is not None:
             try:
                 self._access.write = self._outputs.access_log(self._access_log)
             except OSError as error:
                 raise ConfigError(f"--access-log: {self._access_log}: {error.strerror}") from None
-        for listener in self._listeners:
-            listener.privilegedStartService()
-        self._check_who_can_reach_us()
-
-    def _check_who_can_reach_us(self) -> None:
-        """Judge by the address that was really bound: the header may name functions only where that is meant."""
-        settings, loopback = self._settings, self.main.loopback
-        self.proxy.error_detail = loopback and self._assembly.all_embedded
-        check_listener(settings, loopback, str(self.main))
-        bind_connections(self._assembly.router.routes, loopback)
+        self._ports.bind(self._assembly)
         say_not_done(self._assembly)
-        self.site.hosts = hosts_of(settings, self._assembly.router.routes, self.main.in_browsers_reach)
-        for listener in self._listeners:
-            if listener.factory is self._operators:
-                self._operators.hosts = hosts_of_operators(settings, listener)
-        if self.inspecting is not None:
-            self.inspecting.site.hosts = hosts_of_operators(settings, self.inspecting.listener)
-        if self.invoking is not None:
-            self.invoking.check()
 
     def startService(self) -> None:
         map_large_blocks()
@@ -292,8 +237,7 @@ class ProxyService(Service):
         super().startService()
         self._outputs.begin()
         self._reactor.callWhenRunning(self._outputs.begin)  # `twist` opens its log later than twistd
-        for listener in self._listeners:
-            listener.startService()
+        self._ports.start()
         for name in sorted(self._assembly.used_invokers()):
             self.invokers.get(name)
         self._bind_claims(self._assembly)
@@ -301,7 +245,7 @@ class ProxyService(Service):
             self._access.at_once = True
             self.invokers.embedded().write_at_once()
         self.authorizers.start()
-        self._billing.start(self.site, lambda: self.sockets)
+        self._billing.start(self._ports.site, lambda: self.sockets)
         self._reactor.callWhenRunning(self.vitals.start)
         take_hang_up(self._reactor, self._worker is None)
         if self._worker is None:
@@ -314,9 +258,7 @@ class ProxyService(Service):
 
     def serve(self, *, tell: bool) -> None:
         """Take connections from now on; for a worker, whose supervisor says when. `tell` for the first of them."""
-        for listener in self._listeners:
-            if listener.given is not None:
-                listener.given.begin()
+        self._ports.begin()
         if tell:
             self._say_what_we_do()
 
@@ -333,12 +275,11 @@ class ProxyService(Service):
             assembly, settings=before.settings, invokers=before.invokers, header=before.header, share=before.share
         )
         self.invokers.adopt(self._assembly)
-        bind_connections(assembly.router.routes, self.main.loopback)
+        self._ports.adopt(assembly)
         self.proxy.adopt(assembly.router, self._assembly.resolve, self._assembly.timeout)
         self._serve_sockets(self._assembly)
         self._canaries.bind(assembly)
         self._bind_claims(self._assembly)
-        self.site.hosts = hosts_of(self._settings, assembly.router.routes, self.main.in_browsers_reach)
         if assembly.functions != before.functions:
             self.invokers.embedded().adopt(assembly.functions, file)
         say_differences(before, assembly)
@@ -350,12 +291,11 @@ class ProxyService(Service):
         """
         timeout = float("inf") if seconds is None else seconds
         if self._stopping:
-            self._drain(timeout)
+            self._ports.drain(timeout)
             return
         self._stopping = True
         self._drain_for = (timeout, spread)
-        for listener in self._listeners:
-            listener.last = last
+        self._ports.last(last)
         self._reactor.stop()
 
     def leave(self) -> None:
@@ -375,7 +315,7 @@ class ProxyService(Service):
 
                 self._storing = Storing(self._reactor, self.invokers, self.metrics, self.held)
             self._storing.bind(assembly)
-            self.site.receive = self.proxy.receive
+            self._ports.site.receive = self.proxy.receive
 
     def news(self) -> dict[str, Any]:
         """What other workers should know of our canaries."""
@@ -391,13 +331,11 @@ class ProxyService(Service):
 
     def _say_what_we_do(self) -> None:
         say_where(self.main)
-        if self.inspecting is not None:
-            self.inspecting.say()
+        self._ports.say_inspector()
         if self.tracing is not None:
             self.tracing.say()
-        say_what(self._assembly, self.main, self.proxy, self._said_of_traces, self.invoking is not None)
-        if self.invoking is not None:
-            self.invoking.say()
+        say_what(self._assembly, self.main, self.proxy, self._said_of_traces, self._ports.invoking)
+        self._ports.say_invoke_api()
 
     def _end(self) -> bool:
         """Somebody has sent a signal to end us; whether he is the first."""
@@ -414,12 +352,7 @@ class ProxyService(Service):
 
     def hurry(self) -> None:
         """Wait for nobody any longer."""
-        self._drain(0)
-
-    def _drain(self, seconds: float) -> None:
-        self.site.drain(seconds)
-        if self.invoking is not None:
-            self.invoking.site.drain(seconds)
+        self._ports.drain(0)
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
@@ -433,21 +366,11 @@ class ProxyService(Service):
         timeout, spread = self._drain_for or (self._settings.drain_timeout, 0.0)
         if self._worker is None:
             self._systemd.stopping(timeout)
-        if self.inspecting is not None:
-            self.inspecting.app.close()
-            self.inspecting.site.drain(0)
-        called: Deferred[None] = succeed(None)
-        if self.invoking is not None:
-            self.invoking.api.close()
-            called = self.invoking.site.drain(timeout)
-            await self.invoking.listener.stopService()
-        await self.main.stopService()
+        replaced = self._worker is not None and timeout == float("inf")
+        called = await self._ports.close(timeout, replaced=replaced)
         if self._worker is not None:
-            if timeout == float("inf"):  # others serve in our place, here too
-                for listener in self._listeners:
-                    await listener.stopService()
             self._worker.closed()
-        await DeferredList([self.site.drain(timeout, spread), called])
+        await DeferredList([self._ports.site.drain(timeout, spread), called])
         if self.sockets is not None:
             await self.sockets.drained(LAST_EVENTS if timeout > 0 else 0.0)
         self._billing.stop()
@@ -457,8 +380,7 @@ class ProxyService(Service):
         await self.invokers.stop()
         if self.tracing is not None:
             await self.tracing.stop()
-        for listener in self._listeners:
-            await listener.stopService()
+        await self._ports.closed()
         self._systemd.stop()
         self.vitals.stop()
         if self._worker is not None:
