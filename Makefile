@@ -8,9 +8,10 @@ PORT ?= 8011
 INSPECT ?= 8012
 BIN = $(VENV)/bin
 COPY = build/compiled
-# Half of the suite waits for real processes: as many at once as there are processors, each file whole.
+# Half of the suite waits for real processes, so there are more workers than processors; each file whole, in the order of
+# tests/conftest.py.
 JOBS ?= auto
-PYTEST = -m pytest -n $(JOBS) --dist loadfile
+PYTEST = -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help run check test test-lowest test-pythons coverage lint site install build wheel sbom deb release compiled \
 	test-compiled compiler clean

@@ -103,6 +103,7 @@ class Browser:
             if value:
                 return value
             assert time.monotonic() < end, f"never true: {code}"
+            time.sleep(0.01)
 
     def key(self, key: str) -> None:
         """Press a key."""

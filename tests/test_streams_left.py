@@ -24,7 +24,7 @@ CLIENTS = {"python": 100, "node": 100, "custom": 30}
 WORKERS = 10
 
 
-@pytest.fixture(params=FUNCTIONS)
+@pytest.fixture(scope="module", params=FUNCTIONS)
 def stream(request):
     handler, path, begins = FUNCTIONS[request.param]
     clients = CLIENTS[request.param]

@@ -10,7 +10,7 @@ import pytest
 
 from lambdaproxy import registry
 from tests.browser import PROGRAM, Browser
-from tests.inspector.test_serving import BROKEN, HELLO, Inspected
+from tests.inspector.test_serving import BROKEN, HELLO, Inspected, broken
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs chromium")
 
@@ -125,27 +125,27 @@ def test_markup_of_strangers_stays_text():
         assert browser.complaints() == []
 
 
-@pytest.mark.parametrize(("code", "label", "word"), BROKEN, ids=range(len(BROKEN)))
-def test_what_is_wrong_stands_above_all(tmp_path, code, label, word):
-    (tmp_path / "broken.py").write_text(code)
-    config = tmp_path / "p.toml"
-    config.write_text(
-        f'format = "function-url"\n[settings]\nfunction = "broken"\n'
-        f'[function.broken]\nhandler = "broken.handler"\ndirectory = {json.dumps(str(tmp_path))}\ntimeout = 1\n'
-    )
-    with Inspected("--config", str(config)) as server, Browser() as browser:
-        browser.open(f"http://127.0.0.1:{server.inspector}/")
-        browser.until(
-            "!!document.querySelector('#state') && document.querySelector('#state').textContent === 'watching'"
-        )
-        server.request("GET", "/")
-        browser.until(f"{ROWS} === 1 && !!document.querySelector('#list .bad')")
-        browser.run("document.querySelector('#list tbody tr').click()")
-        said = browser.until(
-            "!document.querySelector('#problem').hidden && document.querySelector('#problem').textContent"
-        )
-        assert label in said
-        assert word in said
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    with broken(tmp_path_factory.mktemp("broken")) as server, Browser() as browser:
+        yield server, browser
+
+
+@pytest.mark.parametrize("number", range(len(BROKEN)))
+def test_what_is_wrong_stands_above_all(faulty, number):
+    server, browser = faulty
+    _, label, word = BROKEN[number]
+    server.look("/api/clear", {})
+    browser.open("about:blank")
+    browser.until("location.href === 'about:blank'")
+    browser.open(f"http://127.0.0.1:{server.inspector}/")
+    browser.until("!!document.querySelector('#state') && document.querySelector('#state').textContent === 'watching'")
+    server.request("GET", f"/{number}")
+    browser.until(f"{ROWS} === 1 && !!document.querySelector('#list .bad')")
+    browser.run("document.querySelector('#list tbody tr').click()")
+    said = browser.until("!document.querySelector('#problem').hidden && document.querySelector('#problem').textContent")
+    assert label in said
+    assert word in said
 
 
 def test_the_bill():

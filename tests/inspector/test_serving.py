@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -33,32 +34,44 @@ class Inspected(Server):
         return json.loads(text)
 
 
-def test_a_request_is_seen_and_sent_again():
+@pytest.fixture(scope="module")
+def running():
     with Inspected(*HELLO) as server:
-        server.request(
-            "POST", "/a?b=c", b'{"x":1}', {"Content-Type": "application/json", "Authorization": "Bearer s3cret-token"}
-        )
-        [line] = server.look("/api/requests")["requests"]
-        assert (line["method"], line["path"], line["function"], line["status"]) == ("POST", "/a", "show", 200)
-        found = server.look(f"/api/requests/{line['number']}")
-        assert found["event"]["value"]["body"] == '{"x":1}'
-        assert found["format"] == "apigateway-v2"
-        assert "START RequestId" in found["log"]
-        assert "s3cret-token" not in json.dumps(found)
-        assert "s3cret-token" in json.dumps(server.look(f"/api/requests/{line['number']}?reveal=1"))
-        formats = server.look(f"/api/requests/{line['number']}/formats")["formats"]
-        assert {each["format"] for each in formats} >= {"alb", "apigateway-v1", "function-url"}
-        again = server.look(
-            "/api/replay",
-            {"number": line["number"], "target": "/other", "body": "changed", "format": "apigateway-v1",
-             "headers": [["Authorization", "(hidden)"], ["X-New", "y"]]},
-        )  # fmt: skip
-        found = server.look(f"/api/requests/{again['number']}?reveal=1")
-        event = found["event"]["value"]
-        assert (event["resource"], event["path"], event["body"]) == ("/{proxy+}", "/other", "changed")
-        assert event["headers"]["Authorization"] == "Bearer s3cret-token", "what was hidden is sent as it was"
-        assert event["headers"]["X-New"] == "y"
-        server.process.wait_for(r'"path":"/other"')
+        yield server
+
+
+@pytest.fixture
+def server(running):
+    """The one of most tests, which has seen nothing yet."""
+    running.look("/api/clear", {})
+    return running
+
+
+def test_a_request_is_seen_and_sent_again(server):
+    server.request(
+        "POST", "/a?b=c", b'{"x":1}', {"Content-Type": "application/json", "Authorization": "Bearer s3cret-token"}
+    )
+    [line] = server.look("/api/requests")["requests"]
+    assert (line["method"], line["path"], line["function"], line["status"]) == ("POST", "/a", "show", 200)
+    found = server.look(f"/api/requests/{line['number']}")
+    assert found["event"]["value"]["body"] == '{"x":1}'
+    assert found["format"] == "apigateway-v2"
+    assert "START RequestId" in found["log"]
+    assert "s3cret-token" not in json.dumps(found)
+    assert "s3cret-token" in json.dumps(server.look(f"/api/requests/{line['number']}?reveal=1"))
+    formats = server.look(f"/api/requests/{line['number']}/formats")["formats"]
+    assert {each["format"] for each in formats} >= {"alb", "apigateway-v1", "function-url"}
+    again = server.look(
+        "/api/replay",
+        {"number": line["number"], "target": "/other", "body": "changed", "format": "apigateway-v1",
+         "headers": [["Authorization", "(hidden)"], ["X-New", "y"]]},
+    )  # fmt: skip
+    found = server.look(f"/api/requests/{again['number']}?reveal=1")
+    event = found["event"]["value"]
+    assert (event["resource"], event["path"], event["body"]) == ("/{proxy+}", "/other", "changed")
+    assert event["headers"]["Authorization"] == "Bearer s3cret-token", "what was hidden is sent as it was"
+    assert event["headers"]["X-New"] == "y"
+    server.process.wait_for(r'"path":"/other"')
 
 
 def test_a_function_that_the_header_named_is_named_again():
@@ -80,19 +93,18 @@ def test_a_function_that_the_header_named_is_named_again():
     ],
     ids=str,
 )  # fmt: skip
-def test_what_cannot_be_sent_is_said(said):
-    with Inspected(*HELLO) as server:
-        server.request("GET", "/x")
-        [line] = server.look("/api/requests")["requests"]
-        code, _, text = request(
-            server.inspector, "POST", "/api/replay", json.dumps({"number": line["number"], **said}).encode(),
-            {"X-Inspector": "1"},
-        )  # fmt: skip
-        assert code in (200, 400, 404), text
-        if code == 200:  # it was sent, and its answer is an error
-            assert server.look(f"/api/requests/{json.loads(text)['number']}")["status"] >= 400
-        assert "Traceback" not in server.process.output
-        assert server.request("GET", "/x")[0] == 200
+def test_what_cannot_be_sent_is_said(server, said):
+    server.request("GET", "/x")
+    [line] = server.look("/api/requests")["requests"]
+    code, _, text = request(
+        server.inspector, "POST", "/api/replay", json.dumps({"number": line["number"], **said}).encode(),
+        {"X-Inspector": "1"},
+    )  # fmt: skip
+    assert code in (200, 400, 404), text
+    if code == 200:  # it was sent, and its answer is an error
+        assert server.look(f"/api/requests/{json.loads(text)['number']}")["status"] >= 400
+    assert "Traceback" not in server.process.output
+    assert server.request("GET", "/x")[0] == 200
 
 
 def test_who_leaves_while_a_request_is_sent_again_leaves_nothing_behind(tmp_path):
@@ -117,25 +129,24 @@ def test_who_leaves_while_a_request_is_sent_again_leaves_nothing_behind(tmp_path
         assert (again["fate"], again["target"]) == ("client_gone", "/wait?token=hunter2000")
 
 
-def test_who_may_look():
-    with Inspected(*HELLO) as server:
-        look = lambda headers, method="GET", path="/api/requests": request(  # noqa: E731
-            server.inspector, method, path, b"{}" if method == "POST" else b"", headers
-        )[0]
-        assert look({}) == 200
-        assert look({"Host": "evil.example"}) == 403
-        assert look({"Origin": "https://evil.example"}) == 403
-        assert look({"Sec-Fetch-Site": "cross-site"}) == 403
-        for path in ("/api/clear", "/api/replay", "/api/pause"):
-            assert look({}, "POST", path) == 404, "a form of another site cannot send the header"
-            assert look({"X-Inspector": "1", "Origin": "https://evil.example"}, "POST", path) == 403
-        assert look({"X-Inspector": "1"}, "POST", "/api/clear") == 200
-        assert look({}, "GET", "/../etc/passwd") == 404
-        assert look({}, "DELETE", "/") == 404
-        status, headers, page = request(server.inspector, "GET", "/", b"", {})
-        assert status == 200
-        assert "default-src 'none'" in headers["content-security-policy"]
-        assert b"http://" not in page.replace(b"http://127", b"")
+def test_who_may_look(server):
+    look = lambda headers, method="GET", path="/api/requests": request(  # noqa: E731
+        server.inspector, method, path, b"{}" if method == "POST" else b"", headers
+    )[0]
+    assert look({}) == 200
+    assert look({"Host": "evil.example"}) == 403
+    assert look({"Origin": "https://evil.example"}) == 403
+    assert look({"Sec-Fetch-Site": "cross-site"}) == 403
+    for path in ("/api/clear", "/api/replay", "/api/pause"):
+        assert look({}, "POST", path) == 404, "a form of another site cannot send the header"
+        assert look({"X-Inspector": "1", "Origin": "https://evil.example"}, "POST", path) == 403
+    assert look({"X-Inspector": "1"}, "POST", "/api/clear") == 200
+    assert look({}, "GET", "/../etc/passwd") == 404
+    assert look({}, "DELETE", "/") == 404
+    status, headers, page = request(server.inspector, "GET", "/", b"", {})
+    assert status == 200
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert b"http://" not in page.replace(b"http://127", b"")
 
 
 def test_elsewhere_a_token_is_asked_for():
@@ -171,17 +182,16 @@ def test_pages_are_told_as_requests_come_and_end_with_us():
         assert "Stopped" in server.process.output, "an open page holds up no stop"
 
 
-def test_what_is_no_request_is_shown_with_its_bytes():
-    with Inspected(*HELLO) as server:
-        with socket.create_connection(("127.0.0.1", server.port), WAIT) as client:
-            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nCookie: s3cret\r\n\r\n")
-            assert client.recv(100).startswith(b"HTTP/1.1 400")
-        until(lambda: server.look("/api/requests")["requests"], "the refusal is seen")
-        [line] = server.look("/api/requests")["requests"]
-        found = server.look(f"/api/requests/{line['number']}")
-        assert found["refused"]["reason"] == "host"
-        assert "Host: b" in found["refused"]["bytes"]
-        assert "s3cret" not in json.dumps(found)
+def test_what_is_no_request_is_shown_with_its_bytes(server):
+    with socket.create_connection(("127.0.0.1", server.port), WAIT) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nCookie: s3cret\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 400")
+    until(lambda: server.look("/api/requests")["requests"], "the refusal is seen")
+    [line] = server.look("/api/requests")["requests"]
+    found = server.look(f"/api/requests/{line['number']}")
+    assert found["refused"]["reason"] == "host"
+    assert "Host: b" in found["refused"]["bytes"]
+    assert "s3cret" not in json.dumps(found)
 
 
 BROKEN = [
@@ -210,21 +220,37 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("code", "label", "word"), BROKEN, ids=range(len(BROKEN)))
-def test_what_is_wrong_with_a_function_is_said(tmp_path, code, label, word):
-    (tmp_path / "broken.py").write_text(code)
-    config = tmp_path / "p.toml"
-    config.write_text(
-        f'format = "function-url"\n[settings]\nfunction = "broken"\n'
-        f'[function.broken]\nhandler = "broken.handler"\ndirectory = "{tmp_path}"\ntimeout = 1\n'
-    )
-    with Inspected("--config", str(config)) as server:
-        assert server.request("GET", "/")[0] >= 500
-        [line] = server.look("/api/requests")["requests"]
-        problem = server.look(f"/api/requests/{line['number']}")["problem"]
-        assert problem["label"] == label
-        assert word in problem["detail"]
-        assert problem["advice"]
+def broken(folder: Path) -> Inspected:
+    """A server with the functions of `BROKEN`, each behind its number."""
+    config = folder / "p.toml"
+    tables = ['format = "function-url"\n']
+    for number, (code, _, _) in enumerate(BROKEN):
+        (folder / f"broken{number}.py").write_text(code)
+        tables.append(
+            f'[function.broken{number}]\nhandler = "broken{number}.handler"\n'
+            f"directory = {json.dumps(str(folder))}\ntimeout = 1\n"
+            f'[[route]]\npath = "/{number}"\nfunction = "broken{number}"\n'
+        )
+    config.write_text("".join(tables))
+    return Inspected("--config", str(config))
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    with broken(tmp_path_factory.mktemp("broken")) as server:
+        yield server
+
+
+@pytest.mark.parametrize("number", range(len(BROKEN)))
+def test_what_is_wrong_with_a_function_is_said(faulty, number):
+    _, label, word = BROKEN[number]
+    faulty.look("/api/clear", {})
+    assert faulty.request("GET", f"/{number}")[0] >= 500
+    [line] = faulty.look("/api/requests")["requests"]
+    problem = faulty.look(f"/api/requests/{line['number']}")["problem"]
+    assert problem["label"] == label
+    assert word in problem["detail"]
+    assert problem["advice"]
 
 
 def found_by_default(*arguments):

@@ -84,6 +84,7 @@ def ours(value: Any) -> Any:
 @needs_ric
 @settings(max_examples=300)
 @given(VALUES)
+@pytest.mark.slow
 def test_results_are_written_as_aws_writes_them(value):
     unicode = os.environ.get("AWS_EXECUTION_ENV", "")
     assert unicode == "", "the test wants the escapes of runtimes before python3.12"

@@ -156,6 +156,7 @@ def test_parts_for_ever_have_their_time():
     world.settle()
 
 
+@pytest.mark.slow
 def test_one_character_at_a_time_is_no_memory():
     world = World(limits=SocketLimits(message=200_000, frame=200_000, ping=None))
     client = world.connect()

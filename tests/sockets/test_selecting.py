@@ -41,6 +41,7 @@ def ask(expression: str, text: str) -> tuple[str | None, int]:
         ("$request.body.action", MANY, None),
     ],
 )
+@pytest.mark.slow
 def test_a_heavy_message(expression, document, key):
     text = json.dumps(document)
     found, turns = ask(expression, text)

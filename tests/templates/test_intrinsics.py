@@ -125,6 +125,7 @@ def test_loops_make_resources_and_properties(tmp_path):
     assert any("Fn::ForEach::Bad: is no [NAME, LIST, MAP]" in one for one in notes(path))
 
 
+@pytest.mark.slow
 def test_a_template_that_unfolds_without_end_is_refused(tmp_path):
     from lambdaproxy.errors import ConfigError
 

@@ -246,6 +246,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Any:
         yield from places(one, (*path, key))
 
 
+@pytest.mark.slow
 def test_wrong_kinds_of_values_are_no_tracebacks(folder):
     document = yaml.safe_load(SHOP.replace("!Sub ", ""))
     kinds: tuple[Any, ...] = (None, 5, "x", [], ["x"], {}, {"x": {"y": 1}}, True)
