@@ -25,6 +25,7 @@ MOST_NAME = 256
 """Characters of a name that a bucket is kept under; a longer one is known by its digest."""
 
 _TEXT = b"text/plain; charset=utf-8"
+_ALLOW_ORIGIN = b"access-control-allow-origin"
 
 
 class Door:
@@ -64,6 +65,18 @@ class Door:
             raise Decided(self.finished(self._moved(self._redirect, head)), "a redirect")
         if self._fixed is not None:
             raise Decided(self.finished(self._answer(self._fixed)), "a fixed response")
+
+    @property
+    def permitted(self) -> frozenset[bytes]:
+        """The origins that a fixed response names, for pages that ask whether they may."""
+        if self._fixed is None:
+            return frozenset()
+        return frozenset(value.lower() for name, value in self._headers if name.lower() == _ALLOW_ORIGIN)
+
+    def permits(self, origin: bytes) -> bool:
+        """Whether a fixed response permits pages of an origin to ask."""
+        permitted = self.permitted
+        return b"*" in permitted or origin.lower() in permitted
 
     @property
     def instead(self) -> str | None:

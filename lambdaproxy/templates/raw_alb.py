@@ -13,6 +13,7 @@ from lambdaproxy.config.versions import split_of_table
 from lambdaproxy.templates import rules
 from lambdaproxy.templates.answers import action as answer_of
 from lambdaproxy.templates.authorizers import closed
+from lambdaproxy.templates.certificates import of_listener
 from lambdaproxy.templates.described_authorizers import balanced
 from lambdaproxy.templates.found import BALANCER, Api, TemplateRoute, Where
 from lambdaproxy.templates.intrinsics import text
@@ -22,6 +23,12 @@ _KIND = "AWS::ElasticLoadBalancingV2::"
 Target = tuple[str, tuple[tuple[str, str], ...], tuple[tuple[str, Any], ...]]
 """A function, or none, its codec's options, and the route's settings that answer without one."""
 NO_MATTER = frozenset({f"{_KIND}LoadBalancer", f"{_KIND}ListenerCertificate", f"{_KIND}TrustStore"})
+_LISTENER_DONE = frozenset(
+    (
+        *("LoadBalancerArn", "Port", "Protocol", "Certificates", "SslPolicy", "AlpnPolicy", "DefaultActions"),
+        *("MutualAuthentication", "Tags"),
+    )
+)
 BETWEEN = 50_000
 """The highest priority of a rule: those of the next listener begin behind it."""
 
@@ -52,6 +59,13 @@ class _Listener:
     def __init__(self, stack: Stack, logical: str) -> None:
         self._stack, self._logical = stack, logical
         self._priorities: set[int] = set()
+        where = ("Resources", logical, "Properties")
+        properties = map_of(stack.resources[logical].get("Properties"))
+        for key in properties:
+            if key not in _LISTENER_DONE:
+                stack.add((*where, key), "is not done here")
+        #: What lets nobody in, where certificates of clients are verified.
+        self._closed = of_listener(stack, Api(logical, BALANCER), properties.get("MutualAuthentication"), where)
 
     def rule(self, logical: str, priority: int) -> None:
         properties = self._stack.properties(logical)
@@ -85,7 +99,7 @@ class _Listener:
     def _target(self, actions: Any, where: Where) -> Target | None:
         """What the action that decides does; what the others would do is listed."""
         found: Target | None = None
-        guard: str | None = None
+        guard = self._closed
         api = Api(self._logical, BALANCER)
         for action in actions if isinstance(actions, list) else []:
             action = map_of(action)

@@ -8,6 +8,7 @@ from typing import Any
 
 from lambdaproxy.templates import functions, raw_alb, raw_http, raw_rest, urls
 from lambdaproxy.templates.apis import INSTEAD
+from lambdaproxy.templates.certificates import of_domain
 from lambdaproxy.templates.document import TemplateError
 from lambdaproxy.templates.found import Found, Template
 from lambdaproxy.templates.sam_apis import SamApis
@@ -109,6 +110,7 @@ def _list_the_rest(stack: Stack) -> None:
         seen = logical in stack.read or logical in stack.names or kind in _NO_MATTER
         if not seen and kind.startswith(_OF_INTEREST):
             stack.add(("Resources", logical), f"{kind} is not done here")
+            of_domain(stack, map_of(resource.get("Properties")), ("Resources", logical, "Properties"))
     for section in stack.globals:
         if section not in ("Function", "Api", "HttpApi", "LayerVersion", "SimpleTable"):
             stack.add(("Globals", str(section)), "is not done here")

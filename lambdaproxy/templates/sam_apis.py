@@ -5,6 +5,7 @@ from __future__ import annotations
 from lambdaproxy.templates.answers import open_to_pages, preflights
 from lambdaproxy.templates.apis import HTTP, REST, add_route, make_api, methods_of, path_of, report
 from lambdaproxy.templates.authorizers import guarded
+from lambdaproxy.templates.certificates import of_domain
 from lambdaproxy.templates.differences import Properties
 from lambdaproxy.templates.found import Api
 from lambdaproxy.templates.gateway import of_resources as gateway_resources
@@ -64,6 +65,7 @@ class SamApis:
             place = properties.where(stack.differences, "CorsConfiguration")
             open_to_pages(stack, api.door, place, properties.get("CorsConfiguration"))
         stack.read.add(logical)
+        of_domain(stack, map_of(properties.values.get("Domain")), properties.where(stack.differences, "Domain"))
         if isinstance(properties.values.get("Auth"), dict):
             auth = properties.inner("Auth")
             read_authorizers(stack, api, auth, properties.where(stack.differences, "Auth"))

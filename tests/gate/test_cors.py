@@ -447,6 +447,15 @@ def test_pages_that_are_permitted_reach_a_listener_on_loopback_and_others_do_not
         path = "/closed"
         methods = ["POST"]
         function = "hello"
+        [[route]]
+        path = "/mock"
+        methods = ["OPTIONS"]
+        fixed-response = {{status-code = 200, message-body = "{{}}"}}
+        response-headers = {{Access-Control-Allow-Origin = "{PAGE}"}}
+        [[route]]
+        path = "/mock"
+        methods = ["POST"]
+        function = "hello"
         """.replace("=examples/", f"={ROOT}/examples/")
     )
     wanted = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
@@ -457,3 +466,13 @@ def test_pages_that_are_permitted_reach_a_listener_on_loopback_and_others_do_not
         for path, origin in (("/closed", PAGE), ("/open", "https://b.example")):
             assert server.request("POST", path, b"{}", {"Origin": origin})[0] == 403
         assert server.request("OPTIONS", "/closed", headers=wanted)[0] == 403
+        # What a REST API's mock integration answers permits as much.
+        status, headers, _ = server.request("OPTIONS", "/mock", headers=wanted)
+        assert (status, headers["access-control-allow-origin"]) == (200, PAGE)
+        assert server.request("POST", "/mock", b"{}", {"Origin": PAGE})[0] == 200
+        for origin in ("https://b.example", "null"):
+            assert server.request("POST", "/mock", b"{}", {"Origin": origin})[0] == 403
+            assert server.request("OPTIONS", "/mock", headers={**wanted, "Origin": origin})[0] == 403
+        # Of a path alone, with a function of the page's own choice, nobody has said anything.
+        named = {"Origin": PAGE, "X-Lambda-Function": "hello"}
+        assert server.request("PUT", "/mock", b"{}", named)[0] == 403

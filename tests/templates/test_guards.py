@@ -427,3 +427,53 @@ def test_what_a_closed_route_says(tmp_path):
 
     with pytest.raises(Denied, match=r"line 7: A\.Auth"):
         ClosedAuthorizer("line 7: A.Auth").authorize(request(), NO_ROUTE, ())
+
+
+MUTUAL = {"TruststoreUri": "s3://bucket/trust.pem"}
+
+
+def test_certificates_of_clients_are_asked_for_by_nobody_and_that_is_named(tmp_path):
+    domain = {"DomainName": "a.example", "CertificateArn": "x", "MutualTlsAuthentication": MUTUAL}
+    raw = {
+        "D": resource("AWS::ApiGatewayV2::DomainName", DomainName="b.example", MutualTlsAuthentication=MUTUAL),
+        "E": resource("AWS::ApiGateway::DomainName", DomainName="c.example", MutualTlsAuthentication=MUTUAL),
+    }
+    for kind in ("Api", "HttpApi"):
+        path = written(tmp_path, sam(kind, {"a": {}}, raw, Domain=domain))
+        said = [one for one in notes(path) if "MutualTlsAuthentication" in one]
+        assert len(said) == 3 and all("everybody is let in who reaches this port" in one for one in said), said
+    path = written(tmp_path, sam("Api", {"a": {}}, Domain={**domain, "MutualTlsAuthentication": {}}))
+    assert not any("Mutual" in one for one in notes(path))
+
+
+@pytest.mark.parametrize(
+    ("mutual", "closes", "said"),
+    [
+        ({"Mode": "verify", "TrustStoreArn": "x"}, True, "L.MutualAuthentication: nobody is let in: certificates"),
+        ({"Mode": "passthrough"}, False, "L.MutualAuthentication: certificates of clients are not asked for here"),
+        ({"Mode": "off"}, False, None),
+    ],
+)
+def test_a_listener_that_verifies_certificates_lets_nobody_in(tmp_path, mutual, closes, said):
+    kind = "AWS::ElasticLoadBalancingV2::"
+    forward = [{"Type": "forward", "TargetGroupArn": {"Ref": "T"}}]
+    document = {
+        "Resources": {
+            "F": resource("AWS::Serverless::Function", **CODE),
+            "T": resource(f"{kind}TargetGroup", TargetType="lambda", Targets=[{"Id": {"Fn::GetAtt": "F.Arn"}}]),
+            "L": resource(
+                f"{kind}Listener", Port=443, Protocol="HTTPS", DefaultActions=forward, MutualAuthentication=mutual,
+                ListenerAttributes=[{"Key": "routing.http.response.server.enabled", "Value": "false"}],
+            ),
+            "R": resource(
+                f"{kind}ListenerRule", ListenerArn={"Ref": "L"}, Priority=1, Actions=forward,
+                Conditions=[{"Field": "path-pattern", "Values": ["/a"]}],
+            ),
+        }
+    }  # fmt: skip
+    path = written(tmp_path, document)
+    kinds = {None if one[0] is None else one[0][0] for one in made(path).values()}
+    assert kinds == ({"closed"} if closes else {None})
+    found = notes(path)
+    assert [said in one for one in found if "MutualAuthentication" in one] == ([True] if said else [])
+    assert any("L.ListenerAttributes: is not done here" in one for one in found)
