@@ -14,26 +14,36 @@ import { Writable } from "node:stream";
 import { types, format } from "node:util";
 
 const INHERITED = 3;
+const FIRST_LANE = 5;
+const GIVE_UP_MS = 200;
 const monotonicNow = performance.now.bind(performance);
 const BASE = "/2018-06-01/runtime/";
 const PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response";
 const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
 const HIGH_WATER_MARK = Symbol.for("aws.lambda.runtime.handler.streaming.highWaterMark");
 
-// Whose rules hold: those of the runtime that the function names, else of the one with the Node that runs it.
+// What we are told at start: layers, and, where several requests are taken at once, `threads LANES THREADS` (the first
+// thread, which starts the others) or `lanes DESCRIPTOR...` (one of those, with a connection for each of its requests).
+const START = (process.env._LAMBDAPROXY_START ?? "").split("\n");
+const told = (word) => START.find((line) => line.startsWith(word + " "))?.split(" ").slice(1).map(Number);
+const THREADS = told("threads");
+const LANES = told("lanes");
+
+// Whose rules hold: those of the runtime that the function names, else of the one with the Node that runs it. Where
+// several requests are taken at once, those of the client that can do so, which is that of Node 24.
 process.env.AWS_EXECUTION_ENV ??= `AWS_Lambda_nodejs${process.versions.node.split(".")[0]}.x`;
-const SINCE_24 = Number(/nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV)?.[1] ?? 0) >= 24;
+const SINCE_24 = Boolean(LANES ?? THREADS) || Number(/nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV)?.[1] ?? 0) >= 24;
 
 // --- the Runtime API: one kept connection, which this process was born with, written by hand, as in the Python bootstrap ---
 
 class Api {
-  constructor(address) {
+  constructor(address, descriptor = INHERITED) {
     this.host = `Host: ${address}\r\n`;
     this.getNext = `GET ${BASE}invocation/next HTTP/1.1\r\n${this.host}\r\n`;
     this.buffer = Buffer.alloc(0);
     this.waiting = [];
     this.parsed = null;
-    this.socket = new net.Socket({ fd: INHERITED, readable: true, writable: true });
+    this.socket = new net.Socket({ fd: descriptor, readable: true, writable: true });
     this.socket.on("data", (data) => this.received(data));
     this.socket.on("error", () => process.exit(0));
     // Nobody is left to answer.
@@ -152,7 +162,7 @@ const described = (error, stack = error.stack) => ({
 });
 
 function jsonRecord(level, message, params) {
-  const record = { timestamp: new Date().toISOString(), level, requestId: currentId };
+  const record = { timestamp: new Date().toISOString(), level, requestId: LANES ? invokeStore.getRequestId() : currentId };
   if (!SINCE_24 && currentTenant !== undefined) record.tenantId = currentTenant;
   if (!params.length) {
     record.message = message;
@@ -536,7 +546,30 @@ class InvokeStore {
   }
 }
 
-const invokeStore = new InvokeStore();
+// The same where several requests run in one thread: what belongs to each goes with its asynchronous calls.
+class InvokeStoreOfSeveral extends InvokeStore {
+  #storage = new (createRequire(import.meta.url)("node:async_hooks").AsyncLocalStorage)();
+  getContext() {
+    return this.#storage.getStore();
+  }
+  hasContext() {
+    return this.getContext() !== undefined;
+  }
+  get(key) {
+    return this.getContext()?.[key];
+  }
+  set(key, value) {
+    if (this.isProtectedKey(key)) throw new Error(`Cannot modify protected Lambda context field: ${String(key)}`);
+    const context = this.getContext();
+    if (!context) throw new Error("No context available");
+    context[key] = value;
+  }
+  run(context, call) {
+    return this.#storage.run(context, call);
+  }
+}
+
+const invokeStore = LANES ? new InvokeStoreOfSeveral() : new InvokeStore();
 
 if (!["1", "true"].includes(process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA)) {
   globalThis.awslambda = {
@@ -551,7 +584,7 @@ if (!["1", "true"].includes(process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA)) 
   };
 }
 
-async function runStreaming(api, handler, event, context, id) {
+async function runStreaming(api, handler, event, context, id, late = null) {
   const stream = new ResponseStream(api, id, handler[HIGH_WATER_MARK]);
   const closed = new Promise((resolve) => stream.once("close", resolve));
   let failure = null;
@@ -573,7 +606,7 @@ async function runStreaming(api, handler, event, context, id) {
     const ran = returned.then((result) => {
       if (result !== undefined) console.warn("Streaming handlers ignore return values.");
     });
-    const left = await Promise.race([Promise.all([ran, closed]), idle.promise]);
+    const left = await Promise.race([Promise.all([ran, closed]), late?.promise ?? idle.promise]);
     if (left === idle && !stream.writableFinished) {
       failure ??= new RuntimeFault("Runtime.StreamNotEnded", "The handler did not end its response stream");
     }
@@ -581,6 +614,12 @@ async function runStreaming(api, handler, event, context, id) {
     failure = problem ?? new Error("the handler failed without a reason");
   }
   idle.stop();
+  if (late?.passed()) {
+    if (stream.begun && !stream.finishedBody) stream.finishBody();
+    stream.destroy();
+    if (stream.begun) await stream.accepted;
+    return api.next();
+  }
   if (failure !== null && !lost) logError("Invoke Error", failure);
   // What was written before a failure goes out in front of it.
   if ((stream.wrote || stream.writableEnded) && !stream.begun) await stream.ready;
@@ -760,6 +799,88 @@ async function serve(api, handler) {
   }
 }
 
+// --- several requests at once, in threads ---
+
+// Fires when the time of a request has passed: Lambda has answered then, and lets the handler run on, which keeps nobody
+// else from being served. Later than the answer by a little, so that both see the same.
+function tooLate(headers) {
+  const self = {};
+  const until = Number(headers["lambda-runtime-deadline-ms"]) + GIVE_UP_MS;
+  self.promise = new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(self), Math.min(until - Date.now(), 0x7fffffff));
+    // A handler that has kept its thread from everything else may come to its end before the timer does.
+    self.passed = () => {
+      clearTimeout(timer);
+      return Date.now() >= until;
+    };
+  });
+  return self;
+}
+
+async function answerOne(api, handler, headers, body, id) {
+  const late = tooLate(headers);
+  try {
+    const event = JSON.parse(body.toString("utf8"));
+    const streaming = handler[STREAMING] === "response";
+    const context = makeContext(headers, streaming);
+    if (streaming) return await runStreaming(api, handler, event, context, id, late);
+    const result = await Promise.race([handler(event, context), late.promise]);
+    if (late.passed()) return await api.next();
+    return await api.answer(`invocation/${id}/response`, written(result));
+  } catch (problem) {
+    logError("Invoke Error", problem);
+    if (late.passed()) return api.next();
+    const document = errorDocument(problem);
+    return api.answer(`invocation/${id}/error`, JSON.stringify(document), typeHeader(document.errorType));
+  }
+}
+
+// One request after the other; there is one of these for each that the thread may run at once.
+async function serveLane(api, handler) {
+  let message = await api.next();
+  for (;;) {
+    const { headers, body } = message;
+    const id = headers["lambda-runtime-aws-request-id"];
+    const about = { [invokeKeys.REQUEST_ID]: id, [invokeKeys.X_RAY_TRACE_ID]: headers["lambda-runtime-trace-id"],
+      [invokeKeys.TENANT_ID]: headers["lambda-runtime-aws-tenant-id"] };  // prettier-ignore
+    message = await invokeStore.run(about, () => answerOne(api, handler, headers, body, id));
+  }
+}
+
+// The first thread runs no handler: it starts the others, and says which lanes end with one of them, and how.
+function startThreads(lanes, count) {
+  const { Worker } = createRequire(import.meta.url)("node:worker_threads");
+  // Flags of V8 are the whole process's, and none of a thread.
+  const execArgv = process.execArgv.filter((one) => !/^--(?:expose-gc|max-semi-space-size|max-old-space-size)/.test(one));
+  const others = START.filter((line) => line && !line.startsWith("threads "));
+  for (let index = 0; index < count; index++) {
+    const mine = [];
+    for (let lane = index; lane < lanes; lane += count) mine.push(lane);
+    const told = [...others, `lanes ${mine.map((lane) => FIRST_LANE + lane).join(" ")}`].join("\n");
+    const thread = new Worker(new URL(import.meta.url), { env: { ...process.env, _LAMBDAPROXY_START: told }, execArgv });
+    thread.on("error", (error) => logError(`Worker ${index} error:`, error));
+    thread.on("exit", (code) => {
+      if (code !== 0) logError(`Worker ${index} exit:`, new Error(`Worker ${index} exited with code ${code}`));
+      fs.writeSync(INHERITED, `ended ${code} ${mine.join(" ")}\n`);
+    });
+  }
+}
+
+async function runThread(root) {
+  const apis = LANES.map((descriptor) => new Api(process.env.AWS_LAMBDA_RUNTIME_API, descriptor));
+  // A thread lives for as long as its lanes do: a handler that is never done must not be its end.
+  for (const api of apis) api.socket.unref = () => api.socket;
+  let handler;
+  try {
+    handler = await findHandler(root, process.env._HANDLER);
+  } catch (error) {
+    logError("Init Error", error);
+    await postInit(apis[0], error);
+    process.exit(1);
+  }
+  await Promise.all(apis.map((api) => serveLane(api, handler)));
+}
+
 function postInit(api, error) {
   const document = errorDocument(error);
   return api.post("init/error", JSON.stringify(document), typeHeader(document.errorType));
@@ -820,13 +941,16 @@ function importFromLayers(folders) {
 
 async function main() {
   const root = process.env.LAMBDA_TASK_ROOT;
-  process.chdir(root);
+  // A thread is where its process is.
+  if (!LANES) process.chdir(root);
   process.argv.splice(2);
-  const told = (process.env._LAMBDAPROXY_START ?? "").split("\n").filter((line) => line.startsWith("layer "));
   delete process.env._LAMBDAPROXY_START;
   delete process.env._LAMBDAPROXY_SESSION;
-  if (told.length) importFromLayers(told.map((line) => line.slice(6)));
   patchConsole();
+  if (THREADS) return startThreads(...THREADS);
+  const layers = START.filter((line) => line.startsWith("layer "));
+  if (layers.length) importFromLayers(layers.map((line) => line.slice(6)));
+  if (LANES) return runThread(root);
   const api = new Api(process.env.AWS_LAMBDA_RUNTIME_API);
   if (!SINCE_24) {
     process.on("uncaughtException", (error) => fatal(api, error, "Uncaught Exception", 129));

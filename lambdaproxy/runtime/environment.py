@@ -111,7 +111,7 @@ def variables(settings: FunctionSettings, site: Site, places: Layout, address: s
     if places.plan:
         own.pop("TMPDIR", None)  # /tmp is its own
     _search_paths(settings, places, own)
-    if settings.log_format == "json":
+    if settings.log_format == "json" or settings.threads:
         own["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
     if settings.env_file:
         try:

@@ -52,11 +52,21 @@ class Extension:
 
 
 class Extensions:
-    """All extensions of one worker; `about` is what each is told when it registers."""
+    """All extensions of one process; `about` is what each is told when it registers.
+
+    `several`: several requests run at once, and nobody calls `invoke`.
+    """
 
     def __init__(
-        self, host: Host, about: dict[str, str], account: str, say: Callable[[str], object], telemetry: Telemetry
+        self,
+        host: Host,
+        about: dict[str, str],
+        account: str,
+        say: Callable[[str], object],
+        telemetry: Telemetry,
+        several: bool = False,
     ) -> None:
+        self._several = several
         self._host, self._about, self._account, self._say = host, about, account, say
         self.telemetry = telemetry
         self._known: dict[str, Extension] = {}
@@ -109,6 +119,8 @@ class Extensions:
             return
         each = Extension(name, frozenset(events))
         self._known[each.identifier] = each
+        if self._several and "INVOKE" in each.events:
+            self._say(f"EXTENSION\tName: {name}\tINVOKE is not sent where several requests run at once")
         about = self._about | ({"accountId": self._account} if "accountid" in features.lower() else {})
         caller.answer(200, orjson.dumps(about), ((b"Lambda-Extension-Identifier", each.identifier.encode()),))
         self._all_here()

@@ -32,7 +32,8 @@ class FunctionSettings:
     `ric` names the runtime interface client: `builtin`, `awslambdaric` or `aws-lambda-ric`.
     `credentials` is `none` (the function gets dummies) or `inherit` (it gets the operator's own).
     `temporary` is the size of `/tmp` in MB; `namespace` is whether it has folders of its own where the kernel allows.
-    `per_environment` is how many requests an environment of Lambda Managed Instances takes at once.
+    `per_environment` is how many requests an environment of Lambda Managed Instances takes at once: processes do so
+    for Python, threads of one process for Node.
     `web` says that it is a web server, and `handler` the file that starts it; `endpoint` is the host that its requests
     must name.
     `unable` says why it cannot run here: it answers so, as one whose program is missing does.
@@ -72,6 +73,11 @@ class FunctionSettings:
     def ours(self) -> bool:
         """Whether a runtime of ours runs it, which takes its events from a socket that it inherits."""
         return self.ric == "builtin" and self.family != "provided" and not self.web
+
+    @property
+    def threads(self) -> bool:
+        """Whether one process takes several requests at once, in threads."""
+        return self.per_environment is not None and self.family == "nodejs" and self.ours
 
     @property
     def alone(self) -> bool:
@@ -258,13 +264,21 @@ def _resolved(name: str, values: dict[str, Any], base: str) -> FunctionSettings:
         values["executable"] = path("executable", os.path.join(values["directory"], values["executable"]))
         _check_program("executable", values["executable"])
     values.setdefault("runtime", _guess(values["directory"], values["handler"]))
-    if values.get("per_environment") and not values["runtime"].startswith("python"):
-        raise BadKey("environment-concurrency", "only Python functions run several requests at once as on Lambda here")
+    if values.get("per_environment"):
+        _check_managed(values)
     if values["runtime"].startswith("provided") and "executable" not in values:
         own = os.path.join(values["directory"], "bootstrap")
         places = [own, *(os.path.join(layer, "bootstrap") for layer in values["layers"][::-1])]
         _check_program("executable", path("executable", next(filter(os.path.exists, places), own)))
     return FunctionSettings(name=name, **values)
+
+
+def _check_managed(values: Mapping[str, Any]) -> None:
+    key = "environment-concurrency"
+    if not values["runtime"].startswith(("python", "nodejs")):
+        raise BadKey(key, "only Python and Node functions take several requests at once as on Lambda here")
+    if values["runtime"].startswith("nodejs") and (values.get("web") or values.get("ric", "builtin") != "builtin"):
+        raise BadKey(key, "in Node only our own runtime takes several requests at once: it goes without web and ric")
 
 
 def _layer(path: str) -> str:

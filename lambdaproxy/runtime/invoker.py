@@ -25,6 +25,7 @@ from lambdaproxy.runtime.events import EventQueue
 from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.runtime.job import STREAMS, Job
 from lambdaproxy.runtime.kept import Kept
+from lambdaproxy.runtime.lanes import Lanes, lanes_of
 from lambdaproxy.runtime.layers import has_extensions
 from lambdaproxy.runtime.logs import Batch, Sink, WorkerLog
 from lambdaproxy.runtime.loopback import InheritedSocket, LoopbackPort
@@ -217,7 +218,7 @@ class LocalInvoker:
 
     def count_workers(self) -> int:
         """How many worker processes there are."""
-        return sum(len(pool.workers) for pool in self._pools.values())
+        return sum(pool.processes for pool in self._pools.values())
 
     def _pool(self, settings: FunctionSettings) -> FunctionPool:
         pool = self._pools.get(settings.name)
@@ -239,7 +240,8 @@ class LocalInvoker:
         if settings.concurrency is None and settings.per_environment is not None:
             most = settings.per_environment
         if settings.concurrency is None and any(map(has_extensions, settings.layers)):
-            most = 1  # they listen on ports that only one can have
+            # They listen on ports that only one can have: one environment.
+            most = lanes_of(settings, most) or 1
         return min(most, 1) if settings.name in self.site.debug else most
 
     def _watched(self, settings: FunctionSettings) -> Callable[[Callable[[str], None]], Watch] | None:
@@ -265,33 +267,36 @@ class LocalInvoker:
         settings = pool.settings
         debugged = settings.name in self.site.debug
         scratch: list[str] = []
-        worker = Worker(
-            self._reactor,
-            settings,
-            pool,
-            WorkerLog(settings.name, self._write, self._reactor),
-            listen=lambda factory: LoopbackPort(self._reactor, factory),
-            connect=lambda factory: InheritedSocket(self._reactor, factory),
-            api=self._apis.site,
-            init_seconds=None if debugged else init_seconds,
-            wall=self._wall,
-            warn=self._warnings.warn,
-            abort=self._abort,
-            ended=lambda: self._remove(scratch),
-            account=self.site.account,
-        )
+        lanes = lanes_of(settings, pool.room) if not debugged else 0
+        log = WorkerLog(settings.name, self._write, self._reactor)
+        around: dict[str, Any] = {
+            "listen": lambda factory: LoopbackPort(self._reactor, factory),
+            "connect": lambda factory: InheritedSocket(self._reactor, factory),
+            "api": self._apis.site,
+            "wall": self._wall,
+            "warn": self._warnings.warn,
+            "ended": lambda: self._remove(scratch),
+            "account": self.site.account,
+        }
         day = time.strftime("%Y/%m/%d", time.gmtime(self._wall()))
         stream = f"{day}/[$LATEST]{uuid4().hex}"
 
         def make(address: str) -> Command:
-            made = command(settings, self.site, address, stream)
+            made = command(settings, self.site, address, stream, lanes)
             if made.own_folders or not settings.namespace or not self.site.namespaces.why:
                 return made
             # Without a /tmp of its own, a folder that goes with the worker.
             scratch.append(mkdtemp(prefix="lambdaproxy-tmp-"))
             return replace(made, environment={**made.environment, "TMPDIR": scratch[0]})
 
-        worker.spawn(self._launch, make)
+        if lanes:
+            process = Lanes(self._reactor, settings, pool, log, lanes, **around)
+            process.spawn(self._launch, make)
+            worker: Worker = process.lanes[0]
+        else:
+            seconds = None if debugged else init_seconds
+            worker = Worker(self._reactor, settings, pool, log, init_seconds=seconds, abort=self._abort, **around)
+            worker.spawn(self._launch, make)
         if self._workers_started is not None:
             self._workers_started.cell(settings.name).inc()
         return worker

@@ -198,6 +198,34 @@ class WorkerLog:
             self._second, self._count, self._bytes = now, 0, 0
 
 
+class LaneLog(WorkerLog):
+    """The log of one of several requests at once: what their process writes is in `whole`, and Lambda's lines go there.
+
+    Of its tail is what `keep` was told.
+    """
+
+    __slots__ = ("_whole",)
+
+    def __init__(self, function: str, whole: WorkerLog, clock: IReactorTime) -> None:
+        super().__init__(function, lambda *_: None, clock)
+        self._whole = whole
+
+    def feed(self, data: bytes) -> None:
+        self._whole.feed(data)
+
+    def flush(self) -> None:
+        """Nothing: an unfinished line may be another request's."""
+
+    def keep(self, text: str) -> None:
+        """A record of this request."""
+        if self._wants_tail:
+            self._keep_tail(text.encode("utf-8", "backslashreplace"))
+
+    def platform(self, text: str) -> None:
+        self.keep(text)
+        self._whole.platform(text)
+
+
 def _text(line: bytes) -> str:
     """A record's text: `\\r` stands for a line end. A byte that is no text costs fifty times as much to be shown."""
     text = line.replace(b"\r", b"\n", MOST_JOINED).decode("utf-8", "replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable
@@ -32,7 +33,7 @@ SPAWN_AGAIN = 0.25
 
 
 class FunctionPool:
-    """The workers and the queue of one function.
+    """The workers and the queue of one function. A worker is a process, or one of the requests that a process takes.
 
     `most` workers run at once; `queue` jobs wait beyond these (0: none, as on AWS). An invocation that finds neither is
     `Throttled`.
@@ -71,6 +72,15 @@ class FunctionPool:
     # --- jobs ---
 
     @property
+    def processes(self) -> int:
+        return len({worker.together[0] for worker in self.workers})
+
+    @property
+    def room(self) -> int:
+        """How many workers may be added to those that there are."""
+        return self._most - self._alive()
+
+    @property
     def waiting(self) -> int:
         return len(self._waiting)
 
@@ -93,7 +103,7 @@ class FunctionPool:
             self._watch.look()
         remaining = job.invocation.deadline - self._clock.seconds()
         if self._idle:
-            worker = self._idle.pop()
+            worker = self._next_idle()
             if remaining < self.settings.timeout:
                 job.wait(remaining)
             worker.give(job)
@@ -116,6 +126,14 @@ class FunctionPool:
         job.withdrawn = self._withdraw
         job.wait(remaining)
         self._spawn()
+
+    def _next_idle(self) -> Worker:
+        worker = self._idle.pop()
+        if worker.load and self._idle:
+            self._idle.append(worker)
+            worker = min(reversed(self._idle), key=lambda one: one.load)
+            self._idle.remove(worker)
+        return worker
 
     def _withdraw(self, job: Job) -> None:
         try:
@@ -159,11 +177,13 @@ class FunctionPool:
         self._soon = None
         starting = sum(1 for worker in self.workers if worker.state is State.STARTING and not worker.retiring)
         while starting < len(self._waiting) and self._alive() < self._most and self._stopping is None:
-            if not self._start():
+            started = self._start()
+            if not started:
                 return
-            starting += 1
+            starting += started
 
-    def _start(self) -> bool:
+    def _start(self) -> int:
+        """Start a process; the number of workers that it brings."""
         seconds = self.settings.timeout if self._slow_init else INIT_SECONDS
         try:
             worker = self._spawn_worker(self, seconds)
@@ -176,7 +196,7 @@ class FunctionPool:
                 why=str(problem),
             )
             self._init_failed(lambda _: found)
-            return False
+            return 0
         except (OSError, ValueError) as problem:
             self._warn(
                 "no process for {function}: {why}", event="no-process", function=self.settings.name, why=str(problem)
@@ -186,10 +206,11 @@ class FunctionPool:
                 job.fail(Unavailable(f"no process could be started: {problem}", label="spawn"))
             if self._waiting and self._soon is None:
                 self._soon = self._clock.callLater(SPAWN_AGAIN, self._soon_is_now)
-            return False
-        worker.generation = self._generation
-        self.workers.add(worker)
-        return True
+            return 0
+        for each in worker.together:
+            each.generation = self._generation
+            self.workers.add(each)
+        return len(worker.together)
 
     def idle(self, worker: Worker) -> None:
         """The worker asks for an event."""
@@ -224,18 +245,18 @@ class FunctionPool:
                 # As on AWS: once more, with the function's own time-out.
                 self._slow_init = True
             else:
-                self._init_failed(worker.init_failure)
+                self._init_failed(worker.init_failure, worker.serves)
         if self._stopping is not None:
             if not self.workers and not self._stopping.called:
                 self._stopping.callback(None)
             return
         self._spawn()
 
-    def _init_failed(self, found: Callable[[str], FunctionFailure]) -> None:
-        """Fail the job that the worker was started for; after three failures in a row, all that wait or come soon."""
+    def _init_failed(self, found: Callable[[str], FunctionFailure], serves: int = 1) -> None:
+        """Fail the jobs that the process was started for; after three failures in a row, all that wait or come soon."""
         now = self._clock.seconds()
         self._failures = [*(at for at in self._failures if now - at < FAILURES_WITHIN + self._pause), now]
-        jobs = [self._waiting.popleft()] if self._waiting else []
+        jobs = [self._waiting.popleft() for _ in range(min(serves, len(self._waiting)))]
         if len(self._failures) >= FAILURES:
             self._pause = min(LAST_PAUSE, self._pause * 2 or FIRST_PAUSE)
             self._paused_until, self._last_failure = now + self._pause, found
@@ -249,13 +270,14 @@ class FunctionPool:
         self._reaper = None
         now = self._clock.seconds()
         for worker in tuple(self._idle):
-            if len(self.workers) <= self.settings.prewarm:
+            stay = sum(not one.retiring for one in self.workers)
+            if stay - len(worker.together) < self.settings.prewarm:
                 break
-            if now - worker.idle_since >= self.settings.idle_timeout:
+            if worker in self._idle and now - worker.rests_since >= self.settings.idle_timeout:
                 self._idle.remove(worker)
                 worker.retire()
-        if len(self._idle) > self.settings.prewarm:
-            oldest = min(worker.idle_since for worker in self._idle)
+        oldest = min((worker.rests_since for worker in self._idle), default=math.inf)
+        if len(self._idle) > self.settings.prewarm and oldest < math.inf:
             self._reaper = self._clock.callLater(max(0.01, oldest + self.settings.idle_timeout - now), self._reap)
 
     # --- reload ---

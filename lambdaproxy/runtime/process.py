@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
@@ -55,6 +56,20 @@ class Running(Protocol):
 
 Output = Callable[[bytes], None]
 
+FIRST_LANE = 5
+"""The descriptor of the first socket of a process that takes several requests at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """What a process that takes several requests at once has besides: a pipe and sockets.
+
+    `told` takes what is written to its third descriptor; `sockets` become `FIRST_LANE` and those that follow.
+    """
+
+    told: Output
+    sockets: Sequence[int]
+
 
 class Launcher(Protocol):
     """Starts a command; raises `OSError`."""
@@ -66,6 +81,7 @@ class Launcher(Protocol):
         output: Output,
         exited: Callable[[Exit], None],
         beside: Output | None = None,
+        several: Several | None = None,
     ) -> Running:
         """`inherited` is a descriptor that becomes its third; `beside` takes what is written to its fourth."""
 
@@ -165,15 +181,19 @@ class WorkerProcess:
         output: Callable[[bytes], None],
         exited: Callable[[Exit], None],
         beside: Output | None = None,
+        several: Several | None = None,
     ) -> None:
         reading, writing = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
         nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         more = os.pipe2(os.O_CLOEXEC) if beside is not None else None
+        told = os.pipe2(os.O_CLOEXEC) if several is not None else None
         fds = {0: nothing, 1: writing, 2: writing}
         if inherited is not None:
             fds[3] = inherited
         if more is not None:
             fds[4] = more[1]
+        if told is not None and several is not None:
+            fds |= {3: told[1], **{FIRST_LANE + at: each for at, each in enumerate(several.sockets)}}
         try:
             # Without path and uid Twisted uses posix_spawn: a fork would copy our page tables for milliseconds.
             transport = reactor.spawnProcess(
@@ -185,24 +205,26 @@ class WorkerProcess:
             )
         except BaseException:
             os.close(reading)
-            if more is not None:
-                os.close(more[0])
+            for pipe in filter(None, (more, told)):
+                os.close(pipe[0])
             raise
         finally:
             os.close(writing)
-            if more is not None:
-                os.close(more[1])
+            for pipe in filter(None, (more, told)):
+                os.close(pipe[1])
             os.close(nothing)
         self._transport = transport
         self.pid: int | None = transport.pid
         self.runtime: int | None = None
         self._pipe = _Pipe(reactor, reading, output)
         self._beside = None if more is None or beside is None else _Pipe(reactor, more[0], beside)
+        self._told = None if told is None or several is None else _Pipe(reactor, told[0], several.told)
 
     def drain(self) -> None:
         self._pipe.drain()
-        if self._beside is not None:
-            self._beside.drain()
+        for each in (self._beside, self._told):
+            if each is not None:
+                each.drain()
 
     def terminate(self) -> None:
         try:
@@ -238,8 +260,9 @@ class WorkerProcess:
     def close(self) -> None:
         self.drain()
         self._pipe.close()
-        if self._beside is not None:
-            self._beside.close()
+        for each in (self._beside, self._told):
+            if each is not None:
+                each.close()
         if self.pid is None:
             return
         # The number cannot have been given away while its process group lives, and without one this finds nothing.
@@ -273,7 +296,8 @@ def launcher(reactor: Any) -> Launcher:
         output: Output,
         exited: Callable[[Exit], None],
         beside: Output | None = None,
+        several: Several | None = None,
     ) -> Running:
-        return WorkerProcess(reactor, command, inherited, output, exited, beside)
+        return WorkerProcess(reactor, command, inherited, output, exited, beside, several)
 
     return launch

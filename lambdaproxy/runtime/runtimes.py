@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lambdaproxy.base.processors import processors
 from lambdaproxy.runtime.environment import CannotStart, Site, variables
 from lambdaproxy.runtime.functions import EXEC_WRAPPER, FunctionSettings
 from lambdaproxy.runtime.interpreters import packaged_node
@@ -28,6 +29,7 @@ START = "_LAMBDAPROXY_START"
 ENDPOINT = "_LAMBDAPROXY_ENDPOINT"
 """The variable with the host of a web function's endpoint, for its bridge."""
 
+WORKER_COUNT = "AWS_LAMBDA_NODEJS_WORKER_COUNT"
 WEB_ADAPTER = "lambda-adapter"
 HEADROOM = 512
 """MB that the data of a process may exceed `memory_limit` by: thread stacks and arenas that are never resident."""
@@ -54,12 +56,14 @@ class Command:
     """Whether it has a `/tmp` of its own."""
     extensions: tuple[str, ...] = ()
     """The programs of `/opt/extensions` that are started with it."""
+    threads: int = 1
+    """How many threads take its requests."""
 
 
-def command(settings: FunctionSettings, site: Site, address: str, log_stream: str) -> Command:
-    """The command for one worker whose Runtime API is at `address` (`127.0.0.1:PORT`).
+def command(settings: FunctionSettings, site: Site, address: str, log_stream: str, lanes: int = 0) -> Command:
+    """The command for one process whose Runtime API is at `address` (`127.0.0.1:PORT`).
 
-    Raises `CannotStart`.
+    `lanes` is how many requests it takes at once in threads, 0 where that is no question. Raises `CannotStart`.
     """
     if settings.unable is not None:
         raise CannotStart(settings.unable)
@@ -74,12 +78,17 @@ def command(settings: FunctionSettings, site: Site, address: str, log_stream: st
         program = found if found is not None and os.path.isabs(found) else _found(found or "node", "Node")
     else:
         program = settings.executable or ""
+    threads = 1
     places = layout(settings, site.namespaces, (*_needed(program, site), *_OURS), site.hosts)
     environment = variables(settings, site, places, address, log_stream)
     if settings.family == "python":
         argv = _python(settings, site, places, environment, program, limit, debug)
     elif settings.family == "nodejs":
         argv = _node(settings, places, environment, program, debug)
+        if lanes:
+            threads = _threads(environment, lanes)
+            told = environment.get(START, "").splitlines()
+            environment[START] = "\n".join([*told, f"threads {lanes} {threads}"])
     else:
         argv = (*_launch("exec", limit, settings, places.plan), _provided(settings, places))
     if settings.web:
@@ -94,7 +103,22 @@ def command(settings: FunctionSettings, site: Site, address: str, log_stream: st
     extensions = tuple(places.extensions())
     if extensions:
         argv = _with_extensions(extensions, settings, site, places, environment, argv)
-    return Command(argv, environment, bool(places.plan), extensions)
+    return Command(argv, environment, bool(places.plan), extensions, threads)
+
+
+def _threads(environment: Mapping[str, str], lanes: int) -> int:
+    """How many threads a Node process has for so many requests at once.
+
+    As many as `AWS_LAMBDA_NODEJS_WORKER_COUNT` says, else eight for each processor (Lambda guide,
+    lambda-managed-instances-nodejs-runtime; the formula is that of aws-lambda-ric 4.0.2). Of those, threads that could
+    have no request are left out: AWS starts them, and each runs the init. Raises `CannotStart`.
+    """
+    said = environment.get(WORKER_COUNT)
+    if said is None:
+        return min(lanes, 8 * processors())
+    if not said.isascii() or not said.isdigit() or int(said) == 0:
+        raise CannotStart(f"{WORKER_COUNT} is {said!r}; write a number of threads")
+    return min(lanes, int(said))
 
 
 def _wrapper(wrapper: str, places: Layout) -> str:

@@ -72,7 +72,7 @@ def main(arguments):
 
     signal.signal(signal.SIGTERM, end)
     seen = {name: value for name, value in os.environ.items() if name not in HIDDEN}
-    away = [(os.POSIX_SPAWN_CLOSE, 3)] if _is_open(3) else []
+    away = [(os.POSIX_SPAWN_CLOSE, each) for each in (3, *_lanes()) if _is_open(each)]
     for path in extensions:
         name = os.path.basename(path)
         output = [(os.POSIX_SPAWN_DUP2, OUTPUT, 1), (os.POSIX_SPAWN_DUP2, OUTPUT, 2), (os.POSIX_SPAWN_CLOSE, OUTPUT)]
@@ -120,6 +120,13 @@ def main(arguments):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), os.WTERMSIG(status))
     os._exit(os.WEXITSTATUS(status))
+
+
+def _lanes():
+    """The sockets of a runtime that takes several requests at once."""
+    told = [line.split() for line in os.environ.get("_LAMBDAPROXY_START", "").split("\n")]
+    count = sum(int(words[1]) for words in told if words[:1] == ["threads"])
+    return range(OUTPUT + 1, OUTPUT + 1 + count)
 
 
 def _status(how):

@@ -10,7 +10,7 @@ are those of the table in docs/runtime.md; the module is long because the table 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -131,6 +131,8 @@ class Worker:
         #: Why the init failed: the function's document, or how the process ended; None while it has not.
         self.init_failure: Callable[[str], FunctionFailure] | None = None
         self.init_timed_out = False
+        #: Whether the runtime itself has said why.
+        self.said_why = False
         self.initialised = False
         self.idle_since = 0.0
         self._process: Running | None = None
@@ -150,6 +152,28 @@ class Worker:
         self._measured = -1.0
         self._extensions: Extensions | None = None
         self._beside: WorkerLog | None = None
+        #: How many requests wait for its init, and fail if that does.
+        self.serves = 1
+
+    @property
+    def together(self) -> Sequence[Worker]:
+        """All that are one process with it."""
+        return (self,)
+
+    @property
+    def _heard_of(self) -> bool:
+        """Whether there are extensions that may want to hear of it."""
+        return self._extensions is not None
+
+    @property
+    def load(self) -> int:
+        """What runs where the next job would: of those that are idle the pool takes one with the least."""
+        return 0
+
+    @property
+    def rests_since(self) -> float:
+        """When its process, which is idle, had its last job; infinite while that has another one."""
+        return self.idle_since
 
     # --- start ---
 
@@ -421,7 +445,7 @@ class Worker:
             caller.reply(403, error_body("InvalidStateTransition", "the runtime is initialised"))
             return
         found = reported(body, error_type)
-        self.init_failure = lambda _: found
+        self.init_failure, self.said_why = lambda _: found, True
         caller.accepted()
         self._cancel()
         self._grace = self._reactor.callLater(INIT_ERROR_SECONDS, self._stop_now)
@@ -540,7 +564,7 @@ class Worker:
             job.request_id, now - self._given, self.settings.memory, used, self._init_time, status, kind
         )
         self._log.platform(f"END RequestId: {job.request_id}\n{report}")
-        if self._extensions is not None:
+        if self._heard_of:
             self._report_telemetry(job, now - self._given, used, status or "success", kind)
         self._init_time = None
 
@@ -606,11 +630,7 @@ class Worker:
             if self.init_failure is None:
                 self.init_failure = lambda request_id: exited(request_id, how)
             if not self.retiring and not self.init_timed_out:
-                took = (self._reactor.seconds() - self._started) * 1000
-                kind = self.init_failure("").type
-                self._log.platform(
-                    f"INIT_REPORT Init Duration: {took:.2f} ms\tPhase: init\tStatus: error\tError Type: {kind}"
-                )
+                self._report_init(self.init_failure("").type)
         elif job is not None:
             found = exited(job.request_id, how)
             self._log.platform(f"RequestId: {job.request_id} Error: {how.message()}")
@@ -634,7 +654,11 @@ class Worker:
         self._process.close()
         self._ended()
         self._log.flush()
-        assert self._port is not None
-        self._port.close()
+        if self._port is not None:
+            self._port.close()
         # The pool hears of it last, so that nothing is left once it has heard of all.
         self._factory.close(lambda: self._owner.gone(self))
+
+    def _report_init(self, kind: str) -> None:
+        took = (self._reactor.seconds() - self._started) * 1000
+        self._log.platform(f"INIT_REPORT Init Duration: {took:.2f} ms\tPhase: init\tStatus: error\tError Type: {kind}")

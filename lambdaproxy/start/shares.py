@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +12,6 @@ from lambdaproxy.gate.shared_buckets import Table
 
 SETTINGS_OF_THE_WHOLE = ("max-requests", "max-connections", "max-bodies", "max-unwritten")
 OPTIONS_OF_THE_WHOLE = ("max-in-flight", "max-in-flight-per-function", "queue")
-_CGROUP = "/sys/fs/cgroup/cpu.max"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +53,3 @@ def check_parts(workers: int, settings: Settings, options: Mapping[str, Mapping[
     for what, value in limits:
         if value < workers:
             raise ConfigError(f"--workers: {what} is {value}, which {workers} workers cannot share; raise it")
-
-
-def processors() -> int:
-    """How many processors this process may use, by its affinity and by its control group's quota."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        with open(_CGROUP, encoding="ascii") as file:
-            quota, period = file.read().split()
-        if quota != "max":
-            count = min(count, max(1, -(-int(quota) // int(period))))
-    except (OSError, ValueError):
-        pass
-    return count

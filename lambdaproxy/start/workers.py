@@ -15,10 +15,11 @@ from typing import Any, NoReturn
 from twisted.internet import endpoints
 
 from lambdaproxy import __version__
+from lambdaproxy.base.processors import processors
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.start.assembly import Assembly
 from lambdaproxy.start.billing import SINCE
-from lambdaproxy.start.shares import check_parts, processors
+from lambdaproxy.start.shares import check_parts
 from lambdaproxy.supervise.plan import Plan
 from lambdaproxy.watch.manner import Manners
 

@@ -69,9 +69,14 @@ def _table(stack: Stack, logical: str, properties: Properties) -> dict[str, Any]
     # Code asks for this to know that it is not on AWS: sam local sets it.
     table["environment"] = {"AWS_SAM_LOCAL": "true"} | _variables(stack, logical, variables)
     # Of other runtimes it is listed as not done.
-    if str(properties.values.get("Runtime")).startswith("python") and "CapacityProviderConfig" in properties:
-        managed = properties.inner("CapacityProviderConfig").inner("LambdaManagedInstancesCapacityProviderConfig")
+    several = str(properties.values.get("Runtime")).startswith(("python", "nodejs"))
+    if several and "CapacityProviderConfig" in properties:
+        # SAM has it there, CloudFormation one further in.
+        managed = properties.inner("CapacityProviderConfig")
         most = managed.get("PerExecutionEnvironmentMaxConcurrency")
+        if most is None and "LambdaManagedInstancesCapacityProviderConfig" in managed:
+            managed = managed.inner("LambdaManagedInstancesCapacityProviderConfig")
+            most = managed.get("PerExecutionEnvironmentMaxConcurrency")
         if most is not None:
             table["environment-concurrency"] = number(most)
     if "EphemeralStorage" in properties:

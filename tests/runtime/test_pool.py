@@ -82,7 +82,7 @@ class PoolBench:
         )
 
         def launch(
-            command: Command, inherited: int | None, output: Any, exited: Any, beside: Any = None
+            command: Command, inherited: int | None, output: Any, exited: Any, beside: Any = None, several: Any = None
         ) -> FakeProcess:
             self.processes.append(FakeProcess(output, exited))
             return self.processes[-1]
@@ -203,6 +203,19 @@ class TestScaling:
         bench.next(0)
         bench.reactor.advance(30)
         assert bench.states() == ["idle"]
+        bench.end()
+
+    def test_of_many_idle_workers_as_many_stay_as_are_kept_ready(self):
+        bench = PoolBench(idle_timeout=10.0, prewarm=1)
+        jobs = [bench.submit() for _ in range(3)]
+        for index in range(3):
+            bench.next(index)
+        for index in range(3):
+            bench.answer(index)
+            bench.next(index)
+        bench.reactor.advance(10.1)
+        assert [job.result.payload for job in jobs] == [b"1"] * 3
+        assert sorted(bench.states()) == ["idle", "stopping", "stopping"], "none of them has ended yet"
         bench.end()
 
     def test_dead_idle_worker_is_replaced_on_demand(self):

@@ -282,12 +282,26 @@ Resources:
   Web:
     Type: AWS::Serverless::Function
     Properties: {Handler: app.handler, Runtime: nodejs22.x, CapacityProviderConfig: *provider}
+  Site:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.handler
+      Runtime: nodejs24.x
+      CapacityProviderConfig: {Arn: x, PerExecutionEnvironmentMaxConcurrency: 9}
+  Own:
+    Type: AWS::Serverless::Function
+    Properties: {CodeUri: own, Handler: bootstrap, Runtime: provided.al2023, CapacityProviderConfig: *provider}
 """)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "bootstrap").touch(mode=0o755)
     found = read_template(str(tmp_path / "template.yaml"))
     table = dict(found.functions["Users"])
     assert (table["ephemeral-storage"], table["environment-concurrency"]) == (2048, 8)
-    assert "environment-concurrency" not in found.functions["Web"]
-    assert "Web.CapacityProviderConfig" in "\n".join(found.notes)
+    assert found.functions["Web"]["environment-concurrency"] == 8
+    assert found.functions["Site"]["environment-concurrency"] == 9
+    assert "environment-concurrency" not in found.functions["Own"]
+    assert "Own.CapacityProviderConfig" in "\n".join(found.notes)
+    assert "Concurrency" not in "\n".join(found.notes)
     assert [os.listdir(layer) for layer in table["layers"]] == [["python"]]
     said = "\n".join(found.notes)
     assert "layer:aws-otel-python-amd64-ver-1-25-0:1 is on AWS and not fetched: save it" in said
