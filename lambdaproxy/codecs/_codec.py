@@ -130,7 +130,10 @@ class Codec:
         status = self._status(error)
         headers, body = self._refusal(error, status, request)
         if self.challenges and (challenge := getattr(error, "challenge", "")):
-            headers += ((b"WWW-Authenticate", challenge.encode("latin-1", "replace")),)
+            field = b"WWW-Authenticate", challenge.encode("latin-1", "replace")
+            # The id of an HTTP API's request comes last (recorded on AWS, 2024 and 2026).
+            at = len(headers) - (bool(headers) and headers[-1][0].lower() == b"apigw-requestid")
+            headers = (*headers[:at], field, *headers[at:])
         if error.retry_after is not None and not (self._limited and error.outcome == "rate"):
             headers += ((b"Retry-After", b"%d" % max(0, error.retry_after)),)
         return Response(status, headers, body, error.outcome)
