@@ -84,8 +84,8 @@ def claim_check_of_table(table: Mapping[str, Any]) -> ClaimCheck:
     for key in table:
         if key not in _KEYS:
             near = get_close_matches(key, _KEYS, 1)
-            said = f"did you mean {near[0]}?" if near else f"it has {', '.join(_KEYS)}"
-            raise ValueError(f"claim-check has no {key!r}; {said}")
+            said = f"did you mean {near[0]}?" if near else f"there are {', '.join(_KEYS)}"
+            raise ValueError(f"there is no key {key!r}; {said}")
     if not isinstance(table.get("bucket"), str):
         raise ValueError('it needs a bucket, as in bucket = "my-uploads"')
     made: dict[str, Any] = {}

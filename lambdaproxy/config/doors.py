@@ -71,7 +71,7 @@ _KNOWN_IN = {
 
 def redirect_of_table(table: Mapping[str, Any]) -> Redirect:
     """A redirect; `ValueError` for one that would lead to itself."""
-    found = _known(table, Redirect, "redirect")
+    found = _known(table, Redirect)
     if "status_code" in found:
         found["status_code"] = _status(found["status_code"], (301, 302, 303, 307, 308))
     if "protocol" in found:
@@ -121,7 +121,7 @@ class FixedResponse:
 
 def fixed_of_table(table: Mapping[str, Any]) -> FixedResponse:
     """A fixed answer."""
-    found = _known(table, FixedResponse, "fixed-response")
+    found = _known(table, FixedResponse)
     if "status_code" not in found:
         raise ValueError("it needs a status-code, such as status-code = 404")
     found["status_code"] = _status(found["status_code"], range(200, 600))
@@ -168,16 +168,15 @@ def refill(rate: Rate, burst: int | None) -> int:
     return burst if burst is not None else max(1, math.ceil(rate.per_second))
 
 
-def _known(table: Mapping[str, Any], kind: type, what: str) -> dict[str, Any]:
+def _known(table: Mapping[str, Any], kind: type) -> dict[str, Any]:
     names = [each.name.replace("_", "-") for each in fields(kind)]
     found = {}
     for key, value in table.items():
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", key).lower().replace("_", "-")
         if name not in names:
             near = get_close_matches(name, names, 1)
-            raise ValueError(
-                f"{what} has no {key!r}{f'; did you mean {near[0]}?' if near else f'; it has {_listed(names)}'}"
-            )
+            said = f"did you mean {near[0]}?" if near else f"there are {_listed(names)}"
+            raise ValueError(f"there is no key {key!r}; {said}")
         found[name.replace("-", "_")] = value
     return found
 

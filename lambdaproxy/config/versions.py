@@ -107,7 +107,7 @@ def canary(text: str) -> Canary:
 
 def canary_of_table(table: Mapping[str, Any]) -> Canary:
     """A canary with all that can be said."""
-    made = _known(table, "canary", ("function", "steps", "interval", "requests", "errors", "latency"))
+    made = _known(table, ("function", "steps", "interval", "requests", "errors", "latency"))
     steps = made.get("steps", [1, 5, 25, 50, 100])
     if not isinstance(steps, list) or not steps or not all(_number(each) and 0 < each <= 100 for each in steps):
         raise ValueError("steps: they are percents, as in [1, 5, 25, 50, 100]")
@@ -157,7 +157,7 @@ def shadow(text: str) -> Shadow:
 
 def shadow_of_table(table: Mapping[str, Any]) -> Shadow:
     """A shadow with all that can be said."""
-    made = _known(table, "shadow", ("function", "share", "at-once", "max-result"))
+    made = _known(table, ("function", "share", "at-once", "max-result"))
     share = made.get("share", 100)
     if not _number(share) or not 0 < share <= 100:
         raise ValueError(f"share: {share!r} is no percent of more than 0 and up to 100")
@@ -178,10 +178,10 @@ def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _known(table: Mapping[str, Any], what: str, names: tuple[str, ...]) -> dict[str, Any]:
+def _known(table: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     for key in table:
         if key not in names:
             near = get_close_matches(key, names, 1)
-            said = f"did you mean {near[0]}?" if near else f"it has {', '.join(names)}"
-            raise ValueError(f"{what} has no {key!r}; {said}")
+            said = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+            raise ValueError(f"there is no key {key!r}; {said}")
     return dict(table)

@@ -183,7 +183,7 @@ GROUPS = (
             ),
             Known(
                 errors.UnknownFunction, "there is no function of that name", NO,
-                "the message names those that there are, if they are embedded; on AWS compare region and account",
+                "the message names those that there are (ten), if they are embedded; on AWS compare region and account",
             ),
         ),
     ),

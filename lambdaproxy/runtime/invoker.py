@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 from shutil import rmtree
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
 _log = Logger(namespace="lambdaproxy.function")
+
+MOST_NAMED = 10
+"""Functions that a message names, where another one was asked for."""
 
 
 def to_twisted_log(lines: str) -> None:
@@ -174,7 +178,7 @@ class LocalInvoker:
         if qualifier is not None and not is_qualifier(qualifier):
             raise UnknownFunction(f"{qualifier!r} is no version or alias")
         if settings is None:
-            raise UnknownFunction(f"no embedded function is named {name!r}")
+            raise UnknownFunction(f"no embedded function is named {name[:140]!r}; {_listed(self._functions)}")
         if qualifier is not None and qualifier != "$LATEST" and settings.aliases and qualifier not in settings.aliases:
             raise UnknownFunction(f"{name!r} has no alias {qualifier!r}")
         return settings
@@ -321,6 +325,14 @@ def _given_qualifier(invocation: Invocation) -> str | None:
     if invocation.function.qualifier is not None or ":" not in invocation.function.name:
         return invocation.function.qualifier
     return split_name(invocation.function.name)[1]
+
+
+def _listed(functions: Mapping[str, object]) -> str:
+    """Names that there are, for whoever mistyped one; clients choose how often this is asked, so no more than ten."""
+    if not functions:
+        return "there is none"
+    more = len(functions) - MOST_NAMED
+    return f"there are {', '.join(islice(functions, MOST_NAMED))}{f' and {more} more' if more > 0 else ''}"
 
 
 def _branch(source: Deferred[None]) -> Deferred[None]:

@@ -31,12 +31,12 @@ class Log:
         if _LEVELS.index(level) < self._least:
             return
         now = time.time()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
         if self._form == "json":
-            stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
             line = {"time": stamp, "level": level, "event": event, "message": text, "logger": _LOGGER}
             text = json.dumps(line, separators=(",", ":"))
         else:
-            text = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z', time.localtime(now))} [{_LOGGER}#{level}] {text}"
+            text = f"{stamp} [{_LOGGER}#{level}] {text}"
         text += "\n"
         self._writer.write(
             (journal.prefixed(level, text) if self._by_journal else text).encode("utf-8", "backslashreplace")

@@ -55,7 +55,12 @@ class Manner:
         printed = event.get("log_namespace") in (ACCESS, FUNCTION) and "lines" in event
         if not printed and LEVELS.index(level) < self._least:
             return None
-        text = "".join(_json_lines(event, level)) if self.form == JSON else formatEventAsClassicLogText(event)
+        if self.form == JSON:
+            text = "".join(_json_lines(event, level))
+        elif printed and event["log_namespace"] == ACCESS:
+            return self.access(f"{event['lines']}\n")
+        else:
+            text = formatEventAsClassicLogText(event, stamp) or ""
         if not text:
             return None
         if self._coloured:
@@ -70,6 +75,11 @@ class Manner:
         return journal.prefixed("info", lines) if self._by_journal else lines
 
 
+def stamp(seconds: float | None) -> str:
+    """When something happened, in UTC to the millisecond: the one form of time in all that we write."""
+    return datetime.fromtimestamp(seconds or 0, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
 def _level(event: LogEvent) -> str:
     level = event.get("log_level")
     name = getattr(level, "name", "critical" if event.get("isError") else "info")
@@ -81,8 +91,7 @@ def _json_lines(event: LogEvent, level: str) -> Iterator[str]:
     if name == ACCESS and "lines" in event:
         yield f"{event['lines']}\n"
         return
-    stamp = datetime.fromtimestamp(event.get("log_time") or 0, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-    line: dict[str, Any] = {"time": stamp, "level": level, "event": _name(event, name)}
+    line: dict[str, Any] = {"time": stamp(event.get("log_time")), "level": level, "event": _name(event, name)}
     if name == FUNCTION and "lines" in event:
         for each in event["lines"].split("\n"):
             function, _, text = each.partition(": ")

@@ -81,7 +81,7 @@ def test_a_table_and_back():
         ({"bucket": "uploads", "at-once": 0}, "at-once: 0 is out of range"),
         ({"bucket": "uploads", "results": ["X/y"]}, "results: 'X' is no name of a bucket"),
         ({"bucket": "uploads", "results": [1]}, "results: 1 is no text"),
-        ({"bucket": "uploads", "bukket": "x"}, "claim-check has no 'bukket'; did you mean bucket?"),
+        ({"bucket": "uploads", "bukket": "x"}, "there is no key 'bukket'; did you mean bucket?"),
     ],
 )
 def test_mistakes(table, said):

@@ -9,6 +9,7 @@ import os
 import pty
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -139,6 +140,27 @@ def test_levels_below_the_least_are_left_out_but_neither_access_lines_nor_functi
     for namespace in ("lambdaproxy.access", "lambdaproxy.function"):
         event = {"log_namespace": namespace, "log_level": LogLevel.info, "log_format": "{lines}", "lines": "{}"}
         assert manner.event(event)
+
+
+def test_text_has_one_form_of_time_and_access_lines_are_text_wherever_they_go():
+    """Those that go through twistd's log (`--access-log log`), too."""
+    line = {
+        "time": "2026-11-21T21:23:54.085Z", "level": "info", "event": "websocket", "kind": "message", "websocket": "w",
+        "route": "r", "function": None, "ms": 1.5, "outcome": "ok", "connection": "c", "id": "i",
+    }  # fmt: skip
+    shown = "2026-11-21T21:23:54.085Z [websocket] message w r 1.5 ms, connection c, request i\n"
+    lines = "\n".join([json.dumps(line)] * 2)
+    event: dict[str, Any] = {"log_namespace": "lambdaproxy.access", "log_level": LogLevel.info, "lines": lines}
+    assert Manner(TEXT).event(event) == shown * 2
+    assert Manner(TEXT, by_journal=True).event(event) == f"<6>{shown}" * 2
+    ours = {
+        "log_namespace": "lambdaproxy.x",
+        "log_level": LogLevel.info,
+        "log_format": "hi",
+        "log_time": 1795296234.085,
+    }
+    assert Manner(TEXT).event(ours) == "2026-11-21T21:23:54.085Z [lambdaproxy.x#info] hi\n"
+    assert json.loads(Manner(JSON).event(ours) or "")["time"] == "2026-11-21T21:23:54.085Z"
 
 
 def test_the_journal_gets_a_priority_before_each_line():
