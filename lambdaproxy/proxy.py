@@ -367,6 +367,11 @@ class Proxy:
             let_go(error)
             if claimed is not None:
                 claimed.failed(error)
+            if error.attempts is not None:
+                # Somebody was asked, or was to be: without these, averages would leave out the slowest.
+                trail = self._trails.of(admission.head.id)
+                if trail.invoked is None:
+                    trail.invoked = self._seconds() - started
             error = for_whoever_named_it(error, admission)
             outcome = error.label
             response = self.answer(admission.head, error, admission)

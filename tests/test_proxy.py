@@ -449,13 +449,17 @@ class ProxyTests(SynchronousTestCase):
         failed = InvocationResult(b'{"errorType": "KeyError"}', "Unhandled", request_id="aws-2")
         refused = errors.InvokeRejected("403 ExpiredTokenException: x", 403, "ExpiredTokenException")
         refused.aws_request_id = "aws-3"
+        late = errors.InvokeTimeout("3 s")
+        late.attempts, late.waited = 0, 0.25
         for result, error, code, aws in (
             (failed, "function_error", "KeyError", "aws-2"),
             (InvocationResult(b"bad", request_id="aws-4"), "malformed_result", "it begins with bad", "aws-4"),
             (refused, "rejected", "ExpiredTokenException", "aws-3"),
-            (errors.InvokeTimeout("3 s"), "timeout", None, None),
+            (late, "timeout", None, None),
         ):
             line = self.told(result)
+            if result is not refused:
+                self.assertEqual(line["invoke_ms"], 250.0, "what failed took its time, too")
             self.assertEqual((line["error"], line["code"], line["aws_request_id"]), (error, code, aws))
         self.assertEqual(len(self.proxy._trails), 0)
 

@@ -91,7 +91,8 @@ class BotocoreSource:
                 return self._assume(session)
             return Fetched(keys, expires.timestamp() if expires is not None else None, method)
         except (BotoCoreError, ClientError, RuntimeError, OSError, ValueError, KeyError) as error:
-            raise NoCredentials(f"{type(error).__name__}: {str(error)[:300]}") from None
+            # What a program of somebody's said may have lines; a reason is one.
+            raise NoCredentials(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}") from None
 
     def _load(self) -> tuple[Any, Any]:
         import botocore.session

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import isinf
 from shlex import quote
 from typing import Any
@@ -14,7 +14,7 @@ from lambdaproxy import registry
 from lambdaproxy.config.values import spec
 from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.inspector import masks, replaying
-from lambdaproxy.inspector.advice import advice
+from lambdaproxy.inspector.advice import advice, note
 from lambdaproxy.inspector.entries import Entry, Kept, Message, Record, ended_of
 from lambdaproxy.messages import NO_ROUTE, Headers
 
@@ -82,17 +82,27 @@ def detail(entry: Entry, reveal: bool = False) -> dict[str, Any]:
             "sent": entry.sent,
         }
     if entry.error is not None:
+        label, detail, outcome = entry.error
         found["problem"] = {
-            "label": entry.error[0],
-            "detail": entry.error[1],
-            "advice": advice(entry.error[0], entry.error[2]),
+            "label": label,
+            "detail": detail + _message(found),
+            "advice": advice(label, outcome, detail),
         }
+    elif entry.answer is not None and found["result"] is not None and entry.function is not None:
+        found["note"] = note(found["result"].get("value"), entry.answer.status)
     found["not_again"] = replaying.why_not(entry)
     socket = entry.route is not None and entry.route.socket is not None
     found["curl"] = None if socket else curl(entry, reveal)
     # A message is no request that could be compared with what a codec makes of it.
     found["case"] = None if isinstance(entry.record.admission, Message) else case(entry, reveal)
     return found if reveal else masks.without(found, _secrets(entry))
+
+
+def _message(found: Mapping[str, Any]) -> str:
+    """What the function said of its exception; here, and never in our log, because it may say anything."""
+    result = (found["result"] or {}).get("value")
+    message = result.get("errorMessage") if isinstance(result, dict) and found["function_error"] else None
+    return f": {message[:1000]}" if isinstance(message, str) and message else ""
 
 
 def formats(entry: Entry, reveal: bool = False) -> list[dict[str, Any]]:

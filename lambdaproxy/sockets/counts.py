@@ -99,6 +99,7 @@ class Counts:
             "route": key,
             "function": str(route.function) if route is not None else None,
             "outcome": label,
+            "error": trail.error,
             "code": trail.code,
             "received": trail.received,
             "bytes": sent,

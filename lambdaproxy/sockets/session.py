@@ -189,6 +189,8 @@ class Session:
             return result
         except LambdaProxyError as error:
             outcome = error.label
+            if trail.invoked is None:
+                trail.invoked = host.seconds() - started
             raise
         finally:
             host.give(held)

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from lambdaproxy.admission import Admission
 from lambdaproxy.errors import FunctionError
 from lambdaproxy.inspector import masks, views
-from lambdaproxy.inspector.advice import advice
+from lambdaproxy.inspector.advice import advice, note
 from lambdaproxy.inspector.entries import MOST_OF_ONE, RESERVE, SMALL, weight
 from lambdaproxy.inspector.recorder import Recorder
 from lambdaproxy.messages import NO_ROUTE, Function, Grant, InvocationResult, Response, request_of
@@ -76,6 +76,25 @@ class Played:
         took = 0.251 + (getattr(entry, "arrived", 0.0))
         recorder.ended(head, Response(200, ((b"Set-Cookie", b"a=hunter2"),), answer), len(answer), took, "")
         return recorder._count
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "word"),
+    [
+        ({"status": 200}, 200, "status"), ({"Body": "x"}, 200, "Body"), ({"headers": {}}, 200, "headers"),
+        ({"statusCode": 200, "body": ""}, 200, None), ({"id": 5}, 200, None), ({"status": 1}, 404, None),
+        (None, 200, None), ([], 200, None), ("body", 200, None),
+    ],
+)  # fmt: skip
+def test_an_answer_that_became_a_body_is_noted(result, status, word):
+    said = note(result, status)
+    assert said is None if word is None else f"has {word} and no statusCode" in (said or "")
+
+
+def test_what_lambda_says_of_a_function_has_its_own_advice():
+    assert "6 MB" in advice("function_error", "function", "Function.ResponseSizeTooLarge")
+    assert advice("function_error", "function", "ValueError") == advice("function_error", "function")
+    assert advice("of a plugin", "timeout") == advice("timeout", "timeout")
 
 
 def test_a_request_with_all_its_steps(route):

@@ -243,7 +243,7 @@ def faulty(tmp_path_factory):
 
 @pytest.mark.parametrize("number", range(len(BROKEN)))
 def test_what_is_wrong_with_a_function_is_said(faulty, number):
-    _, label, word = BROKEN[number]
+    code, label, word = BROKEN[number]
     faulty.look("/api/clear", {})
     assert faulty.request("GET", f"/{number}")[0] >= 500
     [line] = faulty.look("/api/requests")["requests"]
@@ -251,6 +251,8 @@ def test_what_is_wrong_with_a_function_is_said(faulty, number):
     assert problem["label"] == label
     assert word in problem["detail"]
     assert problem["advice"]
+    if "raise KeyError" in code or "X-Tenant" in code:
+        assert re.search(r"KeyError: '(x|X-Tenant)'", problem["detail"]), "the message is there at once"
 
 
 def found_by_default(*arguments):

@@ -87,3 +87,11 @@ def test_every_reason_of_a_refusal_has_a_row():
                         written.add(word.value)
     # One is of an answer of AWS, the other is always told as what the list is for.
     assert written - {"status-line", "list"} == {name for name, _, _ in REFUSALS}
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
+def test_the_inspector_says_of_each_error_what_to_do(known):
+    """One that is added here and not there would get the advice of its whole outcome, which may be another's."""
+    from lambdaproxy.inspector.advice import ADVICE
+
+    assert ADVICE[known.name].endswith((".", "?"))

@@ -328,7 +328,7 @@ class Builtin(RealProcesses):
     async def test_unknown(self) -> None:
         local = self.local(function("f", "hello.py:handler", aliases=("live",)))
         for name in ("g", "f#dead", "arn:aws:lambda:us-east-1:123456789012:function:g"):
-            error = await self.assertFailure(local.invoke(name), UnknownFunction)
+            error: Any = await self.assertFailure(local.invoke(name), UnknownFunction)
             self.assertEqual("there are f" in error.detail, name != "f#dead")
         for name in ("f#live", "f#$LATEST", "arn:aws:lambda:us-east-1:123456789012:function:f:live", "f:live"):
             self.assertIsNone((await local.invoke(name)).function_error)

@@ -236,7 +236,8 @@ def test_an_error_is_told_and_the_connection_goes_on():
         ("chat", "$default", "ok"): 1,
     }
     [bad, good] = [json.loads(line) for line in world.lines[1:]]
-    assert (bad["outcome"], bad["code"], good["outcome"], good["code"]) == ("function_error", "E", "ok", None)
+    assert (bad["outcome"], bad["error"], bad["code"]) == ("function_error", "function_error", "E")
+    assert (good["outcome"], good["error"], good["code"]) == ("ok", None, None)
 
 
 def test_the_bill_counts_messages_in_parts_and_how_long_connections_are_open():

@@ -139,7 +139,8 @@ function render() {
   const d = detail;
   $("title").textContent = d.refused ? `Refused: ${d.refused.status} ${d.refused.reason}` : `${d.method} ${d.target}`;
   const problem = $("problem");
-  problem.hidden = !d.problem;
+  problem.hidden = !d.problem && !d.note;
+  if (d.note) problem.replaceChildren(make("div", {}, d.note));
   if (d.problem) {
     problem.replaceChildren(make("strong", {}, d.problem.label), ` ${d.problem.detail}`, make("div", {}, d.problem.advice));
   }
