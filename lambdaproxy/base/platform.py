@@ -264,11 +264,11 @@ def raise_open_files(wanted: int) -> tuple[int, int] | None:
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-LARGE = 256 * 1024
-"""Bytes from which a block of memory is a mapping of its own, which goes back to the system when it is freed."""
+MAPPED = 16 * 1024 * 1024
+"""Bytes from which a block of memory is a mapping of its own: more than any block of what Lambda takes and gives."""
 
-SPARE = 32 * 1024 * 1024
-"""Bytes that may be free at the end of the heap: giving those of each result back costs more than the result."""
+SPARE = 64 * 1024 * 1024
+"""Bytes that may be free at the end of the heap until it is trimmed: those of several large bodies at once."""
 
 
 def _libc() -> Any:
@@ -282,16 +282,16 @@ def _libc() -> Any:
         return None
 
 
-def map_large_blocks() -> None:
-    """Keep large blocks out of the heap.
+def reuse_blocks() -> None:
+    """Let the memory of one body become that of the next one, until the heap is trimmed.
 
-    glibc raises its threshold to the largest mapped block that was ever freed, up to 32 MiB: after the first body of
-    6 MB all bodies come from the heap, where one small object behind them keeps them from the system. To set one
-    threshold ends its care for the other, too: the end of the heap went back after each result of 100 KB.
+    A block that is a mapping of its own comes without pages and goes back at once: half of what 4 MB cost was the
+    kernel's work for the pages of four such blocks. To set one threshold ends glibc's care for both. What small
+    objects keep from the end of the heap is no loss: `trim_memory` gives back all pages that are free, wherever.
     """
     library = _libc()
     if library is not None:
-        library.mallopt(_M_MMAP_THRESHOLD, LARGE)
+        library.mallopt(_M_MMAP_THRESHOLD, MAPPED)
         library.mallopt(_M_TRIM_THRESHOLD, SPARE)
 
 

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from lambdaproxy.base import files
 from lambdaproxy.base.held import Held
-from lambdaproxy.base.platform import map_large_blocks, on_terminal
+from lambdaproxy.base.platform import on_terminal, reuse_blocks
 from lambdaproxy.base.weight import keep_what_is_there
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.proxy import Proxy
@@ -231,7 +231,7 @@ class ProxyService(Service):
         say_not_done(self._assembly)
 
     def startService(self) -> None:
-        map_large_blocks()
+        reuse_blocks()
         if not self.main.bound:  # `twist` knows no privileges, and starts services without this step
             self.privilegedStartService()
         super().startService()

@@ -125,12 +125,12 @@ def test_memory_goes_back_once_after_a_burst(monkeypatch):
 
 PROGRAM = """
 import sys
-from lambdaproxy.base.platform import map_large_blocks, trim_memory
+from lambdaproxy.base.platform import reuse_blocks, trim_memory
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
 
-map_large_blocks()
+reuse_blocks()
 before = resident()
 large, small = [], []
 for at in range(40):
@@ -147,3 +147,25 @@ sys.exit(max(0, resident() - before) // 1_000_000)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what can be told here is glibc's")
 def test_freed_bytes_leave_the_process():
     assert subprocess.run([sys.executable, "-c", PROGRAM], timeout=60, check=False).returncode < 16
+
+
+AGAIN = """
+import json, resource, sys
+from lambdaproxy.base.platform import reuse_blocks
+from lambdaproxy.base.weight import one_text
+
+reuse_blocks()
+document = json.dumps({"statusCode": 200, "body": json.dumps([{"a": "b"}] * 400_000)}).encode()
+for turn in range(8):
+    if turn == 3:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    one_text(document)["body"].encode()
+faults = (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 5
+sys.exit(min(faults * 4096 * 100 // len(document), 255))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what can be told here is glibc's")
+def test_what_one_result_was_read_with_is_there_for_the_next_one():
+    """Fresh pages for each result, in per cent of it: what the kernel has to make costs more than all else."""
+    assert subprocess.run([sys.executable, "-c", AGAIN], timeout=60, check=False).returncode < 50

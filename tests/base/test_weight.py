@@ -233,7 +233,9 @@ def test_in_each_round_of_the_loop_one_of_many_has_its_turn():
     assert log[-1] == "d"
 
 
-LONG = 'x, "a\\": \\\\ {[é\n' * 25_000
+LONG = 'x, "a\\": \\\\ {[é😀😀\n' * 25_000
+# There is an escape wherever it may be cut, or may be one.
+DENSE = "\\\\😀ü" * 20_000 + "\\" * 100_000
 
 
 def as_json(value, **how) -> bytes:
@@ -248,6 +250,7 @@ def as_json(value, **how) -> bytes:
         {"body": LONG, "statusCode": 200, "headers": {"a": "\\"}, "isBase64Encoded": False},
         {"statusCode": 200, "body": '"' * 300_000, "z": ["\\", "{"]},
         {"statusCode": 200, "body": "YWJj" * 100_000, "isBase64Encoded": True},
+        {"statusCode": 200, "body": LONG + DENSE + LONG},
     ],
     ids=lambda result: str(result)[:40],
 )
