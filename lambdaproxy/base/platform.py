@@ -91,7 +91,8 @@ def write_now(transport: ITransport, data: bytes) -> bool:
         ):
             plain._tempDataBuffer.append(data)
             plain._tempDataLen += len(data)
-            reactor.addWriter(plain)
+            if plain not in reactor._noted and plain.fileno() not in reactor._writes:
+                reactor._noted[plain] = None
             return False
     rest = send_now(transport, data)
     if rest is None:

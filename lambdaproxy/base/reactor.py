@@ -28,8 +28,17 @@ MOST_NOTED = 32
 LARGE = 64 * 1024
 """Bytes that are not copied only to be sent together with what stands before them."""
 
+MOST_CANCELLED = 50
+"""Cancelled calls after which Twisted looks whether there are too many among those that wait."""
+
+LONGEST = 2_147_483.0
+"""Seconds that a turn may sleep: epoll takes no more milliseconds than this."""
+
 # What reactor.listenTCP makes is a private subclass.
 _GATHERED = frozenset((tcp.Server, tcp.Client, unix.Server, unix.Client, getattr(tcp.Port, "transport", tcp.Server)))
+
+# Those of Unix sockets may get descriptors as well, and read otherwise.
+_READ = _GATHERED - {unix.Server, unix.Client}
 
 
 @mypyc_attr(native_class=False)
@@ -66,6 +75,28 @@ class GatheringReactor(EPollReactor):
         everybody: list[Any] = super().removeAll()
         return everybody + [writer for writer in noted if writer not in everybody]
 
+    def mainLoop(self) -> None:
+        """Take turns; one that no timed call begins looks at the clock once, and asks nobody else."""
+        while self._started:
+            try:
+                while self._started:
+                    calls = self._pendingTimedCalls
+                    if (
+                        calls
+                        and self.running
+                        and not (self._newTimedCalls or self.threadCallQueue or self._justStopped)
+                        and self._cancellations <= MOST_CANCELLED
+                        and (left := calls[0].time - self.seconds()) > 0
+                    ):
+                        self.doIteration(left if left < LONGEST else LONGEST)
+                    else:
+                        self.runUntilCurrent()
+                        delay = self.timeout()
+                        self.doIteration(self.running and delay)
+            except BaseException:
+                log.err(None, "Unexpected error in main loop")
+        super().mainLoop()  # which has nothing left but to say so
+
     def doPoll(self, timeout: float | None) -> None:
         """One turn: write what timed calls left, wait, let everybody read, and write what that led to."""
         if self._noted:
@@ -83,7 +114,18 @@ class GatheringReactor(EPollReactor):
                 continue  # gone since the kernel told us
             if event == EPOLLIN and type(selectable) in _GATHERED:
                 try:
-                    why = selectable.doRead()
+                    data = b""
+                    if type(selectable) in _READ:
+                        # As `doRead` does it, which says what it means if there is nothing.
+                        try:
+                            data = selectable.socket.recv(selectable.bufferSize)
+                        except OSError:
+                            pass
+                    if data:
+                        selectable.protocol.dataReceived(data)
+                        why = None
+                    else:
+                        why = selectable.doRead()
                 except BaseException:
                     why = sys.exc_info()[1]
                     log.callWithLogger(selectable, log.err)

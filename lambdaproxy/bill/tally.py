@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Final
 
 from lambdaproxy.messages import Head, Headers, Response
@@ -93,8 +92,12 @@ class Tally:
             rules = max(0, self._order.get(label, 0) + 1 - FREE_RULES)
             route = _Route(label, self._requests.cell(label), self._bytes.cell(label), rules)
             self._routes[label] = route
-        size = len(head.target) + sum(map(len, chain.from_iterable(head.headers))) + 4 * len(head.headers) + 16
-        answer = sum(map(len, chain.from_iterable(response.headers))) + 4 * len(response.headers) + 19
+        size = len(head.target) + 16
+        for name, value in head.headers:
+            size += len(name) + len(value) + 4
+        answer = 19
+        for name, value in response.headers:
+            answer += len(name) + len(value) + 4
         route.requests.inc()
         route.bytes.inc(size + received + answer + sent)
         if route.rules:

@@ -17,9 +17,15 @@ class Unfilled(BadRequest):
     label = "unfilled"
 
 
+NOTHING = (None, None, None)
+"""What nearly all routes say."""
+
+
 def as_set(settings: Settings, request_id: str) -> tuple[str | None, str | None, str | None]:
     """Client context, tenant id and durable name where nothing is filled in."""
     context, tenant, prefix = settings.client_context, settings.tenant_id, settings.durable_name
+    if context is tenant is prefix is None:
+        return NOTHING
     # Routes with places to fill have fillings.
     assert not isinstance(context, Filled)
     assert not isinstance(tenant, Filled)
