@@ -17,7 +17,7 @@ from lambdaproxy.aws.exchange import Exchange, Keeper, Lost
 from lambdaproxy.aws.large import Written
 from lambdaproxy.aws.opening import LIMITS, Opening
 from lambdaproxy.base.held import SMALL
-from lambdaproxy.base.platform import write_now
+from lambdaproxy.base.platform import expect, write_now
 from lambdaproxy.base.reactor import LARGE
 from lambdaproxy.http1.body import ChunkedReader, CloseReader, Collected, LengthReader
 from lambdaproxy.http1.grammar import Malformed
@@ -225,6 +225,7 @@ class Connection(Opening):
         else:
             self._response = head
             self._reader = _reader(head, MOST_RESULT + SLACK)
+            expect(self.transport, length or 0)
             if (length is None or length > SMALL) and not self._dropped:
                 self._hold(MOST_RESULT if length is None else length)
             if rest:
@@ -311,6 +312,7 @@ class Connection(Opening):
             self._reader = self._response = None
             self._result.take()
             self._size = 0
+            expect(self.transport, 0)
             self.resume()
         if head.keep_alive and not more and not self.closed and (self._handed or self.handed()):
             self._keeper.release(self)

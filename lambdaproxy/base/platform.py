@@ -101,6 +101,15 @@ def write_now(transport: ITransport, data: bytes) -> bool:
     return False
 
 
+AT_ONCE, MUCH_AT_ONCE = 64 * 1024, 256 * 1024
+"""Bytes that a transport reads at once: Twisted's figure, and that for a body that is longer."""
+
+
+def expect(transport: Any, size: int) -> None:
+    """So many bytes are to come; where they are many, a turn of the reactor reads more of them. 0: nothing special."""
+    transport.bufferSize = AT_ONCE if size <= AT_ONCE else MUCH_AT_ONCE
+
+
 def _beneath(transport: Any) -> Any:
     """The plain transport under TLS and other wrappers, or None where there is no such thing."""
     for _ in range(4):

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import classImplements
 
 from lambdaproxy.base.held import SMALL
-from lambdaproxy.base.platform import buffered, has_input, unsent, when_flushed, write_now
+from lambdaproxy.base.platform import buffered, expect, has_input, unsent, when_flushed, write_now
 from lambdaproxy.http1.body import ChunkedReader, Collected, LengthReader
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.head import RequestHead, RequestParser
@@ -245,6 +245,7 @@ class Incoming(Handed):
             self._body_reader = ChunkedReader(site.limits.head, exchange.body_limit, site.limits.slack)
         else:
             self._body_reader = LengthReader(size)
+            expect(self.transport, size)
 
     def _read_body(self, data: bytes) -> bytes:
         reader, exchange = self._body_reader, self._exchange
@@ -271,6 +272,7 @@ class Incoming(Handed):
         if not reader.done:
             return b""
         body, self._body_reader = self._body.take(), None
+        expect(self.transport, 0)
         exchange.trailers = reader.trailers
         self._kept, self._full = reader.rest, False
         self.state = BUSY

@@ -14,6 +14,7 @@ from lambdaproxy import errors
 from lambdaproxy.aws.invoker import InvokeSettings
 from lambdaproxy.aws.limits import Limits
 from lambdaproxy.base.held import Ledger
+from lambdaproxy.base.platform import AT_ONCE, MUCH_AT_ONCE
 from lambdaproxy.messages import MOST_RESULT
 from lambdaproxy.wire import sigv4
 from lambdaproxy.wire.sigv4 import Keys
@@ -544,6 +545,18 @@ def test_results_for_which_there_is_no_room_are_not_read() -> None:
     wires[3].reply(answer[5000:])
     assert outcomes[3].result.payload == LARGE
     assert ledger.held == 0
+    world.clean()
+
+
+def test_more_of_a_large_result_is_read_at_once() -> None:
+    world = World()
+    outcome = world.invoke()
+    answer = response(200, LARGE)
+    wire: Any = world.wires[0]
+    wire.reply(answer[:5000])
+    assert wire.bufferSize == MUCH_AT_ONCE
+    wire.reply(answer[5000:])
+    assert (outcome.result.payload, wire.bufferSize) == (LARGE, AT_ONCE)
     world.clean()
 
 

@@ -386,6 +386,38 @@ def test_an_error_in_a_protocol_is_logged_under_its_name(reactor: GatheringReact
     assert failed["system"].startswith("Recorder")
 
 
+def test_turns_of_the_loop_sleep_as_long_as_nothing_is_due_and_outlive_an_error(
+    reactor: GatheringReactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[Any] = []
+    events: list[Any] = []
+
+    def turn(delay: Any) -> None:
+        slept.append(delay)
+        if len(slept) == 1:
+            reactor.callLater(0, slept.append, "called")
+        elif len(slept) == 3:
+            raise ZeroDivisionError("on purpose")
+        elif len(slept) == 4:
+            reactor.callFromThread(slept.append, "from a thread")
+        elif len(slept) > 5:
+            reactor._started = False
+
+    monkeypatch.setattr(reactor, "doIteration", turn)
+    reactor._started, reactor.running = True, True
+    pending = reactor.callLater(600, slept.append, "too early")
+    log.addObserver(events.append)
+    try:
+        reactor.mainLoop()
+    finally:
+        log.removeObserver(events.append)
+        pending.cancel()
+    assert [each if isinstance(each, str) else round(each, -1) for each in slept] == [
+        *(600, "called", 600, 600, "from a thread", 600)
+    ]
+    assert [event["failure"].type for event in events if event["isError"]] == [ZeroDivisionError]
+
+
 def test_a_write_by_a_timed_call_that_leads_to_another_call_does_not_sleep(
     reactor: GatheringReactor, pair: Pair
 ) -> None:

@@ -192,6 +192,16 @@ def test_exactly_as_large_as_allowed():
     assert [answer.status for answer in answers] == [200, 200]
 
 
+def test_more_of_a_large_body_is_read_at_once():
+    served = Served()
+    served.proxy.limit = 1_000_000
+    transport = served.connect()
+    transport.protocol.dataReceived(post(b"Content-Length: 100000\r\n", b"x" * 10))
+    assert transport.bufferSize == platform.MUCH_AT_ONCE
+    transport.protocol.dataReceived(b"x" * 99_990)
+    assert transport.bufferSize == platform.AT_ONCE
+
+
 def test_a_small_body_that_nobody_wants_is_read():
     served = Served()
     request = get(b"Content-Length: 5\r\n", target=b"/missing", method=b"POST")
