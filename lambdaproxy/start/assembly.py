@@ -19,6 +19,7 @@ from lambdaproxy.interfaces import IInvokerMaker
 from lambdaproxy.messages import Function
 from lambdaproxy.routing import RouteConflict, Router, TooManyPatterns
 from lambdaproxy.runtime.functions import FunctionSettings, function_settings, parse_local
+from lambdaproxy.runtime.handlers import why_missing
 from lambdaproxy.selection import FunctionHeader, FunctionName, permitted_by
 from lambdaproxy.start.authorizing import check as check_authorizers
 from lambdaproxy.start.authorizing import functions_of
@@ -200,6 +201,9 @@ def assemble(configuration: Configuration) -> Assembly:
     where = configuration.origins
     _check_contradictions(configuration)
     functions = _functions(configuration)
+    configuration = replace(
+        configuration, differences=(*configuration.differences, *_without(configuration, functions))
+    )
     _check_debug(configuration, functions)
     invokers = {name: InvokerSettings(name, name) for name in (AWS, LOCAL)} | dict(configuration.invokers)
     if any(each.socket is not None for each in configuration.routes):
@@ -333,6 +337,16 @@ def _functions(configuration: Configuration) -> dict[str, FunctionSettings]:
         named.add(function.name)
         functions[function.name] = function
     return functions
+
+
+def _without(configuration: Configuration, functions: Mapping[str, FunctionSettings]) -> Iterator[str]:
+    """The functions whose handler is not there: each invocation of them will fail."""
+    for name, function in functions.items():
+        why = why_missing(function)
+        if why is not None:
+            table = configuration.functions.get(name)
+            where = table.where("handler") if table is not None else configuration.origins.get("local", "--local")
+            yield f"{where}: {name}: {why}; its invocations fail until there is one"
 
 
 def _maker(invoker: InvokerSettings, settings: Settings) -> tuple[IInvokerMaker, dict[str, Any]]:

@@ -7,7 +7,7 @@ one that has a path taking it; and where a template has several doors, each alon
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,8 @@ def add_template(configuration: Configuration) -> Configuration:
     for name, table in tables.items():
         own = configuration.functions.get(name)
         found = _laid_over(name, table, own, template.unable.get(name), path)
+        if own is None or "handler" not in own.table:
+            found = replace(found, where=_where(f"{path}: {template.handlers[name]}", found.where))
         functions[name] = found = replace(found, logical=template.logical.get(name))
         if found.unable is not None:
             notes.append(f"{name}: {found.unable}; it answers with this reason")
@@ -75,6 +77,10 @@ def add_template(configuration: Configuration) -> Configuration:
         routes=(*configuration.routes, *routes),
         differences=(*configuration.differences, *(f"{path}: {note}" for note in (*notes, *more))),
     )
+
+
+def _where(handler: str, others: Callable[[str | None], str]) -> Callable[[str | None], str]:
+    return lambda key: handler if key == "handler" else others(key)
 
 
 def _let_in(route: RouteSettings, instead: Mapping[str, str | None]) -> RouteSettings:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 NO_MATTER = frozenset(
@@ -16,12 +17,40 @@ NO_MATTER = frozenset(
 )  # fmt: skip
 """Names, tags, permissions and deployment: they change neither what a function sees nor what it may answer."""
 
+OF_AWS = frozenset(
+    {
+        "APIKeyId", "Action", "AllocationId", "ApiKeyId", "ApiKeySelectionExpression", "ApiKeys", "Architecture",
+        "CapacityProviderArn", "CapacityProviderName", "CapacityProviderScalingConfig", "Configuration",
+        "CpuConfigurations", "DefaultAction", "Definition", "DestinationArn", "Destinations", "DocumentationPartId",
+        "FunctionUrl", "Functions", "IPv6Address", "IdentityValidationExpression", "IntegrationId",
+        "IntegrationResponseId", "IntegrationResponseKey", "IntegrationTarget", "IntegrationTimeout", "IsDefault",
+        "KMSKeyArn", "LambdaArn", "LatestVersion", "LayerVersionArn", "ListenerArns", "LoadBalancerArn",
+        "LoadBalancerArns", "LoadBalancerName", "LogStream", "MaxEnvironments", "ModelId", "Models", "Names",
+        "ProvisionedConcurrentExecutions", "RequestModel", "ResourceArn", "RevisionDescription", "RootResourceId",
+        "Route53", "RouteResponseId", "Routes", "SSEEnabled", "Source", "SslPolicy", "State", "Stream", "StreamArn",
+        "TargetArn", "TargetArns", "TargetGroupName", "TemplateSelectionExpression", "TlsConfig", "TrustStoreArn",
+        "TrustStoreArns", "TruststoreUri", "Types", "URI", "UsagePlanId", "UserPool", "UserPoolDomain",
+        "VersionDeletionPolicy", "VersionId", "Versioned", "VpcEgressConfiguration",
+        "stepFunctions", "provisionedConcurrency", "runtimeManagement", "onError", "onFailure", "maxAge",
+    }
+)  # fmt: skip
+"""Properties of AWS and of the Serverless Framework that nobody asks for here, and that look like one that we know."""
+
+
+def meant(key: object, known: Iterable[object], near_enough: float = 0.8) -> str:
+    """What to add of a name that nobody knows: the nearest that is known, if one is near."""
+    if str(key) in OF_AWS:
+        return ""
+    spelled = {str(one).lower(): str(one) for one in known}
+    near = get_close_matches(str(key).lower(), spelled, 1, near_enough)
+    return f"; did you mean {spelled[near[0]]}?" if near and spelled[near[0]] != str(key) else ""
+
 
 class Differences:
     """The list of what is not done as it is written; `lines` are those of keys, by their path in the document."""
 
-    def __init__(self, lines: Mapping[tuple[str, ...], int]) -> None:
-        self._lines = dict(lines)
+    def __init__(self, lines: dict[tuple[str, ...], int]) -> None:
+        self._lines = lines  # that of who reads, which may still come to know some
         self._found: dict[tuple[int, str], None] = {}
 
     def add(self, path: tuple[str, ...], instead: str) -> None:
@@ -90,6 +119,10 @@ class Properties:
             self._inner[key] = Properties(value, *((*path, key) for path in self.paths))
         return self._inner[key]
 
+    def asked(self) -> Collection[str]:
+        """The keys that somebody asked for, whether they are there or not."""
+        return self._read | self._inner.keys()
+
     def unread(self) -> Iterator[str]:
         """The keys that nobody asked for."""
         yield from (key for key in self.values if key not in self._read and key not in NO_MATTER)
@@ -97,7 +130,8 @@ class Properties:
     def report(self, differences: Differences, known: Mapping[str, str]) -> None:
         """List what was not asked for; `known` says of some keys what is done instead."""
         for key in self.unread():
-            differences.add(self.where(differences, key), known.get(key, "is not done here"))
+            meaning = meant(key, (*self.asked(), *NO_MATTER, *known))
+            differences.add(self.where(differences, key), known.get(key, f"is not done here{meaning}"))
         for one in self._inner.values():
             one.report(differences, known)
 

@@ -99,6 +99,8 @@ class Template:
     unable: Mapping[str, str] = field(default_factory=dict)
     doors: tuple[Door, ...] = ()
     authorizers: Mapping[str, Guard] = field(default_factory=dict)
+    #: Where the handler of each function is written.
+    handlers: Mapping[str, str] = field(default_factory=dict)
     #: The logical name of each function, which a file of variables may use.
     logical: Mapping[str, str] = field(default_factory=dict)
     #: Functions that routes name, and the template does not define.
@@ -157,6 +159,7 @@ class Found:
         self.functions: dict[str, Mapping[str, Any]] = {}
         self.unable: dict[str, str] = {}
         self.logical: dict[str, str] = {}
+        self.handlers: dict[str, str] = {}
         self.authorizers: dict[str, Guard] = {}
         self.routes: list[TemplateRoute] = []
         self.doors: dict[str, Door] = {}

@@ -35,12 +35,15 @@ def read_function(stack: Stack, logical: str, resource: Mapping[str, Any]) -> Pr
         if isinstance(table["timeout"], str):
             raise NoCode(f"timeout: must be a number of seconds, not {table['timeout']!r}")
         runtime = _runtime(properties)
+        if "Handler" not in properties and not runtime.startswith("provided"):
+            raise NoCode("it names no Handler; write one, as in Handler: app.handler")
         table |= {"runtime": runtime, "directory": _code(stack, logical, resource, properties, runtime)}
     except NoCode as reason:
         stack.found.unable[name] = str(reason)
         for key in ("CodeUri", "Code", "InlineCode"):
             properties.get(key)
     stack.found.functions[name] = table
+    stack.found.handlers[name] = stack.differences.place(properties.where(stack.differences, "Handler"))
     stack.found.logical[name] = text(map_of(resource.get("Metadata")).get("lambdaproxy:name", logical))
     return properties
 

@@ -65,6 +65,8 @@ class Resolver:
         }
         #: Attributes of a resource, asked for by `Fn::GetAtt`; None where it is not known.
         self.attribute: Callable[[str, str], Any] = lambda resource, attribute: None
+        #: What is to be said of an attribute that a resource cannot have; empty where that is not known.
+        self.meant: Callable[[str, str], str] = lambda resource, attribute: ""
         #: The resources, where all are known; and how names of those begin that AWS makes of some of them.
         self.names: Collection[str] | None = None
         self.makers: tuple[str, ...] = ()
@@ -124,12 +126,16 @@ class Resolver:
             self._differences.add(path, f"{kind} is not asked for; its text stands for its value")
 
     def _ref(self, name: str, path: Path) -> Any:
+        self._look_for(name, path)
+        return self.refs.get(name, name)
+
+    def _look_for(self, name: str, path: Path) -> None:
+        """List a name that the template has not."""
         unknown = name not in self.refs and self.names is not None and name not in self.names
         if unknown and not name.startswith(self.makers):
             near = get_close_matches(name, [*(self.names or ()), *self.refs], 1)
             meant = f"; did you mean {near[0]}?" if near else ";"
             self._differences.add(path, f"there is no {name} in this template{meant} its name stands for its value")
-        return self.refs.get(name, name)
 
     def _function(self, name: str, argument: Any, path: Path) -> Any:
         if name == "If" and isinstance(argument, list) and len(argument) == 3:
@@ -140,6 +146,9 @@ class Resolver:
         argument = self.resolve(argument, path)
         if name == "Transform":
             return self._transform(argument, path)
+        if name == "GetAtt" and argument and isinstance(argument, str | list):
+            parts = argument.split(".", 1) if isinstance(argument, str) else [str(one) for one in argument]
+            return self._attribute(parts[0], ".".join(parts[1:]), path)
         known: Callable[[Any], Any] | None = getattr(self, f"_do_{name.lower()}", None)
         if known is None:
             self._differences.add(path, "is not worked out here; its name stands for its value")
@@ -151,10 +160,6 @@ class Resolver:
             shown = shown if len(shown) <= 100 else shown[:100] + "..."
             self._differences.add(path, f"cannot be worked out from {shown}; its name stands for its value")
             return f"Fn::{name}"
-
-    def _do_getatt(self, argument: Any) -> Any:
-        parts = argument.split(".", 1) if isinstance(argument, str) else [str(one) for one in argument]
-        return self._attribute(parts[0], ".".join(parts[1:]))
 
     def _do_join(self, argument: Any) -> str:
         between, parts = argument
@@ -252,9 +257,15 @@ class Resolver:
         finally:
             self._deciding.discard(name)
 
-    def _attribute(self, resource: str, attribute: str) -> Any:
-        found = self.attribute(resource, attribute)
-        return f"{resource}.{attribute}" if found is None else found
+    def _attribute(self, resource: str, attribute: str, path: Path) -> Any:
+        found = self.refs.get(f"{resource}.{attribute}", self.attribute(resource, attribute))
+        if found is not None:
+            return found
+        self._look_for(resource, path)
+        near = self.meant(resource, attribute)
+        if near:
+            self._differences.add(path, f"{resource} has no {attribute}{near} its name stands for its value")
+        return f"{resource}.{attribute}"
 
     def _sub(self, argument: Any, path: Path) -> str:
         whole, own = argument, {}
@@ -274,7 +285,7 @@ class Resolver:
             resource, dot, attribute = name.partition(".")
             if name in self.refs or not dot:
                 return text(self._ref(name, path))
-            return text(self._attribute(resource, attribute))
+            return text(self._attribute(resource, attribute, path))
 
         return _SUBSTITUTE.sub(value, whole)
 

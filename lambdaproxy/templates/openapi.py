@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from lambdaproxy.templates.answers import mock, open_to_pages
-from lambdaproxy.templates.apis import HTTP, INSTEAD, REST, add_integration, add_route, methods_of, path_of
+from lambdaproxy.templates.apis import HTTP, INSTEAD, METHODS, REST, add_integration, add_route, methods_of, path_of
 from lambdaproxy.templates.authorizers import IAM, iam
 from lambdaproxy.templates.described_authorizers import of_security, read_schemes
-from lambdaproxy.templates.differences import Properties
+from lambdaproxy.templates.differences import Properties, meant
 from lambdaproxy.templates.found import Api, Where
 from lambdaproxy.templates.gateway import EXTENSION, read_gateway_responses
 from lambdaproxy.templates.intrinsics import text
@@ -28,6 +28,16 @@ _LISTED = ("x-amazon-apigateway-request-validator",)
 _POLICY, _AUTH = "x-amazon-apigateway-policy", "x-amazon-apigateway-auth"
 _CORS = "x-amazon-apigateway-cors"
 KEY_SOURCE = "x-amazon-apigateway-api-key-source"
+_OURS = "x-amazon-apigateway-"
+_EXTENSIONS = frozenset(
+    {
+        INTEGRATION, EXTENSION, _POLICY, _AUTH, _CORS, KEY_SOURCE, *_LISTED, f"{_OURS}any-method",
+        f"{_OURS}binary-media-types", f"{_OURS}request-validators", f"{_OURS}importexport-version",
+        f"{_OURS}documentation", f"{_OURS}endpoint-configuration", f"{_OURS}integrations", f"{_OURS}tag-value",
+        f"{_OURS}security-policy", f"{_OURS}endpoint-access-mode",
+    }
+)  # fmt: skip
+"""Those that are read, and those that change nothing that a function or a client sees."""
 _MINE = ("parameters", "summary", "description", "servers", "$ref")
 
 
@@ -39,6 +49,7 @@ def add_document(stack: Stack, api: Api, document: dict[str, Any], where: Where)
     for key in _LISTED:
         if key in document:
             stack.add((*where, key), INSTEAD.get(key, "is not done here"))
+    _list_extensions(stack, document, where)
     read_schemes(stack, api, document, where)
     if api.dialect == REST:
         read_gateway_responses(stack, api, document.get(EXTENSION), (*where, EXTENSION))
@@ -52,8 +63,8 @@ def add_document(stack: Stack, api: Api, document: dict[str, Any], where: Where)
             place = (*where, "paths", str(path), str(written))
             methods = methods_of(written)
             if methods is None:
-                if written not in _MINE and not str(written).startswith("x-"):
-                    stack.add(place, "is no method of HTTP; there is no route")
+                if not str(written).startswith("x-") and written not in _MINE:
+                    stack.add(place, f"is no method of HTTP; there is no route{meant(written, METHODS)}")
                 continue
             _operation(stack, api, document, str(path), methods, map_of(operation), place)
 
@@ -71,6 +82,7 @@ def _operation(
     for key in _LISTED:
         if operation.get(key):
             stack.add((*where, key), INSTEAD.get(key, "is not done here"))
+    _list_extensions(stack, operation, where)
     settings: tuple[tuple[str, Any], ...] = ()
     if "security" in operation:
         settings = of_security(stack, api, operation["security"], (*where, "security"))
@@ -112,6 +124,13 @@ def _operation(
     )
     found.report(stack.differences, {})
     api.documented.add((path, methods))
+
+
+def _list_extensions(stack: Stack, table: dict[str, Any], where: Where) -> None:
+    """List the extensions of API Gateway that nobody knows."""
+    for key in table:
+        if str(key).startswith(_OURS) and key not in _EXTENSIONS:
+            stack.add((*where, str(key)), f"is not done here{meant(key, _EXTENSIONS)}")
 
 
 def not_done(kind: str, methods: tuple[str, ...]) -> str:

@@ -9,19 +9,39 @@ from typing import Any
 from lambdaproxy.templates import functions, raw_alb, raw_http, raw_rest, urls
 from lambdaproxy.templates.apis import INSTEAD
 from lambdaproxy.templates.certificates import of_domain
+from lambdaproxy.templates.differences import meant
 from lambdaproxy.templates.document import TemplateError
 from lambdaproxy.templates.found import Found, Template
+from lambdaproxy.templates.sam_apis import KINDS as SAM_APIS
 from lambdaproxy.templates.sam_apis import SamApis
 from lambdaproxy.templates.stack import FUNCTIONS, NESTED, Stack, map_of
 
 _OF_INTEREST = (
     "AWS::Serverless::", "AWS::Lambda::", "AWS::ApiGateway::", "AWS::ApiGatewayV2::", "AWS::ElasticLoadBalancingV2::",
 )  # fmt: skip
+_REST, _HTTP, _ALB = _OF_INTEREST[2:]
 _NO_MATTER = (
     {"AWS::Lambda::Permission", "AWS::Lambda::Version", "AWS::Lambda::Alias", "AWS::Serverless::SimpleTable",
      "AWS::Lambda::LayerVersionPermission", "AWS::Serverless::Connector", *functions.LAYERS}
     | raw_rest.NO_MATTER | raw_http.NO_MATTER | raw_alb.NO_MATTER
 )  # fmt: skip
+_KINDS = (*_NO_MATTER, *FUNCTIONS, *NESTED, *SAM_APIS, *(f"{_REST}{one}" for one in (
+    "RestApi", "Resource", "Method", "Stage", "Authorizer", "UsagePlan", "UsagePlanKey", "ApiKey", "GatewayResponse",
+)), *(f"{_HTTP}{one}" for one in ("Api", "Route", "Integration", "Stage", "Authorizer")),
+    *(f"{_ALB}{one}" for one in ("Listener", "ListenerRule", "TargetGroup")), "AWS::Lambda::Url",
+)  # fmt: skip
+"""The types of resources that are read, or need not be."""
+_OTHERS = frozenset(
+    {"AWS::CloudFormation::StackSet", "AWS::Lambda::WebFunction", "AWS::Serverless::WebFunction",
+     "AWS::EMRServerless::Application", "AWS::ServerlessRepo::Application"}
+)  # fmt: skip
+"""Other types of AWS that look like one of these."""
+_CLASSIC = "AWS::ElasticLoadBalancing::"
+_OF_RESOURCES = frozenset(
+    {"Type", "Properties", "Condition", "DependsOn", "Metadata", "DeletionPolicy", "UpdateReplacePolicy",
+     "CreationPolicy", "UpdatePolicy", "Connectors", "IgnoreGlobals"}
+)  # fmt: skip
+_GLOBALS = ("Function", "Api", "HttpApi", "LayerVersion", "SimpleTable")
 _SECTIONS = frozenset(
     {"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Mappings", "Conditions", "Outputs", "Rules",
      "Transform", "Globals", "Resources"}
@@ -60,6 +80,7 @@ def read_template(
         found.unable,
         doors,
         found.authorizers,
+        found.handlers,
         found.logical,
         frozenset(found.elsewhere),
         tuple(found.sockets),
@@ -99,7 +120,7 @@ def _list_the_rest(stack: Stack) -> None:
     """What has to do with HTTP, functions or code, and was read by nobody."""
     for section in stack.document:
         if section not in _SECTIONS:
-            stack.add((str(section),), "is not done here")
+            stack.add((str(section),), f"is not done here{meant(section, _SECTIONS)}")
     given = stack.document.get("Transform") or []
     for one in given if isinstance(given, list) else [given]:
         if one not in _TRANSFORMS:
@@ -107,10 +128,15 @@ def _list_the_rest(stack: Stack) -> None:
             stack.add(("Transform",), f"{name} is not done here")
     for logical, resource in stack.resources.items():
         kind = resource["Type"]
-        seen = logical in stack.read or logical in stack.names or kind in _NO_MATTER
-        if not seen and kind.startswith(_OF_INTEREST):
-            stack.add(("Resources", logical), f"{kind} is not done here")
+        for key in resource:
+            if key not in _OF_RESOURCES:
+                stack.add(("Resources", logical, str(key)), f"is not done here{meant(key, _OF_RESOURCES)}")
+        if logical in stack.read or logical in stack.names or kind in _NO_MATTER:
+            continue
+        meaning = "" if kind in _OTHERS or kind.startswith(_CLASSIC) else meant(kind, _KINDS, 0.93)
+        if kind.startswith(_OF_INTEREST) or meaning:
+            stack.add(("Resources", logical), f"{kind} is not done here{meaning}")
             of_domain(stack, map_of(resource.get("Properties")), ("Resources", logical, "Properties"))
     for section in stack.globals:
-        if section not in ("Function", "Api", "HttpApi", "LayerVersion", "SimpleTable"):
-            stack.add(("Globals", str(section)), "is not done here")
+        if section not in _GLOBALS:
+            stack.add(("Globals", str(section)), f"is not done here{meant(section, _GLOBALS)}")

@@ -6,7 +6,7 @@ from lambdaproxy.templates.answers import open_to_pages, preflights
 from lambdaproxy.templates.apis import HTTP, REST, add_route, make_api, methods_of, path_of, report
 from lambdaproxy.templates.authorizers import guarded
 from lambdaproxy.templates.certificates import of_domain
-from lambdaproxy.templates.differences import Properties
+from lambdaproxy.templates.differences import Properties, meant
 from lambdaproxy.templates.found import Api
 from lambdaproxy.templates.gateway import of_resources as gateway_resources
 from lambdaproxy.templates.gateway import read_gateway_responses
@@ -97,7 +97,10 @@ class SamApis:
             if kind not in IMPLIED:
                 about.get("Properties")
                 given.values = {}
-                stack.add(where, f"events of type {kind} are not served here; invoke the function itself")
+                said = f"events of type {kind} are not served here{meant(kind, IMPLIED)}"
+                if "Type" not in about:
+                    said = "the event has no Type"
+                stack.add(where, f"{said}; invoke the function itself" if not said.endswith("?") else said)
                 continue
             api = self._of_event(kind, text(given.get("RestApiId" if kind == "Api" else "ApiId", "")))
             methods = methods_of(given.get("Method", "any"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from lambdaproxy.templates.differences import Differences
+from lambdaproxy.templates.differences import Differences, meant
 from lambdaproxy.templates.serverless_sockets import add_event
 
 REST, HTTP, LISTENER = "ApiGatewayRestApi", "HttpApi", "AlbListener"
@@ -19,9 +20,14 @@ _CORS = {
 _HTTP_DONE = frozenset(
     ("path", "method", "cors", "authorizer", "private", "documentation", "operationId", "operationName")
 )
-_REST_DONE = frozenset(("binaryMediaTypes", "shouldStartNameWithService", "description", "metrics"))
-_HTTP_API_DONE = frozenset(("cors", "authorizers", "payload", "name", "metrics", "shouldStartNameWithService"))
+_REST_DONE = frozenset(
+    ("binaryMediaTypes", "shouldStartNameWithService", "description", "metrics", "minimumCompressionSize")
+)
+_HTTP_API_DONE = frozenset(
+    ("cors", "authorizers", "payload", "name", "metrics", "shouldStartNameWithService", "disableDefaultEndpoint")
+)
 _ALB_DONE = frozenset(("conditions", "listenerArn", "priority", "multiValueHeaders", "targetGroupName", "healthCheck"))
+_KINDS = ("http", "httpApi", "websocket", "alb")
 _CONDITIONS = {"path": "path-pattern", "host": "host-header", "method": "http-request-method"}
 
 
@@ -70,13 +76,18 @@ class Apis:
                 self._alb(f"{logical}Alb{at}", logical, about, (*where, "alb"))
                 continue
             else:
-                self._differences.add(
-                    (*where, str(kind)), "such events are not served here; invoke the function itself"
-                )
+                said = f"such events are not served here{meant(kind, _KINDS) or '; invoke the function itself'}"
+                self._differences.add((*where, str(kind)), said)
                 continue
             if made is not None:
                 found[key] = made
         return found
+
+    def _list(self, table: Iterable[Any], known: Collection[str], where: tuple[str, ...]) -> None:
+        """List the keys of a table that nobody knows."""
+        for key in table:
+            if key not in known:
+                self._differences.add((*where, str(key)), f"is not done here{meant(key, known)}")
 
     def _line_of(self, about: Any) -> tuple[str, str] | None:
         """Method and path, of `GET /users` or of a table."""
@@ -98,9 +109,7 @@ class Apis:
                 (*where, "integration"), f"{table['integration']} is not done here; there is no route"
             )
             return None
-        for key in table:
-            if key not in _HTTP_DONE and key != "integration":
-                self._differences.add((*where, str(key)), "is not done here")
+        self._list(table, (*_HTTP_DONE, "integration"), where)
         self._rest = True
         if table.get("cors"):
             self._cors = self._cors or table["cors"]
@@ -148,9 +157,7 @@ class Apis:
             return None
         self._http = True
         table = about if isinstance(about, dict) else {}
-        for key in table:
-            if key not in ("method", "path", "authorizer"):
-                self._differences.add((*where, str(key)), "is not done here")
+        self._list(table, ("method", "path", "authorizer"), where)
         settings = self._map(self._provider.get("httpApi"))
         own = self._map(function.get("httpApi"))
         version = str(own.get("payload", settings.get("payload", "2.0")))
@@ -203,16 +210,7 @@ class Apis:
                 )
                 return
             conditions.append({"Field": _CONDITIONS[name], f"{_FIELD[name]}Config": {"Values": values}})
-        for name in about:
-            if name not in (
-                "conditions",
-                "listenerArn",
-                "priority",
-                "multiValueHeaders",
-                "targetGroupName",
-                "healthCheck",
-            ):
-                self._differences.add((*where, str(name)), "is not done here")
+        self._list(about, _ALB_DONE, where)
         line = self._lines.get(where[:-1], 0)
         self._resources.setdefault(LISTENER, {
             "Type": "AWS::ElasticLoadBalancingV2::Listener",
@@ -249,15 +247,7 @@ class Apis:
             if self._rest_authorizers:
                 properties["Auth"] = {"Authorizers": self._rest_authorizers}
             self._api(REST, "AWS::Serverless::Api", properties, "AWS::ApiGateway::RestApi")
-            for key in settings:
-                if key not in (
-                    "binaryMediaTypes",
-                    "shouldStartNameWithService",
-                    "description",
-                    "metrics",
-                    "minimumCompressionSize",
-                ):
-                    self._differences.add(("provider", "apiGateway", str(key)), "is not done here")
+            self._list(settings, _REST_DONE, ("provider", "apiGateway"))
         if self._http:
             self._finish_http(self._map(self._provider.get("httpApi")))
 
@@ -300,17 +290,7 @@ class Apis:
         if authorizers:
             properties["Auth"] = {"Authorizers": authorizers}
         self._api(HTTP, "AWS::Serverless::HttpApi", properties, "AWS::ApiGatewayV2::Api")
-        for key in settings:
-            if key not in (
-                "cors",
-                "authorizers",
-                "payload",
-                "name",
-                "metrics",
-                "shouldStartNameWithService",
-                "disableDefaultEndpoint",
-            ):
-                self._differences.add(("provider", "httpApi", str(key)), "is not done here")
+        self._list(settings, _HTTP_API_DONE, ("provider", "httpApi"))
 
 
 _OF_OWN_API = frozenset(("BinaryMediaTypes", "CorsConfiguration"))

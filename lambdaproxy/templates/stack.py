@@ -9,7 +9,7 @@ from typing import Any
 
 from lambdaproxy.runtime.functions import check_name
 from lambdaproxy.templates import openapi_file
-from lambdaproxy.templates.differences import Differences, Properties
+from lambdaproxy.templates.differences import Differences, Properties, meant
 from lambdaproxy.templates.document import TemplateError, load
 from lambdaproxy.templates.expand import Loops
 from lambdaproxy.templates.found import Found, Where
@@ -21,6 +21,11 @@ NESTED = {"AWS::Serverless::Application": "Location", "AWS::CloudFormation::Stac
 _ARN = re.compile(r"(?:^|:)function:([A-Za-z0-9_-]+)(?::([A-Za-z0-9_$-]+))?")
 _URI = re.compile(r"/functions/([^/]+)/invocations/?\Z")
 _DEEPEST = 8
+_ATTRIBUTES = (
+    "Arn", "Alias", "AliasArn", "Version", "DestinationQueue", "DestinationTopic", "SnapStartResponse",
+    "SnapStartResponse.ApplyOn", "SnapStartResponse.OptimizationStatus",
+)  # fmt: skip
+"""What a function has to be asked for (`Fn::GetAtt`); those that are not worked out here stand for themselves."""
 
 
 class Stack:
@@ -54,6 +59,7 @@ class Stack:
         self.document = document = self._without_wrong_sections(document)
         self.values = Resolver(document, given, region, self.differences, self.folder, name)
         self.values.attribute = self._attribute
+        self.values.meant = self._meant
         loops = Loops(self.values.resolve, self.differences)
         resources = loops.unfold(self._with_included(document["Resources"]), ("Resources",))
         resources = {str(key): one for key, one in resources.items()}
@@ -154,6 +160,11 @@ class Stack:
             child = self.child(resource)
             return child.outputs().get(attribute.removeprefix("Outputs.")) if child is not None else None
         return None
+
+    def _meant(self, resource: str, attribute: str) -> str:
+        if resource not in self.names or attribute in _ATTRIBUTES:
+            return ""
+        return meant(attribute, _ATTRIBUTES) or ";"
 
     # -- what readers ask ----------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ def sam(kind: str, api: dict[str, Any], **event: Any) -> dict[str, Any]:
         name: {"Type": kind, "Properties": {key: {"Ref": "A"}, "Path": path, "Method": method}}
         for name, path, method in (("One", "/a", "get"), ("Two", "/b", "any"), ("Three", "/c", "options"))
     }
-    function = {"Runtime": "python3.12", "Handler": "index.handler", "InlineCode": "x = 1", "Events": events}
+    function = {"Runtime": "python3.12", "Handler": "index.handler", "InlineCode": "handler = 1", "Events": events}
     return {
         "Resources": {
             "A": resource(f"AWS::Serverless::{kind}", **api),

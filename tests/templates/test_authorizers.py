@@ -37,7 +37,7 @@ HTTP = {
 
 
 def template(kind: str, auth: dict[str, Any], names: list[str | None]) -> dict[str, Any]:
-    code = {"Runtime": "python3.12", "Handler": "index.handler", "InlineCode": "x = 1"}
+    code = {"Runtime": "python3.12", "Handler": "index.handler", "InlineCode": "handler = 1"}
     events = {}
     for at, name in enumerate(names):
         about: dict[str, Any] = {"Path": f"/{at}", "Method": "get"}

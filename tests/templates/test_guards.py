@@ -13,7 +13,7 @@ from tests.templates.support import a_function, asked, notes, of_template, resou
 POOL = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbC123"
 ISSUER = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbC123"
 KEY = "k" * 24
-CODE = {"Runtime": "python3.12", "Handler": "index.handler", "InlineCode": "x = 1"}
+CODE = {"Runtime": "python3.12", "Handler": "index.handler", "InlineCode": "handler = 1"}
 
 
 def sam(kind: str, events: dict[str, dict[str, Any]], more: dict[str, Any] | None = None, **api: Any) -> dict[str, Any]:

@@ -76,7 +76,8 @@ WRONG: list[tuple[Any, str]] = [
 def test_what_cannot_be_worked_out_is_named_with_its_line_and_refuses_nothing(tmp_path, value, says):
     import yaml
 
-    document = {"Resources": {"F": a_function(Environment={"Variables": {"GOOD": "1", "X": value}})}}
+    function = a_function(Environment={"Variables": {"GOOD": "1", "X": value}})
+    document = {"Resources": {"F": function, "Db": resource("AWS::RDS::DBInstance")}}
     path = written(tmp_path, yaml.safe_dump(document), "t.yaml")
     found = of_template(path).functions["F"]
     assert found.unable is None

@@ -221,7 +221,7 @@ F = """\
     Properties:
       Runtime: python3.12
       Handler: index.handler
-      InlineCode: x = 1
+      InlineCode: handler = 1
 """
 EVENTS = """\
       Events:

@@ -47,6 +47,8 @@ Resources:
     Properties: {ContentUri: layers/common}
   Table:
     Type: AWS::DynamoDB::Table
+  Dead:
+    Type: AWS::SQS::Queue
   Users:
     Type: AWS::Serverless::Function
     Properties:
@@ -198,6 +200,7 @@ Resources:
 
 def test_settings_of_apis_and_whatever_else_is_listed_with_its_line(tmp_path):
     (tmp_path / "t.yaml").write_text(API)
+    (tmp_path / "a.py").write_text("b = print")
     template = read_template(str(tmp_path / "t.yaml"))
     live = (("stage", "live"), ("stage_variables", "colour=a:b"), ("binary_media_types", "image/png"))
     signed, unknown = (("authorizer", "rest-aws-iam"),), (("authorizer", "serverlesshttpapi-x"),)

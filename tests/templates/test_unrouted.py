@@ -17,7 +17,7 @@ REST: dict[str, Any] = {
         "Properties": {
             "Runtime": "python3.12",
             "Handler": "index.handler",
-            "InlineCode": "x = 1",
+            "InlineCode": "handler = 1",
             "Events": {"A": {"Type": "Api", "Properties": {"Path": "/a", "Method": "get"}}},
         },
     }
