@@ -55,7 +55,7 @@ class StreamedResult:
 
     def data(self, data: bytes) -> None:
         """Some bytes of the result."""
-        if self._discarded:
+        if self._discarded or self._ended:
             return
         if self._consumer is not None and not self._full:
             self._consumer.write(data)
@@ -72,9 +72,14 @@ class StreamedResult:
         self._settle()
 
     def fail(self, failure: FunctionFailure) -> None:
-        """The function failed on the way; what it wrote before is delivered first."""
+        """The function failed on the way; what it wrote before is delivered first.
+
+        One whose time has passed may write on: that is dropped, and must not wait for the reader.
+        """
         self._failure = failure
         self.finish()
+        if failure.timed_out:
+            self._release()
 
     def cut(self, error: LambdaProxyError) -> None:
         """The reader has waited long enough: it gets `error`, and what still comes is dropped."""

@@ -8,8 +8,10 @@ from typing import Any
 
 import orjson
 import pytest
+from twisted.internet.testing import StringTransport
 
 from lambdaproxy.base.held import Held
+from lambdaproxy.errors import FunctionTimeout
 from lambdaproxy.runtime.api_site import RuntimeApis
 from lambdaproxy.runtime.environment import CannotStart, Site
 from lambdaproxy.runtime.functions import BadKey, FunctionSettings, function_settings
@@ -234,6 +236,27 @@ class TestTime:
         bench.processes[1].ask()
         bench.processes[1].answer(next(at for at, lane in enumerate(bench.processes[1].lanes) if lane.busy))
         assert waiting.result.payload == DONE
+        bench.end()
+
+    def test_a_late_stream_does_not_wait_for_its_reader(self) -> None:
+        bench = Bench()
+        process = bench.ready()
+        (job,) = bench.submit(mode="stream")
+        at = process.states().split().index("busy")
+        lane, caller = process.lanes[at], process.callers[at]
+        stream = lane.stream(caller, job.id, None)
+        stream.data(b"x" * 70000)
+        assert caller.paused and job.result.payload is not None
+        bench.reactor.advance(3)
+        assert not caller.paused and lane.state.value == "detached"
+        stream.data(b"y" * 70000)
+        assert not caller.paused, "nobody wants it"
+        stream.end("", b"")
+        process.ask(at)
+        assert lane.state.value == "idle"
+        reader: Any = StringTransport()
+        job.result.payload.start(reader).addErrback(lambda reason: reason.trap(FunctionTimeout))
+        assert reader.value() == b"x" * 70000
         bench.end()
 
     def test_one_that_comes_back_keeps_the_process(self) -> None:
