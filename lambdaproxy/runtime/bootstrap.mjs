@@ -853,7 +853,7 @@ function startThreads(lanes, count) {
   // Flags of V8 are the whole process's, and none of a thread.
   const execArgv = process.execArgv.filter((one) => !/^--(?:expose-gc|max-semi-space-size|max-old-space-size)/.test(one));
   const others = START.filter((line) => line && !line.startsWith("threads "));
-  for (let index = 0; index < count; index++) {
+  const start = (index) => {
     const mine = [];
     for (let lane = index; lane < lanes; lane += count) mine.push(lane);
     const told = [...others, `lanes ${mine.map((lane) => FIRST_LANE + lane).join(" ")}`].join("\n");
@@ -863,7 +863,17 @@ function startThreads(lanes, count) {
       if (code !== 0) logError(`Worker ${index} exit:`, new Error(`Worker ${index} exited with code ${code}`));
       fs.writeSync(INHERITED, `ended ${code} ${mine.join(" ")}\n`);
     });
-  }
+    return thread;
+  };
+  // The first request waits for one of them only: the others begin when the first one is ready, or cannot be.
+  const first = start(0);
+  let begun = false;
+  const startOthers = () => {
+    for (let index = 1; index < count && !begun; index++) start(index);
+    begun = true;
+  };
+  first.once("message", startOthers);
+  first.once("exit", startOthers);
 }
 
 async function runThread(root) {
@@ -878,6 +888,7 @@ async function runThread(root) {
     await postInit(apis[0], error);
     process.exit(1);
   }
+  createRequire(import.meta.url)("node:worker_threads").parentPort.postMessage("ready");
   await Promise.all(apis.map((api) => serveLane(api, handler)));
 }
 

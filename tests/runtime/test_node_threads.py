@@ -52,6 +52,11 @@ class Threads(RealProcesses):
         made = {"node": node or NODES[0], "per_environment": lanes, "environment": variables, "timeout": 20.0}
         return function(name, f"several.mjs:{name}", **made | changes)
 
+    async def all_ready(self, local: Local, lanes: int) -> None:
+        """One request, and then until every thread waits for more."""
+        await local.invoke("handler", body(n=0))
+        await until(lambda: len(local.invoker._pools["handler"]._idle) == lanes)
+
     async def answers(self, local: Local, *events: bytes) -> list[Any]:
         results = await gatherResults([local.invoke("handler", event) for event in events])
         return [orjson.loads(one.payload) for one in results]
@@ -61,6 +66,7 @@ class TestThreads(Threads):
     async def test_two_hundred_at_once(self) -> None:
         for node in NODES:
             local = self.local(self.several("handler", node), self.several("environment", node), queue=1000)
+            await self.all_ready(local, 8)
             invoked = [local.invoke("handler", body(n=n, ms=5), log_tail=n < 20) for n in range(200)]
             results = await gatherResults(invoked)
             found = [orjson.loads(one.payload) for one in results]
@@ -88,6 +94,7 @@ class TestThreads(Threads):
         local = self.local(settings, replace(settings, name="longer", timeout=60.0), queue=1000)
         file = tempfile.NamedTemporaryFile()  # noqa: SIM115
         self.addCleanup(file.close)
+        await self.all_ready(local, 4)
         first = (await self.answers(local, body(n=0)))[0]
         # An error is its own.
         found = await gatherResults([local.invoke("handler", body(n=n, fails=n % 2, ms=20)) for n in range(4)])
