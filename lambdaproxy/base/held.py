@@ -23,7 +23,7 @@ SMALL = 16 * 1024
 BODIES, UNWRITTEN = 512 * 1024 * 1024, 256 * 1024 * 1024
 """The bounds that are meant where nobody says another: `--max-bodies` and `--max-unwritten`."""
 
-BURST = 2 * 1024 * 1024
+BURST = 16 * 1024 * 1024
 """Bytes that were held at once after which memory goes back to the system when they are free again."""
 
 TRIM_AFTER = (1.0, 10.0)
