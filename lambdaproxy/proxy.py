@@ -33,6 +33,7 @@ from lambdaproxy.errors import (
 from lambdaproxy.gate.decided import Decided
 from lambdaproxy.gate.filling import as_set
 from lambdaproxy.gate.keeper import Gate
+from lambdaproxy.gate.socket_api import MANAGES
 from lambdaproxy.inspector.recorder import Recorder
 from lambdaproxy.interfaces import IAuthorizer, IBody, IInvoker
 from lambdaproxy.messages import (
@@ -567,8 +568,8 @@ class Proxy:
         name, heads = None, 0
         if admission is not None:
             name = self._names.get(id(admission.route)) or str(admission.route)
-            # Handshakes are charged as connections are, which is counted elsewhere.
-            if self.tally is not None and admission.route.socket is None:
+            # What opens WebSocket connections, and sends messages to them, is charged with these, elsewhere.
+            if self.tally is not None and admission.route.socket is None and admission.function.invoker != MANAGES:
                 took = trail.invoked if trail.invoked is not None and isinstance(response.body, bytes) else seconds
                 heads = self.tally.ended(name, head, response, trail.received, sent, took)
         self._accounts.finished(

@@ -11,6 +11,9 @@ from lambdaproxy.messages import Function
 
 CONNECT, DISCONNECT, DEFAULT = "$connect", "$disconnect", "$default"
 
+MANAGES = "connections"
+"""The invoker that does what `@connections` is asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class SocketLimits:

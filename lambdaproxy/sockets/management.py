@@ -31,6 +31,9 @@ class Relay(Protocol):
 class Management:
     """`connections` gives those of this process, or None while there are none; `relay` is None in a single one."""
 
+    #: Nobody is invoked, so there are no spans of it, and what is sent is charged as a message and not as a request.
+    invokes = False
+
     def __init__(self, connections: Callable[[], Any], relay: Relay | None) -> None:
         self._connections, self._relay = connections, relay
 

@@ -14,7 +14,7 @@ from lambdaproxy.config.templates import DEFAULT
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.gate.canary import Canary
 from lambdaproxy.gate.shadow import Shadow
-from lambdaproxy.gate.socket_api import SocketApi
+from lambdaproxy.gate.socket_api import MANAGES, SocketApi
 from lambdaproxy.interfaces import IInvokerMaker
 from lambdaproxy.messages import Function
 from lambdaproxy.routing import RouteConflict, Router, TooManyPatterns
@@ -23,7 +23,7 @@ from lambdaproxy.runtime.handlers import why_missing
 from lambdaproxy.selection import FunctionHeader, FunctionName, permitted_by
 from lambdaproxy.start.authorizing import check as check_authorizers
 from lambdaproxy.start.authorizing import functions_of
-from lambdaproxy.start.routes import AT_HOME, AWS, LOCAL, MANAGES, NOBODY, function_of, resolve, route_of
+from lambdaproxy.start.routes import AT_HOME, AWS, LOCAL, NOBODY, OF_CONNECTIONS, function_of, resolve, route_of
 from lambdaproxy.start.shares import Share
 
 WORKER = 4
@@ -179,7 +179,7 @@ class Assembly:
                 to = "connected, and nothing runs"
             if function is not None and function.invoker == MANAGES:
                 who = f"whoever {route.authorizer} lets in" if route.authorizer else "whoever signs, on this machine"
-                yield f"{route!s:40} -> the connections of {function.name}, for {who}"
+                yield f"{route!s:40} -> the connections of {function.name.removeprefix(OF_CONNECTIONS)}, for {who}"
                 continue
             if route.closed:
                 to = f"not found, unless {self.header.header} names a function" if self.header.header else "not found"

@@ -24,7 +24,7 @@ from lambdaproxy.gate.origins import Origins
 from lambdaproxy.gate.rewriting import of_settings as rewriting_of
 from lambdaproxy.gate.shadow import Shadow
 from lambdaproxy.gate.socket_api import AWS as AWS_LIMITS
-from lambdaproxy.gate.socket_api import CONNECT, SocketApi, SocketLimits, SocketRoute
+from lambdaproxy.gate.socket_api import CONNECT, MANAGES, SocketApi, SocketLimits, SocketRoute
 from lambdaproxy.gate.validation import of_settings as validation_of
 from lambdaproxy.gate.versions import Split, Versions
 from lambdaproxy.interfaces import IMessageCodec
@@ -34,7 +34,11 @@ from lambdaproxy.runtime.functions import FunctionSettings
 from lambdaproxy.selection import FunctionName
 from lambdaproxy.start.authorizing import authorizer_of, maker_of
 
-AWS, LOCAL, NOBODY, MANAGES = "aws", "local", "none", "connections"
+AWS, LOCAL, NOBODY = "aws", "local", "none"
+OF_CONNECTIONS = "@connections/"
+"""What stands for a function before the name of an API, where its connections are asked for: functions may be called as
+APIs are, and theirs are other figures."""
+
 AT_HOME = frozenset((LOCAL, NOBODY, MANAGES))
 """The kinds of invokers that reach no account."""
 
@@ -222,7 +226,7 @@ def management_route(
         route.methods,
         route.settings,
         codec,
-        Function(MANAGES, socket.name),
+        Function(MANAGES, f"{OF_CONNECTIONS}{socket.name}"),
         None,
         None,
         None,

@@ -38,10 +38,14 @@ class Tracing:
         return TracedProxy(proxy, self.tracer)
 
     def invoker(self, invoker: IInvoker) -> IInvoker:
-        """An invoker whose invocations have spans: one that takes note of its attempts does so itself."""
+        """An invoker whose invocations have spans: one that takes note of its attempts does so itself.
+
+        One that invokes nobody has `invokes`, which is false.
+        """
         from lambdaproxy.traces.front import TracedInvoker
 
-        return invoker if hasattr(invoker, "tracer") else TracedInvoker(invoker, self.tracer)
+        itself = hasattr(invoker, "tracer") or not getattr(invoker, "invokes", True)
+        return invoker if itself else TracedInvoker(invoker, self.tracer)
 
     def sockets(self) -> Any:
         """What takes note of the events of WebSocket connections."""

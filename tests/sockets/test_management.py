@@ -305,6 +305,12 @@ def test_boto3_and_a_function_that_answers_by_it(tmp_path: Path) -> None:
             assert sync is not None
         with pytest.raises(api.exceptions.GoneException):
             api.get_connection(ConnectionId=connection)
+        # What was sent is charged as a message, and is no invocation of the function that is called as the API is.
+        figures = server.request("GET", "/metrics")[2].decode()
+        assert 'lambdaproxy_bill_socket_messages_total{websocket="chat"} ' in figures
+        assert "lambdaproxy_bill_requests_total{" not in figures
+        assert 'lambdaproxy_invocations_total{alias="",function="chat",outcome="ok"} 3.0' in figures
+        assert 'lambdaproxy_invocations_total{alias="",function="@connections/chat",outcome="ok"} 6.0' in figures
         status, _, body = server.request("POST", f"/prod/@connections/{connection}", b"x")
         assert (status, json.loads(body)) == (403, {"message": "Missing Authentication Token"})
         status, _, body = server.request(

@@ -50,6 +50,15 @@ def test_a_connection_and_what_comes_through_it(tmp_path):
                 connection = client.recv(60)
                 client.send("fail")
                 client.recv(60)
+                signed = {
+                    "Authorization": "AWS4-HMAC-SHA256 Credential=A/20261126/us-east-1/execute-api/aws4_request, "
+                    "SignedHeaders=host, Signature=00",
+                    "X-Amz-Date": "20261126T000000Z",
+                }
+                path = f"/prod/@connections/{connection.replace('=', '%3D')}"
+                assert server.request("POST", path, b"hello", signed)[0] == 200
+                assert client.recv(60) == "hello"
+            assert told("POST /prod/@connections/{connection}")[1] == [], "nobody was invoked"
             handshake, below = told("GET /prod")
             assert (handshake.trace, handshake.parent) == (CLIENT, "b7ad6b7169203331")
             assert handshake.attributes["http.response.status_code"] == 101
