@@ -9,6 +9,7 @@ import socket
 import ssl
 import struct
 import subprocess
+from datetime import datetime
 
 import pytest
 
@@ -67,7 +68,10 @@ def check_log(process: Process, requests: int) -> None:
     for word in ("Traceback", "Unhandled", "Error:", "  File "):
         assert word not in output, output[-3000:]
     lines = [line for line in output.splitlines() if not re.search(r'"time":', line)]
-    assert len(lines) < 20 + requests // 3, output[-3000:]
+    # So many in a second: a machine that takes longer for the requests has more of them.
+    times = [datetime.fromisoformat(found[0]) for line in lines if (found := re.match(r"\S+Z(?= \[)", line))]
+    seconds = (times[-1] - times[0]).total_seconds()
+    assert len(lines) < 20 + max(requests // 3, 20 * seconds), output[-3000:]
 
 
 def test_requests_for_our_own_pages():
