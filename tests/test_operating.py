@@ -316,3 +316,57 @@ def test_a_command_of_the_page(system, command):
         until(answered, command)
     except AssertionError:
         raise AssertionError(f"{command}: {last}") from None
+
+
+def of_question(question, kind):
+    """What the page answers a question with: its commands, a line each, or its queries."""
+    section = PAGE.partition(f"### {question}\n")[2].partition("\n### ")[0]
+    found = re.findall(rf"```{kind}\n(.*?)\n```", section, re.DOTALL)
+    return [line[2:] for each in found for line in each.splitlines()] if kind == "console" else found
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+@pytest.mark.parametrize(
+    ("question", "number", "all_have", "some_have"),
+    [
+        ("Did the function run?", 1, "is unknown", "the function"),
+        ("How do I get from our 502 to CloudWatch?", 0, "\t", "AccessDeniedException\t5f0e2a54"),
+        ("How do I get from our 502 to CloudWatch?", 0, "\t", "function_error\tValueError"),
+        ("Why 400, 401 or 429?", 0, " (request ", "function_header: "),
+        ("Why 400, 401 or 429?", 0, " (request ", "rate: more than 1/h"),
+        ("Why 403?", 0, " (request ", "denied: 127.0.0.1 may not ask"),
+        ("Why 404?", 0, " (request ", "not_permitted: unknown"),
+        ("Why 413?", 0, "too_large: ", "the limit is 2048"),
+        ("Why 502?", 0, "\t", "rejected\tAccessDeniedException"),
+        ("Why 503?", 0, '"error":', '"error":"breaker"'),
+        ("Why 503?", 1, "\t", "breaker: "),
+        ("Why 504?", 0, "\t", "/late"),
+        ("Which version of a function answers?", 0, '"version":', '"function":"alb:prod"'),
+    ],
+)  # fmt: skip
+def test_an_answer_of_the_page_is_the_right_one(system, question, number, all_have, some_have):
+    system.log()
+    command = ["/bin/bash", "-o", "pipefail", "-c", of_question(question, "console")[number]]
+    done = subprocess.run(command, cwd=system.folder, capture_output=True, text=True, timeout=WAIT)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and lines, done.stderr
+    assert all(all_have in line for line in lines), lines
+    assert any(some_have in line for line in lines), lines
+
+
+@needs_prometheus
+@pytest.mark.parametrize(
+    "query",
+    [
+        of_question("Is a function throttled, and by which limit?", "promql")[0],
+        of_question("Why is a client's connection closed?", "promql")[0],
+    ],
+)
+def test_what_happened_once_is_seen(system, query):
+    """`increase()` and `rate()` say 0 of the first of a kind."""
+
+    def seen() -> bool:
+        found = system.ask("query", query=query).get("data", {}).get("result", [])
+        return bool(found) and all(float(each["value"][1]) >= 1 for each in found)
+
+    until(seen, query)
