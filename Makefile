@@ -27,7 +27,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 check: $(VENV)/.installed-$(EXTRAS) lint ## lint, and the half of the tests that starts no process: for while you work
-	$(BIN)/python $(PYTEST) --quick -q
+	$(BIN)/python -m tests.quick
 
 test: $(VENV)/.installed-$(EXTRAS) lint ## lint, then all tests; JOBS=1 runs them one after the other
 	$(BIN)/python $(PYTEST)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.quick import Guard, starts_processes
+from tests.quick import Guard, is_in, processors, starts_processes
 
 # Where bytecode may not be written, each of some thousand processes compiles the whole program anew, which doubles what
 # the suite costs.
@@ -28,6 +28,7 @@ _guard: Guard | None = None
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="only what starts no other process, with few examples")
+    parser.addoption("--part", default="1/1", metavar="K/N", help="with --quick, one of N parts of the modules")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     if config.getoption("--quick") and collection_path.name.startswith("test_") and collection_path.suffix == ".py":
-        return starts_processes(collection_path) or None
+        return starts_processes(collection_path) or not is_in(config.getoption("--part"), collection_path) or None
     return None
 
 
@@ -48,8 +49,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Three for two processors: in most of the time that the suite takes one of them would wait for a process."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return processors if config.getoption("--quick") else processors + (processors + 1) // 2
+    return processors() + (processors() + 1) // 2
 
 
 def _long_files_first(items: list[pytest.Item]) -> None:

@@ -2,12 +2,20 @@
 
 What a module imports decides; and while tests run, whatever starts a process all the same fails with the reason. Tests
 that think for long (simulations, searches) are marked `slow`.
+
+`python -m tests.quick` runs them on every processor: a part of the modules in each of some processes that know nothing
+of each other. Workers of pytest-xdist would each collect all of them, and report every test to another process, which
+costs half as much again as the tests.
 """
 
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
 import sys
+import tempfile
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +24,9 @@ ROOT = Path(__file__).parent.parent
 STARTING = frozenset(("subprocess", "multiprocessing", "ptyprocess", "twisted.trial", "twisted.trial.unittest"))
 HARMLESS = frozenset(("ROOT", "CLEAN", "WAIT", "until"))
 """What `tests.processes` has that starts nothing."""
+
+_NO_TESTS = 5
+"""How pytest ends where it has found nothing to run."""
 
 EVENTS = frozenset(("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"))
 
@@ -57,3 +68,45 @@ class Guard:
         if self.running is not None and event in EVENTS:
             test, self.running = self.running, None
             raise AssertionError(f"{test} starts a process ({event}): import what starts it at the top of the module")
+
+
+def processors() -> int:
+    """How many processors we may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _places() -> dict[Path, int]:
+    """The quick modules, and where each is among them, the largest first."""
+    found = [path for path in (ROOT / "tests").rglob("test_*.py") if not starts_processes(path)]
+    found.sort(key=lambda path: (-path.stat().st_size, path))
+    return {path: place for place, path in enumerate(found)}
+
+
+def is_in(part: str, path: Path) -> bool:
+    """Whether a quick module is in a part of them, which is written as `2/3`."""
+    number, parts = map(int, part.split("/"))
+    return _places().get(path, 0) % parts == number - 1
+
+
+def main(*arguments: str) -> int:
+    """Run all parts at once, with these arguments for pytest; what all but the first say is shown when it is over."""
+    parts, codes = processors(), set()
+    command = (sys.executable, "-m", "pytest", "--quick", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", *arguments)
+    with ExitStack() as stack:
+        running = []
+        for number in range(1, parts + 1):
+            said = None if number == 1 else stack.enter_context(tempfile.TemporaryFile("w+"))
+            process = subprocess.Popen((*command, "--part", f"{number}/{parts}"), stdout=said, stderr=said, cwd=ROOT)
+            running.append((stack.enter_context(process), said))
+        for process, said in running:
+            codes.add(process.wait())
+            if said is not None:
+                said.seek(0)
+                print(said.read(), end="", flush=True)
+    # A part may have none of the tests that were asked for.
+    return max(codes - {_NO_TESTS}, default=_NO_TESTS)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

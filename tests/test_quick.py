@@ -31,3 +31,18 @@ def test_a_good_part_of_the_suite_is_quick():
     assert len(found) > len(modules) / 3
     assert ROOT / "tests" / "test_routing.py" in found
     assert ROOT / "tests" / "test_twistd.py" not in found
+
+
+def test_each_module_is_in_one_part():
+    modules = [path for path in (ROOT / "tests").rglob("test_*.py") if not quick.starts_processes(path)]
+    for parts in (1, 2, 3, 7):
+        found = [[path for path in modules if quick.is_in(f"{n}/{parts}", path)] for n in range(1, parts + 1)]
+        assert sorted(path for part in found for path in part) == sorted(modules)
+        assert max(map(len, found)) - min(map(len, found)) <= 1
+
+
+def test_what_each_part_says_is_shown_and_the_worst_is_the_end(monkeypatch, capfd):
+    monkeypatch.setattr(quick, "processors", lambda: 2)
+    assert quick.main("--there-is-no-such-option") == 4
+    out, err = capfd.readouterr()
+    assert (out + err).count("unrecognized arguments: --there-is-no-such-option") == 2
