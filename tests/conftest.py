@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.quick import Guard, is_in, processors, starts_processes
 
-# Where bytecode may not be written, each of some thousand processes compiles the whole program anew, which doubles what
+# Where bytecode may not be written, each process that a test starts compiles the whole program anew, which doubles what
 # the suite costs.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -62,6 +63,7 @@ class Guard:
 
     def __init__(self) -> None:
         self.running: str | None = None
+        platform.processor()  # For which the standard library asks a program, once in a process.
         sys.addaudithook(self._heard)
 
     def _heard(self, event: str, about: tuple[Any, ...]) -> None:
