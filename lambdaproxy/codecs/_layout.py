@@ -45,8 +45,10 @@ class Layout:
 Layouts = Shapes[Layout]
 
 
-def layouts(table: Keys, own: Sequence[str], length: str | None = None) -> Layouts:
+def layouts(table: Keys, own: Sequence[str], length: str | None = None, drops: tuple[str, ...] = ()) -> Layouts:
     """The layouts of a dialect that calls fields as `table` says, None for those that it drops.
+
+    Keys that begin with one of `drops` are dropped, too.
 
     `own` are the keys that the front door writes itself, whatever was sent. `length` is the key under which it says
     `0` where no length was sent.
@@ -58,6 +60,9 @@ def layouts(table: Keys, own: Sequence[str], length: str | None = None) -> Layou
         keys: list[str | None] = []
         for place, name in enumerate(names):
             key = table[name]
+            # An application of WSGI or CGI cannot tell an underscore from a hyphen.
+            if drops and key is not None and key.replace("_", "-").startswith(drops):
+                key = None
             if key is not None:
                 # Spellings that differ in case are one key, under the first of them.
                 key = spelled.setdefault(key.lower(), key)
@@ -76,15 +81,21 @@ def layouts(table: Keys, own: Sequence[str], length: str | None = None) -> Layou
 
 
 @cache
-def lower_layouts(xff: str, tls: tuple[str, ...] = (), connection: bool = False, length: bool = False) -> Layouts:
+def lower_layouts(
+    xff: str,
+    tls: tuple[str, ...] = (),
+    connection: bool = False,
+    length: bool = False,
+    drops: tuple[str, ...] = (),
+) -> Layouts:
     """The layouts of the dialects that write names in lower case: ALB, HTTP API 2.0 and function URL.
 
     `xff` is their option of that name; `tls` are the TLS headers that the front door writes, `connection` says whether
-    it hands on Connection, `length` whether it says that there is no body.
+    it hands on Connection, `length` whether it says that there is no body; `drops` as in `layouts`.
     """
     own = OWN if xff in ("preserve", "remove") else (*OWN, FORWARDED_FOR)
     table = LOWER_CONNECTION if connection else LOWER
-    return layouts(table, (*own, *tls), "content-length" if length else None)
+    return layouts(table, (*own, *tls), "content-length" if length else None, drops)
 
 
 def decoded(layout: Layout, values: tuple[bytes, ...]) -> dict[str, str]:

@@ -49,6 +49,9 @@ from lambdaproxy.messages import Headers, InvocationResult, Match, Request, Resp
 
 TARGET_GROUP_ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/lambdaproxy/0123456789abcdef"
 
+IDENTITY = ("x-amzn-oidc-", "x-amzn-mtls-")
+"""How the fields begin in which a load balancer says who has signed in, and with which certificate."""
+
 _MOVED = {301: "Moved Permanently", 302: "Found"}
 
 _REASONS = {
@@ -157,6 +160,7 @@ class AlbCodec(Codec):
     :param tls_headers: the attribute `routing.http.x_amzn_tls_version_and_cipher_suite.enabled`.
     :param tls_kx: the load balancer's attribute for the key exchange; its value on AWS is not recorded, here it is
         OpenSSL's name of the group, such as `X25519MLKEM768`.
+    :param identity_headers: drop `IDENTITY` of clients, or keep them where a load balancer in front writes them.
     :param empty_headers: hand on fields with an empty value, which ALB drops (one source).
     :param server: the attribute `routing.http.response.server.enabled`: responses say `Server: awselb/2.0`.
     """
@@ -174,6 +178,7 @@ class AlbCodec(Codec):
         xff: str = "append",
         tls_headers: bool = False,
         tls_kx: bool = False,
+        identity_headers: str = "drop",
         empty_headers: bool = False,
         server: bool = True,
         errors: str = "aws",
@@ -186,8 +191,10 @@ class AlbCodec(Codec):
         self._context = {"elb": {"targetGroupArn": target_group_arn}}
         self._xff = xff
         self._tls_headers = (*(TLS if tls_headers else ()), *((TLS_KX,) if tls_kx else ()))
-        self._layouts = lower_layouts(xff, connection=True)
-        self._tls_layouts = lower_layouts(xff, self._tls_headers, connection=True)
+        drops = IDENTITY if identity_headers == "drop" else ()
+        # What the load balancer says of TLS no client says for it, where there is none.
+        self._layouts = lower_layouts(xff, connection=True, drops=(*drops, *self._tls_headers))
+        self._tls_layouts = lower_layouts(xff, self._tls_headers, connection=True, drops=drops)
         self._drops_empty = not empty_headers
         self._server = server
         self._text_types = tuple(text_types)

@@ -116,6 +116,13 @@ class AlbMaker:
         _xff("append", "append", "preserve", "remove", "replace"),
         Option("tls_headers", _yes_no, False, "add x-amzn-tls-version and x-amzn-tls-cipher-suite"),
         Option("tls_kx", _yes_no, False, "add x-amzn-tls-kx, the group of the key exchange"),
+        Option(
+            "identity_headers",
+            _choice("drop", "keep"),
+            "drop",
+            "a client's x-amzn-oidc-* and x-amzn-mtls-*, which a load balancer writes: drop, or keep where one in "
+            "front of us does",
+        ),
         Option("empty_headers", _yes_no, False, "hand on header fields with an empty value, which ALB drops"),
         Option("server", _yes_no, True, "responses say `Server: awselb/2.0`"),
         _ERRORS,

@@ -64,7 +64,8 @@ _REQUIRED = ("isBase64Encoded", "statusCode", "headers")
 def _key(name: bytes) -> str | None:
     """Lower case; what Lattice writes itself is taken from no client (guide, "Receive events from the service")."""
     low = name.decode("latin-1").lower()
-    if is_hop_by_hop(low) or low.startswith("x-amzn-lattice-") or low == "x-amzn-source-vpc":
+    like = low.replace("_", "-")  # an application of WSGI or CGI cannot tell them apart
+    if is_hop_by_hop(low) or like.startswith("x-amzn-lattice-") or like == "x-amzn-source-vpc":
         return None
     return low
 
