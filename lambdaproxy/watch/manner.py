@@ -21,6 +21,7 @@ from twisted.logger import (
 
 from lambdaproxy.watch import colours, journal
 from lambdaproxy.watch.lines import stdout_descriptor
+from lambdaproxy.wire.failures import printable
 
 JSON, TEXT = "json", "text"
 FORMATS = (TEXT, JSON)
@@ -150,11 +151,15 @@ def _dumped(line: dict[str, Any]) -> str:
 
 
 def _shaped(line: str) -> str:
-    """A finished access line in text; what has no form of its own is written as it is, and loses no others."""
+    """A finished access line in text; what has no form of its own is written as it is, and loses no others.
+
+    Functions, and what answers for Lambda, choose some of the words: none of them moves a terminal or ends the line.
+    """
     try:
-        return for_people(orjson.loads(line))
+        text = for_people(orjson.loads(line))
     except (ValueError, KeyError, TypeError):
-        return line
+        text = line
+    return printable(text, len(text))
 
 
 def for_people(line: dict[str, Any]) -> str:

@@ -226,10 +226,36 @@ def test_a_line_without_a_form_is_written_as_it_is_and_loses_no_other(strange):
     assert Manner(TEXT).access(f"{known}\n{strange}\n{known}\n") == f"{shown}\n{strange}\n{shown}\n"
 
 
+@pytest.mark.parametrize(
+    "strange", ["\n200 GET /forged", "\r", "\x1b[2J", "\x7f", "\x9b31m", "\u2028", "\u202e", "\ud800"]
+)
+@pytest.mark.parametrize(
+    "line",
+    [
+        {
+            "time": "T", "event": "request", "status": 200, "method": "GET", "path": "/", "function": "f",
+            "version": "7", "ms": 1, "queue_ms": 2, "outcome": "o", "error": "e", "code": "c",
+            "aws_request_id": "a", "id": "r",
+        },
+        {
+            "time": "T", "event": "websocket", "kind": "message", "websocket": "w", "route": "k", "function": "f",
+            "ms": 1, "outcome": "o", "connection": "c", "id": "r",
+        },
+        {"event": "unknown", "path": "/"},
+    ],
+)  # fmt: skip
+def test_nothing_in_a_line_for_people_moves_a_terminal_or_begins_another_line(line, strange):
+    """A function chooses the type of its error, and what answers for Lambda what its headers say."""
+    for key in line.keys() - {"event", "ms", "queue_ms", "status"}:
+        written = json.dumps(line | {key: f"a{strange}b"}, ensure_ascii=strange == "\ud800")
+        shown = Manner(TEXT).access(f"{written}\n")
+        assert shown.endswith("\n") and shown[:-1].isprintable(), (key, shown)
+
+
 def test_a_line_ends_where_json_ends_it():
     """A path may have what only text takes for the end of a line."""
     known = access_line(head(target=b"/a\x85b"), "f", Response(200), 3, 0.01, "", route="/\u2028")
-    assert Manner(TEXT).access(f"{known}\n") == for_people(json.loads(known)) + "\n"
+    assert Manner(TEXT).access(f"{known}\n") == for_people(json.loads(known)).replace("\x85", "?") + "\n"
 
 
 LEVELS = {"debug", "info", "warn", "error", "critical", "failure", "emit"}
