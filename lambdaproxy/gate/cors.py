@@ -155,6 +155,17 @@ MOST_ORIGIN = 300
 """Bytes of an origin that is compared with patterns: a name has 253 at most (RFC 1035), and every `*` may be tried at
 each of them."""
 
+_WRITTEN = re.compile(rb"([a-z][a-z0-9+.-]*)://([^\x00-\x20\x7f/?#@\\:\[\]]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+
+
+def parts_of(origin: bytes) -> tuple[bytes, bytes] | None:
+    """Scheme and host of an origin in lower case, as browsers write it (RFC 6454, 6.2); None for what is none.
+
+    What has a user, a path or a query is for whoever reads it the origin of some other host.
+    """
+    found = _WRITTEN.fullmatch(origin) if len(origin) <= MOST_ORIGIN else None
+    return None if found is None else (found[1], found[2])
+
 
 def origins_of(allowed: tuple[str, ...]) -> Callable[[bytes], bool]:
     """Whether an origin is one of these. Scheme and host are compared in lower case, as browsers send them."""
@@ -171,7 +182,7 @@ def origins_of(allowed: tuple[str, ...]) -> Callable[[bytes], bool]:
         lower = origin.lower()
         if lower in exact:
             return True
-        return len(lower) <= MOST_ORIGIN and any(pattern.fullmatch(lower) for pattern in patterns)
+        return bool(patterns) and parts_of(lower) is not None and any(pattern.fullmatch(lower) for pattern in patterns)
 
     return allows
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from lambdaproxy.config.sockets import SAME_HOST
 from lambdaproxy.errors import ForeignOrigin
-from lambdaproxy.gate.cors import origins_of
+from lambdaproxy.gate.cors import origins_of, parts_of
 from lambdaproxy.messages import Head
 
 
@@ -39,8 +39,12 @@ class Origins:
             return True
         if not self._same:
             return False
-        scheme, mark, host = origin.lower().decode("latin-1").partition("://")
-        return bool(mark) and scheme in ("http", "https") and _bare(host) == _bare(head.host)
+        parts = parts_of(origin.lower())
+        return (
+            parts is not None
+            and parts[0] in (b"http", b"https")
+            and _bare(parts[1].decode("latin-1")) == _bare(head.host)
+        )
 
 
 def _bare(host: str) -> str:

@@ -95,6 +95,7 @@ def test_a_page_of_the_same_path_is_another_routes(tmp_path):
 def test_whose_pages_may_connect(tmp_path):
     found = api(tmp_path, '[websocket.chat]\nfunction = "f"\norigins = "same-host"\n')
     assert found.origins is not None
+    assert api(tmp_path, '[websocket.chat]\nfunction = "f"\norigins = "http://a.example:443"\n').origins is not None
     assert api(tmp_path, '[websocket.chat]\nfunction = "f"\n').origins is None
 
 
@@ -124,6 +125,8 @@ def test_settings_for_http_are_not_inherited(tmp_path):
         ('[websocket.chat]\nfunction = "f"\norigins = [7]\n', 5, "it is a list of origins"),
         ('[websocket.chat]\nfunction = "f"\norigins = ["example.com"]\n', 5, "is no origin such as"),
         ('[websocket.chat]\nfunction = "f"\norigins = ["https://example.com/"]\n', 5, "leave out what follows"),
+        ('[websocket.chat]\nfunction = "f"\norigins = ["https://example.com:443"]\n', 5, "leave out :443"),
+        ('[websocket.chat]\nfunction = "f"\norigins = ["HTTP://*.example.com:80"]\n', 5, "leave out :80"),
         ('[websocket.chat]\nfunction = "f"\ncompression = "maybe"\n', 5, "neither yes nor no"),
         ('[websocket.chat]\nfunction = "f"\nauthorizer = "who"\n', 5, "unknown authorizer"),
         ('[websocket.chat]\nfunction = "f"\ncors = "*"\n', 5, "unknown key of a WebSocket API"),
