@@ -98,11 +98,12 @@ class Load:
 
     GET and POST, on connections that are kept and on new ones, quick functions and (below `/billing/`) slow ones.
     `counts` says what became of the requests: `ok`, or what else. Each has a number of its own, which the stub logs
-    when it executes it.
+    when it executes it. `host` is the name that they ask for; without `bodies` all of them are GET.
     """
 
-    def __init__(self, port: int, clients: int = 8) -> None:
-        self.port = port
+    def __init__(self, port: int, clients: int = 8, host: str = "", bodies: bool = True) -> None:
+        self.port, self._bodies = port, bodies
+        self._headers = {"Host": host} if host else {}
         self.counts: Counter[str] = Counter()
         self.sent: list[str] = []
         self._over = threading.Event()
@@ -127,13 +128,13 @@ class Load:
             number += 1
             rid = f"{client}-{number}"
             path = f"/{'billing/' if number % 3 == 0 else ''}{rid}?rid={rid}"
-            body = b"x" * 100 if number % 2 else None
+            body = b"x" * 100 if number % 2 and self._bodies else None
             with self._lock:
                 self.sent.append(rid)
             if connection is None:
                 connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT)
             try:
-                connection.request("POST" if body else "GET", path, body)
+                connection.request("POST" if body else "GET", path, body, self._headers)
                 response = connection.getresponse()
                 text = response.read()
                 kind = "ok" if response.status == 200 and rid.encode() in text else f"{response.status} {text[:200]!r}"
