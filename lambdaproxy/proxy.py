@@ -162,7 +162,7 @@ class Proxy:
             headers = route.claim.harmless(headers)
         if route.function is not None:
             value = None  # the operator's word; whatever the header says does not matter
-        function, timeout = self._chosen.get((id(route), value)) or self._choose(route, value)
+        function, timeout = self._chosen.get((id(route), value)) or self._choose(route, value, head)
         if route.versions is not None and not route.versions.late:
             function = route.versions.choose(head, headers, match)
             timeout = self._timeout(route, function)
@@ -176,7 +176,7 @@ class Proxy:
         self.in_flight += 1
         return Admission(route, match, function, headers, head, limit, timeout, sent)
 
-    def _choose(self, route: Route, value: bytes | None) -> tuple[Function, float]:
+    def _choose(self, route: Route, value: bytes | None, head: Head) -> tuple[Function, float]:
         """The function for a route and a value of the header, and how long it may take.
 
         Always the same for the same two, so what was permitted is remembered.
@@ -184,7 +184,7 @@ class Proxy:
         function = route.function or (route.fallback if value is None else None)
         if function is None:
             if value is None and route.closed:
-                raise NoRoute("no route takes this path and method")
+                raise NoRoute(self._gate.why_no_route(head))
             function = self._resolve(self._header.function(value), route.invoker)
         timeout = self._timeout(route, function)
         if len(self._chosen) < MOST_REMEMBERED:

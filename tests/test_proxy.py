@@ -351,7 +351,7 @@ class ProxyTests(SynchronousTestCase):
             (Older(), "stream", 7.0),
         ):
             route = replace(default, codec=codec, mode=mode, fallback=Function("x", "f"))
-            self.assertEqual(self.proxy._choose(route, None)[1], seconds)
+            self.assertEqual(self.proxy._choose(route, None, head())[1], seconds)
 
     def test_an_overridden_method_does_not_pass_by_a_route(self):
         from lambdaproxy.codecs._implements import AlbCodec, RestApiCodec

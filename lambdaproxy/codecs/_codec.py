@@ -71,6 +71,8 @@ class Codec:
 
     def __init__(self, *, errors: str = "aws", limits: str = "none") -> None:
         self.read_path: PathReader = as_sent
+        #: The stage of an API whose clients send no stage; None where there is none.
+        self.unsent_stage: str | None = None
         #: How a result that is itself the body is written; None if byte for byte, or not at all.
         self.compact: Callable[[bytes], bytes] | None = None
         self._column = "plain" if errors == "plain" else self.column

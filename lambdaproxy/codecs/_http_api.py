@@ -78,6 +78,7 @@ class HttpApi(Codec):
         self._stage_in_path = stage_in_path and stage != "$default"
         #: The stage as far as templates of routes may have it.
         self._route_stage = stage if self._stage_in_path else None
+        self.unsent_stage = None if stage_in_path or stage == "$default" else stage
         self.read_path = http_api(self._route_stage, twice=self._decodes_twice)
         self._domain = None if domain is None else (domain, domain.partition(".")[0])
         self._stage_variables = dict(stage_variables) if stage_variables else None

@@ -232,6 +232,7 @@ class RestApiCodec(Codec):
         self._api_id = api_id
         self._stage = stage
         self._stage_in_path = stage_in_path
+        self.unsent_stage = None if stage_in_path else stage
         self.read_path = rest_api(stage if stage_in_path else None)
         self._domain = None if domain is None else (domain, domain.partition(".")[0])
         self._public_stage = "" if domain is not None and ".execute-api." not in domain else f"/{stage}"

@@ -16,11 +16,23 @@ class Gate:
         self._router = router
         #: Whether any route has rules about other origins; nothing needs to be asked where none has.
         routes = (*router.routes, router.default)
+        self._stages = {getattr(route.codec, "unsent_stage", None) for route in routes}
         self.has_cors = any(route.cors is not None for route in routes)
         self._names_origins = self.has_cors or any(
             (route.socket is not None and route.socket.origins is not None)
             or (route.door is not None and route.door.permitted)
             for route in routes
+        )
+
+    def why_no_route(self, head: Head) -> str:
+        """What to say of a request that no route takes: one that names the stage is the mistake that is made most."""
+        first, _, rest = head.target.partition(b"?")[0][1:].decode("latin-1").partition("/")
+        said = "no route takes this path and method"
+        if first not in self._stages:
+            return said
+        return (
+            f"{said}; /{first} is the stage of an API, and no part of the path here: ask for /{rest[:200]}, or let its "
+            "format have stage_in_path=yes"
         )
 
     def pass_options(self, head: Head, headers: Headers, route: Route, named: bool) -> None:

@@ -65,8 +65,15 @@ def _no_invoker(name: str) -> Any:
     raise AssertionError(f"{name} is asked for an invocation")
 
 
-def asked(assembly: Assembly, method: str, target: str, host: str = "localhost:8011", **more: Any) -> str | Response:
-    """The name of the function that a request reaches, or the answer that refuses it."""
+def asked(
+    assembly: Assembly,
+    method: str,
+    target: str,
+    host: str = "localhost:8011",
+    said: list[str] | None = None,
+    **more: Any,
+) -> str | Response:
+    """The name of the function that a request reaches, or the answer that refuses it; `said` gets the log's reason."""
     clock = Clock()
     accounts = Accounts(clock, Metrics(), FunctionLabels(assembly.names()), lambda line: None)
     proxy = Proxy(
@@ -83,4 +90,6 @@ def asked(assembly: Assembly, method: str, target: str, host: str = "localhost:8
     try:
         return str(proxy.admit(request).function.name)
     except LambdaProxyError as error:
+        if said is not None:
+            said.append(error.detail)
         return proxy.answer(request, error)

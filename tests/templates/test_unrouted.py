@@ -43,6 +43,19 @@ def test_refused_as_the_api_does(tmp_path, name, method, target):
     assert asked(found, "GET", "/a", headers=()) == "F"
 
 
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [("/Prod/a", "ask for /a, or"), ("/Prod/a/b?c=d", "ask for /a/b, or"), ("/Prod", "ask for /, or"), ("/prod/a", "")],
+)
+def test_a_stage_that_is_no_part_of_the_path_is_named_to_the_operator(tmp_path, target, hint):
+    found = of_template(written(tmp_path, {"Resources": REST}))
+    said: list[str] = []
+    answer = asked(found, "GET", target, headers=(), said=said)
+    assert not isinstance(answer, str)
+    assert (answer.status, answer.body) == ANSWERS["rest"][1:]
+    assert ("/Prod is the stage" in said[0], hint in said[0]) == (bool(hint), True), said
+
+
 def test_the_header_still_names_a_function(tmp_path):
     found = of_template(written(tmp_path, {"Resources": REST}))
     assert asked(found, "GET", "/b", headers=((b"X-Lambda-Function", b"F"),)) == "F"
