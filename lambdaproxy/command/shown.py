@@ -18,7 +18,7 @@ from typing import Any
 from lambdaproxy import __version__
 from lambdaproxy.aws.region import find_region
 from lambdaproxy.base.platform import open_files
-from lambdaproxy.config import beside, values
+from lambdaproxy.config import beside, sockets, values
 from lambdaproxy.config.claim import ClaimCheck
 from lambdaproxy.config.conditions import as_table as conditions_table
 from lambdaproxy.config.cors import Cors
@@ -78,7 +78,8 @@ def lines(assembly: Assembly) -> Iterator[str]:
             value = _anywhere(setting, getattr(configuration.settings, attribute(setting.name)), configuration.folder)
             yield _setting(setting, value, configuration.origins.get(setting.name, "default"))
     for route in configuration.routes:
-        yield from _route(route) if route.socket is None else _socket(route, route.socket)
+        if route.manages is None:  # it goes with its API
+            yield from _route(route) if route.socket is None else _socket(route, route.socket)
     yield from _invokers(assembly, configuration)
     yield from _authorizers(configuration)
     for table in configuration.functions.values():
@@ -197,6 +198,8 @@ def _socket(route: RouteSettings, socket: SocketSettings) -> Iterator[str]:
     yield f"path = {toml_value(route.path)}"
     if route.host is not None:
         yield f"host = {toml_value(route.host)}"
+    if route.settings.format.name != next(iter(sockets.makers()), ""):
+        yield f"format = {toml_value(route.settings.format.name)}"
     options: dict[str, list[str]] = {}
     for key, value in route.settings.format.options:
         options.setdefault(key.replace("_", "-"), []).append(value)
@@ -208,6 +211,8 @@ def _socket(route: RouteSettings, socket: SocketSettings) -> Iterator[str]:
             yield f"{key} = {toml_value('off' if value is None else value)}"
     if socket.origins is not None:
         yield f"origins = {toml_value(list(socket.origins))}"
+    if socket.connections is not None:
+        yield f"connections = {toml_value(socket.connections)}"
     for name, setting in SETTINGS.items():
         if attribute(name) in route.own and name != "format":
             yield _setting(setting, getattr(route.settings, attribute(name)), route.where(name))

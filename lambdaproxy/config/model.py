@@ -38,6 +38,8 @@ class SocketSettings:
     bounds: Mapping[str, Any] = field(default_factory=dict)
     #: Whose pages may connect; None for anybody's.
     origins: tuple[str, ...] | None = None
+    #: The authorizer of its `@connections` API, or `off`; None where nothing is said.
+    connections: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

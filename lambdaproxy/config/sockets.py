@@ -192,7 +192,9 @@ def socket_of(name: str, table: Mapping[str, Any], maker: IEventCodecMaker, wher
         )
     stage = registry.parse_options(maker.name, maker.options, ()).get("stage") or ""
     origins = _origins(table["origins"]) if "origins" in table else None
-    return SocketSettings(name, str(table.get("stage", stage)), tuple(routes.values()), bounds, origins)
+    return SocketSettings(
+        name, str(table.get("stage", stage)), tuple(routes.values()), bounds, origins, table.get("connections")
+    )
 
 
 def _origins(value: object) -> tuple[str, ...]:

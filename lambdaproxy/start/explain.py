@@ -14,10 +14,12 @@ from lambdaproxy.admission import Admission
 from lambdaproxy.aws.region import find_region
 from lambdaproxy.base.addresses import interface_of, is_loopback
 from lambdaproxy.base.hosts import Hosts
+from lambdaproxy.config.doors import refill
 from lambdaproxy.config.settings import Settings, attribute
 from lambdaproxy.errors import ForeignPage, LambdaProxyError
 from lambdaproxy.gate.conditions import Conditions
 from lambdaproxy.gate.decided import Decided
+from lambdaproxy.gate.socket_api import SocketApi
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.head import parse_request
 from lambdaproxy.messages import Head, Match, request_of
@@ -239,6 +241,9 @@ def _admitted(assembly: Assembly, admission: Admission, head: Head) -> Iterator[
         scopes = f", one of the scopes {' '.join(route.scopes)}" if route.scopes else ""
         kind = assembly.configuration.authorizers[route.authorizer].kind
         yield _line("authorizer", f"{route.authorizer}, {kind}{scopes} ({_where(assembly, route, 'authorizer')})")
+    if route.socket is not None:
+        yield from _of_socket(route.socket)
+    yield from _of_door(assembly, route)
     if admission.head.target != head.target or admission.head.host != head.host:
         shown = f"{admission.head.host}{admission.head.target.decode('latin-1')}"
         yield _line("shown", f"{shown} ({_where(assembly, route, _rewriter(settings))})")
@@ -255,6 +260,33 @@ def _admitted(assembly: Assembly, admission: Admission, head: Head) -> Iterator[
             f"above {route.claim.above} bytes to s3://{route.claim.settings.place} "
             f"({_where(assembly, route, 'claim-check')})",
         )
+
+
+def _of_door(assembly: Assembly, route: Route) -> Iterator[str]:
+    """Who may ask, how often, and what is answered to whom it is refused."""
+    settings = route.settings
+    for name, networks in (("allow-from", settings.allow_from), ("deny-from", settings.deny_from)):
+        if networks:
+            yield _line(name, f"{', '.join(map(str, networks))} ({_where(assembly, route, name)})")
+    if settings.rate is not None:
+        bursts = f"with bursts of {refill(settings.rate, settings.burst)}"
+        yield _line("rate", f"{settings.rate} {bursts}, by {settings.rate_by} ({_where(assembly, route, 'rate')})")
+    if settings.gateway_responses:
+        types = ", ".join(each.type for each in settings.gateway_responses)
+        yield _line("refusals", f"{types} are answered otherwise ({_where(assembly, route, 'gateway-responses')})")
+
+
+def _of_socket(api: SocketApi) -> Iterator[str]:
+    """What a WebSocket API does with whoever has connected."""
+    keys = ", ".join(f"{key} to {each.function.name}" for key, each in api.routes.items())
+    yield _line("routes", keys)
+    yield _line("origins", f"pages of {', '.join(api.origins.allowed) if api.origins is not None else 'any origin'}")
+    limits = api.limits
+    times = ", ".join(
+        f"{what} {'off' if value is None else f'{value:g} s'}"
+        for what, value in (("idle", limits.idle), ("life", limits.life), ("ping", limits.ping))
+    )
+    yield _line("", f"{limits.message} bytes of a message, {limits.frame} of a frame; {times}")
 
 
 def _rewriter(settings: Settings) -> str:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from lambdaproxy.command import shown
 from lambdaproxy.start import explain
 from lambdaproxy.start.assembly import Assembly
 from lambdaproxy.tap import Options
@@ -184,6 +185,52 @@ def test_the_status_is_that_of_the_format(tmp_path):
     assembly = assembled("--config", str(file))
     for path, status in (("/url", 405), ("/rest", 403), ("/own", 418)):
         assert re.search(rf"answer +{status}, bad-request", told(assembly, "PURGE", path)), path
+
+
+def test_what_a_route_and_a_websocket_api_decide_by_themselves(tmp_path):
+    file = tmp_path / "p.toml"
+    file.write_text(
+        """
+        [authorizer.me]
+        kind = "closed"
+        [[route]]
+        path = "/x"
+        function = "f"
+        rate = "10/s"
+        allow-from = ["127.0.0.0/8"]
+        gateway-responses.DEFAULT_4XX = {status-code = 418}
+        format = "apigateway-v1"
+        [websocket.chat]
+        path = "/chat"
+        function = "f"
+        origins = ["https://a.example"]
+        max-message = "64KB"
+        idle-timeout = "off"
+        connections = "me"
+        """
+    )
+    assembly = assembled("--config", str(file))
+    text = told(assembly, "/x")
+    for said in (
+        r"allow-from +127.0.0.0/8 \(.*p.toml:8\)",
+        r"rate +10/s with bursts of \d+, by route \(.*p.toml:7\)",
+        r"refusals +DEFAULT_4XX are answered otherwise \(.*p.toml:9\)",
+    ):
+        assert re.search(said, text), (said, text)
+    upgrade = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
+    text = told(assembly, "/chat", headers=(*upgrade, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="))
+    for said in (
+        r"routes +\$disconnect to f, \$default to f",
+        "origins +pages of https://a.example",
+        "65536 bytes of a message, 65536 of a frame; idle off, life 86400 s, ping 60 s",
+    ):
+        assert re.search(said, text), (said, text)
+    # What `config` says of them can be read again, and says the same.
+    first = "\n".join(shown.lines(assembly))
+    assert 'connections = "me"' in first and "@connections" not in first
+    file.write_text(first)
+    again = "\n".join(shown.lines(assembled("--config", str(file))))
+    assert re.sub(r" +#.*", "", again) == re.sub(r" +#.*", "", first)
 
 
 def test_who_may_come_in(tmp_path):
