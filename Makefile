@@ -48,8 +48,9 @@ test-pythons: ## all tests with each Python from 3.11 to 3.14 that is on the PAT
 		else echo "Python $$each is not here"; fi \
 	done
 
-coverage: $(VENV)/.installed-$(EXTRAS) ## branches of the modules on a request's way that the quick half of the tests takes
+coverage: $(VENV)/.installed-$(EXTRAS) ## lines and branches of the modules on a request's way that tests take
 	$(BIN)/python -m coverage run -m pytest --quick -q
+	$(BIN)/python -m coverage run --append -m pytest -q $$($(BIN)/python -m tools.coverage tests)
 	$(BIN)/python -m tools.coverage
 
 lint: $(VENV)/.installed-$(EXTRAS) ## ruff and mypy
@@ -109,7 +110,7 @@ $(BIN)/python:
 		|| { echo "No virtual environment could be made; on Debian: apt-get install python3-venv"; exit 1; }
 
 $(VENV)/.installed: $(BIN)/python setup.cfg pyproject.toml
-	@echo "Installing into $(VENV), which takes some seconds the first time ..."
+	@echo "Installing into $(VENV), which downloads 25 packages the first time ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 

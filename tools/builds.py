@@ -81,6 +81,13 @@ def normalised(archive: bytes, epoch: int) -> bytes:
     return gzip.compress(plain.getvalue(), compresslevel=9, mtime=epoch)
 
 
+def unpacked(archive: Path, folder: Path) -> Path:
+    """The one folder that is in a .tar.gz of ours; Python's own filters are newer than the oldest Python 3.11."""
+    run("tar", "--no-same-owner", "-xzf", archive, "-C", folder, cwd=folder)
+    (made,) = folder.iterdir()
+    return made
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,7 +1,8 @@
 """How much of the modules on a request's way tests take, branches included: `make coverage`.
 
 It reads what `coverage run` left, prints a line for each room, names the modules that are below, and ends with 1 where
-a room is below the least share.
+a room is below the least share. `python -m tools.coverage tests` prints the tests of these rooms that `--quick` leaves
+out because they start processes or a reactor.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.quick import starts_processes
 from tools import builds
 
 ROOT = Path(__file__).parent.parent
+PLACES = ("web", "http1", "codecs", "aws", "gate", "test_proxy.py", "test_streams_left.py")
+"""Where the tests of these rooms are, below `tests`."""
+
 ROOMS = (
     "web",
     "http1",
@@ -29,6 +34,7 @@ ROOMS = (
     "routing",
     "selection",
     "streaming",
+    "gate",
 )
 """What a request goes through, as parts of the package: rooms and modules."""
 
@@ -71,8 +77,17 @@ def of_rooms(modules: Iterable[Taken]) -> list[Taken]:
     return [Taken(room, there, taken) for room, (there, taken) in sums.items() if there]
 
 
-def main() -> int:
+def left_out(tests: Path) -> list[Path]:
+    """The tests of the rooms that `--quick` leaves out."""
+    found = (path for place in PLACES for path in [tests / place, *tests.joinpath(place).rglob("test_*.py")])
+    return sorted(path for path in found if path.is_file() and starts_processes(path))
+
+
+def main(words: list[str]) -> int:
     """Print the shares; 1 where one is below `LEAST`."""
+    if words == ["tests"]:
+        print(*(path.relative_to(ROOT) for path in left_out(ROOT / "tests")))
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         builds.run(sys.executable, "-m", "coverage", "json", "-q", "-o", report, cwd=ROOT)
@@ -90,6 +105,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(main(sys.argv[1:]))
     except builds.Failed as reason:
         sys.exit(f"coverage: {reason}")

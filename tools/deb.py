@@ -14,6 +14,7 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from tools import builds
@@ -21,10 +22,12 @@ from tools.release import ROOT, version
 
 PYTHON = Path("/usr/bin/python3")
 HOME = Path("usr/lib/lambdaproxy")
-EXTRAS = "sam,schema,regex,jwt,otel"
+EXTRAS = "sam,schema,regex,jwt,otel,websocket"
 """What a server may need. Functions that are embedded bring their own SDK."""
 
-MAINTAINER = "the lambdaproxy authors <maintainers@lambdaproxy.invalid>"
+PLACEHOLDER = "placeholder - set DEBFULLNAME and DEBEMAIL <maintainer@lambdaproxy.invalid>"
+"""Who answers for a package that nobody has put a name to: an address in a domain that cannot exist."""
+
 CONTROL = """\
 Package: lambdaproxy
 Version: {version}
@@ -39,6 +42,16 @@ Description: front door to AWS Lambda that you run yourself
  Balancer, API Gateway or a function URL would have sent, invokes the function,
  and turns its result into the HTTP response that the service would have given.
 """
+
+
+def maintainer(environment: Mapping[str, str] = os.environ) -> str:
+    """Who answers for the package, told as Debian's own tools are told; raises `builds.Failed`."""
+    name, address = environment.get("DEBFULLNAME", ""), environment.get("DEBEMAIL", "")
+    if not name and not address:
+        return PLACEHOLDER
+    if not re.fullmatch(r"[^\s<>@]+@[^\s<>@]+", address) or not name.strip() or re.search(r"[<>\n]", name):
+        raise builds.Failed("DEBFULLNAME has to be a name, and DEBEMAIL an address such as ann@example.com")
+    return f"{name.strip()} <{address}>"
 
 
 def build(out: Path, number: str, architecture: str, packing: str) -> Path:
@@ -118,13 +131,14 @@ def control(tree: Path, number: str, architecture: str) -> None:
     text = CONTROL.format(
         version=number,
         architecture=architecture,
-        maintainer=MAINTAINER,
+        maintainer=maintainer(),
         size=sum(path.stat().st_size for path in files) // 1024,
         python=".".join(python),
         next_python=f"{python[0]}.{int(python[1]) + 1}",
     )
-    sums = "".join(f"{_md5(path)}  {path.relative_to(tree)}\n" for path in files)
-    conffiles = [f"/{path.relative_to(tree)}" for path in files if path.is_relative_to(tree / "etc")]
+    ours = [path for path in files if not path.is_relative_to(tree / "etc")]
+    sums = "".join(f"{_md5(path)}  {path.relative_to(tree)}\n" for path in ours)
+    conffiles = [f"/{path.relative_to(tree)}" for path in files if path not in ours]
     write(tree / "DEBIAN/control", text)
     write(tree / "DEBIAN/md5sums", sums)
     write(tree / "DEBIAN/conffiles", "".join(f"{path}\n" for path in conffiles))
@@ -162,6 +176,8 @@ def main(words: list[str], packing: str = "-Zxz") -> None:
     try:
         architecture = builds.run("dpkg", "--print-architecture", cwd=ROOT).strip()
         print(build(Path(words[0]).resolve(), version(ROOT), architecture, packing))
+        if maintainer() == PLACEHOLDER:
+            print("deb: its maintainer is a placeholder; set DEBFULLNAME and DEBEMAIL to publish it", file=sys.stderr)
     finally:
         os.umask(before)
 

@@ -158,9 +158,7 @@ def wheel(release: Release) -> str:
     (archive,) = release.dist.glob(f"lambdaproxy-{release.version}.tar.gz")
     (made,) = release.dist.glob(f"lambdaproxy-{release.version}-py3-none-any.whl")
     with tempfile.TemporaryDirectory() as folder:
-        shutil.unpack_archive(archive, folder, filter="data")
-        (unpacked,) = Path(folder).iterdir()
-        again = builds.wheel(unpacked, Path(folder), _epoch(release))
+        again = builds.wheel(builds.unpacked(archive, Path(folder)), Path(folder), _epoch(release))
         if builds.digest(again) != builds.digest(made):
             raise Stop("the sdist makes another wheel than the tree: what is missing belongs into MANIFEST.in")
     return f"{said}, and so does the sdist"

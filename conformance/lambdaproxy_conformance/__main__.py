@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,20 @@ def _options(texts: list[str]) -> dict[str, Any]:
             [*found[key], value] if isinstance(found.get(key), list) else [found[key], value] if key in found else value
         )
     return found
+
+
+def _meant(format: str, options: Mapping[str, Any]) -> str:
+    """The format that `--format` and `--option payload=...` name together: each payload has cases of its own."""
+    payload = options.get("payload")
+    if payload is None:
+        return format
+    name, _, said = format.partition(":payload=")
+    meant = name if payload == "2.0" else f"{name}:payload={payload}"
+    if meant not in _formats() or name != "apigateway-v2" or said not in ("", payload):
+        raise ValueError(
+            f"--option payload={payload} does not go with --format {format}; apigateway-v2 has 1.0 and 2.0"
+        )
+    return meant
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,12 +76,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
-        setup = Setup(_options(given.option), given.stage)
+        options = _options(given.option)
+        format, setup = _meant(given.format, options), Setup(options, given.stage)
         door = Door(given.url, host=given.host_header, timeout=given.timeout, insecure=given.insecure)
     except ValueError as error:
         print(f"lambdaproxy-conformance: {error}", file=sys.stderr)
         return 2
-    outcomes = run(door, given.format, setup)
+    outcomes = run(door, format, setup)
     if given.report == "json":
         print(report.as_json(outcomes, given.url))
     elif given.report == "html":

@@ -120,6 +120,9 @@ def _parse(setting: Setting, texts: list[str]) -> Any:
     return parsed if setting.multiple else parsed[0]
 
 
+_HANDLER = re.compile(r"(?:[\w./~-]+\.(?:py|[cm]?js)|[A-Za-z_][\w.]*):[A-Za-z_$][\w$.]*")
+"""A function as other servers take it, such as `app.py:handler` or `package.module:handler`."""
+
 _HYPHENS = "-\u2010\u2011\u2012\u2013\u2014\u2212"
 _OTHERS = {"config": "FILE", "check": "", "aws": "", "help-formats": "", "version": "", "help": ""}
 _TWISTD = frozenset(
@@ -161,6 +164,12 @@ def _no_option(word: str, after: Sequence[str]) -> str:
     name, equals, value = word.lstrip(_HYPHENS).partition("=")
     if word.endswith(".toml"):
         return f"{word!r} is no option; write --config {word}"
+    if word.endswith((".yaml", ".yml")):
+        return f"{word!r} is no option; write --sam-template {word}"
+    if _HANDLER.fullmatch(word):
+        path = word.rpartition(":")[0].rpartition("/")[2]
+        name = re.sub(r"\W", "-", path.removesuffix(f".{path.rpartition('.')[2]}") or path)
+        return f"{word!r} is no option; write --local {name}={word} --function {name}"
     if name == word.partition("=")[0]:
         return f"{word!r} is no option; options begin with two hyphens, as in --port 8011"
     near = _near(name)

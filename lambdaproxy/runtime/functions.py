@@ -102,10 +102,8 @@ def parse_local(text: str, base_dir: str | None = None) -> FunctionSettings:
     """
     name, equals, where = text.partition("=")
     if not equals or not where:
-        raise ValueError(
-            f"{text!r} is not NAME=HANDLER; write for example hello=examples/hello.py:handler "
-            "or hello=package.module:handler"
-        )
+        example = f"app={text}" if ":" in text else "hello=examples/hello.py:handler or hello=package.module:handler"
+        raise ValueError(f"{text!r} is not NAME=HANDLER; write for example {example}")
     check_name(name)
     base = os.path.abspath(base_dir or os.curdir)
     path, colon, function = where.rpartition(":")

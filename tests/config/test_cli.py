@@ -60,6 +60,12 @@ def test_values():
         (["--config", "/nowhere.toml"], "--config: /nowhere.toml"),
         (["--timeout"], "--timeout"),
         (["hello"], "'hello' is no option"),
+        (["template.yaml"], "'template.yaml' is no option; write --sam-template template.yaml"),
+        (["serverless.yml"], "'serverless.yml' is no option; write --sam-template serverless.yml"),
+        (["app.py:handler"], "'app.py:handler' is no option; write --local app=app.py:handler --function app"),
+        (["src/my.fn.mjs:run"], "write --local my-fn=src/my.fn.mjs:run --function my-fn"),
+        (["package.module:handler"], "write --local package=package.module:handler --function package"),
+        (["127.0.0.1:8011"], "'127.0.0.1:8011' is no option; options begin with two hyphens"),
     ],
 )
 def test_wrong_values_name_the_option(arguments, says):

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from lambdaproxy_conformance import __main__ as command
 from lambdaproxy_conformance import cases, report
 from lambdaproxy_conformance.__main__ import main
 from lambdaproxy_conformance.compare import compare
@@ -70,6 +71,31 @@ def wrong_door():
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.mark.parametrize(
+    "words, meant",
+    [
+        (["apigateway-v2"], "apigateway-v2"),
+        (["apigateway-v2", "payload=2.0"], "apigateway-v2"),
+        (["apigateway-v2", "payload=1.0"], "apigateway-v2:payload=1.0"),
+        (["apigateway-v2:payload=1.0"], "apigateway-v2:payload=1.0"),
+        (["apigateway-v2:payload=1.0", "payload=1.0"], "apigateway-v2:payload=1.0"),
+        (["apigateway-v2:payload=1.0", "payload=2.0"], None),
+        (["apigateway-v2", "payload=3.0"], None),
+        (["apigateway-v1", "payload=1.0"], None),
+        (["alb", "payload=2.0"], None),
+    ],
+)
+def test_a_payload_is_part_of_the_format(words, meant, monkeypatch, capsys):
+    """An option that says which events are wanted chooses the cases, however it is said, or is refused."""
+    asked = []
+    monkeypatch.setattr(command, "run", lambda door, format, setup: asked.append(format) or [])
+    options = [word for option in words[1:] for word in ("--option", option)]
+    assert command.main(["http://127.0.0.1:1", "--format", words[0], *options]) == 2  # nothing could be asked
+    assert asked == ([meant] if meant else [])
+    if meant is None:
+        assert "does not go with --format" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("format", sorted({cases.format_of(case) for case in cases.every()}))

@@ -56,7 +56,8 @@ def test_local_executable(tree):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("hello", "is not NAME=HANDLER"),
+        ("hello", "is not NAME=HANDLER; write for example hello=examples/hello.py:handler"),
+        ("src/app.py:handler", "is not NAME=HANDLER; write for example app=src/app.py:handler"),
         ("hello=", "is not NAME=HANDLER"),
         ("he llo=hello.py:handler", "is no name of a function"),
         ("x" * 65 + "=hello.py:handler", "is no name of a function"),

@@ -1,5 +1,6 @@
 """What is counted of a report of coverage."""
 
+from tests.processes import ROOT
 from tools import coverage
 
 
@@ -28,3 +29,17 @@ def test_lines_and_branches_of_rooms_on_the_way():
         ("web", 200, 95.0),
         ("proxy", 10, 50.0),
     ]
+
+
+def test_tests_that_the_quick_half_leaves_out(tmp_path, capsys):
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "test_quick.py").write_text("import json\n")
+    (tmp_path / "web" / "test_starting.py").write_text("import subprocess\n")
+    (tmp_path / "web" / "helper.py").write_text("import subprocess\n")
+    (tmp_path / "test_proxy.py").write_text("from twisted.trial.unittest import SynchronousTestCase\n")
+    (tmp_path / "test_workers.py").write_text("import subprocess\n")
+    found = [path.relative_to(tmp_path).as_posix() for path in coverage.left_out(tmp_path)]
+    assert found == ["test_proxy.py", "web/test_starting.py"]
+    assert coverage.main(["tests"]) == 0
+    ours = capsys.readouterr().out.split()
+    assert "tests/test_proxy.py" in ours and all((ROOT / path).is_file() for path in ours)

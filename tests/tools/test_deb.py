@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 import pytest
 
 from tests.processes import ROOT, WAIT
-from tools import builds, deb
+from tools import builds, deb, sbom
 from tools.release import version as our_version
 
 SCRIPTS = sorted((ROOT / "systemd" / "debian").iterdir())
@@ -79,10 +79,11 @@ read go
 say stopping
 kill $served && wait $served || true
 
-dpkg -i /packages/new.deb
+dpkg --force-confold -i /packages/new.deb
 say upgraded "$(dpkg-query -W -f '${Version}' lambdaproxy)"
 cd /etc/lambdaproxy
 say kept "$(cmp /packages/lambdaproxy.toml lambdaproxy.toml && stat -c '%a:%U:%G' lambdaproxy.toml)"
+say beside "$(tail -n 1 lambdaproxy.toml.dpkg-dist)"
 cd /
 dpkg --remove lambdaproxy
 places="/usr/lib/lambdaproxy /usr/bin/lambdaproxy /etc/lambdaproxy/lambdaproxy.toml"
@@ -99,6 +100,30 @@ def test_maintainer_scripts_are_for_a_plain_shell(script):
     assert script.stat().st_mode & 0o111
     assert subprocess.run(["sh", "-n", str(script)], timeout=60).returncode == 0
     assert "set -e" in script.read_text().splitlines()
+
+
+def test_who_answers_for_a_package():
+    assert (
+        deb.maintainer({"DEBFULLNAME": "Ann Example", "DEBEMAIL": "ann@example.com"}) == "Ann Example <ann@example.com>"
+    )
+    assert deb.maintainer({}) == deb.PLACEHOLDER
+    assert deb.PLACEHOLDER.startswith("placeholder") and deb.PLACEHOLDER.endswith(".invalid>")
+    for environment in (
+        {"DEBEMAIL": "ann@example.com"},
+        {"DEBFULLNAME": "Ann"},
+        {"DEBFULLNAME": "Ann", "DEBEMAIL": "ann"},
+        {"DEBFULLNAME": "Ann\nDepends: all", "DEBEMAIL": "ann@example.com"},
+        {"DEBFULLNAME": "Ann", "DEBEMAIL": "<a@example.com>"},
+    ):
+        with pytest.raises(builds.Failed, match="DEBFULLNAME has to be a name, and DEBEMAIL an address"):
+            deb.maintainer(environment)
+
+
+def test_what_a_server_may_need_is_in_the_package():
+    ours = set(sbom.extras()) - set(deb.EXTRAS.split(","))
+    assert ours == {"ric", "sdk", "mcp"}, (
+        "what functions, or agents on a desk, need; another extra belongs to the package"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +183,8 @@ def test_installed_started_upgraded_removed(package, tmp_path):
     control = tmp_path / "newer" / "DEBIAN" / "control"
     newer = f"{our_version(ROOT)}+newer"
     control.write_text(control.read_text().replace(f"Version: {our_version(ROOT)}\n", f"Version: {newer}\n"))
+    with (tmp_path / "newer/etc/lambdaproxy/lambdaproxy.toml").open("a") as defaults:
+        defaults.write("# newer\n")
     builds.run("dpkg-deb", "-Znone", "--build", tmp_path / "newer", tmp_path / "new.deb", cwd=tmp_path)
     shutil.copy(package, tmp_path / "old.deb")
     port = _free_port()
@@ -206,6 +233,7 @@ def test_installed_started_upgraded_removed(package, tmp_path):
     assert answer == (200, "from a package")
     assert said["upgraded"] == newer
     assert said["kept"] == "640:root:lambdaproxy"
+    assert said["beside"] == "# newer"
     assert said["left"].split() == ["/etc/lambdaproxy/lambdaproxy.toml"]
     assert said["purged"] == ""
 

@@ -153,6 +153,17 @@ def test_archives_are_written_anew():
         ]
 
 
+def test_an_archive_of_ours_is_unpacked_by_every_python(tmp_path):
+    with tarfile.open(tmp_path / "one.tar.gz", "w:gz") as file:
+        member = tarfile.TarInfo("lambdaproxy-1/README.md")
+        member.size = 2
+        file.addfile(member, io.BytesIO(b"hi"))
+    (tmp_path / "into").mkdir()
+    made = builds.unpacked(tmp_path / "one.tar.gz", tmp_path / "into")
+    assert made == tmp_path / "into" / "lambdaproxy-1"
+    assert (made / "README.md").read_text() == "hi"
+
+
 def test_a_program_that_fails(tmp_path):
     with pytest.raises(builds.Failed, match="ended with 3: no"):
         builds.run(sys.executable, "-c", "import sys; print('no'); sys.exit(3)", cwd=tmp_path)
