@@ -132,7 +132,10 @@ _TWISTD = frozenset(
         "gid", "euid", "profile", "profiler", "savestats", "spew", "debug-reactor",
     )
 ) | {"-n", "-l", "-r", "-u", "-g", "-d"}  # fmt: skip
-_GETOPT = re.compile(r"option (-\S*) (not recognized|requires argument|must not have an argument|not a unique prefix)")
+_GETOPT = re.compile(
+    r"option (-\S*) (not recognized|requires argument|must not have an argument|not a unique prefix)(?:; .*)?"
+)
+"""What `getopt` says; from Python 3.14 on it adds options that may be meant."""
 
 
 def in_a_sentence(message: str, typed: Sequence[str]) -> str:

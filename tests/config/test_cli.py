@@ -3,7 +3,7 @@
 import pytest
 from twisted.python import usage
 
-from lambdaproxy.config.cli import Options
+from lambdaproxy.config.cli import Options, in_a_sentence
 from lambdaproxy.config.settings import EVERYWHERE, SETTINGS, Settings
 from lambdaproxy.config.values import Spec
 
@@ -26,6 +26,12 @@ def test_values():
     assert settings.format == Spec("apigateway-v2", (("stage", "prod"),))
     assert [each.text for each in settings.allow] == ["a-*", "b"]
     assert settings.disable_metrics
+
+
+@pytest.mark.parametrize("more", ["", "; possible options: max-body=, max-bodies="])
+def test_what_getopt_says_in_each_version_of_python(more):
+    said = in_a_sentence(f"option --max-bod not a unique prefix{more}", ["--max-bod", "1"])
+    assert said.startswith("--max-bod may be any of --max-body, ")
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,12 @@ def wrong_door():
 def test_a_payload_is_part_of_the_format(words, meant, monkeypatch, capsys):
     """An option that says which events are wanted chooses the cases, however it is said, or is refused."""
     asked = []
-    monkeypatch.setattr(command, "run", lambda door, format, setup: asked.append(format) or [])
+
+    def run(door, format, setup):
+        asked.append(format)
+        return []
+
+    monkeypatch.setattr(command, "run", run)
     options = [word for option in words[1:] for word in ("--option", option)]
     assert command.main(["http://127.0.0.1:1", "--format", words[0], *options]) == 2  # nothing could be asked
     assert asked == ([meant] if meant else [])
