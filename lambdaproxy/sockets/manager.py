@@ -75,6 +75,8 @@ class Sockets:
         #: Sessions whose end has not been told yet, and connections that may still come to be.
         self._left = 0
         self._drained: list[Deferred[None]] = []
+        #: What gives up on functions that are not told of ends, and after how many seconds without one.
+        self._patience: tuple[Any, float] | None = None
 
     def adopt(self, apis: Iterable[SocketApi], timeouts: Callable[[Function], float]) -> None:
         """These APIs are served from now on; connections that are open go on with the routes of theirs."""
@@ -161,6 +163,8 @@ class Sockets:
     def done(self, session: Session) -> None:
         """All of it is told."""
         self._left -= 1
+        if self._patience is not None and self._patience[0].active():
+            self._patience[0].reset(self._patience[1])
         self._look_whether_drained()
 
     async def key(self, api: SocketApi, text: str) -> str | None:
@@ -309,14 +313,21 @@ class Sockets:
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    def drained(self, seconds: float) -> Deferred[None]:
-        """Fires when all connections have ended and functions were told, or after so many seconds."""
+    def drained(self, seconds: float, patient: bool = False) -> Deferred[None]:
+        """Fires when all connections have ended and functions were told, or after so many seconds; `patient` after as
+        many in which nobody was told of any, until `hurry`."""
         waiting: Deferred[None] = Deferred()
         call = self._reactor.callLater(seconds, self._end_drain, waiting)
+        if patient:
+            self._patience = call, seconds
         waiting.addBoth(lambda _: call.cancel() if call.active() else None)
         self._drained.append(waiting)
         self._look_whether_drained()
         return waiting
+
+    def hurry(self) -> None:
+        """Wait for no longer than was said at last."""
+        self._patience = None
 
     def _end_drain(self, waiting: Deferred[None]) -> None:
         if waiting in self._drained:

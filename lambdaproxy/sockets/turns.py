@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from lambdaproxy.errors import Throttled, let_go
+from lambdaproxy.errors import LambdaProxyError, Throttled, Unavailable, let_go
 from lambdaproxy.messages import Function, InvocationResult
 
 AGAIN = 0.1
@@ -16,6 +16,15 @@ AGAIN = 0.1
 
 PROBE = 16
 """After so many results one message more than ended is handed on: what a function takes may have grown."""
+
+
+_NO_PLACE = frozenset(("queue_full", "queue_timeout"))
+"""Why an invoker did not take an invocation that it will take later: its own line is meant for clients that wait."""
+
+
+def _is_busy(error: LambdaProxyError) -> bool:
+    """Whether the function did not run because too many others do."""
+    return isinstance(error, Throttled) or error.label in _NO_PLACE
 
 
 class _Queue:
@@ -54,7 +63,7 @@ class Turns:
     async def invoke(
         self, function: Function, ask: Callable[[], Deferred[InvocationResult]], deadline: float
     ) -> InvocationResult:
-        """What `ask` gives; asked again, in turn, for as long as it fails with `Throttled` and the deadline lets it."""
+        """What `ask` gives; asked again, in turn, for as long as there is no place for it and the deadline lets it."""
         queue = self._queues.get(function)
         if queue is None:
             queue = self._queues[function] = _Queue()
@@ -65,8 +74,8 @@ class Turns:
             throttled = False
             try:
                 return await ask()
-            except Throttled as error:
-                if self._reactor.seconds() >= deadline:
+            except (Throttled, Unavailable) as error:
+                if self._reactor.seconds() >= deadline or not _is_busy(error):
                     raise
                 let_go(error)
                 throttled = True

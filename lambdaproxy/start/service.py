@@ -53,7 +53,8 @@ if TYPE_CHECKING:
 log = Logger()
 
 LAST_EVENTS = 10.0
-"""Seconds that functions have, when all connections are closed, to hear of the end of the last of them."""
+"""Seconds that functions have, when all connections are closed, to hear of the end of the last of them; after a reload
+as many without one being told."""
 
 
 class ProxyService(Service):
@@ -291,7 +292,7 @@ class ProxyService(Service):
         """
         timeout = float("inf") if seconds is None else seconds
         if self._stopping:
-            self._ports.drain(timeout)
+            self._drain(timeout)
             return
         self._stopping = True
         self._drain_for = (timeout, spread)
@@ -352,7 +353,12 @@ class ProxyService(Service):
 
     def hurry(self) -> None:
         """Wait for nobody any longer."""
-        self._ports.drain(0)
+        self._drain(0)
+
+    def _drain(self, seconds: float) -> None:
+        self._ports.drain(seconds)
+        if self.sockets is not None:
+            self.sockets.hurry()
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
@@ -372,7 +378,8 @@ class ProxyService(Service):
             self._worker.closed()
         await DeferredList([self._ports.site.drain(timeout, spread), called])
         if self.sockets is not None:
-            await self.sockets.drained(LAST_EVENTS if timeout > 0 else 0.0)
+            # Where others serve in our place nobody waits for us, but those who were not told yet.
+            await self.sockets.drained(LAST_EVENTS if timeout > 0 else 0.0, patient=timeout == float("inf"))
         self._billing.stop()
         await self.authorizers.stop()
         if self._storing is not None:

@@ -40,7 +40,8 @@ def handler(event, context):
 
 @pytest.fixture
 def chat(tmp_path):
-    """A configuration, and the file in which its function writes what it hears."""
+    """A configuration, and the file in which its function writes what it hears: beside its code, which is not to be
+    read anew for that."""
     heard = tmp_path / "heard"
     (tmp_path / "chat.py").write_text(FUNCTION.replace("FILE", repr(str(heard))))
     file = tmp_path / "proxy.toml"
@@ -66,7 +67,7 @@ def url(server: Server, path: str = "/prod") -> str:
 
 def test_a_conversation(chat):
     file, heard = chat
-    with Server("--config", file) as server:
+    with Server("--no-reload", "--config", file) as server:
         with connect(url(server), subprotocols=["a", "b"], open_timeout=60) as client:
             assert client.subprotocol == "a"
             client.send('{"action": "ask", "n": 1}')
@@ -104,7 +105,7 @@ def test_many_at_once_lose_nothing_and_keep_their_order(chat):
                 client.send(json.dumps({"action": "ask", "n": [number, at]}))
             got[number] = [str(client.recv(60)) for _ in range(20)]
 
-    with Server("--config", file) as server:
+    with Server("--no-reload", "--config", file) as server:
         threads = [threading.Thread(target=talk, args=(server, number)) for number in range(30)]
         for thread in threads:
             thread.start()
@@ -119,7 +120,7 @@ def test_many_at_once_lose_nothing_and_keep_their_order(chat):
 
 def test_a_stop_says_goodbye_and_tells_the_function(chat):
     file, heard = chat
-    with Server("--config", file) as server, ExitStack() as stack:
+    with Server("--no-reload", "--config", file) as server, ExitStack() as stack:
         clients = [stack.enter_context(connect(url(server), open_timeout=60)) for _ in range(5)]
         server.process.stop(signal.SIGTERM)
         for client in clients:

@@ -517,6 +517,37 @@ def test_a_drain_does_not_wait_for_ever():
     assert drained.called
 
 
+def test_a_reload_waits_while_functions_are_being_told():
+    """Where thousands leave at once, telling of them takes longer than any fixed time."""
+    waiting: list[Deferred[Any]] = []
+
+    def answer(event):
+        if event["requestContext"]["eventType"] != "DISCONNECT":
+            return echo(event)
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    for hurry in (False, True):
+        waiting.clear()
+        world = World(answer)
+        for client in [world.connect() for _ in range(5)]:
+            client.leave()
+        drained = world.sockets.drained(10, patient=True)
+        for each in tuple(waiting[:4]):
+            world.pass_time(8)
+            assert not drained.called
+            each.callback({"statusCode": 200})
+        if hurry:
+            world.pass_time(5)
+            world.sockets.hurry()
+            waiting[4].callback({"statusCode": 200})
+        else:
+            world.pass_time(9)
+            assert not drained.called
+            world.pass_time(2)
+        assert drained.called
+
+
 # -- the registry --------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
-from lambdaproxy.errors import FunctionError, Throttled
+from lambdaproxy.errors import FunctionError, Throttled, Unavailable
 from lambdaproxy.messages import Function, InvocationResult
 from lambdaproxy.sockets.turns import AGAIN, Turns
 
@@ -18,8 +18,8 @@ F = Function("f", "f")
 class Pool:
     """Takes `most` at once, and is throttled beyond."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, most: int, busy: Exception | None = None) -> None:
+        self.most, self.busy = most, busy or Throttled("too many")
         self.running: list[Deferred[InvocationResult]] = []
         self.order: list[int] = []
         self.throttled = 0
@@ -27,7 +27,7 @@ class Pool:
     def ask(self, number: int) -> Deferred[InvocationResult]:
         if len(self.running) >= self.most:
             self.throttled += 1
-            return fail(Throttled("too many"))
+            return fail(self.busy)
         self.order.append(number)
         self.running.append(Deferred())
         return self.running[-1]
@@ -41,9 +41,13 @@ def start(turns: Turns, pool: Pool, number: int, deadline: float = 1e9) -> Defer
     return Deferred.fromCoroutine(turns.invoke(F, lambda: pool.ask(number), deadline))
 
 
+BUSY = [Throttled("x"), Unavailable("x", label="queue_full"), Unavailable("x", label="queue_timeout")]
+
+
+@pytest.mark.parametrize("busy", BUSY, ids=lambda busy: busy.label)
 @pytest.mark.parametrize("outcome", [InvocationResult(b""), FunctionError("x")])
-def test_nobody_is_refused_and_all_go_in_turn(outcome):
-    turns, pool = Turns(Clock(), 1000), Pool(3)
+def test_nobody_is_refused_and_all_go_in_turn(outcome, busy):
+    turns, pool = Turns(Clock(), 1000), Pool(3, busy)
     done: list[Any] = []
     for number in range(100):
         start(turns, pool, number).addBoth(done.append)
@@ -53,6 +57,16 @@ def test_nobody_is_refused_and_all_go_in_turn(outcome):
     assert len(done) == 100
     assert pool.throttled < 20
     assert not turns._queues
+
+
+@pytest.mark.parametrize("label", ["breaker", "no_credentials", "stopped", "stopping"])
+def test_what_does_not_pass_by_waiting_is_told_at_once(label):
+    clock = Clock()
+    turns, pool = Turns(clock, 1000), Pool(0, Unavailable("x", label=label))
+    done: list[Any] = []
+    start(turns, pool, 1).addErrback(done.append)
+    assert pool.throttled == 1 and done[0].value.label == label
+    assert not turns._queues and not clock.getDelayedCalls()
 
 
 def test_others_may_use_the_function_up():
