@@ -6,12 +6,14 @@ import base64
 import http.client
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lambdaproxy_conformance.cases import DOORS_OWN, Case, body_of, format_of
 from lambdaproxy_conformance.compare import SERVERS_OWN, compare, compare_part, missing_headers
+from lambdaproxy_conformance.sockets import Talk
 from lambdaproxy_conformance.wire import Answer, Door
 
 #: Options of a case that only name things; what they name cannot be known from outside and is not compared.
@@ -30,7 +32,7 @@ _PATTERNS = {_FRESH_ID: "[0-9a-f-]{36}", _FRESH_TRACE: "1-[0-9a-f]{8}-[0-9a-f]{2
 _UNKNOWN = re.compile(
     r"event\.(requestId|request_id"
     r"|requestContext\.(accountId|apiId|domainName|domainPrefix|requestId|extendedRequestId|requestTime|requestTimeEpoch"
-    r"|time|timeEpoch|resourceId|deploymentId|region|serviceArn|serviceNetworkArn|targetGroupArn"
+    r"|connectionId|connectedAt|messageId|time|timeEpoch|resourceId|deploymentId|region|serviceArn|serviceNetworkArn|targetGroupArn"
     r"|elb\.targetGroupArn|identity\.(sourceIp|sourceVpcArn)|http\.sourceIp))"
 )
 _FRONT = re.compile(
@@ -64,9 +66,11 @@ def probe(case: Case, door: Door, setup: Setup) -> Outcome:
         return Outcome(case, "skipped", reason=reason)
     differences: list[str] = []
     try:
-        if "event" in case or "event_includes" in case:
+        if "socket" in case:
+            differences += _ask_by_socket(case, door, setup)
+        elif "event" in case or "event_includes" in case:
             differences += _ask_for_event(case, door, setup)
-        if "response" in case:
+        if "response" in case and "socket" not in case:
             differences += _ask_for_response(case, door)
     except (OSError, http.client.HTTPException) as error:
         return Outcome(case, "failed", [f"no answer: {type(error).__name__}: {error}"])
@@ -146,6 +150,73 @@ def _ask_for_event(case: Case, door: Door, setup: Setup) -> list[str]:
     return found
 
 
+def _ask_by_socket(case: Case, door: Door, setup: Setup) -> list[str]:
+    """Open a connection, and see what the function was told, or what the client is."""
+    _, target, headers, _ = _sent(case)
+    if "response" in case:
+        return _differences(case, _refusal(case, door, target, headers), "GET")
+    asked = case["socket"]
+    with Talk(door.connected(), door.start(target), headers) as talk:
+        if talk.refused is not None:
+            return [f"the handshake was answered {talk.refused.status}, {talk.refused.body[:100]!r}"]
+        if "reply" in case:
+            wanted = (
+                {"conformance": "raise"} if "error" in case else {"conformance": "result", "result": case["result"]}
+            )
+            talk.say(json.dumps(wanted))
+            heard = talk.hear()
+            return (
+                [] if _any_ids(heard) == case["reply"] else [f"reply: expected {case['reply']!r}, is {heard[:200]!r}"]
+            )
+        if "says" in asked:
+            talk.say(asked["says"])
+            event = _event_of(talk.hear())
+        else:
+            talk.say('{"conformance": "CONNECT"}')
+            event = _event_of(talk.hear())
+        if "ends" in asked:
+            connection = (event.get("requestContext") or {}).get("connectionId", "")
+            talk.end(*asked["ends"])
+            event = _told_of(door, target, connection)
+    found: list[str] = []
+    for key, check in (("event", compare), ("event_includes", compare_part)):
+        if key in case:
+            found += check(masked(case[key], "event", _with_stage(case, setup)), event, "event")
+    return found
+
+
+def _refusal(case: Case, door: Door, target: str, headers: list[tuple[str, str]]) -> Answer:
+    result: Any = {"conformance": "raise"} if "error" in case else case["result"]
+    text = base64.b64encode(json.dumps(result).encode()).decode("ascii")
+    with Talk(door.connected(), door.start(target), [*headers, ("X-Conformance-Result", text)]) as talk:
+        return talk.refused or Answer(101, [], b"")
+
+
+def _told_of(door: Door, target: str, connection: str) -> Any:
+    """The event of a connection's end: it comes after that, and nobody is answered it."""
+    question = json.dumps({"conformance": "DISCONNECT", "connectionId": connection})
+    end = time.monotonic() + 10
+    with Talk(door.connected(), door.start(target), []) as talk:
+        while True:
+            talk.say(question)
+            event = _event_of(talk.hear())
+            if event or time.monotonic() > end:
+                return event
+            time.sleep(0.05)
+
+
+def _any_ids(text: str) -> str:
+    return re.sub(r'Id":"[A-Za-z0-9_-]{15}="', 'Id":"<gateway-id>"', text)
+
+
+def _event_of(text: str) -> Any:
+    try:
+        event = json.loads(text)["event"]
+    except (ValueError, KeyError, TypeError):
+        raise OSError(f"the function's answer did not arrive: {text[:100]!r}") from None
+    return event if isinstance(event, dict) else {}
+
+
 def _ask_for_response(case: Case, door: Door) -> list[str]:
     method, target, headers, body = _sent(case)
     if not case.get("refused"):
@@ -209,7 +280,7 @@ def _with_stage(case: Case, setup: Setup) -> tuple[str, str] | None:
     """The stage that the case expects, and the one that the door has."""
     if setup.stage is None or "stage" in case.get("options", {}):
         return None
-    return {"apigateway-v1": "prod"}.get(format_of(case), "$default"), setup.stage
+    return {"apigateway-v1": "prod", "apigateway-websocket": "prod"}.get(format_of(case), "$default"), setup.stage
 
 
 def masked(expected: Any, where: str, stage: tuple[str, str] | None) -> Any:

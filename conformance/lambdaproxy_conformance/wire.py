@@ -48,8 +48,7 @@ class Door:
         if "content-length" not in sent and (body or method in ("POST", "PUT", "PATCH")):
             lines.append(f"Content-Length: {len(body)}")
         lines += ["Connection: close", "", ""]
-        with socket.create_connection(self._address, self._timeout) as plain:
-            sock = plain if self._tls is None else self._tls.wrap_socket(plain, server_hostname=self._address[0])
+        with self.connected() as sock:
             sock.sendall("\r\n".join(lines).encode("utf-8") + body)
             response = http.client.HTTPResponse(sock, method=method)
             try:
@@ -58,3 +57,12 @@ class Door:
             finally:
                 response.close()
             return Answer(response.status, response.getheaders(), content)
+
+    def connected(self) -> socket.socket:
+        """A connection of its own."""
+        plain = socket.create_connection(self._address, self._timeout)
+        return plain if self._tls is None else self._tls.wrap_socket(plain, server_hostname=self._address[0])
+
+    def start(self, target: str) -> str:
+        """The first lines of a request of ours to that target."""
+        return f"GET {self._prefix}{target} HTTP/1.1\r\nHost: {self.host}"

@@ -6,6 +6,7 @@ python -m tests.conformance.runner FILE...      every codec that is installed, b
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,6 +31,11 @@ def run(case: Mapping[str, Any], make_codec: MakeCodec) -> None:
     """Replay one case; `Mismatch` if the codec does something else."""
     codec = make_codec(case["codec"], option_pairs(case.get("options", {})))
     request = request_of(case.get("request", {}))
+    if "socket" in case and "response" not in case:
+        found = run_socket(codec, case, request)
+        if found:
+            raise Mismatch(f"{case['name']}: " + "; ".join(found))
+        return
     match = match_of(case.get("route"))
     differences: list[str] = []
     if "event" in case or "event_includes" in case:
@@ -44,6 +50,29 @@ def run(case: Mapping[str, Any], make_codec: MakeCodec) -> None:
         differences += compare_response(case["response"], response)
     if differences:
         raise Mismatch(f"{case['name']}: " + "; ".join(differences))
+
+
+def run_socket(codec: Any, case: Mapping[str, Any], request: Request) -> list[str]:
+    """The differences of what a function is told of a connection, and its client of a message's result."""
+    asked, opened = case["socket"], codec.opened(request)
+    if "reply" in case:
+        try:
+            if "error" in case:
+                raise error_of(case["error"])
+            reply = codec.decode_reply(InvocationResult(json.dumps(case["result"]).encode()), True)
+        except LambdaProxyError as error:
+            reply = codec.error_message(error, opened, request.id)
+        reply = re.sub(r'Id":"[A-Za-z0-9_-]{15}="', 'Id":"<gateway-id>"', reply)
+        return [] if reply == case["reply"] else [f"reply: expected {case['reply']!r}, is {reply!r}"]
+    if "says" in asked:
+        payload = codec.encode_message(opened, "$default", asked["says"], request.id, request.received)
+    elif "ends" in asked:
+        payload = codec.encode_disconnect(opened, *asked["ends"], request.id, request.received)
+    else:
+        payload = codec.encode_request(request, Match())
+    event = json.loads(payload)
+    found = compare(case["event"], event, "event") if "event" in case else []
+    return found + compare_part(case.get("event_includes", {}), event, "event")
 
 
 def option_pairs(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,31 @@ def _asked(event: dict[str, Any]) -> str | None:
     return None
 
 
+_told: dict[str, dict[str, Any]] = {}
+"""The last events of WebSocket connections that nobody is answered: by kind and connection."""
+
+
+def _of_socket(event: dict[str, Any]) -> Any:
+    """A message is answered with its event, or with what it asks for as a JSON object with `conformance`."""
+    about = event["requestContext"]
+    if about["eventType"] != "MESSAGE":
+        while len(_told) > 100:
+            _told.pop(next(iter(_told)))
+        _told[about["eventType"] + about["connectionId"]] = event
+        return {"statusCode": 200}
+    try:
+        wanted = json.loads(event["body"])
+    except ValueError:
+        wanted = None
+    if isinstance(wanted, dict) and "conformance" in wanted:
+        if wanted["conformance"] == "raise":
+            raise RuntimeError("the case wants the function to fail")
+        if wanted["conformance"] == "result":
+            return wanted["result"]
+        event = _told.get(wanted["conformance"] + wanted.get("connectionId", about["connectionId"]), {})
+    return {"statusCode": 200, "body": json.dumps({"event": event})}
+
+
 def handler(event: dict[str, Any], context: object) -> Any:
     asked = _asked(event)
     if asked is not None:
@@ -23,6 +48,8 @@ def handler(event: dict[str, Any], context: object) -> Any:
         if isinstance(result, dict) and result.get("conformance") == "raise":
             raise RuntimeError("the case wants the function to fail")
         return result
+    if "eventType" in (event.get("requestContext") or {}):
+        return _of_socket(event)
     answer = {"statusCode": 200, "isBase64Encoded": False, "body": json.dumps({"event": event})}
     headers = {"Content-Type": "application/json"}
     if "elb" in (event.get("requestContext") or {}) and "multiValueHeaders" in event:
