@@ -24,8 +24,10 @@ from lambdaproxy.base.locks import lock_soon, unlock
 
 _log = Logger(__name__)
 
-_MAGIC = b"lambdaproxy quota 1\n".ljust(64, b"\0")
+_MAGIC = b"lambdaproxy quota 1\n".ljust(32, b"\0")
 _RECORD = 64
+_BIRTH = slice(len(_MAGIC), len(_MAGIC) + 8)
+"""Where the head says which file it is: one that was emptied may have the same names in the same places again."""
 _NUMBERS = struct.Struct("<QQQ")
 _AT = 32
 MOST = 100_000
@@ -36,6 +38,10 @@ MOST_AHEAD, AHEAD_OF = 64, 100
 
 PAUSE = 1.0
 """Seconds after which what was counted ahead, and not used, is given back."""
+
+MOST_GIVEN_BACK, SOON = 500, 0.02
+"""Names whose counts are given back at once, and seconds until the next ones are: that is 4 ms in which nobody is
+served and no other worker has the file."""
 
 
 class _Ahead:
@@ -62,6 +68,7 @@ class Tally:
         self._memory: dict[str, tuple[int, int, int]] = {}
         self._file, self._path = -1, path
         self._map: mmap.mmap | None = None
+        self._birth = b""
         self._told = self._full = False
         if path is not None:
             self._open(path)
@@ -74,7 +81,7 @@ class Tally:
             try:
                 size = os.fstat(self._file).st_size
                 if not size:
-                    _write(self._file, _MAGIC, 0)
+                    _write(self._file, _head(), 0)
                 elif os.pread(self._file, len(_MAGIC), 0) != _MAGIC:
                     raise ValueError(f"{path} is no file of counts; name one that is not there yet")
                 self._read_on()
@@ -94,6 +101,7 @@ class Tally:
         if self._map is not None:
             self._map.close()
         self._map = mmap.mmap(self._file, size)
+        self._birth = self._map[_BIRTH]
         for at in range(max(known, _RECORD), size, _RECORD):
             self._of[self._map[at : at + _AT]] = at + _AT
 
@@ -130,13 +138,14 @@ class Tally:
         size = os.fstat(self._file).st_size
         if self._map is not None:
             at = self._of.get(digest)
-            if size >= len(self._map) and (at is None or self._map[at - _AT : at] == digest):
+            known = size >= len(self._map) and self._map[_BIRTH] == self._birth
+            if known and (at is None or self._map[at - _AT : at] == digest):
                 return
             self._map.close()
             self._map, self._of = None, {}
             self._ahead.clear()
         if size < _RECORD:
-            _write(self._file, _MAGIC, 0)
+            _write(self._file, _head(), 0)
         self._read_on()
 
     def _place(self, digest: bytes, locked: bool) -> int | None:
@@ -196,7 +205,11 @@ class Tally:
         """Give back what nobody used lately, and look again later if there is more."""
         self._call = None
         self._stay()
-        self._give_back([name for name, ahead in self._ahead.items() if not ahead.lately])
+        unused = [name for name, ahead in self._ahead.items() if not ahead.lately]
+        self._give_back(unused[:MOST_GIVEN_BACK])
+        if len(unused) > MOST_GIVEN_BACK and self._later is not None:
+            self._call = self._later(SOON, self._settle)
+            return
         for ahead in self._ahead.values():
             ahead.lately = False
         if self._ahead and self._later is not None:
@@ -294,6 +307,10 @@ def _write(file: int, data: bytes, at: int) -> None:
     if os.pwrite(file, data, at) < len(data):
         os.ftruncate(file, at)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _head() -> bytes:
+    return (_MAGIC + os.urandom(8)).ljust(_RECORD, b"\0")
 
 
 def _digest(name: str) -> bytes:

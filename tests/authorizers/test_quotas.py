@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from lambdaproxy.authorizers.quotas import SECONDS, Plan, Quota, calendar, quota
-from lambdaproxy.authorizers.tally import Tally
+from lambdaproxy.authorizers.tally import MOST_GIVEN_BACK, PAUSE, Tally
 from lambdaproxy.base.board import COMMON, STATE, Board, create
 from lambdaproxy.config.doors import rate
 from lambdaproxy.errors import QuotaExceeded, RateExceeded
@@ -405,6 +405,23 @@ def test_what_is_counted_ahead_lets_in_nobody_more_and_is_given_back(tmp_path_fa
     assert not clock.getDelayedCalls()
 
 
+def test_much_is_given_back_in_parts(tmp_path):
+    """While it is, nobody else is served, and no other worker has the file."""
+    clock, (tally,) = counted_ahead(str(tmp_path / "q"), 1)
+    for number in range(3 * MOST_GIVEN_BACK):
+        assert tally.take(str(number), 7, 9000)
+    clock.advance(PAUSE)
+    assert tally.take("0", 7, 9000)
+    left = [len(tally._ahead)]
+    while left[-1] > 1:
+        clock.advance(min(call.getTime() for call in clock.getDelayedCalls()) - clock.seconds())
+        left.append(len(tally._ahead))
+        assert 0 < left[-2] - left[-1] <= MOST_GIVEN_BACK
+    assert clock.seconds() < 2 * PAUSE + 1 and tally.seen("1", 7) == (0, 1) and tally.seen("0", 7) == (0, 64)
+    tally.close()
+    assert tally._ahead.keys() <= {"0"} and Tally(str(tmp_path / "q")).seen("0", 7) == (0, 2)
+
+
 def test_who_dies_takes_less_than_a_hundredth_with_him(tmp_path):
     _, (one, two) = counted_ahead(str(tmp_path / "q"))
     assert one.take("a", 7, 5000)
@@ -424,10 +441,12 @@ def test_what_was_counted_ahead_in_the_last_period_is_no_part_of_this_one(tmp_pa
 
 
 @pytest.mark.parametrize("how", ["deleted", "emptied"])
-def test_what_was_counted_ahead_in_a_file_that_was_begun_anew_is_forgotten(tmp_path, how):
+@pytest.mark.parametrize("others", ["", "b"])
+def test_what_was_counted_ahead_in_a_file_that_was_begun_anew_is_forgotten(tmp_path, how, others):
+    """Be it as long as before, with the same name in the same place, or not."""
     path = tmp_path / "q"
     clock, (one, two) = counted_ahead(str(path))
-    assert one.take("a", 7, 9000) and one.take("b", 7, 9000)
+    assert one.take("a", 7, 9000) and all(one.take(other, 7, 9000) for other in others)
     if how == "deleted":
         path.unlink()
     else:
