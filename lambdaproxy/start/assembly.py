@@ -117,6 +117,12 @@ class Assembly:
         for name, invoker in functions_of(self.configuration.authorizers.values()):
             yield self.resolve(name, invoker)
 
+    def asked_besides(self) -> frozenset[str]:
+        """The embedded functions that are asked with others, or instead of them: no request is for these alone."""
+        plain = [route for route in self.router.routes if route.socket is None]
+        found = [each for route in plain for each in route.functions() if each not in (route.function, route.fallback)]
+        return frozenset(each.name for each in (*found, *self.asked_functions()) if each.invoker == LOCAL)
+
     def names(self) -> frozenset[str]:
         """The functions that the configuration names, with and without qualifiers: these may be labels of metrics."""
         routes = (*self.router.routes, self.router.default)

@@ -54,12 +54,12 @@ def say_what(assembly: Assembly, main: Listener, proxy: Proxy, sentences: Sequen
         more = [f"and {len(routes) - MOST_SHOWN} more; lambdaproxy routes lists them"]
         shown = routes if len(routes) <= MOST_SHOWN else routes[:MOST_SHOWN] + more
         log.info("Routes:\n  {routes}", event="routes", routes="\n  ".join(shown))
-    options, url = main.curl
+    (options, url), besides = main.curl, assembly.asked_besides()
     for name in assembly.functions:
         curl = hint(name, settings.function_header, router, proxy, url, options)
         if curl is not None:
             log.info("Embedded function {name}; try: {curl}", event="function-hint", name=name, curl=curl)
-        elif not invoke_api:
+        elif not invoke_api and name not in besides:
             log.warn(
                 "No request reaches the embedded function {name}: give it a route, --function or --allow {name}",
                 event="function-unreachable",

@@ -112,6 +112,24 @@ def test_a_function_that_nothing_reaches_is_named(tmp_path):
         server.process.wait_for("No request reaches the embedded function hello: give it a route")
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        route("/a", more='shadow = "other"'),
+        route("/a", more='canary = "other"'),
+        route("/a", more="[route.split]\nhello = 9\nother = 1").replace('function = "hello"\n', ""),
+        route("/a", more='authorizer = "who"') + '[authorizer.who]\nkind = "lambda"\nfunction = "other"\n',
+    ],
+)
+def test_a_function_that_is_asked_besides_is_not_said_to_be_out_of_reach(tmp_path, more):
+    (tmp_path / "p.toml").write_text(FUNCTION + OTHER + more)
+    with Server("--config", str(tmp_path / "p.toml"), "--function-header", "none") as server:
+        server.process.wait_for("Embedded function hello; try: ")
+        server.request("GET", "/a")
+        server.process.stop()
+        assert "No request reaches" not in server.process.output
+
+
 def test_check_names_the_default_once(tmp_path):
     path: Path = tmp_path / "p.toml"
     for route, lines in (
