@@ -21,6 +21,7 @@ from lambdaproxy.config.values import Spec
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.runtime.functions import BadKey, function_settings
 from lambdaproxy.selection import parse_function
+from lambdaproxy.templates.differences import shown
 from lambdaproxy.templates.document import TemplateError
 from lambdaproxy.templates.found import HTTP, REST, URL, Door, Template, TemplateRoute, shape_of
 from lambdaproxy.templates.guards import guards
@@ -57,7 +58,7 @@ def add_template(configuration: Configuration) -> Configuration:
         own = configuration.functions.get(name)
         found = _laid_over(name, table, own, template.unable.get(name), path)
         if own is None or "handler" not in own.table:
-            found = replace(found, where=_where(f"{path}: {template.handlers[name]}", found.where))
+            found = replace(found, where=_where(f"{path}: {shown(template.handlers[name])}", found.where))
         functions[name] = found = replace(found, logical=template.logical.get(name))
         if found.unable is not None:
             notes.append(f"{name}: {found.unable}; it answers with this reason")
@@ -75,7 +76,7 @@ def add_template(configuration: Configuration) -> Configuration:
         functions=functions,
         authorizers=authorizers,
         routes=(*configuration.routes, *routes),
-        differences=(*configuration.differences, *(f"{path}: {note}" for note in (*notes, *more))),
+        differences=(*configuration.differences, *(f"{path}: {shown(note)}" for note in (*notes, *more))),
     )
 
 

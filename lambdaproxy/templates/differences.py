@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from lambdaproxy.wire.failures import printable
+
 NO_MATTER = frozenset(
     {
         "Description", "Tags", "PropagateTags", "Role", "RolePath", "Policies", "PermissionsBoundary",
@@ -37,13 +39,24 @@ OF_AWS = frozenset(
 """Properties of AWS and of the Serverless Framework that nobody asks for here, and that look like one that we know."""
 
 
+MOST_NAME, MOST_TEXT = 100, 2000
+"""Characters of a name that may be a misspelt one, and of what is said of one place."""
+
+
 def meant(key: object, known: Iterable[object], near_enough: float = 0.8) -> str:
     """What to add of a name that nobody knows: the nearest that is known, if one is near."""
-    if str(key) in OF_AWS:
+    if str(key) in OF_AWS or len(str(key)) > MOST_NAME:
         return ""
     spelled = {str(one).lower(): str(one) for one in known}
     near = get_close_matches(str(key).lower(), spelled, 1, near_enough)
     return f"; did you mean {spelled[near[0]]}?" if near and spelled[near[0]] != str(key) else ""
+
+
+def shown(note: str) -> str:
+    """A template may be anybody's, with any words: in what is said of it none moves a terminal or ends a line."""
+    if len(note) > MOST_TEXT:
+        note = f"{note[: MOST_TEXT // 2]} ... {note[-MOST_TEXT // 2 :]}"
+    return printable(note, len(note))
 
 
 class Differences:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from lambdaproxy.errors import ConfigError
 from lambdaproxy.templates.differences import OF_AWS, Differences, Properties, meant
 from tests.templates.support import a_function, notes, resource, written
 
@@ -163,3 +165,57 @@ def test_only_what_is_near_is_meant():
     assert said({"Enviroment": {}}) == ("F.Enviroment: is not done here; did you mean Environment?",)
     assert said({"SomethingElse": 1}) == ("F.SomethingElse: is not done here",)
     assert said({"MemorySize": 1}) == ()
+
+
+STRANGE = {
+    "Transform": "AWS::Serverless-2016-10-31",
+    "Globals": {"Function": {"Timeout": 5, "Runtime": "python3.12"}},
+    "Resources": {
+        "A": {
+            "Type": "AWS::Serverless::Function",
+            "Properties": {
+                "Handler": "app.handler",
+                "CodeUri": ".",
+                "FunctionName": "nm",
+                "Environment": {"Variables": {"X": {"Fn::GetAtt": ["B", "Arn"]}, "Y": {"Fn::Sub": "${AWS::Region}"}}},
+                "Events": {"One": {"Type": "HttpApi", "Properties": {"Path": "/one", "Method": "get"}}},
+                "FunctionUrlConfig": {"AuthType": "NONE", "Cors": {"AllowOrigins": ["https://a.example"]}},
+            },
+        },
+        "B": a_function(),
+    },
+}
+
+
+def spoilt(value: Any, word: str) -> Iterator[Any]:
+    """The document with the word behind each of its keys and texts, one after the other."""
+    if isinstance(value, str):
+        yield value + word
+    elif isinstance(value, list):
+        yield from (
+            [*value[:at], each, *value[at + 1 :]] for at in range(len(value)) for each in spoilt(value[at], word)
+        )
+    elif isinstance(value, dict):
+        for key in value:
+            yield {(one + word if one == key else one): inner for one, inner in value.items()}
+            yield from (value | {key: each} for each in spoilt(value[key], word))
+
+
+@pytest.mark.parametrize("word", ["\x1b[2J\n", "\x9b\u202e"])
+def test_nothing_that_a_template_says_moves_the_terminal_of_who_reads_of_it(tmp_path, word):
+    said = 0
+    for document in spoilt(STRANGE, word):
+        try:
+            told = notes(written(tmp_path, document))
+        except (ConfigError, ValueError) as error:
+            told = [str(error)]
+        said += any("?" in note for note in told)
+        assert all(note.isprintable() for note in told), told
+    assert said > 10
+
+
+def test_a_name_without_end_costs_nothing_and_is_told_in_part(tmp_path):
+    (told,) = notes(written(tmp_path, {"Resources": {"F": a_function(**{"Timeout" * 20_000: 5})}}))
+    assert told.startswith("F.TimeoutTimeout") and told.endswith("Timeout: is not done here")
+    assert len(told) < 2100
+    assert not meant("Timeout" * 20, ["Timeout" * 21])
