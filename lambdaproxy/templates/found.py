@@ -15,6 +15,7 @@ from lambdaproxy.config.templates import check_template
 from lambdaproxy.selection import parse_function
 
 Where = tuple[str, ...]
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 REST, HTTP, URL, BALANCER = "apigateway-v1", "apigateway-v2", "function-url", "alb"
 """The formats of what templates define; no other module of this room names them."""
 
@@ -152,6 +153,11 @@ def shape_of(path: str) -> str:
     return unquote(_PARAMETER.sub(r"{\1}", path))
 
 
+def legal(name: str) -> str:
+    """A name with what no name of a function has made `-`."""
+    return _NOT_IN_A_NAME.sub("-", name) or "function"
+
+
 class Found:
     """Collects what a template and those nested in it define."""
 
@@ -172,6 +178,7 @@ class Found:
 
     def new_name(self, wanted: str, stack: str) -> str:
         """A name that no other function has; a nested stack's name goes in front where it must."""
+        stack = legal(stack)
         name, at = wanted[:64], 2
         while name in self.names:
             name = f"{stack}-{wanted}"[: 60 if at > 2 else 64] + (f"-{at}" if at > 2 else "")

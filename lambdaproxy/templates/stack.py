@@ -12,7 +12,7 @@ from lambdaproxy.templates import openapi_file
 from lambdaproxy.templates.differences import Differences, Properties, meant
 from lambdaproxy.templates.document import TemplateError, load
 from lambdaproxy.templates.expand import Loops
-from lambdaproxy.templates.found import Found, Where
+from lambdaproxy.templates.found import Found, Where, legal
 from lambdaproxy.templates.intrinsics import ACCOUNT, Resolver, text
 from lambdaproxy.templates.serverless import as_template, is_serverless
 
@@ -121,7 +121,10 @@ class Stack:
                 self.names[logical] = logical
         for logical, one in given.items():
             path = ("Resources", logical, "Properties", "FunctionName")
-            wanted, problem = logical, None
+            wanted, problem = legal(logical), None
+            if wanted != logical and logical in self.resources:
+                # CloudFormation takes letters and digits; a mistake here must not keep other functions from starting.
+                self.differences.add(("Resources", logical), f"{logical!r} is no name; it is called {wanted[:64]} here")
             name = self.values.resolve(one, path) if one is not None else None
             if name is not None and logical in self.resources:
                 try:
@@ -129,7 +132,7 @@ class Stack:
                 except ValueError as error:
                     problem = error
             self.names[logical] = name = (
-                self.found.new_name(wanted, self.name) if logical in self.resources else logical[:64]
+                self.found.new_name(wanted, self.name) if logical in self.resources else wanted[:64]
             )
             if problem is not None:
                 self.differences.add(path, f"{problem}; here it is called {name}")

@@ -20,7 +20,7 @@ from lambdaproxy.start.assembly import assemble
 from lambdaproxy.templates.document import TemplateError
 from lambdaproxy.templates.found import TemplateRoute
 from lambdaproxy.templates.reader import read_template
-from tests.templates.support import a_function, environment, notes, written
+from tests.templates.support import a_function, environment, notes, of_template, written
 
 pytest.importorskip("yaml", reason="PyYAML is not installed")
 
@@ -464,3 +464,20 @@ def test_variables_that_lambda_reserves_are_left_out_and_named(tmp_path):
     assert environment(path) == {"AWS_SAM_LOCAL": "true", "GOOD": "z"}
     assert sum("is left out" in one for one in notes(path)) == 2
     assert any("AWS_REGION is reserved: Lambda sets it itself; it is left out" in one for one in notes(path))
+
+
+@pytest.mark.parametrize(
+    ("logical", "name"), [("B x", "B-x"), ("B\n", "B-"), ("\u00e9", "-"), ("", "function"), ("A" * 80, "A" * 64)]
+)
+def test_a_logical_name_that_no_function_can_have_keeps_no_other_from_starting(tmp_path, logical, name):
+    found = of_template(written(tmp_path, {"Resources": {logical: a_function(), "F": a_function()}}))
+    assert set(found.functions) == {name, "F"}
+    said = [one for one in found.configuration.differences if "is no name" in one]
+    assert len(said) == (len(logical) < 80) and all(f"it is called {name} here" in one for one in said)
+
+
+def test_nor_does_that_of_a_stack(tmp_path):
+    written(tmp_path, {"Resources": {"F": a_function()}}, "inner.json")
+    nested = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "inner.json"}}
+    found = of_template(written(tmp_path, {"Resources": {"F": a_function(), "In side": nested}}))
+    assert set(found.functions) == {"F", "In-side-F"}
