@@ -64,5 +64,7 @@ class Door:
         return plain if self._tls is None else self._tls.wrap_socket(plain, server_hostname=self._address[0])
 
     def start(self, target: str) -> str:
-        """The first lines of a request of ours to that target."""
+        """The first lines of a handshake for that target; clients connect to `/prod`, not to `/prod/`."""
+        if self._prefix and target.partition("?")[0] == "/":
+            target = target[1:]
         return f"GET {self._prefix}{target} HTTP/1.1\r\nHost: {self.host}"

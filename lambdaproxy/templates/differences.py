@@ -109,9 +109,11 @@ class Properties:
         self.values: Mapping[str, Any] = values if isinstance(values, dict) else {}
         self.paths = paths
         self._read: set[str] = set()
+        self._looked_for: set[str] = set()
         self._inner: dict[str, Properties] = {}
 
     def __contains__(self, key: str) -> bool:
+        self._looked_for.add(key)
         return key in self.values
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -134,7 +136,7 @@ class Properties:
 
     def asked(self) -> Collection[str]:
         """The keys that somebody asked for, whether they are there or not."""
-        return self._read | self._inner.keys()
+        return self._read | self._looked_for | self._inner.keys()
 
     def unread(self) -> Iterator[str]:
         """The keys that nobody asked for."""

@@ -47,20 +47,22 @@ def test_our_own_doors_do_what_aws_does(door, capsys):
     assert all(case["source"] and case["grade"] in cases.GRADES for case in found["cases"])
 
 
-def test_our_own_websocket_api_does_what_aws_does(tmp_path, capsys):
+@pytest.mark.parametrize("path", ["/", "/prod"])
+def test_our_own_websocket_api_does_what_aws_does(path, tmp_path, capsys):
     pytest.importorskip("wsproto", reason="wsproto is not installed")
     (tmp_path / "proxy.toml").write_text(f"""
 [function.f]
 handler = "echo.handler"
 directory = "{ECHO}"
+concurrency = 1
 [websocket.door]
-path = "/"
+path = "{path}"
 function = "f"
 [websocket.door.routes]
 "$default" = {{function = "f", two-way = true}}
 """)
     with Server("--config", str(tmp_path / "proxy.toml"), "--error-detail", "no") as server:
-        code = main([server.url, "--format", "apigateway-websocket", "--report", "json"])
+        code = main([server.url.rstrip("/") + path, "--format", "apigateway-websocket", "--report", "json"])
     found = json.loads(capsys.readouterr().out)
     assert [case for case in found["cases"] if case["verdict"] == "failed"] == []
     assert (code, found["counts"]["passed"]) == (0, found["counts"]["passed"]) and found["counts"]["passed"] >= 18

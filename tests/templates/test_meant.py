@@ -43,6 +43,7 @@ Resources:
     Type: AWS::Serverless::Function
     Properties:
       Handler: app.nowhere
+      MemorySze: 256
 Outptus: {}
 """
 
@@ -94,7 +95,8 @@ CASES: dict[str, tuple[str, str, dict[str, str]]] = {
             "GetAtt": "line 23: D.Environment.Variables.X.Fn::GetAtt: there is no Nope in this template",
             "Sub": "line 23: D.Environment.Variables.Y.Fn::Sub: there is no Nada in this template",
             "attribute": "line 23: D.Environment.Variables.Z.Fn::GetAtt: A has no Ar; did you mean Arn?",
-            "Outptus": "line 32: Outptus: is not done here; did you mean Outputs?",
+            "MemorySze": "line 32: F.MemorySze: is not done here; did you mean MemorySize?",
+            "Outptus": "line 33: Outptus: is not done here; did you mean Outputs?",
             "no handler": "A: it names no Handler; write one, as in Handler: app.handler; it answers with this reason",
             "no file": "line 27: E.Handler: E: the handler gone.handler is in no file: there is no gone.py in ",
             "no function": "line 31: F.Handler: F: the handler app.nowhere is not there: ",
