@@ -61,7 +61,8 @@ def add_template(configuration: Configuration) -> Configuration:
             found = replace(found, where=_where(f"{path}: {shown(template.handlers[name])}", found.where))
         functions[name] = found = replace(found, logical=template.logical.get(name))
         if found.unable is not None:
-            notes.append(f"{name}: {found.unable}; it answers with this reason")
+            where = shown(template.places[name])
+            notes.append(f"{where}: {found.unable}; it answers with this reason")
     for name in sorted(_missing(template, functions, settings)):
         reason = f"it is not here: add --local {name}=FILE:FUNCTION, or a [function.{name}] table"
         functions[name] = FunctionTable(name, {}, Path(path).resolve().parent, lambda _: path, reason)

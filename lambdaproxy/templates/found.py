@@ -98,6 +98,8 @@ class Template:
     routes: tuple[TemplateRoute, ...]
     notes: tuple[str, ...]
     unable: Mapping[str, str] = field(default_factory=dict)
+    #: Where each function is written, or that of it for which it cannot run.
+    places: Mapping[str, str] = field(default_factory=dict)
     doors: tuple[Door, ...] = ()
     authorizers: Mapping[str, Guard] = field(default_factory=dict)
     #: Where the handler of each function is written.
@@ -164,6 +166,7 @@ class Found:
     def __init__(self) -> None:
         self.functions: dict[str, Mapping[str, Any]] = {}
         self.unable: dict[str, str] = {}
+        self.places: dict[str, str] = {}
         self.logical: dict[str, str] = {}
         self.handlers: dict[str, str] = {}
         self.authorizers: dict[str, Guard] = {}

@@ -23,6 +23,7 @@ INSTEAD = {
     "SnapStart": "each worker starts anew",
     "FileSystemConfigs": "the file system is that of this machine",
 }
+_CODE = ("CodeUri", "Code", "InlineCode")
 
 
 def read_function(stack: Stack, logical: str, resource: Mapping[str, Any]) -> Properties:
@@ -31,16 +32,22 @@ def read_function(stack: Stack, logical: str, resource: Mapping[str, Any]) -> Pr
     name = stack.names[logical]
     properties.get("FunctionName")
     table = _table(stack, logical, properties)
+    stack.found.places[name] = stack.differences.place(("Resources", logical))
+    about = "Timeout"
     try:
         if isinstance(table["timeout"], str):
             raise NoCode(f"timeout: must be a number of seconds, not {table['timeout']!r}")
+        about = "Runtime"
         runtime = _runtime(properties)
+        about = "Handler"
         if "Handler" not in properties and not runtime.startswith("provided"):
             raise NoCode("it names no Handler; write one, as in Handler: app.handler")
+        about = next((key for key in _CODE if key in properties), "CodeUri")
         table |= {"runtime": runtime, "directory": _code(stack, logical, resource, properties, runtime)}
     except NoCode as reason:
         stack.found.unable[name] = str(reason)
-        for key in ("CodeUri", "Code", "InlineCode"):
+        stack.found.places[name] = stack.differences.place(properties.where(stack.differences, about))
+        for key in _CODE:
             properties.get(key)
     stack.found.functions[name] = table
     stack.found.handlers[name] = stack.differences.place(properties.where(stack.differences, "Handler"))

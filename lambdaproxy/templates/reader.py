@@ -78,6 +78,7 @@ def read_template(
         tuple(found.routes),
         tuple(notes),
         found.unable,
+        found.places,
         doors,
         found.authorizers,
         found.handlers,

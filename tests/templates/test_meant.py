@@ -97,7 +97,7 @@ CASES: dict[str, tuple[str, str, dict[str, str]]] = {
             "attribute": "line 23: D.Environment.Variables.Z.Fn::GetAtt: A has no Ar; did you mean Arn?",
             "MemorySze": "line 32: F.MemorySze: is not done here; did you mean MemorySize?",
             "Outptus": "line 33: Outptus: is not done here; did you mean Outputs?",
-            "no handler": "A: it names no Handler; write one, as in Handler: app.handler; it answers with this reason",
+            "no handler": "A.Handler: it names no Handler; write one, as in Handler: app.handler; it answers with this",
             "no file": "line 27: E.Handler: E: the handler gone.handler is in no file: there is no gone.py in ",
             "no function": "line 31: F.Handler: F: the handler app.nowhere is not there: ",
         },
