@@ -261,7 +261,8 @@ def _resolved(name: str, values: dict[str, Any], base: str) -> FunctionSettings:
     if values.get("executable"):
         values["executable"] = path("executable", os.path.join(values["directory"], values["executable"]))
         _check_program("executable", values["executable"])
-    values.setdefault("runtime", _guess(values["directory"], values["handler"]))
+    if "runtime" not in values:
+        values["runtime"] = _guess(values["directory"], values["handler"])
     if values.get("per_environment"):
         _check_managed(values)
     if values["runtime"].startswith("provided") and "executable" not in values:
@@ -324,4 +325,7 @@ def _guess(directory: str, handler: str) -> str:
     if handler == "bootstrap" and os.path.exists(os.path.join(directory, "bootstrap")):
         return "provided"
     stem = os.path.join(directory, handler.rpartition(".")[0])
-    return "nodejs" if any(os.path.exists(stem + suffix) for suffix in _NODE_SUFFIXES) else "python"
+    node = next((stem + suffix for suffix in _NODE_SUFFIXES if os.path.exists(stem + suffix)), None)
+    if node is not None and os.path.exists(f"{stem}.py"):
+        raise BadKey("handler", f'both {stem}.py and {node} are there; write runtime = "python" or runtime = "nodejs"')
+    return "python" if node is None else "nodejs"

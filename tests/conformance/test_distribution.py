@@ -52,8 +52,7 @@ def test_our_own_websocket_api_does_what_aws_does(path, tmp_path, capsys):
     pytest.importorskip("wsproto", reason="wsproto is not installed")
     (tmp_path / "proxy.toml").write_text(f"""
 [function.f]
-handler = "echo.handler"
-directory = "{ECHO}"
+handler = "{ECHO / "echo.py"}:handler"
 concurrency = 1
 [websocket.door]
 path = "{path}"

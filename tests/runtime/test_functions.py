@@ -141,6 +141,16 @@ def test_runtime_is_found(tree, table, runtime):
     assert function_settings("f", table, str(tree)).runtime == runtime
 
 
+def test_a_handler_that_python_and_node_have_is_not_guessed(tree):
+    (tree / "hello.cjs").write_text("")
+    with pytest.raises(
+        BadKey, match=r'^handler: both .*/hello\.py and .*/hello\.cjs are there; write runtime = "python"'
+    ):
+        function_settings("f", {"handler": "hello.handler"}, str(tree))
+    assert function_settings("f", {"handler": "hello.handler", "runtime": "python"}, str(tree)).runtime == "python"
+    assert function_settings("f", {"handler": "hello.cjs:handler"}, str(tree)).runtime == "nodejs"
+
+
 @pytest.mark.parametrize("text", ["./venv", "venv", "venv/", "venv/bin/python"])
 def test_a_virtual_environment_may_be_named(tree, text):
     found = function_settings("f", {"handler": "hello.handler", "python": text}, str(tree))

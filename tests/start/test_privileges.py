@@ -105,7 +105,8 @@ def copied(folder: Path) -> str | None:
     for each in needed("lambdaproxy", {}).values():
         for file in each.files or ():
             path = Path(str(file.locate()))
-            if ".." not in file.parts and path.is_file():
+            # Metadata of an editable installation, as an older setuptools writes it, names files twice.
+            if ".." not in file.parts and path.is_file() and not (packages / file).exists():
                 linked(path, packages / file)
     top = Path(lambdaproxy.__file__).parent.parent
     own_files = [*(top / "lambdaproxy").rglob("*"), *(top / "twisted").rglob("*.py*"), *top.glob("*__mypyc*.so")]
