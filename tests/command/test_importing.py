@@ -72,7 +72,7 @@ def test_the_file_serves_the_same(template, tmp_path):
         else:
             assert (one.status, one.body) == (other.status, other.body)
     for says in (
-        "# Java: java21 is not run",
+        "Java.Runtime: java21 is not run",
         "# Inline: put its code",
         "U.AuthType: nobody",
         "# [function.Java]",

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -153,8 +153,10 @@ def serves_as_nobody(words: list[str], control: str, program: str) -> None:
     def users(supervisor: int) -> dict[int, int]:
         found = {}
         for pid in children(supervisor):
-            text = Path(f"/proc/{pid}/status").read_text()
-            found[pid] = int(re.findall(r"(?m)^Uid:\s+\d+\s+(\d+)", text)[0])
+            # One that was killed may go meanwhile.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                text = Path(f"/proc/{pid}/status").read_text()
+                found[pid] = int(re.findall(r"(?m)^Uid:\s+\d+\s+(\d+)", text)[0])
         return found
 
     with lambda_stub() as stub:
