@@ -8,6 +8,8 @@ import subprocess
 from contextlib import suppress
 from typing import Any
 
+from lambdaproxy.base.platform import children_of
+
 
 class Children:
     """Starts processes for botocore, whose own call waits for them without end."""
@@ -57,12 +59,7 @@ def _stopped(pid: int) -> list[int]:
     So none starts another meanwhile, and no shell goes on with its next line because the program it waits for ended.
     """
     _send(pid, signal.SIGSTOP)
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            children = [int(each) for each in file.read().split()]
-    except OSError:
-        children = []
-    return [pid, *(each for child in children for each in _stopped(child))]
+    return [pid, *(each for child in children_of(pid) for each in _stopped(child))]
 
 
 def _send(pid: int, what: signal.Signals) -> None:

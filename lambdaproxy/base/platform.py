@@ -242,6 +242,16 @@ def keep_from_children() -> None:
         return
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started, from whichever of its threads; empty where the system does not tell."""
+    found: list[int] = []
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError), open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+                found += map(int, file.read().split())
+    return found
+
+
 def open_files() -> int | None:
     """How many files this process may have open at once; None where nobody says."""
     try:

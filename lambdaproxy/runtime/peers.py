@@ -14,6 +14,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from lambdaproxy.base.platform import children_of
+
 KNOWN = sys.platform == "linux"
 """Whether the system can be asked at all."""
 
@@ -72,7 +74,7 @@ def _has_open(pid: int, inode: int) -> bool:
 def _family(pid: int) -> Iterator[int]:
     seen, found = {pid}, [pid]
     while found and len(seen) < MOST_PROCESSES:
-        for child in _children(found.pop()):
+        for child in children_of(found.pop()):
             if child not in seen:
                 seen.add(child)
                 found.append(child)
@@ -81,17 +83,6 @@ def _family(pid: int) -> Iterator[int]:
     for one in _sessions.members(pid):
         if one not in seen:
             yield one
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    try:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
-                found += map(int, file.read().split())
-    except (OSError, ValueError):
-        pass
-    return found
 
 
 def _session(pid: int) -> int:

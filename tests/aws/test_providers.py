@@ -231,9 +231,16 @@ def test_a_role_in_another_account(monkeypatch: pytest.MonkeyPatch) -> None:
             source.fetch(False)
 
 
-@pytest.mark.parametrize("program", ["sleep 600", "/bin/sh {}/program.sh"])
+@pytest.mark.parametrize(
+    "program",
+    ["sleep 600", "/bin/sh {}/program.sh", pytest.param(f"{sys.executable} {{}}/program.py", id="of a thread")],
+)
 def test_a_process_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path, program: str) -> None:
     (tmp_path / "program.sh").write_text(f"sleep 600\n: > {tmp_path}/went-on\n")
+    # Who starts a process from a thread has it among those of that thread.
+    (tmp_path / "program.py").write_text(
+        "import subprocess, threading\nthreading.Thread(target=lambda: subprocess.run(['sleep', '600'])).start()\n"
+    )
     (tmp_path / "config").write_text(
         f"[default]\ncredential_process = {program.format(tmp_path)}\n"
         f"[profile role]\nrole_arn = {ROLE}\nsource_profile = default\nregion = eu-west-1\n"
