@@ -76,6 +76,12 @@ class Differences:
         name = ".".join(str(part) for part in said if part != "Properties")
         self._found[line, f"{name}: {instead}"] = None
 
+    def add_unknown(self, path: tuple[str, ...], keys: Iterable[object], known: Collection[object]) -> None:
+        """List the keys of what is at `path` that nobody knows, and what each may have meant."""
+        for key in keys:
+            if key not in known:
+                self.add((*path, str(key)), f"is not done here{meant(key, known)}")
+
     def same_line(self, path: tuple[str, ...], other: tuple[str, ...]) -> None:
         """What a loop makes stands where the loop does."""
         if path not in self._lines and other in self._lines:

@@ -128,9 +128,7 @@ def _operation(
 
 def _list_extensions(stack: Stack, table: dict[str, Any], where: Where) -> None:
     """List the extensions of API Gateway that nobody knows."""
-    for key in table:
-        if str(key).startswith(_OURS) and key not in _EXTENSIONS:
-            stack.add((*where, str(key)), f"is not done here{meant(key, _EXTENSIONS)}")
+    stack.differences.add_unknown(where, (key for key in table if str(key).startswith(_OURS)), _EXTENSIONS)
 
 
 def not_done(kind: str, methods: tuple[str, ...]) -> str:

@@ -61,9 +61,7 @@ class _Listener:
         self._priorities: set[int] = set()
         where = ("Resources", logical, "Properties")
         properties = map_of(stack.resources[logical].get("Properties"))
-        for key in properties:
-            if key not in _LISTENER_DONE:
-                stack.add((*where, key), "is not done here")
+        stack.differences.add_unknown(where, properties, _LISTENER_DONE)
         #: What lets nobody in, where certificates of clients are verified.
         self._closed = of_listener(stack, Api(logical, BALANCER), properties.get("MutualAuthentication"), where)
 

@@ -119,9 +119,7 @@ def _read(stack: Stack) -> None:
 
 def _list_the_rest(stack: Stack) -> None:
     """What has to do with HTTP, functions or code, and was read by nobody."""
-    for section in stack.document:
-        if section not in _SECTIONS:
-            stack.add((str(section),), f"is not done here{meant(section, _SECTIONS)}")
+    stack.differences.add_unknown((), stack.document, _SECTIONS)
     given = stack.document.get("Transform") or []
     for one in given if isinstance(given, list) else [given]:
         if one not in _TRANSFORMS:
@@ -129,15 +127,11 @@ def _list_the_rest(stack: Stack) -> None:
             stack.add(("Transform",), f"{name} is not done here")
     for logical, resource in stack.resources.items():
         kind = resource["Type"]
-        for key in resource:
-            if key not in _OF_RESOURCES:
-                stack.add(("Resources", logical, str(key)), f"is not done here{meant(key, _OF_RESOURCES)}")
+        stack.differences.add_unknown(("Resources", logical), resource, _OF_RESOURCES)
         if logical in stack.read or logical in stack.names or kind in _NO_MATTER:
             continue
         meaning = "" if kind in _OTHERS or kind.startswith(_CLASSIC) else meant(kind, _KINDS, 0.93)
         if kind.startswith(_OF_INTEREST) or meaning:
             stack.add(("Resources", logical), f"{kind} is not done here{meaning}")
             of_domain(stack, map_of(resource.get("Properties")), ("Resources", logical, "Properties"))
-    for section in stack.globals:
-        if section not in _GLOBALS:
-            stack.add(("Globals", str(section)), f"is not done here{meant(section, _GLOBALS)}")
+    stack.differences.add_unknown(("Globals",), stack.globals, _GLOBALS)

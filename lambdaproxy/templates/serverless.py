@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambdaproxy.runtime.variables import read_env_file
-from lambdaproxy.templates.differences import Differences, meant
+from lambdaproxy.templates.differences import Differences
 from lambdaproxy.templates.document import Lines
 from lambdaproxy.templates.serverless_events import Apis
 from lambdaproxy.templates.serverless_names import capital, logical_name
@@ -98,14 +98,10 @@ class _Made:
 
     def read(self) -> None:
         document = self.document
-        for key in document:
-            if key not in _TOP:
-                self.differences.add((str(key),), f"is not done here{meant(key, _TOP)}")
+        self.differences.add_unknown((), document, _TOP)
         if self.provider.get("name", "aws") != "aws":
             self.differences.add(("provider", "name"), "the project is for another cloud; it is read as one for AWS")
-        for key in self.provider:
-            if key not in _PROVIDER:
-                self.differences.add(("provider", str(key)), f"is not done here{meant(key, _PROVIDER)}")
+        self.differences.add_unknown(("provider",), self.provider, _PROVIDER)
         plugins = document.get("plugins") or []
         plugins = plugins.get("modules") or [] if isinstance(plugins, dict) else plugins
         for at, plugin in enumerate(plugins if isinstance(plugins, list) else []):
@@ -173,9 +169,7 @@ class _Made:
             if key in _FUNCTION:
                 properties[_FUNCTION[key]] = value
                 self._note((*where, "Properties", _FUNCTION[key]), ("functions", name, key))
-            elif key not in _NO_MATTER:
-                known = (*_FUNCTION, *_NO_MATTER)
-                self.differences.add(("functions", name, str(key)), f"is not done here{meant(key, known)}")
+        self.differences.add_unknown(("functions", name), function, (*_FUNCTION, *_NO_MATTER))
         variables = {**_map(self.provider.get("environment")), **_map(function.get("environment"))}
         # Code asks for this to know that it is not on AWS: serverless-offline sets it.
         properties["Environment"] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from typing import Any
 
 from lambdaproxy.templates.differences import Differences, meant
@@ -83,12 +82,6 @@ class Apis:
                 found[key] = made
         return found
 
-    def _list(self, table: Iterable[Any], known: Collection[str], where: tuple[str, ...]) -> None:
-        """List the keys of a table that nobody knows."""
-        for key in table:
-            if key not in known:
-                self._differences.add((*where, str(key)), f"is not done here{meant(key, known)}")
-
     def _line_of(self, about: Any) -> tuple[str, str] | None:
         """Method and path, of `GET /users` or of a table."""
         if isinstance(about, str):
@@ -109,7 +102,7 @@ class Apis:
                 (*where, "integration"), f"{table['integration']} is not done here; there is no route"
             )
             return None
-        self._list(table, (*_HTTP_DONE, "integration"), where)
+        self._differences.add_unknown(where, table, (*_HTTP_DONE, "integration"))
         self._rest = True
         if table.get("cors"):
             self._cors = self._cors or table["cors"]
@@ -157,7 +150,7 @@ class Apis:
             return None
         self._http = True
         table = about if isinstance(about, dict) else {}
-        self._list(table, ("method", "path", "authorizer"), where)
+        self._differences.add_unknown(where, table, ("method", "path", "authorizer"))
         settings = self._map(self._provider.get("httpApi"))
         own = self._map(function.get("httpApi"))
         version = str(own.get("payload", settings.get("payload", "2.0")))
@@ -210,7 +203,7 @@ class Apis:
                 )
                 return
             conditions.append({"Field": _CONDITIONS[name], f"{_FIELD[name]}Config": {"Values": values}})
-        self._list(about, _ALB_DONE, where)
+        self._differences.add_unknown(where, about, _ALB_DONE)
         line = self._lines.get(where[:-1], 0)
         self._resources.setdefault(LISTENER, {
             "Type": "AWS::ElasticLoadBalancingV2::Listener",
@@ -247,7 +240,7 @@ class Apis:
             if self._rest_authorizers:
                 properties["Auth"] = {"Authorizers": self._rest_authorizers}
             self._api(REST, "AWS::Serverless::Api", properties, "AWS::ApiGateway::RestApi")
-            self._list(settings, _REST_DONE, ("provider", "apiGateway"))
+            self._differences.add_unknown(("provider", "apiGateway"), settings, _REST_DONE)
         if self._http:
             self._finish_http(self._map(self._provider.get("httpApi")))
 
@@ -290,7 +283,7 @@ class Apis:
         if authorizers:
             properties["Auth"] = {"Authorizers": authorizers}
         self._api(HTTP, "AWS::Serverless::HttpApi", properties, "AWS::ApiGatewayV2::Api")
-        self._list(settings, _HTTP_API_DONE, ("provider", "httpApi"))
+        self._differences.add_unknown(("provider", "httpApi"), settings, _HTTP_API_DONE)
 
 
 _OF_OWN_API = frozenset(("BinaryMediaTypes", "CorsConfiguration"))

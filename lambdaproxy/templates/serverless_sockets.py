@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lambdaproxy.templates.differences import Differences, meant
+from lambdaproxy.templates.differences import Differences
 from lambdaproxy.templates.serverless_names import logical_name
 
 API = "WebsocketsApi"
@@ -31,9 +31,7 @@ def add_event(
     if not isinstance(key, str):
         differences.add(where, "has no route, and is left out")
         return
-    for each in table:
-        if each not in _DONE:
-            differences.add((*where, str(each)), f"is not done here{meant(each, _DONE)}")
+    differences.add_unknown(where, table, _DONE)
     name, api = f"{API}Route{sum(one.startswith(f'{API}Route') for one in resources)}", {"ApiId": {"Ref": API}}
     expression = provider.get("websocketsApiRouteSelectionExpression", "$request.body.action")
     properties = {"ProtocolType": "WEBSOCKET", "RouteSelectionExpression": expression}
