@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import Any
 
 from lambdaproxy.config import values
@@ -83,9 +82,7 @@ def claim_check_of_table(table: Mapping[str, Any]) -> ClaimCheck:
     """A bucket with all that can be said."""
     for key in table:
         if key not in _KEYS:
-            near = get_close_matches(key, _KEYS, 1)
-            said = f"did you mean {near[0]}?" if near else f"there are {', '.join(_KEYS)}"
-            raise ValueError(f"there is no key {key!r}; {said}")
+            raise values.no_key(key, _KEYS)
     if not isinstance(table.get("bucket"), str):
         raise ValueError('it needs a bucket, as in bucket = "my-uploads"')
     made: dict[str, Any] = {}

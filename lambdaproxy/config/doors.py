@@ -6,8 +6,9 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import Any
+
+from lambdaproxy.config.values import no_key
 
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day)s?")
 _SECONDS = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "d": 86400}
@@ -174,9 +175,7 @@ def _known(table: Mapping[str, Any], kind: type) -> dict[str, Any]:
     for key, value in table.items():
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", key).lower().replace("_", "-")
         if name not in names:
-            near = get_close_matches(name, names, 1)
-            said = f"did you mean {near[0]}?" if near else f"there are {_listed(names)}"
-            raise ValueError(f"there is no key {key!r}; {said}")
+            raise no_key(key, names, name)
         found[name.replace("-", "_")] = value
     return found
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +32,13 @@ _TAKEN = frozenset(
 )  # fmt: skip
 _HOST = re.compile(r"(\*\.)?[A-Za-z0-9_~-]+(\.[A-Za-z0-9_~-]+)*\.?|\[[0-9A-Fa-f:.]+\]")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def no_key(key: str, known: Collection[str], name: str | None = None) -> ValueError:
+    """What to raise for a key of a table that there is not; `name` is the key as those that are known are spelled."""
+    near = get_close_matches(key if name is None else name, known, 1)
+    said = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    return ValueError(f"there is no key {key!r}; {said}")
 
 
 def text(value: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from lambdaproxy.config import values
@@ -181,7 +180,5 @@ def _number(value: object) -> bool:
 def _known(table: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     for key in table:
         if key not in names:
-            near = get_close_matches(key, names, 1)
-            said = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-            raise ValueError(f"there is no key {key!r}; {said}")
+            raise values.no_key(key, names)
     return dict(table)

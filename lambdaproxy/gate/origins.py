@@ -24,27 +24,32 @@ class Origins:
 
     def welcomes(self, head: Head) -> bool:
         """Whether a page sent this that may."""
-        sent = [value for name, value in head.headers if len(name) == 6 and name.lower() == b"origin"]
-        return len(sent) == 1 and self._takes(sent[0], head)
+        return self._take(_sent(head), head)
 
     def check(self, head: Head) -> None:
         """Raise `ForeignOrigin`, or find the handshake good. Programs that are no browsers send no Origin."""
-        sent = [value for name, value in head.headers if len(name) == 6 and name.lower() == b"origin"]
-        if sent and not (len(sent) == 1 and self._takes(sent[0], head)):
+        sent = _sent(head)
+        if sent and not self._take(sent, head):
             who = ", ".join(ascii(each[:100].decode("latin-1"))[1:-1] for each in sent[:3])
             raise ForeignOrigin(f"a page of {who} asked to connect; origins of [websocket.{self._name}] permit others")
 
-    def _takes(self, origin: bytes, head: Head) -> bool:
-        if self._allows(origin):
+    def _take(self, sent: list[bytes], head: Head) -> bool:
+        if len(sent) != 1:
+            return False
+        if self._allows(sent[0]):
             return True
         if not self._same:
             return False
-        parts = parts_of(origin.lower())
+        parts = parts_of(sent[0].lower())
         return (
             parts is not None
             and parts[0] in (b"http", b"https")
             and _bare(parts[1].decode("latin-1")) == _bare(head.host)
         )
+
+
+def _sent(head: Head) -> list[bytes]:
+    return [value for name, value in head.headers if len(name) == 6 and name.lower() == b"origin"]
 
 
 def _bare(host: str) -> str:
