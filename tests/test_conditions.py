@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -223,6 +224,17 @@ def many(count):
         yield route(path_pattern=f"/dir-{n}/*.png")
 
 
+@cache
+def counting(count):
+    return Router(
+        [
+            replace(each, conditions=Counted(each.conditions.conditions)) if each.conditions else each
+            for each in many(count)
+        ],
+        DEFAULT,
+    )
+
+
 @pytest.mark.parametrize(
     ("path", "headers"),
     [
@@ -237,11 +249,7 @@ def many(count):
 def test_what_is_looked_at_does_not_grow_with_the_routes(path, headers):
     looked = []
     for count in (5, 1000):
-        routes = [
-            replace(each, conditions=Counted(each.conditions.conditions)) if each.conditions else each
-            for each in many(count)
-        ]
-        router = Router(routes, DEFAULT)
+        router = counting(count)
         Counted.looked = 0
         sent = tuple((name.encode(), value.encode()) for name, value in headers)
         router.match("GET", "h", path.encode(), sent, "192.0.2.1")

@@ -38,6 +38,7 @@ def test_lambdaproxy_is_what_it_is_about():
     assert "/tmp/of/somebody" not in json.dumps(made)
 
 
+@pytest.mark.slow
 def test_held_against_the_schema():
     made = sbom.ours_first(copy.deepcopy(DOCUMENT))
     sbom.validate(made)

@@ -66,6 +66,7 @@ def _random_request(rng: random.Random) -> tuple[str, str, dict[str, str], bytes
     return rng.choice(("POST", "GET", "PUT")), target, headers, body, keys, text(10, "a-1"), text(6, "lambd")
 
 
+@pytest.mark.slow
 def test_ten_thousand_random_requests_equal_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(20150830)
     monkeypatch.setattr(SigV4Auth, "_modify_request_before_signing", lambda self, request: None)
