@@ -152,7 +152,9 @@ def test_every_page_is_listed_in_the_readme():
 
 def test_every_page_has_a_place_in_the_site():
     """Sphinx says so too, where it is installed; this is the sentence that says where to write it."""
-    listed = set(re.findall(r"^[a-z/-]+$", (ROOT / "docs" / "index.md").read_text(), re.MULTILINE))
+    named = re.findall(r"^(?:[\w ,]+<)?([a-z/-]+)>?$", (ROOT / "docs" / "index.md").read_text(), re.MULTILINE)
+    listed = set(named)
+    assert len(listed) == len(named), "each page stands there once"
     pages = {str(page.relative_to(ROOT / "docs").with_suffix("")) for page in (ROOT / "docs").rglob("*.md")}
     assert pages - {"index"} == listed, "each page of docs/ stands in one of the lists of docs/index.md"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 import subprocess
 import sys
 
@@ -10,9 +12,8 @@ import pytest
 
 from tests.processes import ROOT
 
-pytest.importorskip("sphinx", reason="needs Sphinx, Furo and MyST (extra `test`)")
-pytest.importorskip("furo", reason="needs Sphinx, Furo and MyST (extra `test`)")
-pytest.importorskip("myst_parser", reason="needs Sphinx, Furo and MyST (extra `test`)")
+for _each in ("sphinx", "furo", "myst_parser", "sphinx_copybutton"):
+    pytest.importorskip(_each, reason="needs Sphinx, Furo, MyST and sphinx-copybutton (extra `test`)")
 
 _LOADED = re.compile(r'<(?:script|img|iframe|source)\b[^>]*\bsrc="([^"]*)"|<link\b[^>]*\bhref="([^"]*)"')
 
@@ -48,3 +49,29 @@ def test_nothing_is_loaded_from_elsewhere(site):
 def test_pages_can_be_searched_and_are_dark_at_night(site):
     assert (site / "searchindex.js").is_file() and (site / "search.html").is_file()
     assert "theme-toggle" in (site / "index.html").read_text()
+
+
+def test_what_operators_type_into_the_search_leads_to_a_section(site):
+    """Sphinx leaves numbers out of its words, so that `413` would find nothing."""
+    sought = runpy.run_path(str(ROOT / "docs" / "conf.py"))["SOUGHT"]
+    text = (site / "searchindex.js").read_text()
+    index = json.loads(text[text.index("(") + 1 : text.rindex(")")])
+    entries = index["indexentries"]
+    assert {"timeout", "413", "502", "cors", "tls"} <= set(entries)
+    for word, places in sought.items():
+        found = {f"{index['docnames'][page]}#{anchor}".rstrip("#") for page, anchor, _ in entries[word]}
+        assert found == set(places), word
+        for place in places:
+            page, _, anchor = place.partition("#")
+            assert not anchor or f'id="{anchor}"' in (site / f"{page}.html").read_text(), place
+
+
+def test_commands_can_be_copied_without_their_prompt(site):
+    script = (site / "_static" / "copybutton.js").read_text()
+    assert r"[$#] " in script and "copybutton.js" in (site / "quickstart.html").read_text()
+
+
+def test_the_navigation_is_by_kind(site):
+    kinds = re.findall(r'class="caption-text">([^<]*)<', (site / "index.html").read_text())
+    firsts = [kind.partition(":")[0] for kind in kinds]
+    assert firsts == ["Begin", "How to", "How to", "How to", "Reference", "Explanations"]
