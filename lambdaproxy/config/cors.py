@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 ANY = "*"
@@ -13,6 +14,9 @@ SCHEMES = ("https://*", "http://*")
 """Origins of any host with this scheme; an HTTP API knows no other pattern (API Gateway guide, `http-api-cors`)."""
 
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_*.-]+)(?::\d{1,5}|:\*)?")
+_PARTS = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[^]]*\]|[^:]*)(?::(.+))?")
+_USUAL = {"http": "80", "https": "443"}
+_WEBSOCKET = {"ws": "http", "wss": "https"}
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _METHOD = re.compile(r"[A-Z]{1,20}|\*")
 MOST_AGE = 86400
@@ -57,7 +61,7 @@ def cors_of_table(table: Mapping[str, Any]) -> Cors:
     found: dict[str, Any] = {}
     wildcards = "aws"
     for key, value in table.items():
-        name = _plain(key)
+        name = plain(key)
         if name not in _KEYS:
             near = get_close_matches(name, _KEYS, 1)
             raise ValueError(
@@ -76,7 +80,7 @@ def cors_of_table(table: Mapping[str, Any]) -> Cors:
     return Cors(**found)
 
 
-def _plain(key: str) -> str:
+def plain(key: str) -> str:
     """`AllowOrigins` and `allow_origins` as `allow-origins`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", key).lower().replace("_", "-")
 
@@ -92,6 +96,51 @@ def check_origin(origin: str, any_pattern: bool) -> None:
         raise ValueError(
             f'{origin!r}: an HTTP API knows only *, https://* and http://*; wildcards = "any" permits * in a host'
         )
+    unsent = never_sent(origin)
+    if unsent is not None:
+        raise ValueError(unsent)
+
+
+def never_sent(origin: str) -> str | None:
+    """Why nobody sends an origin that is spelled like this, or None: browsers have one spelling for each.
+
+    That is scheme, host and port as the URL standard writes them, without the usual port (RFC 6454, 6.2).
+    """
+    found = _PARTS.fullmatch(origin.lower())
+    if found is None:
+        return None
+    scheme, host, port = found[1], found[2], found[3] or ""
+    right = _host(host)
+    if scheme in _WEBSOCKET:
+        right_scheme = _WEBSOCKET[scheme]
+        return f"no browser sends {origin!r}: a page has the scheme {right_scheme} wherever it connects to; write that"
+    if right is None:
+        return f"no browser sends {origin!r}: {host} is no address"
+    if right != host:
+        return f"no browser sends {origin!r}; write the host as {right}"
+    if not port or port == "*":
+        return None
+    if port == _USUAL.get(scheme):
+        return f"no browser sends {origin!r}; leave out :{port}, the usual port of {scheme}"
+    number = int(port)
+    if not 0 < number < 65536:
+        return f"no browser sends {origin!r}: {port} is no port"
+    if str(number) != port:
+        return f"no browser sends {origin!r}; write the port as {number}, or leave it out where that is the usual one"
+    return None
+
+
+def _host(host: str) -> str | None:
+    """A host as browsers write it; None for an address that there is not."""
+    try:
+        if host.startswith("["):
+            address = IPv6Address(host[1:-1])
+            return host if address.ipv4_mapped else f"[{address.compressed}]"
+        if host.rstrip(".").rpartition(".")[2].isdigit():
+            return str(IPv4Address(host))
+    except ValueError:
+        return None
+    return host
 
 
 def _texts(key: str, value: object) -> tuple[str, ...]:

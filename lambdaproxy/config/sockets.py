@@ -61,9 +61,6 @@ OWN_KEYS = ("path", "host", "format", "function", "routes", "origins", "connecti
 SAME_HOST = "same-host"
 """In `origins`: pages of the host that clients connect to, whatever their port."""
 
-_USUAL = {"http": ":80", "https": ":443"}
-"""Ports that browsers leave out of an origin (RFC 6454, 6.2)."""
-
 METHODS = ("GET", "POST", "DELETE")
 """Of the `@connections` API."""
 
@@ -209,11 +206,6 @@ def _origins(value: object) -> tuple[str, ...]:
                 check_origin(origin, True)
             except ValueError as error:
                 raise ValueError(f"origins: {error}") from None
-            scheme, _, host = origin.lower().partition("://")
-            if host.endswith(_USUAL.get(scheme, "\n")):
-                raise ValueError(
-                    f"origins: no browser sends {origin!r}; leave out {_USUAL[scheme]}, the usual port of {scheme}"
-                )
     return tuple(found)
 
 

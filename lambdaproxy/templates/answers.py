@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from lambdaproxy.config.cors import ANY, cors_of_table
+from lambdaproxy.config.cors import ANY, cors_of_table, never_sent, plain
 from lambdaproxy.config.doors import fixed_of_table, headers_of_table, redirect_of_table
 from lambdaproxy.templates.found import URL, Api, Found, TemplateRoute, Where
 from lambdaproxy.templates.intrinsics import text
@@ -38,13 +38,25 @@ def open_to_pages(stack: Stack, door: str, where: Where, given: Any) -> None:
         return
     table = given if isinstance(given, dict) else {"AllowOrigins": ["*"] if given is True else given}
     try:
-        cors = cors_of_table({str(key): value for key, value in table.items()})
+        cors = cors_of_table(_sent(stack, where, {str(key): value for key, value in table.items()}))
         if ANY in cors.allow_origins and cors.allow_credentials and stack.found.doors[door].format != URL:
             raise ValueError("credentials are not possible with any origin")
     except ValueError as problem:
         stack.add(where, f"no preflight is answered and no header added: {problem}")
         return
     stack.found.doors[door] = replace(stack.found.doors[door], cors=cors)
+
+
+def _sent(stack: Stack, where: Where, table: dict[str, Any]) -> dict[str, Any]:
+    """The table without the origins that nobody sends, which are listed: AWS takes them, and they permit nobody."""
+    for key, value in table.items():
+        if plain(key) == "allow-origins" and isinstance(value, list):
+            unsent = {each: never_sent(each) for each in value if isinstance(each, str)}
+            for each, why in unsent.items():
+                if why is not None and any(unsent.get(other, "") is None for other in unsent):
+                    stack.add((*where, key), f"it permits nobody: {why}")
+                    table = {**table, key: [other for other in table[key] if other != each]}
+    return table
 
 
 def preflights(found: Found, api: Api) -> Iterator[TemplateRoute]:

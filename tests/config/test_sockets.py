@@ -127,6 +127,7 @@ def test_settings_for_http_are_not_inherited(tmp_path):
         ('[websocket.chat]\nfunction = "f"\norigins = ["https://example.com/"]\n', 5, "leave out what follows"),
         ('[websocket.chat]\nfunction = "f"\norigins = ["https://example.com:443"]\n', 5, "leave out :443"),
         ('[websocket.chat]\nfunction = "f"\norigins = ["HTTP://*.example.com:80"]\n', 5, "leave out :80"),
+        ('[websocket.chat]\nfunction = "f"\norigins = ["wss://example.com"]\n', 5, "the scheme https wherever"),
         ('[websocket.chat]\nfunction = "f"\ncompression = "maybe"\n', 5, "neither yes nor no"),
         ('[websocket.chat]\nfunction = "f"\nauthorizer = "who"\n', 5, "unknown authorizer"),
         ('[websocket.chat]\nfunction = "f"\ncors = "*"\n', 5, "unknown key of a WebSocket API"),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
+from twisted.python.usage import UsageError
 
 from lambdaproxy.config.cli import Options
 from lambdaproxy.config.cors import cors, cors_of_table
@@ -377,6 +378,18 @@ MISTAKES = [
     ({"allow-origin": ["*"]}, "did you mean allow-origins"),
     ({"allow-origins": ["https://a.example/"]}, "leave out what follows the host"),
     ({"allow-origins": ["a.example"]}, "is no origin such as https://"),
+    ({"allow-origins": ["https://a.example:443"]}, "leave out :443, the usual port of https"),
+    ({"allow-origins": ["https://b.example", "HTTP://A.example:80"]}, "leave out :80, the usual port of http"),
+    ({"allow-origins": ["https://*.a.example:443"], "wildcards": "any"}, "leave out :443"),
+    ({"allow-origins": ["https://a.example:0443"]}, "write the port as 443, or leave it out"),
+    ({"allow-origins": ["https://a.example:65536"]}, "65536 is no port"),
+    ({"allow-origins": ["https://a.example:0"]}, "0 is no port"),
+    ({"allow-origins": ["http://[0:0:0:0:0:0:0:1]:3000"]}, "write the host as [::1]"),
+    ({"allow-origins": ["http://[::g]"]}, "is no origin"),
+    ({"allow-origins": ["http://[1:2]"]}, "[1:2] is no address"),
+    ({"allow-origins": ["http://127.1:3000"]}, "127.1 is no address"),
+    ({"allow-origins": ["http://10.0.0.256"]}, "10.0.0.256 is no address"),
+    ({"allow-origins": ["wss://a.example"]}, "a page has the scheme https wherever it connects to"),
     ({"allow-origins": ["https://*.a.example"]}, 'wildcards = "any"'),
     ({"allow-origins": ["*"], "allow-methods": ["get"]}, "capitals"),
     ({"allow-origins": ["*"], "allow-headers": ["a b"]}, "'a b' is no header name"),
@@ -398,6 +411,16 @@ def test_mistakes(table, words):
 
 
 @pytest.mark.parametrize(
+    "origin",
+    ["https://a.example:8443", "http://a.example:443", "https://a.example:80", "http://localhost:3000", "null", "http://*",
+     "http://[::1]:3000", "http://[::ffff:7f00:1]", "http://127.0.0.1:3000", "https://1and1.example", "HTTPS://A.example",
+     "chrome-extension://abc", "https://a.example."],
+)  # fmt: skip
+def test_what_a_browser_may_send_is_taken(origin):
+    assert cors_of_table({"allow-origins": [origin]}).allow_origins == (origin,)
+
+
+@pytest.mark.parametrize(
     ("format", "refused"), [("apigateway-v2", True), ("alb", True), ("apigateway-v1", True), ("function-url", False)]
 )
 def test_credentials_for_any_page_are_refused_as_an_http_api_refuses_them(tmp_path, format, refused):
@@ -409,6 +432,11 @@ def test_credentials_for_any_page_are_refused_as_an_http_api_refuses_them(tmp_pa
         Door(tmp_path, text)
     assert "allow-credentials" in str(caught.value)
     assert "proxy.toml:2" in str(caught.value)
+
+
+def test_an_origin_that_nobody_sends_is_named_with_its_line(tmp_path):
+    with pytest.raises(UsageError, match=r"proxy\.toml:2: cors: no browser sends 'https://a\.example:443'; leave out"):
+        Door(tmp_path, 'format = "alb"\ncors = "https://a.example:443"\n')
 
 
 def test_a_pattern_in_a_host_where_it_is_asked_for():

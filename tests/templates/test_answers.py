@@ -114,6 +114,18 @@ def test_cors_that_cannot_be_is_listed_and_refuses_nothing(tmp_path, cors):
     assert "A.CorsConfiguration: no preflight is answered and no header added:" in note
 
 
+def test_an_origin_that_nobody_sends_is_listed_with_its_line_and_the_others_stay(tmp_path):
+    origins = ["https://b.example:443", PAGE.decode(), "http://a.example:80"]
+    path = written(tmp_path, sam("HttpApi", {"CorsConfiguration": {"AllowOrigins": origins, "AllowMethods": ["GET"]}}))
+    second, first = sorted(notes(path))
+    assert "CorsConfiguration.AllowOrigins: it permits nobody: no browser sends 'https://b.example:443'" in first
+    assert "line " in first
+    assert "leave out :80" in second
+    answer = asked(of_template(path), "OPTIONS", "/a", "a.localhost", headers=PREFLIGHT)
+    assert not isinstance(answer, str)
+    assert (b"access-control-allow-origin", PAGE) in {(name.lower(), value) for name, value in answer.headers}
+
+
 @pytest.mark.parametrize(
     "integration",
     [
