@@ -124,6 +124,20 @@ class Canary:
         percent = self._settings.steps[self.step]
         return percent if self._total("proved") >= PROVING else min(percent, MOST_PROVING)
 
+    def plan(self) -> str:
+        if self.step < 0:
+            return f"the canary went back to 0 %: {self.reason}"
+        steps = self._settings.steps
+        of = f"step {self.step + 1} of {', '.join(f'{step:g}' for step in steps)} %"
+        return of + self._held()
+
+    def _held(self) -> str:
+        """Why it has less than its step says, or nothing."""
+        if self.percent == self._settings.steps[self.step]:
+            return ""
+        seen = self._total("proved")
+        return f", with {MOST_PROVING:g} % at most until it has had {PROVING} requests ({seen} until now)"
+
     def weights(self) -> Weights:
         percent = self.percent
         return (self.functions[PRESENT], 100 - percent), (self.functions[OTHER], percent)
@@ -148,7 +162,11 @@ class Canary:
         if arm == OTHER and self._may_rise():
             self._begin(self.step + 1)
             _log.info(
-                "{what} has {percent:g} % of the requests now", event="canary", what=self._what(), percent=self.percent
+                "{what} has {percent:g} % of the requests now{held}",
+                event="canary",
+                what=self._what(),
+                percent=self.percent,
+                held=self._held(),
             )
         elif self._weight is not None and self.percent != before:
             self._weight.set(self.percent)
@@ -267,10 +285,11 @@ class Canary:
         if self.step < 0:
             return f"{self._what()} went back to 0 %: {self.reason}"
         present, failures, slow = self.functions[PRESENT], self.failures.counts, self.slow.counts
+        place = f"step {self.step + 1} of {len(self._settings.steps)}{self._held()}"
+        failed = f"{failures[OTHER]} of {self.requests[OTHER]}, of {present} {failures[PRESENT]}"
         return (
-            f"{self._what()} has {self.percent:g} %, step {self.step + 1} of {len(self._settings.steps)}, here for "
-            f"{self._seconds() - self._since:.0f} s: failed {failures[OTHER]} of {self.requests[OTHER]}, of {present} "
-            f"{failures[PRESENT]} of {self.requests[PRESENT]}; slow {slow[OTHER]}, of {present} {slow[PRESENT]}"
+            f"{self._what()} has {self.percent:g} %, {place}, here for {self._seconds() - self._since:.0f} s: failed "
+            f"{failed} of {self.requests[PRESENT]}; slow {slow[OTHER]}, of {present} {slow[PRESENT]}"
         )
 
 

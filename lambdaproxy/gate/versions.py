@@ -38,6 +38,9 @@ class Weighing(Protocol):
     def judge(self, function: Function, failed: bool, seconds: float) -> None:
         """A request was answered; `failed` with a status of 500 or more."""
 
+    def plan(self) -> str:
+        """How the weights change by themselves, and why they are not those of the configuration; empty if neither."""
+
 
 class Split:
     """Weights that stay as they are configured."""
@@ -51,6 +54,9 @@ class Split:
 
     def judge(self, function: Function, failed: bool, seconds: float) -> None:
         """Nothing follows."""
+
+    def plan(self) -> str:
+        return ""
 
 
 class Versions:
@@ -91,7 +97,11 @@ class Versions:
         weights = self.weighing.weights()
         whole = sum(weight for _, weight in weights)
         said = ", ".join(f"{function} on {function.invoker} {weight * 100 / whole:g} %" for function, weight in weights)
-        return said if self.sticky is None else f"{said}, the same by {self.sticky}"
+        return "; ".join(
+            part
+            for part in (said if self.sticky is None else f"{said}, the same by {self.sticky}", self.weighing.plan())
+            if part
+        )
 
 
 def at_random(weights: Weights) -> Function:

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 from twisted.internet.defer import succeed
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
 from lambdaproxy.base.board import COMMON, STATE, Board, create
 from lambdaproxy.config import versions
 from lambdaproxy.gate.canary import ENOUGH, MOST_PROVING, PROVING, Canary, Evidence, factor
 from lambdaproxy.gate.shared_buckets import is_first, table_of
-from lambdaproxy.gate.versions import at_random
+from lambdaproxy.gate.versions import Split, Versions, at_random
 from lambdaproxy.messages import Function, InvocationResult
 from lambdaproxy.supervise.asked import LONGEST_NEWS, MOST_NEWS, Asked
 from lambdaproxy.watch.metrics import Metrics, exposition
@@ -97,6 +97,33 @@ def test_the_first_requests_come_at_a_small_share():
     rollout.until()
     assert rollout.of[B] == PROVING
     assert rollout.canary.percent == 100
+
+
+def test_the_steps_are_shown_and_why_the_first_requests_are_fewer():
+    rollout = Rollout(steps=[50, 100])
+    shown = Versions(rollout.canary, None, 0)
+    assert str(shown) == (
+        "f:1 on aws 95 %, f:2 on aws 5 %; step 1 of 50, 100 %, with 5 % at most until it has had 200 requests (0 until "
+        "now)"
+    )
+    assert "has 5 %, step 1 of 2, with 5 % at most until it has had 200 requests (0 until now), here" in (
+        rollout.canary.line()
+    )
+    while rollout.of[B] < PROVING:
+        rollout.request()
+    assert str(shown) == "f:1 on aws 50 %, f:2 on aws 50 %; step 1 of 50, 100 %"
+    rollout.until(fails=(0.0, 0.5))
+    assert str(shown).startswith("f:1 on aws 100 %, f:2 on aws 0 %; the canary went back to 0 %: ")
+    assert str(Versions(Split([(A, 3), (B, 1)]), "cookie", 9)) == "f:1 on aws 75 %, f:2 on aws 25 %, the same by cookie"
+
+
+def test_a_rise_is_told_with_why_it_is_less():
+    rollout = Rollout(steps=[1, 50], interval=1, requests=10)
+    with capturedLogs() as told:
+        while rollout.canary.step < 1:
+            rollout.request()
+    (rise,) = [formatEvent(each) for each in told if each.get("event") == "canary"]
+    assert "has 5 % of the requests now, with 5 % at most until it has had 200 requests (" in rise
 
 
 @pytest.mark.parametrize(("slower", "back"), [(1.0, False), (1.1, False), (3.0, True)])
