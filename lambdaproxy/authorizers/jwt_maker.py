@@ -15,6 +15,7 @@ from lambdaproxy.authorizers.claims import parse as parse_claim
 from lambdaproxy.authorizers.claims import together
 from lambdaproxy.authorizers.sources import parse
 from lambdaproxy.base.addresses import is_loopback
+from lambdaproxy.base.extras import install
 from lambdaproxy.base.regexes import Regex
 from lambdaproxy.config import values
 from lambdaproxy.errors import ConfigError
@@ -131,7 +132,7 @@ class JwtMaker:
         try:
             import joserfc
         except ImportError:
-            raise ConfigError("it needs joserfc; install lambdaproxy[jwt]") from None
+            raise ConfigError(f"it needs joserfc: {install('jwt')}") from None
         del joserfc
         if options["ca-bundle"]:
             from lambdaproxy.authorizers.fetching import certificates

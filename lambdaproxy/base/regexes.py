@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from lambdaproxy.base.extras import install
 from lambdaproxy.errors import BadRequest
 
 MOST = 1024
@@ -80,7 +81,7 @@ def _compiled(text: str, ignore_case: bool) -> Any:
     except ImportError:
         raise ValueError(
             f"{text!r}: regular expressions need an engine that takes no more time than the text is long; "
-            "pip install 'lambdaproxy[regex]'"
+            f"{install('regex')}"
         ) from None
     options = re2.Options()
     options.max_mem = 1 << 20

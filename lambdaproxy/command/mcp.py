@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdaproxy import __version__
+from lambdaproxy.base.extras import install
 from lambdaproxy.command import ctl
 from lambdaproxy.command.desk import DEFAULT, RUN_SECONDS, Inspector
 from lambdaproxy.command.remote import Remote, remote
@@ -45,7 +46,7 @@ def words(usage: str = "lambdaproxy mcp") -> Words:
     line, _, help = usage.partition("\n\n")
     found = Words(
         line,
-        f"{help}\nAgents start it themselves, and speak to it by standard input and output. It needs lambdaproxy[mcp].",
+        f"{help}\nAgents start it themselves, and speak to it by standard input and output. It needs PyPI's mcp.",
         "Example: lambdaproxy mcp --inspector http://127.0.0.1:8012/ --allow-writes --invoke-api 8013",
     )
     found.add_argument(
@@ -155,7 +156,7 @@ def server(wanted: Mapping[str, Callable[..., Any]]) -> Any:
         from mcp.server.mcpserver.exceptions import ToolError
         from mcp.types import ToolAnnotations
     except ImportError:
-        raise Refused("lambdaproxy mcp needs PyPI's mcp: pip install 'lambdaproxy[mcp]'") from None
+        raise Refused(f"lambdaproxy mcp needs PyPI's mcp: {install('mcp')}") from None
     from functools import wraps
 
     def told(tool: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdaproxy.base import files
+from lambdaproxy.base.extras import install
 from lambdaproxy.config import values
 
 MOST_SCHEMA = 1024 * 1024
@@ -59,7 +60,7 @@ def compiled(schema: bytes, name: str) -> Any:
     try:
         import jsonschema_rs
     except ImportError:
-        raise ValueError(f"{name}: JSON Schemas need pip install 'lambdaproxy[schema]'") from None
+        raise ValueError(f"{name}: JSON Schemas need jsonschema-rs: {install('schema')}") from None
     import orjson
 
     try:

@@ -460,9 +460,11 @@ def find_handler(handler):
         module = importlib.import_module(module_name.replace("/", "."))
     except ImportError as problem:
         if (problem.name or "").partition(".")[0] in ("boto3", "botocore", "s3transfer"):
+            python = sys.executable.replace(" ", "\\ ")
             sys.stderr.write(
-                "Lambda's own Python has boto3, this one has none that works: pip install boto3 into it, or "
-                "pip install 'lambdaproxy[sdk]' for all functions\n"
+                f"Lambda's own Python has boto3, {sys.executable} has none that works: "
+                f"{python} -m pip install boto3, or install 'lambdaproxy[sdk]' beside lambdaproxy "
+                "for all functions\n"
             )
         raise Fault("Runtime.ImportModuleError", f"Unable to import module '{module_name}': {problem}") from problem
     except SyntaxError as problem:

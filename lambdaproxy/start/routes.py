@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from lambdaproxy import registry
+from lambdaproxy.base.extras import install
 from lambdaproxy.codecs.management import ManagementCodec
 from lambdaproxy.config.conditions import beyond_aws
 from lambdaproxy.config.model import AuthorizerSettings, InvokerSettings, RouteSettings, SocketSettings
@@ -254,7 +255,7 @@ def _check_asks_of_connections(
 def check_sockets(route: RouteSettings) -> None:
     """`ConfigError` where what frames are read with is not installed."""
     if find_spec("wsproto") is None:
-        raise ConfigError(f"{route.where(None)}: WebSocket APIs need wsproto; pip install 'lambdaproxy[websocket]'")
+        raise ConfigError(f"{route.where(None)}: WebSocket APIs need wsproto: {install('websocket')}")
 
 
 def _named(route: RouteSettings) -> str:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from lambdaproxy.base import files
+from lambdaproxy.base.extras import install
 
 Lines = dict[tuple[str, ...], int]
 """The line, from 1, of each key, and of each item of a list, by its path."""
@@ -59,7 +60,7 @@ def _yaml(text: str, lines: Lines, only_lines: bool = False) -> Any:
     try:
         import yaml
     except ImportError:
-        raise TemplateError("reading YAML needs PyYAML: pip install 'lambdaproxy[sam]'") from None
+        raise TemplateError(f"reading YAML needs PyYAML: {install('sam')}") from None
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     class Loader(base):  # type: ignore[misc]

@@ -9,8 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from lambdaproxy import __version__
+from lambdaproxy.base.extras import install
 from lambdaproxy.interfaces import IInvoker
-from lambdaproxy.traces.environment import ENDPOINTS, EXPORTER, INSTALL, wanted
+from lambdaproxy.traces.environment import ENDPOINTS, EXPORTER, wanted
 
 if TYPE_CHECKING:
     from lambdaproxy.proxy import Proxy
@@ -71,7 +72,7 @@ def tracing(reactor: Any, metrics: Metrics, environment: Mapping[str, str]) -> t
     except ImportError as error:
         name = next(name for name in (*ENDPOINTS, EXPORTER) if environment.get(name, "").strip())
         missing = (error.name or "opentelemetry").partition(".")[0]
-        return None, [f"{name} is set, but there are no traces, because {missing} is not installed: {INSTALL}"]
+        return None, [f"{name} is set, but there are no traces, because {missing} is not installed: {install('otel')}"]
     except Exception as error:
         # The SDK and its exporter read many variables, and refuse them in words of their own.
         return None, [f"There are no traces, because OpenTelemetry refuses its variables (OTEL_...): {error}"]
