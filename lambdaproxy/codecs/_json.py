@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 __all__ = ["compact", "dumps", "fragment", "loads"]
@@ -17,9 +18,16 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if value in (inf, -inf):
+        raise ValueError(f"{digits[:16]} is more than a number can be")
+    return value
+
+
 def _loads_slowly(document: bytes) -> Any:
     try:
-        return json.loads(document.decode("utf-8"), parse_constant=_refuse_constant)
+        return json.loads(document.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError("the document nests too deeply") from None
 

@@ -15,6 +15,12 @@ from lambdaproxy.errors import MalformedResult
 #: Responses with these have no body, whatever the function says (RFC 9110, 15.3.5 and 15.4.5).
 NO_BODY = frozenset({204, 304})
 
+#: The keys that a REST API and a WebSocket API take; both refuse a result with any other.
+RESULT_KEYS = dict.fromkeys(("statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded")).keys()
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+#: Keys that are looked at for one that can be named: a result may have a hundred thousand.
+_MOST_LOOKED_AT = 16
+
 _DIGITS = re.compile(r"[1-9][0-9]{2}\Z")
 
 
@@ -31,6 +37,21 @@ def _shown(value: Any) -> str:
     if type(value) is str:
         return repr(value) if len(value) <= 16 and value.isascii() and value.isalnum() else "a text"
     return "no number" if isinstance(value, (list, dict)) else str(value)
+
+
+def unknown_key(document: Mapping[str, Any], kind: str) -> str:
+    """The sentence for a result with keys that an API of this kind refuses; a name that is no plain word is not
+    repeated."""
+    looked, named = 0, ""
+    for key in document:
+        if key in RESULT_KEYS:
+            continue
+        looked += 1
+        if _WORD.fullmatch(key):
+            named = f" {key}"
+        if named or looked == _MOST_LOOKED_AT:
+            break
+    return f"the result has a key{named} that a {kind} API refuses; it takes {', '.join(RESULT_KEYS)} only"
 
 
 def integer_status(value: Any) -> int:
@@ -91,10 +112,7 @@ def scalar_text(value: Any) -> str | None:
     if value is False:
         return "false"
     if isinstance(value, (int, float)):
-        try:
-            return _json.dumps(value).decode("ascii")
-        except (ValueError, TypeError):
-            pass
+        return _json.dumps(value).decode("ascii")
     raise MalformedResult("a header value is no text")
 
 

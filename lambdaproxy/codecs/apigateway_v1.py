@@ -5,7 +5,6 @@ Both ways of one dialect in one module, as of every dialect; this one has the la
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, ClassVar
@@ -32,6 +31,7 @@ from lambdaproxy.codecs._payload1 import NOBODY, header_maps, layouts_of, query_
 from lambdaproxy.codecs._refusals import BadBase64, HeadersTooLarge, UnknownStage
 from lambdaproxy.codecs._result import (
     NO_BODY,
+    RESULT_KEYS,
     add_cookies,
     add_many,
     add_scalars,
@@ -42,6 +42,7 @@ from lambdaproxy.codecs._result import (
     lenient_status,
     multi_values,
     scalar_text,
+    unknown_key,
 )
 from lambdaproxy.codecs._reverse import TEXT_TYPES, result_body, text_of
 from lambdaproxy.codecs._stamps import (
@@ -113,10 +114,6 @@ _IDENTITY: dict[str, str | None] = {**NOBODY, "sourceIp": None, "user": None, "u
 # method, so that nobody gets around the route's list.
 _OVERRIDE = "x-http-method-override"
 
-_RESULT_KEYS = dict.fromkeys(("statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded")).keys()
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-#: Keys that are looked at for one that can be named: a result may have a hundred thousand.
-_MOST_LOOKED_AT = 16
 _JSON_TYPE = (b"Content-Type", b"application/json")
 _INTERNAL = (b"InternalServerErrorException", b'{"message": "Internal server error"}')
 _ERRORS: dict[str, tuple[bytes, bytes]] = {
@@ -142,20 +139,6 @@ def matches_type(kind: str, patterns: Iterable[str]) -> bool:
         pattern == kind or pattern == "*/*" or (pattern.endswith("/*") and kind.startswith(pattern[:-1]))
         for pattern in patterns
     )
-
-
-def _unknown_key(document: Mapping[str, Any]) -> str:
-    """The sentence for the keys of a result that no REST API knows; a name that is no plain word is not repeated."""
-    looked, named = 0, ""
-    for key in document:
-        if key in _RESULT_KEYS:
-            continue
-        looked += 1
-        if _WORD.fullmatch(key):
-            named = f" {key}"
-        if named or looked == _MOST_LOOKED_AT:
-            break
-    return f"the result has a key{named} that a REST API refuses; it takes {', '.join(_RESULT_KEYS)} only"
 
 
 def _length(request: Request) -> int:
@@ -365,8 +348,8 @@ class RestApiCodec(Codec):
         document = self._load(result)
         if type(document) is not dict:
             raise MalformedResult("the result is no JSON object")
-        if not document.keys() <= _RESULT_KEYS:
-            raise MalformedResult(_unknown_key(document))
+        if not document.keys() <= RESULT_KEYS:
+            raise MalformedResult(unknown_key(document, "REST"))
         status = document.get("statusCode")
         status = 200 if status is None else lenient_status(status)
         many, headers = document.get("multiValueHeaders"), document.get("headers")

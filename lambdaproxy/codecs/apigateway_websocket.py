@@ -6,7 +6,6 @@ Gateway guide says something else, the recordings win. docs/events.md lists the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -21,7 +20,17 @@ from lambdaproxy.codecs._names import shown
 from lambdaproxy.codecs._paths import split
 from lambdaproxy.codecs._payload1 import header_maps, layouts_of, query_maps
 from lambdaproxy.codecs._refusals import HeadersTooLarge
-from lambdaproxy.codecs._result import add_many, add_scalars, body_text, decode_body, encode_body, flag, lenient_status
+from lambdaproxy.codecs._result import (
+    RESULT_KEYS,
+    add_many,
+    add_scalars,
+    body_text,
+    decode_body,
+    encode_body,
+    flag,
+    lenient_status,
+    unknown_key,
+)
 from lambdaproxy.codecs._reverse import (
     TEXT_TYPES,
     encode_pairs,
@@ -82,8 +91,6 @@ _SHOWN = shown(
         "X-Forwarded-Proto",
     ),
 )
-_RESULT_KEYS = dict.fromkeys(("statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded")).keys()
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 _MESSAGES = {
     "unauthorized": "Unauthorized",
@@ -241,11 +248,8 @@ class WebSocketCodec(Codec):
             raise MalformedResult("the result is no JSON object")
         if "statusCode" not in document:
             raise MalformedResult("the result has no statusCode")
-        if not document.keys() <= _RESULT_KEYS:
-            other = next((key for key in document if key not in _RESULT_KEYS and _WORD.fullmatch(key)), "")
-            raise MalformedResult(
-                f"the result has a key {other} that a WebSocket API refuses; it takes {', '.join(_RESULT_KEYS)} only"
-            )
+        if not document.keys() <= RESULT_KEYS:
+            raise MalformedResult(unknown_key(document, "WebSocket"))
         return document
 
     # -- messages ------------------------------------------------------------------------------------------------

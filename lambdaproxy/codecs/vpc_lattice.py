@@ -75,17 +75,19 @@ _LAYOUTS = {True: layouts(_KEYS, ("host", FORWARDED_FOR)), False: layouts(_KEYS,
 
 
 def _all_values(layout: Layout, values: tuple[bytes, ...], headers: Mapping[str, str]) -> dict[str, list[str]]:
-    """Version 2: every value of every field, in the order sent."""
+    """Version 2: every value of every field that is handed on, in the order sent."""
     many = {key: [text] for key, text in headers.items()}
     for key, places in layout.repeated:
-        many[key] = [sent_text(values[place]) for place in places]
+        if key in many:
+            many[key] = [sent_text(values[place]) for place in places]
     return many
 
 
 def _joined(layout: Layout, values: tuple[bytes, ...], headers: dict[str, str]) -> dict[str, str]:
     """Version 1: repeated fields are one, with a comma and no space (measured); cookies as RFC 9113 joins them."""
     for key, places in layout.repeated:
-        headers[key] = ("; " if key == "cookie" else ",").join([sent_text(values[place]) for place in places])
+        if key in headers:
+            headers[key] = ("; " if key == "cookie" else ",").join([sent_text(values[place]) for place in places])
     return headers
 
 
