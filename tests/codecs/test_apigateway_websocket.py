@@ -23,7 +23,7 @@ from lambdaproxy.errors import (
     Throttled,
     Unauthorized,
 )
-from lambdaproxy.messages import NO_ROUTE, Grant, InvocationResult, Opened
+from lambdaproxy.messages import NO_ROUTE, Grant, InvocationResult, Opened, Response
 from tests.codecs.dialects import ID, request
 
 CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpus" / "websocket"
@@ -305,3 +305,31 @@ def test_what_is_no_id_is_nowhere(text):
 
 def test_recorded_ids_are_ids():
     assert place_of("TXzPWdnOjoECGjA=") is not None and place_of("Ti835f_GEowCETQ=") is not None
+
+
+def test_a_handshake_comes_back_of_its_event():
+    """As everything else that a request may come of: so samples of events can be sent."""
+    codec = WebSocketCodec(stage="dev")
+    sent = request("GET", b"/dev?room=a%26b&room=c&x=", [(b"Host", b"h"), (b"X-A", b"1"), (b"X-A", b"2")], host="h")
+    back = codec.decode_event(json.loads(codec.encode_request(sent, NO_ROUTE)))
+    assert (back.method, back.target, back.body) == ("GET", b"/dev?room=a%26b&room=c&x=", b"")
+    assert [value for name, value in back.headers if name == b"X-A"] == [b"1", b"2"]
+    assert (back.client, back.host, back.received) == (sent.client, "h", sent.received)
+    said = json.loads(codec.encode_message(OPENED, "$default", "héllo", ID, 1.5))
+    back = codec.decode_event(said)
+    assert (back.method, back.target, back.body) == ("POST", b"/dev", "héllo".encode())
+
+
+def test_an_answer_of_a_program_becomes_a_result():
+    codec = WebSocketCodec()
+    given = Response(201, ((b"X-A", b"1"), (b"x-a", b"2"), (b"Content-Type", b"text/plain")), b"hi")
+    result = codec.encode_response(given, {})
+    assert result == {
+        "statusCode": 201,
+        "headers": {"X-A": "1, 2", "Content-Type": "text/plain"},
+        "body": "hi",
+        "isBase64Encoded": False,
+    }
+    response = codec.decode_result(InvocationResult(json.dumps(result).encode()), request(), NO_ROUTE)
+    assert (response.status, response.body) == (201, b"hi")
+    assert codec.encode_response(Response(200, (), b"\xff"), {})["isBase64Encoded"] is True

@@ -13,6 +13,7 @@ from lambdaproxy.codecs._implements import (
     HttpApiCodec,
     HttpApiPayload1Codec,
     RestApiCodec,
+    WebSocketCodec,
 )
 from lambdaproxy.messages import NO_ROUTE, Grant, Request
 from tests.memory import HEAD
@@ -44,14 +45,27 @@ CONTEXT = {"number": 123, "flag": True, "text": "x", "nothing": None, "list": [1
 JWT = Grant("jwt", CLAIMS, ("read", "write"))
 UNSCOPED = Grant("jwt", {"sub": "7"})
 LAMBDA = Grant("lambda", principal="me", context=CONTEXT, latency=12)
+IAM = Grant(
+    "iam",
+    principal="arn:aws:iam::210987654321:user/me",
+    context={
+        "accessKey": "AKIAIOSFODNN7EXAMPLE",
+        "accountId": "210987654321",
+        "callerId": "AIDA",
+        "cognitoIdentity": None,
+        "principalOrgId": "o-1",
+        "userArn": "arn:aws:iam::210987654321:user/me",
+        "userId": "AIDA",
+    },
+)
 KEY = Grant("api-key", key="k" * 20, key_id="partner")
 
 
-def request(grant):
+def request(grant, more=()):
     h = HEAD
     return Request(
-        "GET", h.target, h.version, h.headers, b"", h.scheme, h.host, h.port, h.client, "", None, h.id, h.trace_id,
-        h.received, grant,
+        "GET", h.target, h.version, (*h.headers, *more), b"", h.scheme, h.host, h.port, h.client, "", None, h.id,
+        h.trace_id, h.received, grant,
     )  # fmt: skip
 
 
@@ -75,6 +89,13 @@ def context(codec, grant):
             Grant("jwt", {"exp": 1666692718, "groups": ["a", "b"], "auth_time": 5, "verified": True, "none": None}),
             {"claims": {"exp": "Tue Oct 25 10:11:58 UTC 2022", "groups": "a,b", "auth_time": "5", "verified": "true"}},
         ),
+        (
+            RestApiCodec(),
+            Grant("cognito", {"sub": "7", "iat": 1e18, "exp": -1e30, "admin": False, "groups": [1, ["a"]]}),
+            {"claims": {"sub": "7", "iat": "1e+18", "exp": "-1e+30", "admin": "false", "groups": "1,a"}},
+        ),
+        (HttpApiCodec(), IAM, {"iam": dict(IAM.context)}),
+        (FunctionUrlCodec(), IAM, {"iam": dict(IAM.context)}),
         (
             RestApiCodec(),
             LAMBDA,
@@ -104,6 +125,39 @@ def test_the_authorizer_of_an_event(codec, grant, authorizer):
 def test_an_event_without_an_authorizer_has_none(codec):
     assert "authorizer" not in context(codec, None)
     assert "authorizer" not in context(codec, KEY)
+
+
+@pytest.mark.parametrize("codec", [HttpApiPayload1Codec(), RestApiCodec()])
+def test_who_signed_is_the_identity_of_an_event_that_has_one(codec):
+    shown = context(codec, IAM)
+    assert "authorizer" not in shown
+    said = {name: value for name, value in shown["identity"].items() if value is not None}
+    assert said | {"sourceIp": "", "userAgent": ""} == {
+        "accessKey": "AKIAIOSFODNN7EXAMPLE",
+        "accountId": "210987654321",
+        "caller": "AIDA",
+        "principalOrgId": "o-1",
+        "user": "AIDA",
+        "userArn": "arn:aws:iam::210987654321:user/me",
+        "sourceIp": "",
+        "userAgent": "",
+    }
+
+
+def test_the_account_of_a_function_url_is_who_signed():
+    assert context(FunctionUrlCodec(), IAM)["accountId"] == "210987654321"
+    assert context(FunctionUrlCodec(), LAMBDA)["accountId"] == "anonymous"
+
+
+@pytest.mark.parametrize("codec", [RestApiCodec(), FunctionUrlCodec(), WebSocketCodec()])
+@pytest.mark.parametrize("grant", [IAM, LAMBDA, None])
+def test_a_signature_that_was_verified_is_in_no_event(codec, grant):
+    asked = request(grant, ((b"AUTHORIZATION", b"first"), (b"authorization", b"second"), (b"X-Amz-Date", b"now")))
+    event = json.loads(codec.encode_request(asked, NO_ROUTE))
+    for key in ("headers", "multiValueHeaders"):
+        if key in event:
+            names = {name.lower() for name in event[key]}
+            assert ("authorization" in names, "x-amz-date" in names) == (grant is not IAM, True)
 
 
 @pytest.mark.parametrize("codec", [HttpApiPayload1Codec(), RestApiCodec()])

@@ -14,36 +14,18 @@ pytest.importorskip("wsproto", reason="wsproto is not installed")
 
 from lambdaproxy.base.places import HERE, Place, connection_id, place_of
 from lambdaproxy.codecs.management import ManagementCodec
-from lambdaproxy.errors import Denied, NotSigned
-from lambdaproxy.messages import Function, Invocation, InvocationResult, Match, Request
+from lambdaproxy.messages import Function, Invocation, InvocationResult
 from lambdaproxy.sockets.management import Management
 from lambdaproxy.start.relaying import MOST_BYTES, MOST_WAITING, Relay
+from tests.codecs.test_management import UUID, command
 from tests.processes import Server, until
 from tests.sockets.serving import World
-
-SIGNED = ((b"Host", b"h"), (b"Authorization", b"AWS4-HMAC-SHA256 Credential=x"))
-UUID = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
-
-
-def request(
-    method: str,
-    connection: str,
-    body: bytes = b"",
-    headers: Any = SIGNED,
-    client: str = "127.0.0.1",
-    host: str = "127.0.0.1:8011",
-    version: str = "HTTP/1.1",
-) -> tuple[Request, Match]:
-    made = Request(
-        method, b"/x", version, headers, body, "http", host, 80, client, "", None, UUID, "1-67891233-ab", 1.75e9
-    )
-    return made, Match("/prod/@connections/{connection}", (), (("connection", connection),))
 
 
 def asked(world: World, method: str, connection: str, body: bytes = b"", api: str = "chat") -> tuple[int, Any]:
     """Status and document, all the way but for the listener."""
     codec = ManagementCodec(api, True)
-    made, match = request(method, connection, body)
+    made, match = command(method, connection, body)
     payload = codec.encode_request(made, match)
     results: list[InvocationResult] = []
     invoker = Management(lambda: world.sockets, None)
@@ -84,67 +66,6 @@ def test_a_message_that_is_too_large() -> None:
 @pytest.mark.parametrize("connection", ["", "x", "../../x", "TXzPWdnOjoECGjA=", "é" * 40, "A" * 16])
 def test_what_is_no_connection_is_gone(connection: str) -> None:
     assert asked(World(), "POST", connection, b"x") == (410, {"message": "Gone"})
-
-
-def test_who_may_send_without_an_authorizer() -> None:
-    codec = ManagementCodec("chat", False)
-    with pytest.raises(Denied):
-        codec.encode_request(*request("POST", "x"))
-    codec.near = True
-    codec.encode_request(*request("POST", "x"))
-    with pytest.raises(NotSigned):
-        codec.encode_request(*request("POST", "x", headers=((b"Host", b"h"), (b"Authorization", b"Bearer x"))))
-
-
-@pytest.mark.parametrize(
-    "name", ["X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Real-IP", "Via", "Origin", "Sec-Fetch-Site"]
-)
-def test_a_proxy_or_a_browser_on_this_machine_is_not_this_machine(name: str) -> None:
-    """Neither says who it asks for in a way that could be believed: any client writes `X-Forwarded-For: 127.0.0.1`."""
-    codec = ManagementCodec("chat", False)
-    codec.near = True
-    for value in (b"127.0.0.1", b"http://localhost:3000"):
-        with pytest.raises(Denied):
-            codec.encode_request(*request("POST", "x", headers=(*SIGNED, (name.encode(), value))))
-    guarded = ManagementCodec("chat", True)
-    guarded.encode_request(*request("POST", "x", headers=(*SIGNED, (name.encode(), b"127.0.0.1"))))
-
-
-@pytest.mark.parametrize(
-    ("host", "version", "taken"),
-    [
-        ("localhost:8011", "HTTP/1.1", True),
-        ("[::1]:8011", "HTTP/1.1", True),
-        ("chat.localhost", "HTTP/1.1", True),
-        ("ws.example.com", "HTTP/1.1", False),
-        ("lambdaproxy", "HTTP/1.1", False),
-        ("127.0.0.1:8011", "HTTP/1.0", False),
-    ],
-)
-def test_a_proxy_that_adds_nothing_is_told_by_what_it_hands_on(host: str, version: str, taken: bool) -> None:
-    """HAProxy keeps the client's Host; nginx writes the upstream's name and speaks HTTP/1.0."""
-    codec = ManagementCodec("chat", False)
-    codec.near = True
-    asked_ = request("POST", "x", host=host, version=version)
-    if taken:
-        codec.encode_request(*asked_)
-    else:
-        with pytest.raises(Denied):
-            codec.encode_request(*asked_)
-    ManagementCodec("chat", True).encode_request(*asked_)
-
-
-@pytest.mark.parametrize(("client", "taken"), [("127.0.0.9", True), ("::1", True), ("", True), ("192.0.2.1", False)])
-def test_a_client_of_another_machine_is_told_by_its_address(client: str, taken: bool) -> None:
-    """By PROXY protocol, which leaves no field."""
-    codec = ManagementCodec("chat", False)
-    codec.near = True
-    try:
-        codec.encode_request(*request("POST", "x", client=client))
-    except Denied:
-        assert not taken
-    else:
-        assert taken
 
 
 class _Line:
