@@ -185,7 +185,8 @@ class IEventCodecMaker(IPlugin):
 
     What else the program has to know of a format its maker may say, too, because nothing else knows formats by name:
     `sample_host`, the host of made-up requests; `authorizer_payloads`, pairs of a `payload` of Lambda authorizers and
-    what `--format` takes to make its events; `paths`, for the manual, pairs of a format and how its events show a path.
+    what `--format` takes to make its events; `paths`, for the manual, pairs of a format and how its events show a path;
+    `also_called`, other names for what it makes, in lower case with hyphens, to be told which one is meant.
     """
 
     name = Attribute("What follows `--format`: lower-case letters, digits and hyphens.")

@@ -63,7 +63,12 @@ def authorizer_makers() -> Mapping[str, IAuthorizerMaker]:
 
 def make_codec(spec: Spec) -> IEventCodec:
     """The codec that `--format` names; `ValueError` lists the known names or options."""
-    maker = _find("format", spec.name, codec_makers())
+    makers = codec_makers()
+    if spec.name not in makers:
+        meant = next((name for name, each in makers.items() if spec.name in getattr(each, "also_called", ())), None)
+        if meant is not None:
+            raise ValueError(f"unknown format {spec.name!r}; here that is {meant!r}")
+    maker = _find("format", spec.name, makers)
     options = parse_options(f"format {spec.name}", maker.options, spec.options)
     try:
         codec: IEventCodec = maker.make(options)

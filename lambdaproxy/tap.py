@@ -75,6 +75,7 @@ class Options(cli.Options):
             if self.assembly.configuration.differences:
                 print("Not done as it is written:")
                 print("\n".join(f"  {text}" for text in self.assembly.configuration.differences), flush=True)
+            _tell_interpreters(self.assembly)
             if self["aws"]:
                 _check_on_aws(self.assembly)
             raise SystemExit(0)
@@ -167,6 +168,18 @@ def makeService(options: Options) -> IService:
         lambda: assemble(options.configuration()),
         options.manners(),
     )
+
+
+def _tell_interpreters(assembly: Assembly) -> None:
+    """Print which runtimes of functions another interpreter of this machine would run."""
+    from lambdaproxy.runtime.interpreters import interpreters, missing_text
+
+    environ = dict(os.environ)
+    missing = interpreters(assembly.functions.values(), environ)[1]
+    if missing:
+        print("On this machine:")
+    for identifier, names in missing.items():
+        print(f"  {missing_text(identifier, names, environ)}", flush=True)
 
 
 def _check_on_aws(assembly: Assembly) -> None:

@@ -43,3 +43,17 @@ def test_wrong_options(given, says):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"There are: .*alb.*function-url"):
         registry.make_codec(spec("nothing"))
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("http-api", "apigateway-v2"), ("rest", "apigateway-v1"), ("lambda-url", "function-url"), ("elb", "alb")],
+)
+def test_a_format_by_another_name(word, meant):
+    with pytest.raises(ValueError, match=f"unknown format '{word}'; here that is '{meant}'"):
+        registry.make_codec(spec(word))
+
+
+def test_no_two_formats_are_called_the_same():
+    words = [word for maker in registry.codec_makers().values() for word in getattr(maker, "also_called", ())]
+    assert len(set(words)) == len(words) and not set(words) & set(registry.codec_makers())

@@ -101,6 +101,7 @@ class AlbMaker:
     """Makes `alb` codecs."""
 
     name = "alb"
+    also_called = ("elb", "elbv2", "load-balancer", "application-load-balancer")
     help = "Application Load Balancer with a Lambda target group"
     sample_host = "lb.example.com"
     paths = (("alb", "the path as sent, segment by segment; `/%61` is `/a`, an encoded slash separates nothing"),)
@@ -141,6 +142,7 @@ class RestApiMaker:
     """Makes `apigateway-v1` codecs."""
 
     name = "apigateway-v1"
+    also_called = ("rest", "rest-api", "restapi", "apigateway", "api-gateway", "apigw", "apigw-v1")
     help = "API Gateway REST API with a Lambda proxy integration (payload 1.0)"
     sample_host = "api.example.com"
     authorizer_payloads = (("rest", "apigateway-v1"), ("token", "apigateway-v1"))
@@ -168,6 +170,7 @@ class HttpApiMaker:
     """Makes `apigateway-v2` codecs, for either payload format."""
 
     name = "apigateway-v2"
+    also_called = ("http", "http-api", "httpapi", "apigw-v2")
     help = "API Gateway HTTP API (payload 2.0, or 1.0)"
     variants = ("apigateway-v2", "apigateway-v2:payload=1.0")
     sample_host = "api.example.com"
@@ -199,6 +202,7 @@ class FunctionUrlMaker:
     """Makes `function-url` codecs."""
 
     name = "function-url"
+    also_called = ("url", "lambda-url", "function-urls")
     help = "Lambda function URL"
     paths = (("function-url", "the path with one slash in front, decoded"),)
     options = (
@@ -224,6 +228,7 @@ class VpcLatticeMaker:
     """Makes `vpc-lattice` codecs."""
 
     name = "vpc-lattice"
+    also_called = ("lattice",)
     help = "VPC Lattice with a Lambda target group"
     variants = ("vpc-lattice", "vpc-lattice:version=1")
     paths = (("vpc-lattice", "as `alb`"),)
@@ -257,6 +262,7 @@ class WebSocketMaker:
     """Makes the codecs of WebSocket APIs."""
 
     name = "apigateway-websocket"
+    also_called = ("websocket", "websockets", "ws")
     help = "API Gateway WebSocket API, for [websocket.NAME] tables"
     # A request of HTTP is no handshake: it is compared with none of the others.
     variants = ()

@@ -35,6 +35,12 @@ def _refuse(reason: object) -> NoReturn:
 
 
 def _serve(words: list[str], usage: str) -> None:
+    if words[:1] in (["--help"], ["-h"]):
+        from lambdaproxy.config import help
+
+        # twistd would show its own options in front, which do not go here.
+        print(f"{usage}\n\n{help.usage()}", end="")
+        return
     # A sixth of a start would be the collector's, which finds little; the service lets it work when all is made.
     gc.disable()
     from twisted.scripts.twistd import run

@@ -102,13 +102,18 @@ def parse_local(text: str, base_dir: str | None = None) -> FunctionSettings:
     """
     name, equals, where = text.partition("=")
     if not equals or not where:
-        example = f"app={text}" if ":" in text else "hello=examples/hello.py:handler or hello=package.module:handler"
+        if ":" in text:
+            example = f"app={text}"
+        elif os.path.splitext(text)[1] in (".py", *_NODE_SUFFIXES):
+            example = f"app={text}:handler"
+        else:
+            example = "hello=examples/hello.py:handler or hello=package.module:handler"
         raise ValueError(f"{text!r} is not NAME=HANDLER; write for example {example}")
     check_name(name)
     base = os.path.abspath(base_dir or os.curdir)
     path, colon, function = where.rpartition(":")
     if not colon:
-        return _local_executable(name, os.path.join(base, os.path.expanduser(where)), where)
+        return _local_executable(name, os.path.join(base, os.path.expanduser(where)), where, _meant(base, where))
     if not function.isidentifier() and not re.fullmatch(r"[\w$.]+", function):
         raise ValueError(f"{where!r}: {function!r} is no name of a function; write FILE:FUNCTION or MODULE:FUNCTION")
     suffix = os.path.splitext(path)[1]
@@ -126,13 +131,23 @@ def parse_local(text: str, base_dir: str | None = None) -> FunctionSettings:
     )
 
 
-def _local_executable(name: str, path: str, where: str) -> FunctionSettings:
+def _meant(base: str, where: str) -> str:
+    """What somebody meant who left the function out, or wrote the handler as AWS has it; or nothing."""
+    suffixes = (".py", *_NODE_SUFFIXES)
+    if os.path.splitext(where)[1] in suffixes:
+        return f"{where}:handler"
+    stem, _, function = where.rpartition(".")
+    files = (f"{place}{suffix}" for place in (stem, stem.replace(".", "/")) for suffix in suffixes)
+    return next((f"{file}:{function}" for file in files if stem and os.path.isfile(os.path.join(base, file))), "")
+
+
+def _local_executable(name: str, path: str, where: str, meant: str) -> FunctionSettings:
     if os.path.isdir(path):
         path = os.path.join(path, "bootstrap")
     if not os.path.isfile(path) or not os.access(path, os.X_OK):
         raise ValueError(
             f"{where!r} (for the function {name}) is no executable file and holds no executable bootstrap; "
-            "a handler is written FILE:FUNCTION or MODULE:FUNCTION"
+            "a handler is written FILE:FUNCTION or MODULE:FUNCTION" + (f", as in {name}={meant}" if meant else "")
         )
     return FunctionSettings(name, "bootstrap", "provided", os.path.dirname(path), executable=path)
 

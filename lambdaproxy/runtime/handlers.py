@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
+import re
+from difflib import get_close_matches
 from importlib.machinery import PathFinder
 
 from lambdaproxy.runtime.functions import FunctionSettings
@@ -12,6 +14,8 @@ _PYTHON = (".py", ".pyc", ".so", ".*.so")
 _NODE = ("", ".js", ".mjs", ".cjs")
 _ANYHOW = (b"import *", b"globals(", b"setattr(", b"__getattr__", b"sys.modules")
 """What lets a module have names that it does not spell."""
+_NAMES = re.compile(rb"^(?:(?:async\s+)?def\s+(\w+)|(\w+)\s*=)", re.MULTILINE)
+"""The functions and variables of a module of Python."""
 
 
 def why_missing(settings: FunctionSettings) -> str | None:
@@ -37,7 +41,12 @@ def why_missing(settings: FunctionSettings) -> str | None:
         file = module.replace(".", "/") + suffix if settings.family == "python" else module + suffix
         return f"the handler {settings.handler} is in no file: there is no {file} in {settings.directory}"
     first = name.partition(".")[0]
-    return None if _spells(found, first) else f"the handler {settings.handler} is not there: {found} has no {first}"
+    names = _without(found, first)
+    if names is None:
+        return None
+    near = get_close_matches(first, names, 1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return f"the handler {settings.handler} is not there: {found} has no {first}{meant}"
 
 
 def _of_python(settings: FunctionSettings, module: str) -> str | None:
@@ -70,12 +79,17 @@ def _of_node(settings: FunctionSettings, module: str) -> str | None:
     return None if os.path.isabs(module) or os.path.isdir(stem) or settings.layers else ""
 
 
-def _spells(path: str, name: str) -> bool:
+def _without(path: str, name: str) -> list[str] | None:
+    """The names of a module that never spells `name`; None where it does, or may have it some other way."""
+    # A bundle's names may be made in many ways; what is short and never says the name has none.
+    if not path.endswith(".py"):
+        return None
     try:
         with open(path, "rb") as file:
             text = file.read(1 << 20)
             whole = not file.read(1)
     except OSError:
-        return True
-    # A bundle's names may be made in many ways; what is short and never says the name has none.
-    return not whole or not path.endswith(".py") or name.encode() in text or any(one in text for one in _ANYHOW)
+        return None
+    if not whole or re.search(rb"\b%s\b" % re.escape(name.encode()), text) or any(one in text for one in _ANYHOW):
+        return None
+    return [(function or variable).decode() for function, variable in _NAMES.findall(text)]

@@ -466,6 +466,14 @@ def find_handler(handler):
                 f"{python} -m pip install boto3, or install 'lambdaproxy[sdk]' beside lambdaproxy "
                 "for all functions\n"
             )
+        elif isinstance(problem, ModuleNotFoundError) and (problem.name or "").partition(".")[0] not in (
+            "",
+            module_name.replace("/", ".").partition(".")[0],
+        ):
+            sys.stderr.write(
+                f"{sys.executable} runs this function, and has no {problem.name}: install it there or beside the code, "
+                "or name another Python with python = in the function's table\n"
+            )
         raise Fault("Runtime.ImportModuleError", f"Unable to import module '{module_name}': {problem}") from problem
     except SyntaxError as problem:
         trace = [f'  File "{problem.filename}" Line {problem.lineno}\n    {problem.text}']

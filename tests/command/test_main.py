@@ -205,3 +205,17 @@ def test_check_looks_at_what_a_start_would_need(typed, said, capsys):
 def test_who_only_reads_a_configuration_needs_no_places(capsys):
     main(["routes", "--port", "unix:/nonexist/x.sock"])
     assert "$default" in capsys.readouterr().out
+
+
+def test_help_of_serve_is_ours_alone(capsys):
+    """twistd's would begin with `twistd [options]`, which do not go there."""
+    code, out, _ = run(capsys, "serve", "--help")
+    assert code == 0 and out.startswith("lambdaproxy serve [options]\n") and "--local NAME=HANDLER" in out
+
+
+def test_check_names_the_runtimes_that_are_not_here(capsys, tmp_path):
+    (tmp_path / "app.py").write_text("def handler(event, context): ...\n")
+    (tmp_path / "x.toml").write_text('[function.a]\nhandler = "app.handler"\nruntime = "python3.99"\n')
+    code, out, err = run(capsys, "check", "--config", str(tmp_path / "x.toml"))
+    assert (code, err) == (0, "")
+    assert "On this machine:\n  There is no python3.99 on this machine for a: Python 3." in out

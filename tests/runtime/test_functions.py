@@ -58,6 +58,9 @@ def test_local_executable(tree):
     [
         ("hello", "is not NAME=HANDLER; write for example hello=examples/hello.py:handler"),
         ("src/app.py:handler", "is not NAME=HANDLER; write for example app=src/app.py:handler"),
+        ("app.py", "is not NAME=HANDLER; write for example app=app.py:handler"),
+        ("hello=app.py", "FILE:FUNCTION or MODULE:FUNCTION, as in hello=app.py:handler"),
+        ("hello=app.old.run", "FILE:FUNCTION or MODULE:FUNCTION, as in hello=app/old.js:run"),
         ("hello=", "is not NAME=HANDLER"),
         ("he llo=hello.py:handler", "is no name of a function"),
         ("x" * 65 + "=hello.py:handler", "is no name of a function"),

@@ -30,7 +30,9 @@ def folder(tmp_path_factory):
     ("runtime", "handler", "says"),
     [
         ("python3.12", "app.handler", None),
-        ("python3.12", "app.hanlder", "app.py has no hanlder"),
+        ("python3.12", "app.hanlder", "app.py has no hanlder; did you mean handler?"),
+        ("python3.12", "app.handle", "app.py has no handle; did you mean handler?"),
+        ("python3.12", "app.quite_another", "app.py has no quite_another"),
         ("python3.12", "made.anything", None),
         ("python3.12", "package/inner.run", None),
         ("python3.12", "package.inner.walk", "inner.py has no walk"),

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import sys
 import time
 from collections import OrderedDict, namedtuple
 from decimal import Decimal
@@ -161,3 +162,15 @@ def test_client_context_that_is_no_json():
 def test_the_name_of_a_class_ends_no_header(name):
     line = python_runtime.type_header({"errorType": name})
     assert re.fullmatch(rb"Lambda-Runtime-Function-Error-Type: [!-~]{0,128}\r\n", line)
+
+
+def test_a_missing_package_says_which_python_has_it_not(tmp_path, monkeypatch, capsys):
+    """Who installed it into another environment would look for it there."""
+    (tmp_path / "wants_it.py").write_text("import nobody_has_this.part\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(python_runtime.Fault):
+        python_runtime.find_handler("wants_it.handler")
+    assert f"{sys.executable} runs this function, and has no nobody_has_this: " in capsys.readouterr().err
+    with pytest.raises(python_runtime.Fault):
+        python_runtime.find_handler("is_not_there.handler")
+    assert capsys.readouterr().err == ""
