@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
@@ -40,6 +41,7 @@ from lambdaproxy.runtime.worker import DEBUG_SECONDS, Worker
 from lambdaproxy.watch.functions import FunctionGauges, FunctionNow, Throttles
 from lambdaproxy.watch.logs import Limited
 from lambdaproxy.watch.metrics import FunctionLabels, Metrics
+from lambdaproxy.wire.failures import printable
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -256,8 +258,17 @@ class LocalInvoker:
         def in_thread(call: Callable[..., object], *args: object) -> Deferred[Any]:
             return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *args)
 
+        def often(path: str) -> None:
+            self._warnings.warn(
+                "{function}: its code changes all the time ({file}), and each change starts it anew; what a function "
+                "writes belongs into /tmp. It is looked at once a second until it rests",
+                event="function-changes-often",
+                function=settings.name,
+                file=printable(os.path.relpath(path, settings.directory), 200),
+            )
+
         files = (settings.env_file,) if settings.env_file else ()
-        return lambda changed: Watch(roots, self._reactor, changed, in_thread, files=files)
+        return lambda changed: Watch(roots, self._reactor, changed, in_thread, files=files, often=often)
 
     def _submit(self, settings: FunctionSettings, invocation: Invocation) -> Job:
         if settings.name in self.site.debug:

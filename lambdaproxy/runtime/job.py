@@ -43,6 +43,7 @@ class Job:
         "_timer",
         "arn",
         "done",
+        "generation",
         "gone",
         "head",
         "invocation",
@@ -67,6 +68,8 @@ class Job:
         self.result: Deferred[InvocationResult] = Deferred(self._cancelled)
         self.running = False
         self.done = False
+        #: Of its function's code, when it came: an older one does not run it.
+        self.generation = 0
         self._queued_at: float | None = None
         self._queue_seconds = 0.0
         #: Whether nobody waits for the result any more, though the function runs.

@@ -31,6 +31,9 @@ FIRST_PAUSE, LAST_PAUSE = 1.0, 30.0
 SOON = 0.02
 SPAWN_AGAIN = 0.25
 
+PATIENCE = 3
+"""Changes of the code through which a job waits for newer code; then what was started after it came will do."""
+
 
 class FunctionPool:
     """The workers and the queue of one function. A worker is a process, or one of the requests that a process takes.
@@ -121,6 +124,7 @@ class FunctionPool:
                 if self._reserved
                 else "ConcurrentInvocationLimitExceeded",
             )
+        job.generation = self._generation
         self._waiting.append(job)
         job.queue()
         job.withdrawn = self._withdraw
@@ -220,12 +224,16 @@ class FunctionPool:
         self._pause = 0.0
         self._last_failure = None
         self._slow_init = False
-        if self._waiting:
+        if self._waiting and self._waiting[0].generation <= worker.generation:
             job = self._waiting.popleft()
             worker.give(job)
             return
         if self._stopping is not None:
             worker.stop()
+            return
+        if worker.generation != self._generation:
+            # It was kept for those who had come before the code changed again.
+            worker.retire()
             return
         self._idle.append(worker)
         if self._reaper is None:
@@ -282,13 +290,14 @@ class FunctionPool:
 
     # --- reload ---
 
-    def _changed(self, path: str) -> None:
-        """The files are new: no job that has not begun runs on the old ones."""
+    def _changed(self, path: str, settings: bool = False) -> None:
+        """The files, or `settings`, are new: no job that has not begun runs on the old ones."""
         self._generation += 1
         self._failures.clear()
         self._pause, self._last_failure = 0.0, None
         self._slow_init = False
-        old = [worker for worker in self.workers if worker.generation != self._generation]
+        kept = set() if settings else self._kept()
+        old = [worker for worker in self.workers if worker.generation != self._generation and worker not in kept]
         self._idle.clear()
         for worker in old:
             worker.retire()
@@ -299,6 +308,24 @@ class FunctionPool:
                 function=self.settings.name,
                 file=printable(os.path.relpath(path, self.settings.directory), 200),
             )
+
+    def _kept(self) -> set[Worker]:
+        """Workers that start, and may serve those who have waited through several changes: one for each of them.
+
+        They began after these jobs had come, so what they run is no older than what was asked for. Code that changes
+        faster than it starts would keep everybody waiting otherwise.
+        """
+        kept: set[Worker] = set()
+        late = [job for job in self._waiting if self._generation - job.generation >= PATIENCE]
+        if late:
+            starting = [each for each in self.workers if each.state is State.STARTING and not each.retiring]
+            starting.sort(key=lambda each: each.generation)
+            for job in late:
+                found = next((each for each in starting if each.generation >= job.generation and each not in kept), None)
+                if found is None:
+                    break
+                kept.update(found.together)
+        return kept
 
     def adopt(
         self,
@@ -313,7 +340,7 @@ class FunctionPool:
         if self._watch is not None:
             self._watch.close()
         self._watch = watch(self._changed) if watch is not None else None
-        self._changed(file)
+        self._changed(file, settings=True)
         self._spawn()
 
     # --- stop ---

@@ -7,6 +7,7 @@ system, a limit of inotify) the files are looked at: the same on macOS, NFS and 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,13 @@ CODE_SUFFIXES = (
 )  # fmt: skip
 CODE_NAMES = frozenset({"package.json"})
 MOST_FILES = 5000
-MOST_FILES_THREAD = 100_000
+"""Files, of any kind, that are looked at while others wait: some 10 ms."""
+MOST_FILES_THREAD = 1_000_000
 THREAD_SECONDS = 1.0
+
+OFTEN, OFTEN_WITHIN, REST = 40, 10.0, 1.0
+"""After so many changes in so many seconds, code is looked at once in `REST` seconds until a look finds nothing new: a
+function that writes its own code would be started anew for each request."""
 
 Snapshot = frozenset[tuple[str, int, int, int]]
 
@@ -47,7 +53,8 @@ def is_code(path: str) -> bool:
 
 
 def scan(roots: Iterable[str], most: int) -> Snapshot | None:
-    """Path, inode, modification time and size of all code below `roots`; None where there is more than `most` of it."""
+    """Path, inode, modification time and size of all code below `roots`; None if that takes more than `most` files."""
+    seen = 0
     found: set[tuple[str, int, int, int]] = set()
     folders = [root for root in roots if os.path.isdir(root)]
     linked = set(map(identity, folders))
@@ -56,6 +63,9 @@ def scan(roots: Iterable[str], most: int) -> Snapshot | None:
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
+                    seen += 1
+                    if seen > most:
+                        return None
                     if is_folder(entry, linked):
                         if enters(entry.name):
                             folders.append(entry.path)
@@ -65,8 +75,6 @@ def scan(roots: Iterable[str], most: int) -> Snapshot | None:
                         except OSError:
                             continue
                         found.add((entry.path, about.st_ino, about.st_mtime_ns, about.st_size))
-                        if len(found) > most:
-                            return None
         except OSError:
             continue
     return frozenset(found)
@@ -75,9 +83,10 @@ def scan(roots: Iterable[str], most: int) -> Snapshot | None:
 class Watch:
     """Says of one function whether its code has changed since it was asked the last time.
 
-    Without notices of the kernel a tree with more than 5,000 files of code is looked at in a thread, at most once a
+    Without notices of the kernel a tree with more than 5,000 files is looked at in a thread, at most once a
     second: then a change is seen by the request after the next look. `in_thread` is `threads.deferToThread`. `changed`
-    is called with the path of a file. `files` are more files that matter, whatever their names.
+    is called with the path of a file, and `often` with that of one that changes all the time, once. `files` are more
+    files that matter, whatever their names.
     """
 
     def __init__(
@@ -88,6 +97,7 @@ class Watch:
         in_thread: Callable[..., Deferred[Any]],
         notify: bool = True,
         files: Iterable[str] = (),
+        often: Callable[[str], object] = lambda path: None,
     ) -> None:
         self._files: dict[str, Signature] = dict.fromkeys(files)
         self._roots, self._clock, self._changed = tuple(roots), clock, changed
@@ -97,12 +107,39 @@ class Watch:
         self._next = 0.0
         self._large = False
         self._looking = self._looked_at_files = False
+        self._often, self._said = often, False
+        #: When the last changes were seen; while it is full of late ones, code is looked at after `_rest` only.
+        self._times: deque[float] = deque(maxlen=OFTEN)
+        self._rest = 0.0
+        self._seen = 0
 
     def look(self) -> None:
         """Call `changed` if the files are others than at the last look."""
         if self._files:
             self._look_at_files()
-        self._look_at_code()
+        if not self._rest:
+            self._look_at_code()
+            return
+        now = self._clock.seconds()
+        if now >= self._rest:
+            seen = self._seen
+            self._rest = now + REST
+            self._look_at_code()
+            if self._seen == seen:
+                self._rest = 0.0
+                self._times.clear()
+
+    def _tell(self, path: str) -> None:
+        """Code has changed; see whether it does all the time."""
+        now = self._clock.seconds()
+        self._seen += 1
+        self._times.append(now)
+        if not self._rest and len(self._times) == OFTEN and now - self._times[0] < OFTEN_WITHIN:
+            self._rest = now + REST
+            if not self._said:
+                self._said = True
+                self._often(path)
+        self._changed(path)
 
     def _look_at_files(self) -> None:
         for path, known in self._files.items():
@@ -153,7 +190,7 @@ class Watch:
             path = self._roots[0]
             self._begin()
         if path is not None:
-            self._changed(path)
+            self._tell(path)
 
     def _look_in_thread(self) -> None:
         self._looking = True
@@ -168,4 +205,4 @@ class Watch:
     def _compare(self, found: Snapshot) -> None:
         known, self._known = self._known, found
         if known is not None and known != found:
-            self._changed(min(path for path, *_ in known ^ found))
+            self._tell(min(path for path, *_ in known ^ found))

@@ -446,6 +446,28 @@ class TestReload:
         assert first.result.payload == b"1"
         bench.end()
 
+    def test_code_that_changes_faster_than_it_starts_keeps_nobody_waiting_for_ever(self):
+        bench = PoolBench(most=2, queue=50)
+        first = bench.submit()
+        for _ in range(20):
+            bench.watch.pending = True
+            last = bench.submit()
+        # One that was started after the first had come may serve it, whatever changed since.
+        kept = next(at for at, worker in enumerate(bench.workers) if worker.state is State.STARTING)
+        assert 0 < kept < 20
+        bench.next(kept)
+        bench.answer(kept)
+        assert first.result.payload == b"1"
+        # It does not serve who came after that change.
+        while bench.workers[kept].state is State.BUSY or not bench.next(kept) or bench.workers[kept].state is State.BUSY:
+            job: Any = bench.workers[kept]._job  # type: ignore[attr-defined]
+            assert job.generation <= bench.workers[kept].generation
+            bench.answer(kept)
+        assert bench.workers[kept].state is State.STOPPING
+        assert last.results == []
+        bench.processes[kept].exit(None, 15)
+        bench.end()
+
     def test_ends_a_pause_after_init_failures(self):
         bench = PoolBench(most=1)
         for _ in range(3):
@@ -569,6 +591,7 @@ class Walk:
         for worker in bench.workers:
             if worker._job is not None:
                 assert worker.state in (State.BUSY, State.STREAMING, State.STOPPING)
+                assert worker._job.generation <= worker.generation, "code from before the request came"
             if worker.state is State.DEAD:
                 assert worker._job is None
                 assert not self.process(worker).alive
