@@ -19,7 +19,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from lambdaproxy.base.ids import new_ids
-from lambdaproxy.errors import EventTooLarge, LambdaProxyError
+from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.grammar import host as parse_host
 from lambdaproxy.http1.head import RequestHead
@@ -101,10 +101,8 @@ class LambdaProxyResource(Resource):
         response, sent, fate = Response(499), 0, "client_gone"
         try:
             try:
+                # Its length is known, so a body that is too large is refused here.
                 admission = self._proxy.admit(head)
-                if len(body) > admission.body_limit:
-                    detail = f"a body of {len(body)} bytes; the limit is {admission.body_limit} (--max-body)"
-                    raise EventTooLarge(detail)
                 response = await self._proxy.handle(admission, body)
             except LambdaProxyError as error:
                 response = self._proxy.answer(head, error, admission)
@@ -124,11 +122,12 @@ class LambdaProxyResource(Resource):
         for name, value in response.headers:
             request.responseHeaders.addRawHeader(name, value)
         if isinstance(response.body, bytes):
-            if response.status not in (204, 304):
+            bodiless = response.status in (204, 304)
+            if not bodiless:
                 request.setHeader(b"content-length", str(len(response.body)).encode())
             request.write(response.body)
             request.finish()
-            return (0 if head.method == "HEAD" else len(response.body)), ""
+            return (0 if bodiless or head.method == "HEAD" else len(response.body)), ""
         fate = ""
         try:
             await response.body.start(request)
@@ -155,7 +154,7 @@ def _host(request: Request) -> str | None:
 
 def _origin_form(target: bytes) -> bytes:
     """The target without scheme and authority, which `Host` says too."""
-    if target.startswith(b"/") or target == b"*":
+    if target.startswith(b"/"):
         return target
     _, separator, rest = target.partition(b"://")
     if not separator:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from types import SimpleNamespace
 from typing import Any
 
+from twisted.internet import tcp
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IPushProducer
@@ -36,9 +38,14 @@ class EchoProxy:
         self.cancelled: list[bytes] = []
         self.limit = 1000
         self.streams: list[MemoryBody] = []
+        #: What a target is answered with instead.
+        self.given: dict[bytes, Response] = {}
 
     def welcomes(self, head):
         return False
+
+    def would_answer(self, head):
+        return True
 
     def admit(self, head: Head) -> Any:
         self.heads.append(head)
@@ -55,6 +62,8 @@ class EchoProxy:
     async def handle(self, admission: Any, body: bytes) -> Response:
         self.bodies.append(body)
         target = admission.head.target
+        if target in self.given:
+            return self.given[target]
         if target == b"/wait":
             self.waiting.append(Deferred(lambda _: self.cancelled.append(target)))
             result: Response = await self.waiting[-1]
@@ -141,6 +150,11 @@ class Transport(StringTransport):
             self.disconnecting = True
             self.end(ConnectionDone())
 
+    def resumeProducing(self) -> None:
+        # As a real one, it does not mind to be told so after its end.
+        if not self.disconnecting:
+            super().resumeProducing()
+
     def abortConnection(self) -> None:
         self.aborted = True
         self.end(ConnectionAborted())
@@ -150,6 +164,15 @@ class Transport(StringTransport):
             self.connected = False
             self.disconnected = True
             self.protocol.connectionLost(Failure(reason))
+
+
+class ByHand(Clock):
+    """A reactor in which time passes, and sockets are looked at, when the test says so."""
+
+    def addReader(self, reader: Any) -> None:
+        pass
+
+    addWriter = removeReader = removeWriter = addReader
 
 
 class Reply:
@@ -195,7 +218,7 @@ class Served:
     """A site and its connections."""
 
     def __init__(self, limits: Limits | None = None, **more: Any) -> None:
-        self.clock = Clock()
+        self.clock = ByHand()
         self.clock.advance(1_000_000)
         self.proxy = EchoProxy()
         self.metrics = Metrics()
@@ -209,6 +232,9 @@ class Served:
         transport.protocol = protocol
         protocol.makeConnection(transport)
         return transport
+
+    def wire(self, *, keeps: int = 4096) -> Wire:
+        return Wire(self, keeps)
 
     def exchange(self, *segments: bytes, methods: tuple[str, ...] = ()) -> list[Reply]:
         transport = self.connect()
@@ -226,5 +252,54 @@ class Served:
             self.clock.advance(0.5)
 
 
+class Wire:
+    """A connection over loopback, with a transport of Twisted's: its kernel has little room for what nobody reads."""
+
+    def __init__(self, served: Served, keeps: int) -> None:
+        with socket.socket() as listening:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, keeps)
+            listening.bind(("127.0.0.1", 0))
+            listening.listen()
+            self.peer = socket.socket()
+            self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, keeps)
+            self.peer.connect(listening.getsockname())
+            ours, address = listening.accept()
+        ours.setblocking(False)
+        self.peer.settimeout(30)
+        self.served, self.protocol = served, served.site.buildProtocol(None)
+        nowhere: Any = None
+        reactor: Any = served.clock
+        self.transport = tcp.Server(ours, self.protocol, address, nowhere, 0, reactor)
+        self.protocol.makeConnection(self.transport)
+
+    def send(self, data: bytes) -> None:
+        """The client's bytes, as the transport would hand them over."""
+        self.protocol.dataReceived(data)
+
+    def flush(self) -> None:
+        """Let the transport write what the kernel takes."""
+        self.transport.doWrite()
+
+    def read(self, least: int) -> bytes:
+        """Read as a client does, while the transport writes on, so many bytes or up to the end."""
+        data = b""
+        while len(data) < least:
+            if self.transport.connected:
+                self.flush()
+            piece = self.peer.recv(least - len(data))
+            if not piece:
+                break
+            data += piece
+        if self.transport.connected:
+            self.flush()
+        return data
+
+    def close(self) -> None:
+        """The client goes."""
+        self.peer.close()
+        if self.transport.connected:
+            self.transport.connectionLost(Failure(GONE))
+
+
 GONE = ConnectionLost()
-__all__ = ["GONE", "CancelledError", "EchoProxy", "MemoryBody", "Reply", "Served", "Transport", "replies"]
+__all__ = ["GONE", "CancelledError", "EchoProxy", "MemoryBody", "Reply", "Served", "Transport", "Wire", "replies"]

@@ -7,13 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdaproxy.base import platform
+from lambdaproxy.base.hosts import Hosts
 from lambdaproxy.http1.body import chunk, last_chunk
+from lambdaproxy.http1.grammar import HeadLimits
 from lambdaproxy.messages import Response
 from lambdaproxy.watch.trail import Trails
 from lambdaproxy.web.limits import Limits
+from lambdaproxy.web.writing import Stream
 from tests.http1.cases import BAD, CHUNKED, GOOD, HELLO, NEXT, get, post
 
-from .serving import GONE, Served, Transport, replies
+from .serving import GONE, EchoProxy, MemoryBody, Served, Transport, replies
 
 
 @pytest.mark.parametrize(("data", "requests"), [row[1:] for row in GOOD], ids=[row[0][:60] for row in GOOD])
@@ -98,6 +101,39 @@ def test_bugs_are_answered_without_their_text(target):
     answers = served.exchange(get(target=target) + NEXT)
     assert [answer.status for answer in answers] == [500, 200]
     assert b"secret" not in answers[0].body
+
+
+# -- hosts and pages ---------------------------------------------------------------------------------------------------
+
+
+class Welcoming(EchoProxy):
+    """Has a page of another site welcome at one path."""
+
+    def welcomes(self, head):
+        return head.target == b"/open"
+
+
+HOSTS = [
+    ("one that is named", b"/", b"named.example", b"", 200),
+    ("loopback", b"/", b"localhost:80", b"", 200),
+    ("another", b"/", b"evil.example", b"", 403),
+    ("a page of another site", b"/", b"localhost", b"Origin: http://evil.example\r\n", 403),
+    ("a page of another site that is welcome", b"/open", b"localhost", b"Origin: http://evil.example\r\n", 200),
+    ("another host, where such pages are welcome", b"/open", b"evil.example", b"", 403),
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "more", "status"), [row[1:] for row in HOSTS], ids=[row[0] for row in HOSTS]
+)
+def test_hosts(target, host, more, status):
+    served = Served()
+    served.site.proxy = served.proxy = Welcoming()
+    served.site.hosts = Hosts(("named.example",))
+    ask = b"GET %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, host, more)
+    fine = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    answers = served.exchange(fine + ask + ask + fine)
+    assert [answer.status for answer in answers] == [200, status, status, 200]
 
 
 # -- persistence -------------------------------------------------------------------------------------------------------
@@ -404,9 +440,43 @@ def test_bytes_that_come_early_are_counted():
     assert served.site.held.requests.held == 0
 
 
+BIG_HEAD = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 20_000
+
+
+def test_a_large_head_is_counted_while_it_comes():
+    sizes = HeadLimits(section=65_536, line=65_536)
+    served = Served(Limits(head=sizes, bodies=30_000))
+    first, second = served.connect(), served.connect()
+    first.protocol.dataReceived(BIG_HEAD)
+    assert served.site.held.requests.held == len(BIG_HEAD)
+    first.protocol.dataReceived(b"x" * 1000)
+    assert served.site.held.requests.held == len(BIG_HEAD) + 1000
+    second.protocol.dataReceived(BIG_HEAD)
+    (answer,) = replies(second.value())
+    assert (answer.status, answer.closes, served.rejected()) == (503, True, {"heads": 1})
+    first.protocol.dataReceived(b"\r\n\r\n")
+    assert replies(first.value())[0].status == 200 and served.site.held.requests.held == 0
+    third = served.connect()
+    third.protocol.dataReceived(BIG_HEAD)
+    third.end(GONE)
+    assert served.site.held.requests.held == 0
+
+
+def test_an_empty_line_begins_no_head():
+    served = Served()
+    transport = served.connect()
+    transport.protocol.dataReceived(NEXT)
+    transport.protocol.dataReceived(b"\r\n")
+    before = transport.value()
+    assert 75 <= closed_after(served, transport) <= 76
+    assert transport.value() == before, "it is idle, and closed without a word"
+
+
 def test_a_body_in_one_piece_is_counted_too():
     served = Served(Limits(bodies=30_000))
     served.proxy.limit = 100_000
+    (answer,) = served.exchange(post(b"Content-Length: 40000\r\n", b"x" * 40_000) + NEXT)
+    assert (answer.status, answer.closes, served.site.held.requests.held) == (503, True, 0)
     (answer,) = served.exchange(post(b"Content-Length: 40000\r\n", b"x" * 40_000))
     assert (answer.status, answer.closes, served.site.held.requests.held) == (503, True, 0)
     (answer,) = served.exchange(post(b"Content-Length: 20000\r\n", b"x" * 20_000))
@@ -568,6 +638,46 @@ class Lingering(Transport):
         self.disconnecting = True
 
 
+@pytest.mark.parametrize("read", [False, True])
+def test_the_end_of_a_large_answer_is_waited_for(read):
+    """No further request before the kernel has the answer; who reads nothing of its end is cut off."""
+    served = Served()
+    wire = served.wire()
+    wire.send(get(target=b"/big/60000"))
+    assert 0 < served.site.held.answers.held <= 60_000
+    wire.send(NEXT)
+    assert len(served.proxy.heads) == 1
+    if read:
+        served.pass_time(20)
+        data = wire.read(60_000)
+        served.clock.advance(0)
+        while data.count(b"HTTP/1.1 200") < 2 or not data.endswith(b"\r\n\r\n"):
+            data += wire.read(1)
+        assert [len(answer.body) for answer in replies(data)] == [60_000, 0]
+        assert served.site.held.answers.held == 0
+        wire.send(NEXT)
+        assert len(served.proxy.heads) == 3
+    else:
+        served.pass_time(70)
+        assert served.rejected() == {"write-time": 1} and not served.site.open_connections
+    wire.close()
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_a_last_answer_is_waited_for_as_long_as_it_is_read(read):
+    served = Served()
+    wire = served.wire()
+    wire.send(get(b"Connection: close\r\n", target=b"/big/60000"))
+    for _ in range(14):
+        served.pass_time(5)
+        if read and len(served.proxy.accounted) and wire.transport.connected:
+            wire.read(3000)
+    assert served.rejected() == ({} if read else {"write-time": 1})
+    wire.close()
+    served.clock.advance(1)
+    assert not served.site.open_connections and served.site.held.answers.held == 0
+
+
 # -- streams ----------------------------------------------------------------------------------------------------------
 
 
@@ -611,6 +721,48 @@ def test_stream_for_head():
     answers = served.exchange(get(target=b"/stream", method=b"HEAD") + NEXT, methods=("HEAD",))
     assert [answer.status for answer in answers] == [200, 200]
     assert served.proxy.streams[0].events == ["cancel"]
+
+
+class Sized(MemoryBody):
+    """A stream that knows how long it is, and writes all of it at once."""
+
+    length = 5
+
+    def start(self, consumer: Any) -> Any:
+        consumer.registerProducer(self, True)
+        consumer.write(b"hello")
+        consumer.unregisterProducer()
+        self.done.callback(None)
+        return self.done
+
+
+def test_a_stream_that_knows_its_length_has_it_said():
+    served = Served()
+    body: Any = Sized()
+    served.proxy.given[b"/sized"] = Response(200, (), body)
+    (answer, after) = served.exchange(get(target=b"/sized") + NEXT)
+    assert (answer[b"content-length"], answer[b"transfer-encoding"], answer.body) == (b"5", None, b"hello")
+    assert after.status == 200 and served.proxy.accounted[0] == (b"/sized", 200, 5, "")
+    body = Sized()
+    served.proxy.given[b"/sized"] = Response(200, (), body)
+    (answer, after) = served.exchange(get(target=b"/sized", method=b"HEAD") + NEXT, methods=("HEAD",))
+    assert (answer[b"content-length"], answer.body, after.status) == (b"5", b"", 200)
+
+
+def test_streams_are_pushed():
+    with pytest.raises(ValueError, match="pull producers"):
+        Stream(Transport(), True, lambda size: None).registerProducer(MemoryBody(), False)
+
+
+def test_an_answer_counts_though_it_cannot_be_accounted_for():
+    served = Served()
+    proxy: Any = served.proxy
+
+    def account(*about: Any) -> None:
+        raise RuntimeError("no room for a line")
+
+    proxy.account = account
+    assert [answer.status for answer in served.exchange(get() + NEXT)] == [200, 200]
 
 
 def test_stream_with_back_pressure():

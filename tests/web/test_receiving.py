@@ -168,13 +168,46 @@ def test_broken_off_before_it_has_begun():
     assert (answer.status, answer.closes) == (503, True) and served.taker.abandoned == 1
 
 
-def test_held_up_and_gone_on():
+def test_broken_off_while_it_is_fed():
     served = Receiving()
     served.post()
-    served.taker.coming.hold_up()
-    assert served.transport.producerState == "paused"
-    served.taker.coming.go_on()
-    assert served.transport.producerState == "producing"
+    taker = served.taker
+    taker.feed = lambda data: taker.coming.break_off(Unavailable("no"))  # type: ignore[method-assign]
+    served.transport.protocol._exchange.sink = taker.feed
+    served.send(b"x" * 50)
+    served.send(b"x" * 50 + NEXT)
+    (answer,) = replies(served.transport.value())
+    assert (answer.status, answer.closes, served.taker.abandoned) == (503, True, 1)
+
+
+@pytest.mark.parametrize("patience", [3600.0, 0.0])
+def test_held_up_and_gone_on(patience):
+    served = Receiving(patience=patience)
+    served.post()
+    for _ in range(2):
+        served.taker.coming.hold_up()
+        assert served.transport.producerState == "paused"
+    for _ in range(2):
+        served.taker.coming.go_on()
+        assert served.transport.producerState == "producing"
+    served.send(b"x" * 100)
+    assert replies(served.transport.value())[0].status == 200
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_who_takes_it_may_speak_after_its_end(gone):
+    served = Receiving()
+    served.post()
+    coming = served.taker.coming
+    if gone:
+        served.transport.end(GONE)
+    else:
+        served.send(b"x" * 100)
+    before = served.transport.value()
+    for say in (coming.hold_up, coming.go_on, coming.proceed, lambda: coming.break_off(Unavailable("no"))):
+        say()
+    assert (served.transport.value(), served.transport.producerState) == (before, "producing")
+    assert len(served.proxy.accounted) == 1
 
 
 def test_the_time_in_which_we_hold_it_up_is_not_its_own():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
@@ -23,6 +24,8 @@ from lambdaproxy.web.forwarded import Forwarded
 from lambdaproxy.web.resource import LambdaProxyResource, stock_site
 from lambdaproxy.web.site import ProxySite
 from tests.memory import MemoryCodec, MemoryInvoker
+
+from .serving import Served
 
 
 class House:
@@ -136,6 +139,122 @@ class StockSiteTests(SynchronousTestCase):
         house.send(house.stock(), data, InvocationResult(b"done"))
         (request,) = house.codec.requests
         self.assertEqual((request.method, request.target, request.host), ("PUT", b"/a%20b?c", "h"))
+
+    def test_the_target_is_a_path_whatever_was_asked_for(self):
+        for given, target in ((b"x", b"/x"), (b"x?a=b", b"/x?a=b"), (b"http://h", b"/"), (b"http://h/a?b", b"/a?b")):
+            with self.subTest(given=given):
+                house = House()
+                house.send(
+                    house.stock(), b"GET " + given + b" HTTP/1.1\r\n" + HEADER + b"\r\n", InvocationResult(b"done")
+                )
+                self.assertEqual([request.target for request in house.codec.requests], [target])
+
+
+ECHOED = [
+    b"GET /status/204 HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"GET /status/304 HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"GET http://h HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"GET /missing HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n" + b"x" * 1001,
+]
+
+
+class Echoed:
+    """The proxy that echoes, in a stock site."""
+
+    def __init__(self) -> None:
+        self.served = Served()
+        self.proxy = self.served.proxy
+        proxy: Any = self.proxy
+        site = stock_site(LambdaProxyResource(proxy, self.served.clock, Forwarded()))
+        self.transport = StringTransportWithDisconnection()
+        self.transport.protocol = self.channel = site.buildProtocol(None)
+        self.channel.makeConnection(self.transport)
+
+    def ask(self, data: bytes) -> bytes:
+        self.channel.dataReceived(data)
+        self.served.clock.advance(0)
+        sent: bytes = self.transport.value()
+        return sent
+
+    def end(self) -> None:
+        if self.transport.connected:
+            self.transport.loseConnection()
+
+
+@pytest.mark.parametrize("data", ECHOED, ids=range(len(ECHOED)))
+def test_both_sites_ask_alike(data):
+    stock, own = Echoed(), Served()
+    sent = stock.ask(data)
+    stock.end()
+    transport = own.connect()
+    transport.protocol.dataReceived(data)
+    assert parsed(sent) == parsed(transport.value())
+    assert stock.proxy.accounted == own.proxy.accounted
+    assert [head.target for head in stock.proxy.heads] == [head.target for head in own.proxy.heads]
+
+
+class EchoedTests(SynchronousTestCase):
+    """What becomes of a request in a stock site when something goes wrong."""
+
+    def setUp(self):
+        self.stock = Echoed()
+        self.addCleanup(self.stock.end)
+
+    def get(self, target):
+        return self.stock.ask(b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % target)
+
+    def test_a_stream_is_written_as_it_comes(self):
+        self.get(b"/stream")
+        (stream,) = self.stock.proxy.streams
+        stream.consumer.write(b"one")
+        self.assertIn(b"one", self.stock.transport.value())
+        stream.consumer.write(b"two")
+        stream.finish()
+        self.assertTrue(self.stock.transport.value().endswith(b"3\r\ntwo\r\n0\r\n\r\n"))
+        ((target, status, sent, fate),) = self.stock.proxy.accounted
+        self.assertEqual((target, status, fate), (b"/stream", 200, ""))
+        self.assertGreaterEqual(sent, 6)
+
+    def test_a_stream_that_breaks_is_cut(self):
+        self.get(b"/stream")
+        (stream,) = self.stock.proxy.streams
+        stream.consumer.write(b"one")
+        stream.consumer.unregisterProducer()
+        stream.done.errback(RuntimeError("secret detail"))
+        self.stock.served.clock.advance(0)
+        self.assertFalse(self.stock.transport.value().endswith(b"0\r\n\r\n"), "no last chunk")
+        self.assertFalse(self.stock.transport.connected)
+        self.assertEqual([each[3] for each in self.stock.proxy.accounted], ["cut"])
+        self.assertNotIn(b"secret", self.stock.transport.value())
+
+    def test_a_stream_whose_client_leaves_is_cancelled(self):
+        self.get(b"/stream")
+        (stream,) = self.stock.proxy.streams
+        stream.consumer.write(b"one")
+        self.stock.end()
+        self.assertIn("cancel", stream.events)
+        self.assertEqual([each[3] for each in self.stock.proxy.accounted], ["client_gone"])
+
+    def test_a_bug_ends_the_connection_without_its_text(self):
+        for target in (b"/bug", b"/admit-bug", b"/split"):
+            with self.subTest(target=target):
+                stock = Echoed()
+                sent = stock.ask(b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % target)
+                stock.end()
+                self.assertNotIn(b"secret", sent)
+                self.assertNotIn(b"\nSet-Cookie", sent)
+                self.assertEqual(len(stock.proxy.accounted), 1)
+        self.flushLoggedErrors(RuntimeError, ValueError)
+
+    def test_an_end_that_cannot_be_accounted_for_is_logged(self):
+        def broken(*about):
+            raise RuntimeError("no room for a line")
+
+        proxy: Any = self.stock.proxy
+        proxy.account = broken
+        self.assertTrue(self.get(b"/").startswith(b"HTTP/1.1 200 "))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
 
 class HostTests(SynchronousTestCase):

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from twisted.internet import endpoints, protocol, reactor
@@ -44,6 +45,24 @@ class ConnectionTests(SynchronousTestCase):
 
         self.assertIsNotNone([served.connect(Stuck()) for _ in range(31)][-1])
         self.assertIsNone(served.connect())
+
+    def test_whoever_counts_is_told_of_each(self):
+        served = Served()
+        told: list[int] = []
+        served.site.count = told.append
+        first, second = served.connect(), served.connect()
+        self.assertEqual(served.site.open_connections, 2)
+        first.end(ConnectionError())
+        second.end(ConnectionError())
+        self.assertEqual(told, [1, 2, 1, 0])
+
+    def test_a_refusal_is_shown_to_whoever_looks(self):
+        served = Served()
+        seen: list[tuple[object, ...]] = []
+        served.site.refusals.seen = lambda *about: seen.append(about)
+        served.exchange(b"nonsense\r\n\r\n")
+        ((status, reason, client, _, data),) = seen
+        self.assertEqual((status, reason, client, data), (400, "request-line", "192.168.1.1", b"nonsense\r\n\r\n"))
 
     def test_no_timer_without_connections(self):
         served = Served()
@@ -134,6 +153,45 @@ class DrainTests(SynchronousTestCase):
         self.assertEqual(replies(waiting.value())[0].status, 503)
         self.served.pass_time(1)
         self.assertEqual(self.ended, [None, None])
+
+    def test_idle_connections_go_one_after_the_other(self):
+        idle = [self.served.connect() for _ in range(100)]
+        for transport in idle:
+            transport.protocol.dataReceived(NEXT)
+        self.served.site.drain(60, spread=10)
+        gone = []
+        for _ in range(12):
+            self.served.pass_time(1)
+            gone.append(sum(transport.disconnecting for transport in idle))
+        self.assertEqual((gone[-1], sorted(gone)), (100, gone))
+        steps = [after - before for before, after in pairwise(gone[1:9])]
+        self.assertTrue(all(0 < step < 30 for step in steps), gone)
+
+    def test_who_does_not_go_is_aborted(self):
+        class Stuck(type(self.served.connect())):  # type: ignore[misc]
+            def loseConnection(self):
+                self.disconnecting = True
+
+        stuck = self.served.connect(Stuck())
+        stuck.protocol.dataReceived(get(target=b"/wait"))
+        self.drain(0)
+        self.assertEqual(replies(stuck.value())[0].status, 503)
+        self.assertFalse(stuck.aborted)
+        self.served.pass_time(1)
+        self.assertTrue(stuck.aborted)
+
+    def test_a_large_answer_that_is_read_too_late_is_cut(self):
+        wire = self.served.wire()
+        wire.send(get(target=b"/big/1000000"))
+        self.drain(5)
+        self.served.pass_time(6)
+        ((target, status, sent, fate),) = self.served.proxy.accounted
+        self.assertEqual((target, status, fate), (b"/big/1000000", 200, "draining"))
+        self.assertLess(sent, 1_000_000)
+        (answer,) = replies(wire.read(1_001_000))
+        self.assertFalse(answer.complete)
+        wire.close()
+        self.assertEqual(self.served.site.held.answers.held, 0)
 
     def test_streams_are_cut(self):
         stream = self.served.connect()
