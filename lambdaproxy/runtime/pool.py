@@ -321,7 +321,9 @@ class FunctionPool:
             starting = [each for each in self.workers if each.state is State.STARTING and not each.retiring]
             starting.sort(key=lambda each: each.generation)
             for job in late:
-                found = next((each for each in starting if each.generation >= job.generation and each not in kept), None)
+                found = next(
+                    (each for each in starting if each.generation >= job.generation and each not in kept), None
+                )
                 if found is None:
                     break
                 kept.update(found.together)

@@ -459,8 +459,10 @@ class TestReload:
         bench.answer(kept)
         assert first.result.payload == b"1"
         # It does not serve who came after that change.
-        while bench.workers[kept].state is State.BUSY or not bench.next(kept) or bench.workers[kept].state is State.BUSY:
-            job: Any = bench.workers[kept]._job  # type: ignore[attr-defined]
+        while (
+            bench.workers[kept].state is State.BUSY or not bench.next(kept) or bench.workers[kept].state is State.BUSY
+        ):
+            job: Any = bench.workers[kept]._job
             assert job.generation <= bench.workers[kept].generation
             bench.answer(kept)
         assert bench.workers[kept].state is State.STOPPING

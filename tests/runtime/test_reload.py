@@ -38,7 +38,9 @@ class Looking:
         self.changes: list[str] = []
         self.threads: list[Any] = []
         self.often: list[str] = []
-        self.watch = Watch(map(str, roots), self.clock, self.changes.append, self.in_thread, notify, often=self.often.append)
+        self.watch = Watch(
+            map(str, roots), self.clock, self.changes.append, self.in_thread, notify, often=self.often.append
+        )
 
     def in_thread(self, call, *args):
         self.threads.append((call, args, Deferred()))
