@@ -55,6 +55,7 @@ FOREIGN = {
     "json",
     "listen",
     "no-create-home",
+    "no-compile",
     "no-deps",
     "nodaemon",
     "uid",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 import signal
 import subprocess
@@ -13,6 +15,7 @@ import pytest
 from lambdaproxy import __version__
 from lambdaproxy.base.native import form
 from lambdaproxy.command.main import COMMANDS, main
+from tests.pages import steps
 from tests.processes import CLEAN, ROOT, Process, request
 
 PROGRAM = str(Path(sys.executable).parent / "lambdaproxy")
@@ -219,3 +222,19 @@ def test_check_names_the_runtimes_that_are_not_here(capsys, tmp_path):
     code, out, err = run(capsys, "check", "--config", str(tmp_path / "x.toml"))
     assert (code, err) == (0, "")
     assert "On this machine:\n  There is no python3.99 on this machine for a: Python 3." in out
+
+
+def test_the_events_that_pages_print(capsys, monkeypatch):
+    """Each command of a page that prints an event and needs nothing else, in this process."""
+    monkeypatch.chdir(ROOT)
+    ran = 0
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        for step in steps(page.read_text()):
+            found = re.fullmatch(r"(?:\.venv/bin/)?lambdaproxy event (.*)", step.text)
+            if step.name or found is None or re.search(r"[|>]", step.text) or "event envoy" in step.text:
+                continue
+            code, out, err = run(capsys, "event", *shlex.split(found[1]))
+            assert (code, err) == (0, ""), (page.name, step.text)
+            assert isinstance(json.loads(out), dict)
+            ran += 1
+    assert ran >= 9

@@ -57,6 +57,16 @@ def reader(tmp_path):
         yield Reader(folder, changed, ready=(r"-m venv ", r"/pip install "))
 
 
+def test_the_quick_start(reader):
+    needs()
+    (reader.folder / "examples").symlink_to(ROOT / "examples")
+    reader.changed["make run"] = "lambdaproxy serve --local hello=examples/hello.py:handler"
+    reader.env = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "x"}
+    reader.follow((DOCS / "quickstart.md").read_text())
+    assert [each.split()[0] for each in reader.done if "8011" not in each][-1].endswith("twistd")
+    assert not any("systemctl" in each for each in reader.done)
+
+
 def test_a_developer_on_a_laptop(reader):
     needs()
     wants("yaml")
