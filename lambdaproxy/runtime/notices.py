@@ -16,6 +16,8 @@ _MODIFY, _ATTRIB, _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x2, 
 _DELETE_SELF, _MOVE_SELF, _OVERFLOW, _IGNORED, _ISDIR = 0x400, 0x800, 0x4000, 0x8000, 0x40000000
 _IN_FOLDER = _MODIFY | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _DELETE_SELF | _MOVE_SELF
 _OF_FILE = _MODIFY | _ATTRIB | _CLOSE_WRITE | _DELETE_SELF | _MOVE_SELF
+_SPECIAL = _CREATE | _MOVED_TO | _OVERFLOW | _IGNORED | _ISDIR
+"""What has to be looked at each time it is told: there may be something new to watch, or less."""
 _EVENT = struct.Struct("iIII")
 _READ = 65536
 
@@ -90,6 +92,8 @@ class Notices:
         if self._identities() != self._are:
             raise OSError("a folder was replaced")
         changed: str | None = None
+        # One write is several notices, and there may be 16,384 of them: what a file is, is asked once.
+        known: set[tuple[int, bytes]] = set()
         while True:
             try:
                 data = os.read(self._fd, _READ)
@@ -99,8 +103,11 @@ class Notices:
             while at < len(data):
                 watched, mask, _, size = _EVENT.unpack_from(data, at)
                 at += _EVENT.size + size
-                name = os.fsdecode(data[at - size : at].rstrip(b"\0"))
-                changed = self._event(watched, mask, name) or changed
+                written = data[at - size : at].rstrip(b"\0")
+                if written and not mask & _SPECIAL and (watched, written) in known:
+                    continue
+                known.add((watched, written))
+                changed = self._event(watched, mask, os.fsdecode(written)) or changed
 
     def _event(self, watched: int, mask: int, name: str) -> str | None:
         if mask & _OVERFLOW:

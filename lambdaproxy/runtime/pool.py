@@ -321,9 +321,8 @@ class FunctionPool:
             starting = [each for each in self.workers if each.state is State.STARTING and not each.retiring]
             starting.sort(key=lambda each: each.generation)
             for job in late:
-                found = next(
-                    (each for each in starting if each.generation >= job.generation and each not in kept), None
-                )
+                free = (each for each in starting if each.generation >= job.generation and each not in kept)
+                found = next(free, None)
                 if found is None:
                     break
                 kept.update(found.together)
