@@ -66,12 +66,14 @@ site: $(VENV)/.installed-$(EXTRAS) ## the pages as a site, in build/site
 install: $(VENV)/.installed-$(EXTRAS) ## the environment that the other targets need; EXTRAS=test,ci for all tests
 
 build: $(VENV)/.installed-$(EXTRAS) ## the wheel, and an example's zip for Lambda, in dist/
+	rm -f dist/lambdaproxy-*.whl
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	$(MAKE) -C examples build PYTHON=$(abspath $(BIN)/python)
 
-# The compiled wheel, for this machine's kind and this version of Python.
-wheel: $(BIN)/python compiler ## the compiled wheel, in dist/; needs a C compiler
-	LAMBDAPROXY_COMPILE=1 $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+# The compiled wheel, for this machine's kind and this version of Python; apart from the other, for pip takes one of a name.
+wheel: $(BIN)/python compiler ## the compiled wheel, in dist/compiled/; needs a C compiler
+	rm -f dist/compiled/lambdaproxy-*.whl
+	LAMBDAPROXY_COMPILE=1 $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist/compiled .
 
 sbom: ## the bill of materials (CycloneDX) and the licences of all that is installed, in dist/
 	$(MAKE) install EXTRAS=release

@@ -28,6 +28,9 @@ _VERSION = re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE)
 _NAMED = re.compile(r"(?<=lambdaproxy[-_:])\d+\.\d+\.\d+(?![\d.]*\d)|(?<=newTag: )\d+\.\d+\.\d+")
 """Where pages and examples name a version of ours: folders, files and images."""
 
+COMPILED = "compiled"
+"""Where in dist/ the compiled wheel lies: pip takes no two wheels of one name, so dist/*.whl has the pure one alone."""
+
 PAGES = ("README.md", "docs/**/*.md", "examples/**/*", "systemd/**/*")
 
 
@@ -165,10 +168,15 @@ def wheel(release: Release) -> str:
 
 
 def compiled(release: Release) -> str:
-    """The compiled wheel for this machine's kind, built twice, is the same file."""
+    """The compiled wheel for this machine's kind, built twice, is the same file; in a folder of its own."""
     if shutil.which("cc") is None:
         return "left out, there is no C compiler"
-    return _twice(release, builds.compiled)
+    return _twice(release, builds.compiled, into=COMPILED)
+
+
+def conformance(release: Release) -> str:
+    """The conformance suite, a distribution of its own: sdist and wheel, built twice, are the same files."""
+    return ", ".join(_twice(release, build, source="conformance") for build in (builds.sdist, builds.wheel))
 
 
 def inventory(release: Release) -> str:
@@ -183,8 +191,8 @@ def inventory(release: Release) -> str:
 
 def sums(release: Release) -> str:
     """SHA256SUMS of all files."""
-    files = sorted(path for path in release.dist.iterdir() if path.name != "SHA256SUMS")
-    lines = [f"{builds.digest(path)}  {path.name}\n" for path in files]
+    files = sorted(path for path in release.dist.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+    lines = [f"{builds.digest(path)}  {path.relative_to(release.dist)}\n" for path in files]
     (release.dist / "SHA256SUMS").write_text("".join(lines), encoding="ascii")
     return f"{len(files)} files"
 
@@ -197,6 +205,7 @@ STEPS: dict[str, Callable[[Release], str]] = {
     "sdist": source,
     "wheel": wheel,
     "compiled": compiled,
+    "conformance": conformance,
     "sbom": inventory,
     "sums": sums,
 }
@@ -206,9 +215,10 @@ def _epoch(release: Release) -> int:
     return int(release.git("log", "-1", "--format=%ct"))
 
 
-def _twice(release: Release, build: Callable[[Path, Path, int], Path]) -> str:
+def _twice(release: Release, build: Callable[[Path, Path, int], Path], source: str = ".", into: str = ".") -> str:
     """Build in two clones with paths, times and masks of their own; the second must be the first, byte for byte."""
     found = []
+    (release.dist / into).mkdir(parents=True, exist_ok=True)
     for mask, name in ((0o022, "one"), (0o077, "another-place")):
         with tempfile.TemporaryDirectory(prefix=name) as folder:
             before = os.umask(mask)
@@ -216,10 +226,9 @@ def _twice(release: Release, build: Callable[[Path, Path, int], Path]) -> str:
                 release.git("clone", "--quiet", ".", f"{folder}/clone")
             finally:
                 os.umask(before)
-            made = build(Path(folder, "clone"), Path(folder), _epoch(release))
-            release.dist.mkdir(exist_ok=True)
+            made = build(Path(folder, "clone", source), Path(folder), _epoch(release))
             found.append(builds.digest(made))
-            shutil.move(made, release.dist / made.name)
+            shutil.move(made, release.dist / into / made.name)
     if len(set(found)) > 1:
         raise Stop(f"{made.name} is another file each time it is built: {found[0][:12]}, {found[1][:12]}")
     return f"{made.name} is {found[0][:12]} both times"
@@ -239,15 +248,17 @@ def check(release: Release, steps: Sequence[str]) -> None:
 
 def farewell(release: Release) -> str:
     """What is left to do by hand."""
-    own = release.version
-    files = " ".join(sorted(str(path.relative_to(release.root)) for path in release.dist.glob(f"*{own}*")))
+    own, dist = release.version, release.dist.relative_to(release.root)
+    # An index takes archives and wheels for every machine; what was compiled here is for machines like this one.
+    files = sorted(str(dist / path.name) for path in release.dist.iterdir() if path.name.endswith((".whl", ".tar.gz")))
     return "\n".join(
         (
             "",
-            f"All is ready in {release.dist.relative_to(release.root)}/. Nothing was tagged or published; that is:",
+            f"All is ready in {dist}/. Nothing was tagged or published; that is:",
             f"  git tag --sign v{own} --message 'lambdaproxy {own}'",
             f"  git push origin main v{own}",
-            f"  twine upload {files}",
+            f"  twine upload {' '.join(files)}",
+            f"All else there, {dist}/{COMPILED}/ too, belongs beside the tag, where people download.",
         )
     )
 
@@ -268,6 +279,8 @@ def main(words: Sequence[str]) -> None:
             print("\n".join(prepare(ROOT, given.version, given.date)) or "CHANGELOG.md is in order")
             return
         release = Release(ROOT, ROOT / "dist")
+        if not given.only:
+            shutil.rmtree(release.dist, ignore_errors=True)  # what other versions left is not to be published
         check(release, [name for name in given.only or STEPS if name not in given.skip])
         if not given.only and not given.skip:
             print(farewell(release))

@@ -131,6 +131,40 @@ def test_a_build_that_differs(little):
         release._twice(little, build)
 
 
+def test_the_conformance_suite_is_released_with_it(little, monkeypatch):
+    def build(kind):
+        def made(source, folder, epoch):
+            (folder / kind).write_text((source / "pyproject.toml").read_text())
+            return folder / kind
+
+        return made
+
+    (little.root / "conformance").mkdir()
+    (little.root / "conformance" / "pyproject.toml").write_text("the suite's")
+    commit(little.root)
+    monkeypatch.setattr(builds, "sdist", build("a.tar.gz"))
+    monkeypatch.setattr(builds, "wheel", build("a.whl"))
+    release.check(little, ["conformance"])
+    assert {each.name: each.read_text() for each in little.dist.iterdir()} == dict.fromkeys(
+        ("a.tar.gz", "a.whl"), "the suite's"
+    )
+
+
+def test_what_is_published_and_what_only_lies_beside(little):
+    files = ("SHA256SUMS", "a-1.tar.gz", "a-1-py3-none-any.whl", "a-1.cdx.json", "compiled/a-1-cp311-linux_x86_64.whl")
+    (little.dist / release.COMPILED).mkdir(parents=True)
+    for name in files:
+        (little.dist / name).write_text(name)
+    lines = release.farewell(little).splitlines()
+    # Indexes refuse whatever else there is, and then publish nothing.
+    assert "  twine upload dist/a-1-py3-none-any.whl dist/a-1.tar.gz" in lines
+    release.check(little, ["sums"])
+    listed = [line.split()[1] for line in (little.dist / "SHA256SUMS").read_text().splitlines()]
+    assert listed == sorted(set(files) - {"SHA256SUMS"})
+    done = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=little.dist, capture_output=True)
+    assert done.returncode == 0
+
+
 def test_archives_are_written_anew():
     def archive(order, mtime, mode):
         raw = io.BytesIO()
