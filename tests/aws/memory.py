@@ -42,12 +42,19 @@ class Wire:
         # What a file descriptor keeps; `stuck` bytes stay in it instead of reaching the kernel.
         self.dataBuffer, self.offset, self._tempDataLen = b"", 0, 0
         self.stuck = 0
+        self.producer: Any = None
 
     def write(self, data: bytes) -> None:
         if self.stuck:
             self.dataBuffer = data[-self.stuck :]
             data = data[: -self.stuck]
         self.data += data
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        self.producer = producer
+
+    def unregisterProducer(self) -> None:
+        self.producer = None
 
     def loseConnection(self) -> None:
         self.end(ConnectionDone())
@@ -170,6 +177,7 @@ class World:
         endpoint: Endpoint | None = None,
         run: Any = at_once,
         context: Any = None,
+        tracer: Any = None,
     ) -> None:
         self.reactor = reactor = Reactor()
         self.metrics = Metrics()
@@ -183,7 +191,15 @@ class World:
         self.credentials = Credentials(reactor, source or Source(), run, self.metrics, "aws", lambda: self.epoch)
         self.credentials.start()
         self.invoker = AwsInvoker(
-            reactor, endpoint, self.credentials, self.pool, self.metrics, "aws", settings, lambda: self.epoch
+            reactor,
+            endpoint,
+            self.credentials,
+            self.pool,
+            self.metrics,
+            "aws",
+            settings,
+            lambda: self.epoch,
+            tracer=tracer,
         )
 
     @property

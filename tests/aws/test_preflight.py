@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -12,11 +14,13 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 
+from lambdaproxy.aws import preflight
 from lambdaproxy.aws.endpoint import Proxy
 from lambdaproxy.aws.maker import AwsInvokerMaker
 from lambdaproxy.aws.preflight import Finding, examine
 from lambdaproxy.messages import Function
 from tests.aws.lambda_stub import certificate, lambda_stub
+from tests.aws.memory import response
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport
@@ -118,6 +122,68 @@ class Preflight(TestCase):
         await port.stopListening()
         self.assertFalse(finding.good)
         self.assertIn("the proxy answered CONNECT with 407", finding.text)
+
+    async def _scripted(self, *answers: bytes) -> tuple[str, list[bytes]]:
+        """What is found of a function where AWS answers so, one request after the other, and what was asked."""
+        waiting, asked = list(answers), list[bytes]()
+
+        class Scripted(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                asked.append(data)
+                transport = cast("ITransport", self.transport)
+                answer = waiting.pop(0)
+                if answer == b"end":
+                    transport.loseConnection()
+                else:
+                    transport.write(answer)
+
+        port = cast("Any", reactor).listenTCP(0, Factory.forProtocol(Scripted), interface="127.0.0.1")
+        (finding,) = await self._examine(f"http://127.0.0.1:{port.getHost().port}", ["hello"])
+        await port.stopListening()
+        self.assertEqual(finding.good, "may be invoked" in finding.text)
+        return finding.text, asked
+
+    async def test_answers_that_are_none(self) -> None:
+        self.monkeypatch.setenv("AWS_SESSION_TOKEN", "the-token")
+        nonsense, fine = response(200, b"no JSON"), response(204, b"")
+        busy = response(429, b'{"message":"Rate exceeded"}', x_amzn_ErrorType="TooManyRequestsException")
+        for answers, said in (
+            ((nonsense, busy), "it cannot be invoked: 429 TooManyRequestsException: Rate exceeded"),
+            ((nonsense, fine), "may be invoked; its configuration could not be read"),
+            ((response(200, b"[]"), fine), "may be invoked; its configuration could not be read"),
+            ((b"end",), "does not answer: the connection closed by AWS"),
+            ((nonsense, b"end"), "does not answer: the connection closed by AWS"),
+            ((b"nonsense\r\n\r\n",), "does not answer: the connection malformed response"),
+        ):
+            text, asked = await self._scripted(*answers)
+            self.assertIn(said, text)
+            self.assertTrue(all(b"\r\nX-Amz-Security-Token: the-token\r\n" in each for each in asked))
+
+    async def test_aws_says_nothing(self) -> None:
+        self.monkeypatch.setattr(preflight, "ANSWER_SECONDS", 0.05)
+        text, _ = await self._scripted(b"")
+        self.assertIn("does not answer: no answer within 0.05 s", text)
+        # No connection at all: the proxy says nothing.
+        silent = cast("Any", reactor).listenTCP(0, Factory.forProtocol(Protocol), interface="127.0.0.1")
+        place = AwsInvokerMaker().place({"region": "eu-west-1", "endpoint-url": "https://127.0.0.1:1"})
+        proxy = Proxy("127.0.0.1", silent.getHost().port)
+        place = replace(place, endpoint=replace(place.endpoint, proxy=proxy))
+        (finding,) = await examine(reactor, place, [(Function("aws", "hello"), 30.0)])
+        await silent.stopListening()
+        self.assertIn("does not answer: no answer within 0.05 s", finding.text)
+
+    async def test_a_provider_that_hangs(self) -> None:
+        self.monkeypatch.setattr(preflight, "FETCH_SECONDS", 0.05)
+        end, given_up = threading.Event(), list[bool]()
+        source = SimpleNamespace(fetch=lambda anew: end.wait(30), give_up=lambda: given_up.append(True))
+        place: Any = SimpleNamespace(source=lambda: source)
+        try:
+            findings = await examine(reactor, place, [(Function("aws", name), 30.0) for name in "ab"])
+        finally:
+            end.set()
+        said = "no AWS credentials: the provider hangs, no answer within 0.05 s"
+        self.assertEqual([(each.good, each.text) for each in findings], [(False, said)] * 2)
+        self.assertEqual(given_up, [True])
 
     async def test_no_endpoint_and_no_credentials(self) -> None:
         (finding,) = await self._examine("http://127.0.0.1:1", ["hello"])

@@ -108,8 +108,8 @@ class ScriptedS3:
             self.reactor.callLater(0, self._read, wire)
 
         wire.write = took  # type: ignore[method-assign]
-        wire.registerProducer = lambda producer, streaming: producers.append(producer)  # type: ignore[attr-defined]
-        wire.unregisterProducer = producers.clear  # type: ignore[attr-defined]
+        wire.registerProducer = lambda producer, streaming: producers.append(producer)  # type: ignore[method-assign]
+        wire.unregisterProducer = producers.clear  # type: ignore[method-assign]
 
     def _read(self, wire: Wire) -> None:
         if not wire.open:
