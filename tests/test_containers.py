@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.charts import everything, loaded, rendered
 from tests.processes import CLEAN, ROOT, WAIT
 
 CONTAINER, CLUSTER = ROOT / "examples" / "container", ROOT / "examples" / "kubernetes"
@@ -94,16 +96,32 @@ def test_the_metric_that_scales_is_one_of_ours():
 
 
 @pytest.fixture(scope="module")
-def validated():
-    """What the validator says of all manifests: reading its schemas is most of its work."""
+def validated(tmp_path_factory):
+    """What the validator says of all manifests, and of the chart's: reading its schemas is most of its work."""
     validate = program("kubernetes-validate")
     if validate is None:
         pytest.skip("needs kubernetes-validate (extra `ci`)")
-    return subprocess.run([validate, "--strict", *MANIFESTS], capture_output=True, text=True, timeout=WAIT)
+    folder = tmp_path_factory.mktemp("chart")
+    if importlib.util.find_spec("helm_python") is not None:
+        with loaded() as chart:
+            for values in ({}, everything()):
+                for kind, document in rendered(chart, values).items():
+                    (folder / f"{kind}-{len(values)}.yaml").write_text(yaml.safe_dump(document))
+    paths = [*MANIFESTS, *sorted(folder.iterdir())]
+    return subprocess.run([validate, "--strict", *paths], capture_output=True, text=True, timeout=WAIT), paths
 
 
-@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*MANIFESTS, None], ids=lambda path: path.stem if path else "chart")
 def test_manifests_follow_their_schemas(validated, path):
+    done, paths = validated
+    of_the_chart = paths[len(MANIFESTS) :]
+    if path is None and not of_the_chart:
+        pytest.skip("needs helm-python-sdk (extra `ci`)")
+    for each in [path] if path else of_the_chart:
+        follows_its_schema(done, each)
+
+
+def follows_its_schema(validated, path):
     told = [line for line in (validated.stdout + validated.stderr).splitlines() if f" {path} " in line]
     own = yaml.safe_load(path.read_text())["apiVersion"]
     if own.startswith(("monitoring.coreos.com", "gateway.networking.k8s.io", "kustomize.config.k8s.io")):

@@ -25,6 +25,12 @@ OPTIONS = set(SETTINGS) | {option.split()[0].removeprefix("--") for option, _ in
 
 #: Options of other programs that the pages mention: twistd, pip, useradd, curl, the AWS CLI, Node, our own benchmarks.
 FOREIGN = {
+    "create-namespace",
+    "install",
+    "namespace",
+    "raw",
+    "set-file",
+    "values",
     "arg",
     "arn",
     "bucket",
@@ -94,6 +100,7 @@ FOREIGN = {
     "runtime",
     "quiet",
     "user-group",
+    "wait",
     "wait-for-client",
     "warm-containers",
     "syslog",
