@@ -16,7 +16,7 @@ from lambdaproxy.base.hosts import is_local
 from lambdaproxy.base.known import Known, is_short
 from lambdaproxy.errors import LambdaProxyError
 from lambdaproxy.http1.grammar import header
-from lambdaproxy.messages import Headers, Response
+from lambdaproxy.messages import MOST_RESULT, Headers, Response
 from lambdaproxy.runtime.calls import Beside, Calls, Stream, error_body
 from lambdaproxy.runtime.collected import Whole
 from lambdaproxy.runtime.results import Exit, has_head
@@ -89,7 +89,8 @@ class Call(Answer):
             self._finish = _OTHERS.get((head.method, path.partition(b"?")[0]), self._finish)
         if (size is None or size > SMALL) and self.sink is None and self.decided is None:
             # A body of any size is read to its end, but what is too large is not kept.
-            self._whole = whole = Whole(site.incoming, self.pause, self.resume)
+            most = self._worker.most_result(self._id) if self._finish is Call._do_response else MOST_RESULT
+            self._whole = whole = Whole(site.incoming, self.pause, self.resume, most)
             self.sink = whole.data
 
     @property
@@ -142,7 +143,11 @@ class Call(Answer):
         self._worker.next(self)
 
     def _do_response(self, body: bytes) -> None:
-        self._worker.response(self, self._id, self._body(body), self._content_type())
+        found = self._body(body)
+        if found is None and self._whole is not None and self._whole.size <= MOST_RESULT:
+            self._worker.unread(self, self._id, self._whole.size)
+        else:
+            self._worker.response(self, self._id, found, self._content_type())
 
     def _do_streamed(self, body: bytes) -> None:
         stream, self._passing = self._passing, None

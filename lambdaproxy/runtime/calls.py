@@ -83,6 +83,12 @@ class Calls(Protocol):
     def response(self, caller: Caller, request_id: str, body: bytes | None, content_type: bytes | None = None) -> None:
         """A buffered result, None where it was larger than Lambda takes, and what the runtime calls it."""
 
+    def most_result(self, request_id: str) -> int:
+        """How many bytes of its result are looked at; of a longer one nothing has to be kept."""
+
+    def unread(self, caller: Caller, request_id: str, size: int) -> None:
+        """A buffered result of which nothing was kept, because nobody looks at so much of it."""
+
     def error(self, caller: Caller, request_id: str, body: bytes, error_type: str) -> None:
         """The function failed; `error_type` is the header's, mostly empty."""
 

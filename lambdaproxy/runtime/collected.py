@@ -14,19 +14,22 @@ if TYPE_CHECKING:
 class Whole:
     """Collects a body; while there is no room for it beside other answers, its source is paused.
 
-    `drop` gives back what was counted: whoever got the `result` counts what it keeps of it.
+    Of one longer than `most` nothing is kept; `size` is how long it is. `drop` gives back what was counted: whoever got
+    the `result` counts what it keeps of it.
     """
 
-    def __init__(self, ledger: Ledger, pause: Callable[[], object], resume: Callable[[], object]) -> None:
-        self._ledger, self._pause, self._resume = ledger, pause, resume
+    def __init__(
+        self, ledger: Ledger, pause: Callable[[], object], resume: Callable[[], object], most: int = MOST_RESULT
+    ) -> None:
+        self._ledger, self._pause, self._resume, self._most = ledger, pause, resume, most
         self._pieces: list[bytes] = []
-        self._size = self._held = 0
+        self.size = self._held = 0
         self._waiting: Waiting | None = None
 
     def data(self, data: bytes) -> None:
         """The next bytes of it."""
-        self._size += len(data)
-        if self._size > MOST_RESULT:
+        self.size += len(data)
+        if self.size > self._most:
             self.drop()
             return
         self._pieces.append(data)
@@ -48,8 +51,8 @@ class Whole:
         self._resume()
 
     def result(self) -> bytes | None:
-        """All of it, or None if it was larger than any result that Lambda takes."""
-        return b"".join(self._pieces) if self._size <= MOST_RESULT else None
+        """All of it, or None if it was larger than what is kept."""
+        return b"".join(self._pieces) if self.size <= self._most else None
 
     def drop(self) -> None:
         """Let go of it."""

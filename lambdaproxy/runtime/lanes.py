@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from lambdaproxy.messages import MOST_RESULT
 from lambdaproxy.runtime.calls import Caller, Stream, error_body
 from lambdaproxy.runtime.extensions import SHUTDOWN_SECONDS, Extensions
 from lambdaproxy.runtime.functions import FunctionSettings
@@ -422,6 +423,12 @@ class Lanes:
         self._refuse(caller)
 
     def response(self, caller: Caller, request_id: str, body: bytes | None, content_type: bytes | None = None) -> None:
+        self._refuse(caller)
+
+    def most_result(self, request_id: str) -> int:
+        return MOST_RESULT
+
+    def unread(self, caller: Caller, request_id: str, size: int) -> None:
         self._refuse(caller)
 
     def error(self, caller: Caller, request_id: str, body: bytes, error_type: str) -> None:

@@ -21,6 +21,8 @@ class Ends(Protocol):
 
     def collected(self, job: Job, body: bytes, content_type: bytes | None) -> None: ...
 
+    def collected_unread(self, job: Job, size: int) -> None: ...
+
 
 class Passed:
     """Hands a streamed result to its reader, from its first byte on: a failure before it is a plain one."""
@@ -55,10 +57,11 @@ class Collected:
         self._worker, self._job, self._type = worker, job, content_type
         self._kept: list[bytes] = []
         self._size = 0
+        self._most = min(job.invocation.most_result or MOST_RESULT, MOST_RESULT)
 
     def data(self, data: bytes) -> None:
         self._size += len(data)
-        if self._size <= MOST_RESULT:
+        if self._size <= self._most:
             self._kept.append(data)
         else:
             self._kept.clear()
@@ -69,6 +72,8 @@ class Collected:
             found = result_too_large()
         if found is not None:
             self._worker.stream_ended(self._job, found)
+        elif self._size > self._most:
+            self._worker.collected_unread(self._job, self._size)
         else:
             self._worker.collected(self._job, b"".join(self._kept), self._type)
 

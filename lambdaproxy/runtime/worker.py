@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lambdaproxy.errors import ResultTooLarge
 from lambdaproxy.messages import MOST_RESULT, Mode
 from lambdaproxy.runtime.calls import Caller, Calls, Stream, error_body
 from lambdaproxy.runtime.extensions import SHUTDOWN_SECONDS, Extensions
@@ -424,6 +425,24 @@ class Worker:
         # says that there is a head in front: clients in Go send those without naming the mode.
         typed = job.invocation.mode == "stream" or has_head(content_type)
         job.succeed(body, content_type if typed else None)
+
+    def most_result(self, request_id: str) -> int:
+        job = self._job
+        most = job.invocation.most_result if job is not None and job.request_id == request_id else 0
+        return min(most or MOST_RESULT, MOST_RESULT)
+
+    def unread(self, caller: Caller, request_id: str, size: int) -> None:
+        job = self._current(caller, request_id)
+        if job is not None:
+            caller.accepted()
+            self.collected_unread(job, size)
+
+    def collected_unread(self, job: Job, size: int) -> None:
+        """A whole result that is longer than what its caller looks at; its function does not hear of that."""
+        if self._job is job:
+            self._completed(job)
+            most = job.invocation.most_result
+            job.fail(ResultTooLarge(f"a result of {size} bytes; {most} are looked at"))
 
     def error(self, caller: Caller, request_id: str, body: bytes, error_type: str) -> None:
         # Row 12.

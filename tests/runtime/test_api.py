@@ -56,6 +56,7 @@ class Recorder:
     def __init__(self) -> None:
         self.calls: list[Any] = []
         self.streaming = True
+        self.most = MOST_RESULT
         self.beside: Extensions | None = None
 
     def next(self, caller: Caller) -> None:
@@ -65,6 +66,13 @@ class Recorder:
     def response(self, caller: Caller, request_id: str, body: bytes | None, content_type: bytes | None = None) -> None:
         self.calls.append(("response", request_id, body))
         caller.accepted() if body is not None else caller.reply(413, b"{}")
+
+    def most_result(self, request_id: str) -> int:
+        return self.most
+
+    def unread(self, caller: Caller, request_id: str, size: int) -> None:
+        self.calls.append(("unread", request_id, size))
+        caller.accepted()
 
     def error(self, caller: Caller, request_id: str, body: bytes, error_type: str) -> None:
         self.calls.append(("error", request_id, body, error_type))
@@ -286,6 +294,18 @@ class TestBodies:
         connection = Connection().feed(post(b"invocation/id-1/response", b"x" * size), size=1 << 20)
         assert connection.statuses == [status]
         assert connection.worker.calls[0][2] == (b"x" * size if status == 202 else None)
+
+    @pytest.mark.parametrize(
+        ("size", "call", "status"), [(20_000, 3, 202), (20_001, 20_001, 202), (MOST_RESULT + 1, None, 413)]
+    )
+    def test_a_result_of_which_less_is_looked_at(self, size, call, status):
+        connection = Connection()
+        connection.worker.most = 20_000
+        connection.feed(post(b"invocation/id-1/response", b"x" * size), size=1 << 20)
+        assert connection.statuses == [status]
+        name, request_id, found = connection.worker.calls[0]
+        assert (name, request_id) == ("unread" if call == size else "response", "id-1")
+        assert found == (b"x" * size if call == 3 else call)
 
     def test_large_header_of_awslambdaric(self):
         cause = b"Lambda-Runtime-Function-XRay-Error-Cause: " + b"x" * (1024 * 1024 - 1)

@@ -10,7 +10,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from lambdaproxy.base.held import Held
-from lambdaproxy.errors import BadRequest, FunctionError, FunctionTimeout, InvokeTimeout
+from lambdaproxy.errors import BadRequest, FunctionError, FunctionTimeout, InvokeTimeout, ResultTooLarge
+from lambdaproxy.messages import MOST_RESULT
 from lambdaproxy.runtime.api_site import RuntimeApis
 from lambdaproxy.runtime.environment import CannotStart
 from lambdaproxy.runtime.job import event_head
@@ -245,6 +246,20 @@ class TestBusy:
         assert b"RequestEntityTooLarge" in bench.caller.replies[0][1]
         assert error_type(job.result) == "Function.ResponseSizeTooLarge"
         assert message(job.result) == "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
+        bench.end()
+
+    def test_of_a_result_that_nobody_looks_at_nothing_is_kept(self):
+        bench = Bench()
+        job = bench.busy(most_result=1000)
+        assert bench.worker.most_result(job.id) == 1000
+        assert bench.worker.most_result("other") == MOST_RESULT
+        bench.call("unread", bench.caller, job.id, 5000)
+        assert bench.caller.statuses == [202]
+        (failed,) = job.results
+        assert isinstance(failed.value, ResultTooLarge)
+        assert str(failed.value) == "a result of 5000 bytes; 1000 are looked at"
+        # Its worker goes on.
+        assert bench.worker.state is State.POST
         bench.end()
 
     def test_error_type_comes_from_the_body(self):
@@ -601,6 +616,18 @@ class TestStreaming:
             sink.data(bytes(1024 * 1024))
         sink.end("", b"")
         assert error_type(job.result) == "Function.ResponseSizeTooLarge"
+        bench.end()
+
+    @pytest.mark.parametrize(("size", "kept"), [(1000, True), (1001, False)])
+    def test_collected_for_a_caller_that_looks_at_less(self, size, kept):
+        bench = Bench()
+        job = bench.busy(most_result=1000)
+        sink = self.stream(bench, job)
+        sink.data(bytes(600))
+        sink.data(bytes(size - 600))
+        assert sum(map(len, sink._kept)) == (size if kept else 0)
+        sink.end("", b"")
+        assert job.result.payload == bytes(size) if kept else isinstance(job.results[0].value, ResultTooLarge)
         bench.end()
 
     def test_next_while_streaming_is_refused(self):
