@@ -125,7 +125,8 @@ class Sockets:
         def ask() -> Deferred[InvocationResult]:
             return fail(ConnectionGone("the client has left")) if left else invoker.invoke(invocation)
 
-        asked = Deferred.fromCoroutine(self.turns.invoke(invocation.function, ask, invocation.deadline))
+        waits = self.waiting_for_place(admission.sent)
+        asked = Deferred.fromCoroutine(self.turns.invoke(invocation.function, ask, invocation.deadline, waits))
 
         def leave(_: object) -> None:
             nonlocal left
@@ -252,6 +253,13 @@ class Sockets:
             self.spans.goes_on(head)
         self.held.give(kept)
 
+    def waiting_for_place(self, head: Head) -> Callable[[bool], object]:
+        """Hears when an event begins to wait until its function takes it, and when it does so no more."""
+        spans = self.spans
+        if spans is None:
+            return lambda begins: None
+        return lambda begins: spans.waits(head, "place") if begins else spans.goes_on(head)
+
     def told(
         self,
         session: Session,
@@ -264,6 +272,8 @@ class Sockets:
         """An event is over."""
         sent = bytes_of(reply) if reply is not None else None
         self.counts.event(session.api, session.opened_as.id, head, route, trail, sent, seconds)
+        if route is not None:
+            self._accounts.waited(head, route.function, trail.queued, seconds)
         if self.spans is not None:
             self.spans.ended(head, route, trail, sent, seconds)
         if self._recorder is not None:

@@ -166,18 +166,13 @@ class Session:
             invocation = Invocation(
                 function, payload, deadline, head.id, head.trace_id, "buffered", None, None, host.wants_logs
             )
-            asked = started
 
             def ask() -> Deferred[InvocationResult]:
-                nonlocal asked
-                asked = host.seconds()
                 waiting: Deferred[InvocationResult] = host.invoker(function).invoke(invocation)
                 return waiting
 
-            result: InvocationResult = await host.turns.invoke(function, ask, deadline)
+            result: InvocationResult = await host.turns.invoke(function, ask, deadline, host.waiting_for_place(head))
             trail.answered(result, host.seconds() - started)
-            # It waited for others of its function, too, before it was asked for the last time.
-            trail.queued = result.waited + asked - started
             host.answered(head, result, host.seconds() - started)
             if result.function_error is not None:
                 raise function_error(result)

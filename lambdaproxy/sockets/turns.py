@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -61,21 +62,34 @@ class Turns:
             self._in_progress -= 1
 
     async def invoke(
-        self, function: Function, ask: Callable[[], Deferred[InvocationResult]], deadline: float
+        self,
+        function: Function,
+        ask: Callable[[], Deferred[InvocationResult]],
+        deadline: float,
+        waits: Callable[[bool], object] = lambda begins: None,
     ) -> InvocationResult:
-        """What `ask` gives; asked again, in turn, for as long as there is no place for it and the deadline lets it."""
+        """What `ask` gives; asked again, in turn, for as long as there is no place for it and the deadline lets it.
+
+        Until it was asked for the last time it waited, as the result, or the error, says besides what it says itself.
+        `waits` hears when that begins, and when it ends.
+        """
         queue = self._queues.get(function)
         if queue is None:
             queue = self._queues[function] = _Queue()
+        began = asked = self._reactor.seconds()
         if queue.waiting:
-            await self._join(queue, first=False)
+            await self._joined(queue, False, waits)
         while True:
+            asked = self._reactor.seconds()
             queue.running += 1
             throttled = False
             try:
-                return await ask()
-            except (Throttled, Unavailable) as error:
-                if self._reactor.seconds() >= deadline or not _is_busy(error):
+                result = await ask()
+                return result if asked == began else replace(result, waited=result.waited + asked - began)
+            except LambdaProxyError as error:
+                busy = isinstance(error, (Throttled, Unavailable)) and _is_busy(error)
+                if self._reactor.seconds() >= deadline or not busy:
+                    error.waited += asked - began
                     raise
                 let_go(error)
                 throttled = True
@@ -83,7 +97,14 @@ class Turns:
                 queue.running -= 1
                 if not throttled:
                     self._next(function, queue)
-            await self._join(queue, first=True)
+            await self._joined(queue, True, waits)
+
+    async def _joined(self, queue: _Queue, first: bool, waits: Callable[[bool], object]) -> None:
+        waits(True)
+        try:
+            await self._join(queue, first)
+        finally:
+            waits(False)
 
     def _join(self, queue: _Queue, first: bool) -> Deferred[None]:
         waiting: Deferred[None] = Deferred()

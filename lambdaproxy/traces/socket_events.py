@@ -48,20 +48,21 @@ class SocketEvents:
         links = [Link(opened)] if opened is not None else None
         self._tracer.begin_root(head, head.method.lower(), SpanKind.SERVER, attributes, links)
 
-    def waits(self, head: Head) -> None:
-        """It waits for its turn, because as many others are being handled as may be."""
+    def waits(self, head: Head, why: str = "turn") -> None:
+        """It waits for its turn, because as many others are being handled as may be; or until its function takes it."""
         found = self._tracer.open.get(head.id)
         if found is not None:
-            self._turns[head.id] = self._tracer.wait(found, "turn")
+            self._turns[head.id] = self._tracer.wait(found, why)
 
     def goes_on(self, head: Head) -> None:
-        """Its turn has come."""
+        """It waits no more."""
         span = self._turns.pop(head.id, None)
         if span is not None:
             span.end()
 
     def ended(self, head: Head, route: SocketRoute | None, trail: Trail, sent: int | None, seconds: float) -> None:
         """It was handled."""
+        self.goes_on(head)
         found = self._tracer.open.pop(head.id, None)
         if found is None or not found.span.is_recording():
             return

@@ -125,6 +125,16 @@ class Accounts:
         cells[0].inc()
         cells[1].observe_traced(seconds, head.trace_id, head.received + seconds)
 
+    def waited(self, head: Head, function: Function, queued: float | None, seconds: float) -> None:
+        """An event that is no request ended; it was not with its function for so long."""
+        if queued:
+            self._waited(self._tallies.get(function) or self._tally(function), head, queued, seconds)
+
+    def _waited(self, tally: _Tally, head: Head, queued: float, seconds: float) -> None:
+        if tally.queue is None:
+            tally.queue = self._queue_seconds.cell(*tally.labels)
+        tally.queue.observe_traced(queued, head.trace_id, head.received + seconds)
+
     def failed(self, head: Head, function: Function | None, error: LambdaProxyError) -> None:
         """A request gets an error as its answer."""
         self._errors.cell(error.label).inc()
@@ -205,9 +215,7 @@ class Accounts:
         cells[0].inc()
         cells[1].observe_traced(seconds, head.trace_id, head.received + seconds)
         if trail.queued:
-            if tally.queue is None:
-                tally.queue = self._queue_seconds.cell(*tally.labels)
-            tally.queue.observe_traced(trail.queued, head.trace_id, head.received + seconds)
+            self._waited(tally, head, trail.queued, seconds)
         if fate:
             self._gone.cell(fate).inc()
         if self._line is not None:

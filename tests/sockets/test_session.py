@@ -422,6 +422,61 @@ def test_a_handshake_that_finds_no_place_waits_for_its_turn():
     world.settle()
 
 
+class Spans:
+    """Writes down who waits for what."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def opening(self, *_: Any) -> None: ...
+
+    def began(self, head: Any, *_: Any) -> None:
+        self.told.append(head.method.lower())
+
+    def waits(self, head: Any, why: str = "turn") -> None:
+        self.told.append(f"waits for {why}")
+
+    def goes_on(self, head: Any) -> None:
+        self.told.append("goes on")
+
+    def ended(self, *_: Any) -> None:
+        self.told.append("ended")
+
+
+def test_what_waits_until_its_function_takes_it_is_timed_and_traced():
+    busy = 1
+
+    def answer(event: Any) -> Any:
+        nonlocal busy
+        busy -= 1
+        return fail(Throttled("many")) if busy >= 0 else {"statusCode": 200}
+
+    world = World(answer)
+    spans = world.sockets.spans = Spans()
+    client = world.connect()
+    world.pass_time(1)
+    assert client.status == 101
+    busy = 2
+    client.text("one")
+    world.pass_time(1)
+    client.text("at once")
+    busy = 1000
+    client.text("never")
+    world.pass_time(40)
+    busy = 0
+    client.leave()
+    world.settle()
+    lines = [json.loads(line) for line in world.lines]
+    assert [line["outcome"] for line in lines] == ["ok", "ok", "ok", "throttled", "ok"]
+    first, second, none, late, _ = [line["queue_ms"] for line in lines]
+    assert first >= 100 and second >= 200 and none == 0 and late >= 28_000
+    counted = world.metrics.histogram("lambdaproxy_queue_duration_seconds", "").cells.values()
+    assert sum(sum(cell.counts) for cell in counted) == 3
+    waits = ["waits for place", "goes on"]
+    assert spans.told[:2] == waits
+    assert spans.told[2:12] == ["message", *waits, *waits, "ended", "message", "ended", "message", *waits[:1]]
+
+
 def test_a_handshake_does_not_wait_for_ever():
     world = World(lambda event: fail(Throttled("many")))
     client = world.connect()
