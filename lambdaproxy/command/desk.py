@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from lambdaproxy.command.words import Refused
 
@@ -32,17 +32,23 @@ class Inspector:
         """What comes of an action; raises `Refused`."""
         return self._ask("POST", path, json.dumps(value).encode(), seconds)
 
-    def _ask(self, method: str, path: str, body: bytes | None, seconds: float) -> Any:
+    def check(self) -> tuple[SplitResult, str]:
+        """The address and the token in it, if it is one; raises `Refused`. Nobody is asked."""
         try:
             place = urlsplit(self.url)
             if place.scheme not in ("http", "https") or not place.hostname or place.path not in ("", "/"):
                 raise ValueError
-            make = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
-            connection = make(place.hostname, place.port, timeout=seconds)
             token = parse_qs(place.query).get("token", [""])[0]
             token.encode("ascii")
+            _ = place.port  # raises where it is none
         except ValueError:
             raise Refused(f"--inspector: {self._shown()!r} is no address such as {DEFAULT}") from None
+        return place, token
+
+    def _ask(self, method: str, path: str, body: bytes | None, seconds: float) -> Any:
+        place, token = self.check()
+        make = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
+        connection = make(str(place.hostname), place.port, timeout=seconds)
         headers = {"Host": place.netloc, "X-Inspector": "1", "Content-Type": "application/json"}
         if token:
             headers["Cookie"] = f"lambdaproxy-inspector={token}"

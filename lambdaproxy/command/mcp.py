@@ -67,6 +67,7 @@ def command(typed: Sequence[str], usage: str) -> None:
     try:
         api = remote(given.invoke_api, given.keys) if given.invoke_api else None
         inspector = Inspector(given.inspector or os.environ.get("LAMBDAPROXY_INSPECTOR") or DEFAULT)
+        inspector.check()
         made = server(tools(Places(inspector, given.control, api), given.allow_writes))
     except Refused as error:
         refuse(error)

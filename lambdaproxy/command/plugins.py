@@ -50,10 +50,14 @@ def lines() -> Iterator[tuple[str, bool]]:
 def _origin(maker: Any) -> str:
     """The module and the distribution that a maker comes from."""
     module = type(maker).__module__
-    found = metadata.packages_distributions().get(module.partition(".")[0])
-    if not found or found[0] == "lambdaproxy":
-        return module
-    return f"{module}, {found[0]} {metadata.version(found[0])}"
+    found = set(metadata.packages_distributions().get(module.partition(".")[0], ()))
+    if "lambdaproxy" in found:
+        # Plugins of others lie in our folder: whose a module is tells its file, and the rest is ours.
+        stem = module.replace(".", "/")
+        files = {f"{stem}.py", f"{stem}/__init__.py"}
+        others = found - {"lambdaproxy"}
+        found = {each for each in others if any(str(file) in files for file in metadata.files(each) or ())}
+    return ", ".join([module, *(f"{each} {metadata.version(each)}" for each in sorted(found))])
 
 
 def _failure(event: LogEvent) -> str:

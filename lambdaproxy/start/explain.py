@@ -72,7 +72,8 @@ def parse(words: Sequence[str], headers: Sequence[str]) -> Asked:
             raise ValueError(f"{each!r} has something that is no character; write what is no ASCII in UTF-8")
     found = _REQUEST.fullmatch(text)
     if not text or found is None or not (found["scheme"] or found["target"]):
-        what = f"{text!r} is no request" if text else "say which request"
+        shown = text if len(text) < 200 else f"{text[:200]}..."
+        what = f"{shown!r} is no request" if text else "say which request"
         raise ValueError(f"{what}; write lambdaproxy explain 'GET https://api.example.com/users/7'")
     target = found["target"] or "/"
     split = []

@@ -32,6 +32,8 @@ def test_long_texts_are_cut():
 def test_no_address(url):
     with pytest.raises(Refused, match=r"--inspector: .* is no address such as"):
         Inspector(url).get("/api/requests")
+    with pytest.raises(SystemExit):  # before an agent waits for its first answer
+        tools.command(["--inspector", url], "")
 
 
 def test_nobody_there():

@@ -52,3 +52,18 @@ def test_the_caches_are_written_once():
     assert any("lambdaproxy" in str(cache.parent.parent.name) for cache in before) and len(before) >= 2
     assert plugins("").returncode == 0
     assert {cache: cache.stat().st_mtime_ns for cache in before} == before
+
+
+def test_whose_a_plugin_is(tmp_path):
+    """A distribution that has a plugin in our folder has a part of the package `lambdaproxy`, as Python counts."""
+    (tmp_path / "lambdaproxy/plugins").mkdir(parents=True)
+    (tmp_path / "lambdaproxy/plugins/mine.py").write_text(
+        (ROOT / "tests/toys/codec/lambdaproxy/plugins/toy.py").read_text().replace('"toy"', '"mine"')
+    )
+    about = tmp_path / "a_format-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: a-format\nVersion: 1.0\n")
+    (about / "RECORD").write_text("lambdaproxy/plugins/mine.py,,\na_format-1.0.dist-info/METADATA,,\n")
+    done = plugins(tmp_path)
+    assert done.returncode == 0
+    assert [line.split()[1] for line in done.stdout.splitlines() if "a-format 1.0" in line] == ["mine"]
