@@ -221,15 +221,18 @@ class _Rest:
         self._end()
 
     def _give_up(self) -> None:
+        # Only who was given the Deferred can: so the source has begun, and has not ended.
         self._found = None
-        if self._running is not None and not self._ended:
-            self._running.cancel()
+        assert self._running is not None
+        self._running.cancel()
 
     # -- body for the reader ---------------------------------------------------------------------------------------
 
     def start(self, consumer: IConsumer) -> Deferred[None]:
         done = self._done = Deferred(self._cancelled)
         consumer.registerProducer(self, True)
+        if done.called:  # whom it is for has gone, which a consumer says to its producer
+            return done
         self._reader = consumer
         kept, self._kept = self._kept, b""
         self._held = False
@@ -258,7 +261,8 @@ class _Rest:
         reader, self._reader = self._reader, _Sink()
         if reader is not None:
             reader.unregisterProducer()
-        if self._running is not None and not self._ended:
+        if not self._ended:
+            assert self._running is not None
             self._running.cancel()
 
     def pauseProducing(self) -> None:

@@ -218,6 +218,38 @@ def test_cancelling_reaches_the_source() -> None:
     assert (reader.data, reader.producer) == (b"x", None)
 
 
+class Gone(Reader):
+    """Whose client has gone: as a closed transport, it stops a producer that registers, and is none any more."""
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        producer.stopProducing()
+
+
+@pytest.mark.parametrize("end", [True, False])
+def test_a_reader_that_has_gone_gets_nothing_and_the_source_is_given_up(end: bool) -> None:
+    source = Source(HEAD + NULS, b"body", end=end)
+    reader = Gone().read(_result(split(source))[0][1])
+    assert isinstance(reader.ended[0], Failure) and reader.ended[0].check(CancelledError)
+    assert reader.data == b""
+    assert ("cancelled" in source.told) == (not end)
+    source.consumer.write(b"more")
+    assert reader.data == b""
+
+
+def test_a_source_that_has_no_producer_any_more_is_told_nothing() -> None:
+    source = Source(HEAD + NULS, b"body")
+    reader = Reader().read(_result(split(source))[0][1])
+    producer = reader.producer
+    source.consumer.unregisterProducer()
+    told = list(source.told)
+    producer.pauseProducing()
+    producer.resumeProducing()
+    assert source.told == told
+    source.done.callback(None)
+    producer.stopProducing()
+    assert (reader.ended, source.told) == ([None], told), "what is over cannot be stopped"
+
+
 def test_discard_cancels() -> None:
     source = Source(b"x")
     discard(source)
@@ -245,6 +277,32 @@ def test_collect() -> None:
 def test_collecting_what_is_left_of_a_split() -> None:
     ((_, rest),) = _result(split(Source(b"hello", b" world", end=True)))
     assert _result(collect(rest)) == [b"hello world"]
+
+
+def test_pieces_that_come_after_it_is_known_to_be_too_much_are_not_kept() -> None:
+    source = Source(b"x" * 6, b"y" * 6, b"z" * 6)
+    collected = _result(collect(source, most=10))
+    assert source.told == ["cancelled"]
+    source.consumer.write(b"more")
+    assert isinstance(collected[0], Failure) and collected[0].check(ResultTooLarge)
+
+
+@pytest.mark.parametrize(
+    ("first", "waits"),
+    [
+        # More digits than Python reads: no head that could be read will come of it.
+        (b'{"}":' + b"1" * 5000 + b",", False),
+        # So deep that nobody can tell yet.
+        (b'{"}":' * 5000, True),
+    ],
+)
+def test_a_beginning_that_cannot_be_read(first: bytes, waits: bool) -> None:
+    source = Source(first)
+    found = _result(split(source))
+    assert bool(found) != waits
+    source.end()
+    assert found[0][0] is None
+    assert Reader().read(found[0][1]).data == first
 
 
 def test_find_prelude_waits_for_more() -> None:
