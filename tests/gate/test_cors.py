@@ -465,6 +465,67 @@ def test_a_decided_answer_is_no_failure(tmp_path):
     assert door.proxy.answer(asked, NotFound()).status == 403
 
 
+WELCOMING = """
+function-header = "none"
+[[route]]
+path = "/cors"
+format = "function-url"
+function = "f"
+cors = {allow-origins = ["https://a.example"]}
+[[route]]
+path = "/mock"
+format = "apigateway-v1"
+function = "f"
+methods = ["GET"]
+[[route]]
+path = "/mock"
+format = "apigateway-v1"
+methods = ["OPTIONS"]
+fixed-response = 200
+response-headers = {Access-Control-Allow-Origin = "https://A.example", Access-Control-Allow-Methods = "GET"}
+[[route]]
+path = "/any"
+format = "apigateway-v1"
+methods = ["OPTIONS"]
+fixed-response = 200
+response-headers = {Access-Control-Allow-Origin = "*"}
+[[route]]
+path = "/plain"
+format = "function-url"
+function = "f"
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "origin", "wanted", "welcome"),
+    [
+        ("GET", "/cors", PAGE, None, True),
+        ("OPTIONS", "/cors", PAGE, "GET", True),
+        ("GET", "/cors", "https://b.example", None, False),
+        ("GET", "/cors", None, None, False),
+        ("GET", "/mock", PAGE, None, True),
+        ("OPTIONS", "/mock", PAGE, "GET", True),
+        ("GET", "/mock", "https://b.example", None, False),
+        ("OPTIONS", "/any", "https://b.example", "GET", True),
+        ("GET", "/any", "https://b.example", None, False),
+        ("OPTIONS", "/any", "https://b.example", None, True),
+        ("GET", "/plain", PAGE, None, False),
+        ("GET", "/nothing", PAGE, None, False),
+    ],
+)
+def test_whose_pages_are_welcome(tmp_path, method, target, origin, wanted, welcome):
+    named = {b"Origin": origin, b"Access-Control-Request-Method": wanted}
+    headers = tuple((name, value.encode()) for name, value in named.items() if value is not None)
+    asked = head(method=method, target=target.encode(), headers=headers, content_length=0)
+    assert Door(tmp_path, WELCOMING).proxy.welcomes(asked) is welcome
+
+
+def test_no_page_is_welcome_where_no_route_names_one(tmp_path):
+    asked = head(target=b"/x", headers=((b"Origin", PAGE.encode()),))
+    text = 'format = "function-url"\nfunction-header = "none"\n[[route]]\npath = "/x"\nfunction = "f"\n'
+    assert Door(tmp_path, text).proxy.welcomes(asked) is False
+
+
 def test_pages_that_are_permitted_reach_a_listener_on_loopback_and_others_do_not(tmp_path):
     config = tmp_path / "proxy.toml"
     config.write_text(

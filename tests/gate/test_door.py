@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from lambdaproxy.errors import ConfigError
-from lambdaproxy.gate.door import MOST_NAME, _name_of, _network_of
+from lambdaproxy.config.doors import rate
+from lambdaproxy.config.settings import Settings
+from lambdaproxy.errors import ConfigError, RateExceeded
+from lambdaproxy.gate.door import MOST_NAME, _name_of, _network_of, door_of
 from lambdaproxy.messages import Grant
 from tests.gate.test_cors import Door
+from tests.memory import MemoryCodec, head
 
 ROUTE = """
 format = "{format}"
@@ -97,10 +100,35 @@ def test_a_long_name_is_kept_as_short_as_any_and_is_nobody_elses(by):
     assert named("a" * MOST_NAME) == "a" * MOST_NAME
 
 
+@pytest.mark.parametrize(
+    ("by", "grants", "limited"),
+    [
+        # Whom the authorizer names has a rate of his own; who has no name is taken by his address.
+        ("key", [Grant("k", key="a"), Grant("k", key="b"), Grant("k", key="a")], [2]),
+        ("key", [Grant("k", key="a", key_id="one"), Grant("k", key="b", key_id="one")], [1]),
+        ("principal", [Grant("l", principal="a"), Grant("j", {"sub": "a"}), Grant("l", principal="b")], [1]),
+        ("claim.team", [Grant("j", {"team": 7}), Grant("l", context={"team": "7"}), Grant("j", {"team": 8})], [1]),
+        ("claim.team", [Grant("j", {"team": [7]}), Grant("j", {"team": ""}), None], [1, 2]),
+        ("client", [Grant("k", key="a"), None, None], []),
+    ],
+)
+def test_rates_of_those_whom_an_authorizer_names(by, grants, limited):
+    made = door_of(Settings(rate=rate("1/h"), rate_by=by), MemoryCodec(), "who")
+    assert made is not None
+    refused = []
+    for number, grant in enumerate(grants):
+        try:
+            made.charge(grant, head(client="192.0.2.1"), 0.0)
+        except RateExceeded:
+            refused.append(number)
+    assert refused == limited
+
+
 def test_half_an_address_is_a_client():
     assert _network_of("2001:db8:0:1::5") == _network_of("2001:db8:0:1:ffff::1") != _network_of("2001:db8:0:2::5")
     assert _network_of("192.0.2.1") == "192.0.2.1"
     assert _network_of("fe80::1%eth0") == _network_of("fe80::2")
+    assert _network_of("a:b") == "a:b", "no address at all"
 
 
 def test_looking_at_a_route_costs_nothing(tmp_path):

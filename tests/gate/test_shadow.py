@@ -45,6 +45,10 @@ function = "f:1"
 """
 
 
+NOBODY: Any = object()
+"""A payload that is no bytes, as that of a stream."""
+
+
 class Served:
     """A proxy whose invokers answer by functions that the test gives, by the name of the invoker and the qualifier."""
 
@@ -168,6 +172,8 @@ def test_events_that_wait_are_bounded_in_bytes(tmp_path):
         (InvocationResult(b"[" + b"{}," * 200_000 + b"{}]"), {"large": 1}),
         (InvocationResult(b'{"statusCode": 200, "body": "' + b"x" * 300_000 + b'"}'), {"large": 1}),
         (ResultTooLarge("6 MB"), {"large": 1}),
+        (InvocationResult(NOBODY), {"large": 1}),
+        ({"statusCode": "none", "body": "hi"}, {"different": 1, "status": 1, "body": 1}),
     ],
 )
 def test_what_is_compared(tmp_path, theirs, found):
@@ -179,6 +185,33 @@ def test_what_is_compared(tmp_path, theirs, found):
     assert {key: counted[key] for key in counted if key in found} == found
     assert served.shadow is not None
     assert served.shadow.active == 0
+
+
+JSON = {"a": {"b": [1, 2]}, "c": "x" * 9000}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "note"),
+    [
+        (json.dumps(dict(reversed(JSON.items()))), "the same"),
+        (json.dumps(JSON | {"a": {"b": [1, 3]}}), "body $.a.b.1"),
+        (json.dumps(JSON | {"d": 1}), "body $.d is new"),
+        (json.dumps(JSON)[:-1], "body of {less} bytes, not {size}"),
+        (
+            json.dumps({str(n): n for n in range(9)}),
+            "body $.a is missing, $.c is missing, $.* is new, $.* is new, $.* is new",
+        ),
+    ],
+)
+def test_bodies_that_are_json_are_compared_as_values(tmp_path, theirs, note):
+    served = Served(tmp_path, 'shadow = "f:2"')
+    ours = json.dumps(JSON)
+    served.answers = {"aws f:1": {"statusCode": 200, "body": ours}, "aws f:2": {"statusCode": 200, "body": theirs}}
+    assert served.ask().status == 200
+    for _ in range(20):
+        served.clock.advance(0)
+    said = note.format(size=len(ours), less=len(theirs))
+    assert [each.partition(": ")[2] for each in served.notes] == [said]
 
 
 def test_an_answer_that_failed_has_no_shadow(tmp_path):
