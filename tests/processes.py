@@ -11,11 +11,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+
+from tests import starter
 
 ROOT = Path(__file__).parent.parent
 #: Seconds that anything may take that a test waits for: far more than it takes on a slow and busy machine.
@@ -32,24 +35,40 @@ CLEAN = {
 }
 
 
+def _started(
+    words: Sequence[str], env: dict[str, str], cwd: Path, output: int, pass_fds: tuple[int, ...]
+) -> subprocess.Popen[bytes] | starter.Forked:
+    """A program in a session of its own, which reads nothing and writes into one pipe."""
+    if starter.can_start(words, env):
+        with open(os.devnull, "rb") as nothing:
+            return starter.start(
+                words, env=env, cwd=cwd, stdin=nothing.fileno(), stdout=output, stderr=output, pass_fds=pass_fds
+            )
+    return subprocess.Popen(
+        words,
+        pass_fds=pass_fds,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        # A shell that runs the tests in the background leaves SIGINT ignored, for what they start too.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
+
+
 class Process:
     """A program whose output is collected in a thread, so that it can never block on a full pipe."""
 
     def __init__(
         self, *arguments: str, env: dict[str, str] | None = None, cwd: Path = ROOT, pass_fds: tuple[int, ...] = ()
     ) -> None:
-        self.process = subprocess.Popen(
-            arguments,
-            pass_fds=pass_fds,
-            env={**CLEAN, **(env or {})},
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            # A shell that runs the tests in the background leaves SIGINT ignored, for what they start too.
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-        )
+        self._reading, writing = os.pipe()
+        try:
+            self.process = _started(arguments, {**CLEAN, **(env or {})}, cwd, writing, pass_fds)
+        finally:
+            os.close(writing)
         self.pid = self.process.pid
         self._output = self._rest = b""
         self._shown = ""
@@ -59,9 +78,8 @@ class Process:
         self._reader.start()
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
         while True:
-            data = os.read(self.process.stdout.fileno(), 65536)
+            data = os.read(self._reading, 65536)
             with self._grown:
                 self._output += data
                 *lines, self._rest = (self._rest + data).split(b"\n")
@@ -69,6 +87,7 @@ class Process:
                 self._over = not data
                 self._grown.notify_all()
             if not data:
+                os.close(self._reading)
                 return
 
     @property
@@ -107,6 +126,33 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait(WAIT)
+
+
+def run_program(
+    *words: str, stdin: str = "", env: Mapping[str, str] = CLEAN, cwd: str | os.PathLike[str] = ROOT
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; what it wrote, and its exit code."""
+    if not starter.can_start(words, env):
+        return subprocess.run(
+            words, input=stdin, capture_output=True, text=True, env=env, cwd=cwd, timeout=WAIT, check=False
+        )
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as asked,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as out,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as err,
+    ):
+        asked.write(stdin)
+        asked.flush()
+        asked.seek(0)
+        process = starter.start(words, env=env, cwd=cwd, stdin=asked.fileno(), stdout=out.fileno(), stderr=err.fileno())
+        try:
+            code = process.wait(WAIT)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            raise
+        for each in (out, err):
+            each.seek(0)
+        return subprocess.CompletedProcess(words, code, out.read(), err.read())
 
 
 def _readable(line: bytes) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import run_program
+
 FOLDER = Path(__file__).parent.parent / "systemd"
 UNIT = FOLDER / "lambdaproxy.service"
 
@@ -67,6 +69,6 @@ def test_the_commands_of_the_unit_take_its_options(tmp_path):
     options = default[1].replace("/etc/lambdaproxy", str(FOLDER)).split()
     program = str(Path(sys.executable).parent / "lambdaproxy")
     for more in ([], ["--port", re.findall(r'port = "(systemd:.*)"', (FOLDER / "lambdaproxy.socket").read_text())[0]]):
-        done = subprocess.run([program, "check", *options, *more], capture_output=True, text=True, timeout=60)
+        done = run_program(program, "check", *options, *more)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert "FileDescriptorName=http\n" in (FOLDER / "lambdaproxy.socket").read_text()

@@ -8,14 +8,13 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from lambdaproxy.base.native import form
-from tests.processes import ROOT, Process, Server, children, request, reserved_port, twistd, until
+from tests.processes import ROOT, Process, Server, children, request, reserved_port, run_program, twistd, until
 
 ECHO = "tests/functions/echo.py"
 HELLO = ("--local", "hello=examples/hello.py:handler")
@@ -256,7 +255,7 @@ def test_a_start_that_is_refused_is_one_sentence(arguments, says):
 )
 def test_a_usage_error_is_one_sentence_on_standard_error(arguments, sentence):
     program = [str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "lambdaproxy"]
-    done = subprocess.run([*program, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    done = run_program(*program, *arguments)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", sentence)
 
 

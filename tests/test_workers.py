@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from tests.aws.lambda_stub import Running, lambda_stub
-from tests.processes import CLEAN, ROOT, WAIT, Process, children, kill_and_tell, request, until
+from tests.processes import CLEAN, WAIT, Process, children, kill_and_tell, request, run_program, until
 
 PROGRAM = str(Path(sys.executable).parent / "lambdaproxy")
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "eu-west-1"}
@@ -65,9 +65,7 @@ class Whole:
             return answer
 
     def ctl(self, *words: str) -> tuple[int, str, str]:
-        done = subprocess.run(
-            [PROGRAM, "ctl", "--control", self.control, *words], capture_output=True, text=True, env=CLEAN, timeout=WAIT
-        )
+        done = run_program(PROGRAM, "ctl", "--control", self.control, *words)
         return done.returncode, done.stdout, done.stderr
 
     def pids(self, generation: int | None = None) -> list[int]:
@@ -244,13 +242,7 @@ def test_a_start_that_cannot_work_is_one_sentence(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = subprocess.run(
-            [PROGRAM, "serve", "--port", port, "--workers", "2"],
-            capture_output=True,
-            text=True,
-            env={**CLEAN, **KEYS},
-            timeout=WAIT,
-        )
+        done = run_program(PROGRAM, "serve", "--port", port, "--workers", "2", env={**CLEAN, **KEYS})
     assert done.returncode == 1
     where = f"tcp:{port}:interface=127.0.0.1:backlog=1024"
     assert done.stderr == (
@@ -273,9 +265,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("typed", "says"), MISTAKES)
 def test_mistakes(typed, says):
-    done = subprocess.run(
-        [PROGRAM, "check", *typed.split()], capture_output=True, text=True, env=CLEAN, timeout=WAIT, cwd=ROOT
-    )
+    done = run_program(PROGRAM, "check", *typed.split())
     assert (done.returncode, done.stdout) == (1, "")
     assert says in done.stderr and done.stderr.count("\n") == 1
 
@@ -290,9 +280,7 @@ def test_mistakes(typed, says):
 )
 def test_what_twistd_cannot_do_for_several(tmp_path, typed, says):
     program = str(Path(PROGRAM).parent / "twistd")
-    done = subprocess.run(
-        [program, *typed.split()[1:]], capture_output=True, text=True, env=CLEAN, timeout=WAIT, cwd=tmp_path
-    )
+    done = run_program(program, *typed.split()[1:], cwd=tmp_path)
     assert done.returncode == 1
     assert says in done.stderr
 

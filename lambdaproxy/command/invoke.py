@@ -199,10 +199,9 @@ def alone(assembly: Assembly, typed: Typed) -> NoReturn:
     name = _known(assembly, typed.name)
     differences = assembly.configuration.differences
     if differences:
-        source = assembly.settings.sam_template
         print(
-            f"lambdaproxy: {len(differences)} of what it says is not done as it is written; lambdaproxy check "
-            f"--sam-template {source} lists it",
+            f"lambdaproxy: {len(differences)} of what is written is not done as it is; lambdaproxy check with the same "
+            "options lists it",
             file=sys.stderr,
         )
     react(lambda reactor: Deferred.fromCoroutine(_run(reactor, assembly, typed, name)))

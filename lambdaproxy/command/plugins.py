@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
@@ -47,10 +48,14 @@ def lines() -> Iterator[tuple[str, bool]]:
             yield f"note       {text}; whoever may write there can run this command once", True
 
 
+# It reads what is known of every distribution that is installed, which takes a quarter of a second.
+_distributions = cache(metadata.packages_distributions)
+
+
 def _origin(maker: Any) -> str:
     """The module and the distribution that a maker comes from."""
     module = type(maker).__module__
-    found = set(metadata.packages_distributions().get(module.partition(".")[0], ()))
+    found = set(_distributions().get(module.partition(".")[0], ()))
     if "lambdaproxy" in found:
         # Plugins of others lie in our folder: whose a module is tells its file, and the rest is ours.
         stem = module.replace(".", "/")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from lambdaproxy.command import invoke
 from lambdaproxy.command.words import Refused
 from tests.command.test_main import run
-from tests.processes import CLEAN, WAIT, Process, Server
+from tests.processes import Process, Server, run_program
 
 PROGRAM = str(Path(sys.executable).parent / "lambdaproxy")
 APP = """\
@@ -51,9 +50,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def typed(folder: Path, *words: str, stdin: str = "") -> tuple[int, str, str]:
-    done = subprocess.run(
-        [PROGRAM, *words], cwd=folder, env=CLEAN, input=stdin, capture_output=True, text=True, timeout=WAIT, check=False
-    )
+    done = run_program(PROGRAM, *words, cwd=folder, stdin=stdin)
     return done.returncode, done.stdout, done.stderr
 
 

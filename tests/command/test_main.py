@@ -16,7 +16,7 @@ from lambdaproxy import __version__
 from lambdaproxy.base.native import form
 from lambdaproxy.command.main import COMMANDS, main
 from tests.pages import steps
-from tests.processes import CLEAN, ROOT, Process, request
+from tests.processes import CLEAN, ROOT, Process, request, run_program
 
 PROGRAM = str(Path(sys.executable).parent / "lambdaproxy")
 
@@ -173,9 +173,7 @@ def test_serve_is_the_program_of_twistd(tmp_path):
     ],
 )
 def test_the_installed_program_says_it_too(arguments, says, tmp_path):
-    done = subprocess.run(
-        [PROGRAM, *arguments], capture_output=True, text=True, cwd=tmp_path, env=CLEAN, timeout=60, check=False
-    )
+    done = run_program(PROGRAM, *arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(says) and done.stderr.count("\n") == 1
 

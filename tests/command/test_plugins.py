@@ -9,14 +9,14 @@ from pathlib import Path
 import twisted.plugins
 
 import lambdaproxy.plugins
-from tests.processes import CLEAN, ROOT
+from tests.processes import CLEAN, ROOT, run_program
 
 PROGRAM = str(Path(sys.executable).parent / "lambdaproxy")
 
 
 def plugins(path: Path | str) -> subprocess.CompletedProcess[str]:
     env = {**CLEAN, "PYTHONPATH": str(path)}
-    return subprocess.run([PROGRAM, "plugins"], capture_output=True, text=True, env=env, timeout=60, check=False)
+    return run_program(PROGRAM, "plugins", env=env)
 
 
 def test_what_is_installed():

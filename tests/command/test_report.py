@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from lambdaproxy.command import report
 from lambdaproxy.errors import ConfigError
 from tests.aws.lambda_stub import lambda_stub
-from tests.processes import CLEAN, WAIT, Server, reserved_port
+from tests.processes import Server, reserved_port, run_program
 
 PROGRAM = str(Path(sys.executable).parent / "lambdaproxy")
 METRICS = """# TYPE lambdaproxy_bill_since_timestamp_seconds gauge
@@ -28,9 +27,7 @@ lambdaproxy_bill_refused_total{reason="time",route="GET /a",service="rest"} 3.0
 
 
 def ask(*words, stdin=None):
-    done = subprocess.run(
-        [PROGRAM, "report", *words], capture_output=True, text=True, env=CLEAN, timeout=WAIT, input=stdin
-    )
+    done = run_program(PROGRAM, "report", *words, stdin=stdin or "")
     return done.returncode, done.stdout, done.stderr
 
 
