@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.quick import Guard, is_in, processors, starts_processes
+from tests.quick import Guard, is_in, of_long_tables, processors, starts_processes
 
 # Where bytecode may not be written, each process that a test starts compiles the whole program anew, which doubles what
 # the suite costs.
@@ -34,6 +34,7 @@ _guard: Guard | None = None
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="only what starts no other process, with few examples")
+    parser.addoption("--few", action="store_true", help="with --quick, every fourth row of long tables")
     parser.addoption("--part", default="1/1", metavar="K/N", help="with --quick, one of N parts of the modules")
 
 
@@ -68,9 +69,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         _long_files_first(items)
     if config.getoption("--quick"):
-        slow = [item for item in items if item.get_closest_marker("slow")]
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+        left_out = {item for item in items if item.get_closest_marker("slow")}
+        if config.getoption("--few"):
+            left_out.update(of_long_tables(items))
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.hookimpl(wrapper=True)

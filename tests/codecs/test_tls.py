@@ -6,8 +6,7 @@ import pytest
 
 from lambdaproxy.codecs.alb import AlbCodec
 from lambdaproxy.messages import Match, Tls
-
-from .dialects import request
+from tests.codecs.dialects import request
 
 NONE = Match(None, ())
 SENT = ((b"x-amzn-tls-kx", b"forged"), (b"X-Amzn-TLS-Version", b"forged"), (b"host", b"h"))

@@ -30,6 +30,7 @@ def functions(module: str) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_every_case_is_there() -> None:
     known: dict[str, set[str]] = {}
     for row in rows():

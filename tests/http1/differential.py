@@ -18,8 +18,7 @@ from lambdaproxy.http1.body import ChunkedReader, LengthReader
 from lambdaproxy.http1.grammar import Malformed
 from lambdaproxy.http1.head import parse_request
 from lambdaproxy.http1.reader import HeadReader
-
-from .cases import BAD, GOOD
+from tests.http1.cases import BAD, GOOD
 
 STRICTER = {
     "method": "CONNECT and TRACE are not served, and methods have 64 bytes at most",

@@ -1,6 +1,6 @@
 import pytest
 
-from .differential import run
+from tests.http1.differential import run
 
 
 @pytest.mark.slow

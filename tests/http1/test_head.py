@@ -9,8 +9,7 @@ from lambdaproxy.http1.body import ChunkedReader, LengthReader
 from lambdaproxy.http1.grammar import FIELDS, HeadLimits, Malformed, header
 from lambdaproxy.http1.head import RequestHead, parse_request, parse_response
 from lambdaproxy.http1.reader import HeadReader
-
-from .cases import BAD, GOOD, H, get
+from tests.http1.cases import BAD, GOOD, H, get
 
 MOST = 1 << 20
 

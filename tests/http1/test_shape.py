@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from lambdaproxy.http1 import shape
 from lambdaproxy.http1.grammar import HeadLimits, Malformed
 from lambdaproxy.http1.head import RequestParser, ResponseParser, parse_request, parse_response
-
-from .cases import BAD, GOOD
+from tests.http1.cases import BAD, GOOD
 
 REQUEST = (
     b"POST /add?test=true HTTP/1.1\r\nHost: api.example.com\r\nAccept: */*\r\nX-Empty: \r\nConnection: keep-alive\r\n"

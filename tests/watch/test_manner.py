@@ -275,6 +275,7 @@ def calls_of_logs():
                     yield f"{path.relative_to(ROOT)}:{node.lineno}", node
 
 
+@pytest.mark.slow
 def test_everything_that_is_logged_has_an_event_that_the_manual_names():
     manual = (ROOT / "docs/operations/logs.md").read_text()
     found = list(calls_of_logs())

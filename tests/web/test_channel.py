@@ -15,8 +15,7 @@ from lambdaproxy.watch.trail import Trails
 from lambdaproxy.web.limits import Limits
 from lambdaproxy.web.writing import Stream
 from tests.http1.cases import BAD, CHUNKED, GOOD, HELLO, NEXT, get, post
-
-from .serving import GONE, EchoProxy, MemoryBody, Served, Transport, replies
+from tests.web.serving import GONE, EchoProxy, MemoryBody, Served, Transport, replies
 
 
 @pytest.mark.parametrize(("data", "requests"), [row[1:] for row in GOOD], ids=[row[0][:60] for row in GOOD])

@@ -6,8 +6,7 @@ from zope.interface import implementer
 
 from lambdaproxy.web.limits import Limits
 from tests.http1.cases import CHUNKED, get, post
-
-from .serving import Served
+from tests.web.serving import Served
 
 
 class LogTests(SynchronousTestCase):

@@ -19,8 +19,7 @@ from lambdaproxy.web.forwarded import Forwarded
 from lambdaproxy.web.limits import Limits
 from lambdaproxy.web.site import ProxySite
 from tests.http1.cases import NEXT, get, post
-
-from .serving import EchoProxy, Served, replies
+from tests.web.serving import EchoProxy, Served, replies
 
 
 class ConnectionTests(SynchronousTestCase):
