@@ -70,8 +70,8 @@ def from_base64(text: str) -> bytes:
     return start + a2b_base64(text[whole - 4 : whole + 4], strict_mode=True)
 
 
-def text_body(body: bytes) -> Any:
-    """A body that is UTF-8, else `UnicodeDecodeError`, as what `_json.dumps` writes as a string.
+def text_body(body: bytes) -> object:
+    """A body that is UTF-8, else `UnicodeDecodeError`, as what `_json.dumps` writes as a string: mostly it is one.
 
     A long one is written at once, a piece after the other, and is `EventTooLarge` as soon as it is more than Lambda
     takes: a control character becomes six bytes, and writing 36 MB only to refuse them would keep others waiting.
@@ -120,7 +120,7 @@ def event_base64(body: bytes) -> str:
     return to_base64(body)
 
 
-def event_body(body: bytes, content_type: str | None, encoded: bool) -> tuple[Any, bool]:
+def event_body(body: bytes, content_type: str | None, encoded: bool) -> tuple[object, bool]:
     """A request body -> `body` and `isBase64Encoded` by that rule; `encoded` is whether Content-Encoding was sent.
 
     A body that is called text but is no UTF-8 is base64: nothing is known of AWS here, and nothing gets lost.

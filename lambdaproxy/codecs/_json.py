@@ -40,7 +40,7 @@ def _dumps_slowly(value: Any) -> bytes:
 loads: Callable[[bytes], Any] = _loads_slowly
 dumps: Callable[[Any], bytes] = _dumps_slowly
 #: JSON in bytes, as a value that `dumps` writes as it is.
-fragment: Callable[[bytes], Any] = _loads_slowly
+fragment: Callable[[bytes], object] = _loads_slowly
 
 try:
     import orjson

@@ -120,7 +120,7 @@ def _all_values(layout: Layout, values: tuple[bytes, ...], headers: Mapping[str,
     return many
 
 
-def _body(body: bytes, headers: Mapping[str, str]) -> tuple[Any, bool]:
+def _body(body: bytes, headers: Mapping[str, str]) -> tuple[object, bool]:
     """A body in an event, and whether it is base64; by the last Content-Type (ELB guide, lambda-functions)."""
     if "content-encoding" in headers or not IS_TEXT[headers.get("content-type")]:
         return event_base64(body), True

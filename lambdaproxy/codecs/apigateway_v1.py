@@ -253,7 +253,7 @@ class RestApiCodec(Codec):
         if method not in ALL_METHODS:
             raise MethodNotAllowed("a REST API takes DELETE, GET, HEAD, OPTIONS, PATCH, POST and PUT")
         parameters, many_parameters = query_maps(query) if query else (None, None)
-        body: str | None = None
+        body: object = None
         encoded = False
         if request.body:
             body, encoded = self._body(request.body, headers.get(spelled.get("content-type", "")))
@@ -310,7 +310,7 @@ class RestApiCodec(Codec):
             found = self._resource_ids[resource] = self._resource_id or made_up_id(self._api_id + resource, 6)
         return found
 
-    def _body(self, body: bytes, content_type: str | None) -> tuple[Any, bool]:
+    def _body(self, body: bytes, content_type: str | None) -> tuple[object, bool]:
         """Base64 for `binaryMediaTypes` (a body without a type counts as JSON), else UTF-8 with U+FFFD for the rest."""
         if self._binary:
             if self._always_binary:

@@ -98,7 +98,7 @@ class HttpApiPayload1Codec(HttpApi):
         headers, many, spelled = header_maps(request, self._layouts, self._xff)
         parameters, many_parameters = query_maps(query) if query else (None, None)
         path_parameters = decoded_parameters_of(match, path, shown, stage)
-        body: str | None = None
+        body: object = None
         encoded = False
         if request.body:
             body, encoded = event_body(request.body, headers.get("Content-Type"), "content-encoding" in spelled)

@@ -170,7 +170,8 @@ class VpcLatticeCodec(Codec):
             keep_forwarded(headers, FORWARDED_FOR, request, self._xff)
         query = target.partition("?")[2]
         pairs = raw_pairs(query) if query else []
-        body, encoded = ("", False)
+        body: object = ""
+        encoded = False
         if request.body:
             # With and without Content-Encoding the type decides (guide).
             body, encoded = event_body(request.body, headers.get("content-type"), False)
@@ -199,7 +200,7 @@ class VpcLatticeCodec(Codec):
         values: tuple[bytes, ...],
         headers: dict[str, str],
         pairs: list[tuple[str, str]],
-        body: str,
+        body: object,
         encoded: bool,
     ) -> dict[str, Any]:
         """Version 1: other names, one value each (of a query the first: measured), and who asks in headers."""
