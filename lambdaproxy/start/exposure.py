@@ -11,7 +11,7 @@ from lambdaproxy.codecs.management import ManagementCodec
 from lambdaproxy.config.settings import Settings
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.routing import Route
-from lambdaproxy.start.listening import Listener
+from lambdaproxy.start.listening import PROXIED, Listener
 from lambdaproxy.web.limits import Limits
 
 log = Logger()
@@ -84,14 +84,37 @@ def hosts_of_operators(settings: Settings, listener: Listener) -> Hosts | None:
     return Hosts(settings.allow_host) if listener.in_browsers_reach else None
 
 
-def bind_connections(routes: Iterable[Route], loopback: bool) -> None:
-    """Let `@connections` APIs without an authorizer answer on this machine alone, and say of those that are closed."""
-    closed = []
+def proxied(settings: Settings) -> str | None:
+    """The option that says that a proxy is in front of the listener for clients, or None."""
+    if settings.trusted_proxy and settings.trusted_proxy != (None,):
+        return "--trusted-proxy"
+    if settings.forwarded_host:
+        return "--forwarded-host"
+    return f"--port {settings.port}" if settings.port.startswith((PROXIED, "unix:")) else None
+
+
+def bind_connections(routes: Iterable[Route], loopback: bool, behind: str | None = None) -> None:
+    """Let `@connections` APIs without an authorizer answer on this machine alone, and say of those that are closed.
+
+    `behind` is the option by which we know of a proxy here: one that adds no field to what it hands on looks as a
+    program of this machine does, so what that may mean is said.
+    """
+    closed: list[str] = []
+    near: list[str] = []
     for route in routes:
         if isinstance(route.codec, ManagementCodec):
             route.codec.near = loopback
-            if not loopback and not route.codec.guarded:
-                closed.append(f"{route.host or ''}{route.path}")
+            if not route.codec.guarded:
+                (near if loopback else closed).append(f"{route.host or ''}{route.path}")
+    if near and behind is not None:
+        log.warn(
+            "There is a proxy in front ({option}), and programs of this machine may send messages by {paths}: so may "
+            "whoever reaches a proxy that adds no X-Forwarded-For and hands on a Host of loopback; give the "
+            '[websocket] table connections = "NAME", an [authorizer.NAME] of kind iam, or connections = "off"',
+            event="exposure",
+            option=behind,
+            paths=", ".join(near),
+        )
     if closed:
         log.warn(
             'Nobody may send messages by {paths}: give the [websocket] table connections = "NAME", an '

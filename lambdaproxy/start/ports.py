@@ -20,6 +20,7 @@ from lambdaproxy.start.exposure import (
     check_open_files,
     hosts_of,
     hosts_of_operators,
+    proxied,
 )
 from lambdaproxy.start.link import Link, Place
 from lambdaproxy.start.listening import Listener, main_endpoint
@@ -121,7 +122,7 @@ class Ports:
 
     def adopt(self, assembly: Assembly) -> None:
         """Let these routes say which hosts are answered to, and who may send to connections."""
-        bind_connections(assembly.router.routes, self.main.loopback)
+        bind_connections(assembly.router.routes, self.main.loopback, proxied(self._settings))
         self.site.hosts = hosts_of(self._settings, assembly.router.routes, self.main.in_browsers_reach)
 
     def start(self) -> None:
