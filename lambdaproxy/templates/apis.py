@@ -64,7 +64,7 @@ def make_api(
             stack.add(where, f"{value!r} cannot be used here")
         elif (option, value) != ("stage", "$default"):
             options.append((option, text(value)))
-    door = stack.found.add_door(logical, dialect, tuple(options), f"{stack.path} {logical}")
+    door = stack.add_door(logical, dialect, tuple(options))
     return Api(door, dialect, tuple(options), {name: text(value) for name, value in known.items()})
 
 

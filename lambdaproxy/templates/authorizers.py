@@ -37,7 +37,7 @@ def add_guard(stack: Stack, api: Api, name: str, kind: str, given: Given, where:
     while own in known and (known[own].kind, known[own].given) != (kind, given):
         at += 1
         own = f"{plain}-{at}"
-    known.setdefault(own, Guard(kind, given, stack.differences.place(where)))
+    known.setdefault(own, Guard(kind, given, stack.place(where)))
     return own
 
 

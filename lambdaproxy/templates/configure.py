@@ -65,8 +65,10 @@ def add_template(configuration: Configuration) -> Configuration:
             notes.append(f"{where}: {found.unable}; it answers with this reason")
     for name in sorted(_missing(template, functions, settings)):
         reason = f"it is not here: add --local {name}=FILE:FUNCTION, or a [function.{name}] table"
-        functions[name] = FunctionTable(name, {}, Path(path).resolve().parent, lambda _: path, reason)
-        notes.append(f"{name}: {reason}")
+        place = shown(template.elsewhere[name])
+        at = _where(f"{path}: {place}", lambda _: path)
+        functions[name] = FunctionTable(name, {}, Path(path).resolve().parent, at, reason)
+        notes.append(f"{place}: {name}: {reason}")
     authorizers, instead, told = guards(template.authorizers, configuration.authorizers, settings, path)
     routes, more = _routes(template, configuration, source)
     routes += _sockets(template, settings, path)
@@ -152,7 +154,9 @@ def _routes(template: Template, configuration: Configuration, source: Source) ->
             found.append(_route(route, settings, source.path, route.host, doors.get(route.door)))
         elif own is not None:
             method = "|".join(route.methods) or "ANY"
-            notes.append(f"{route.door}: another door has {method} {route.path}, too; this one is at the host {own}")
+            notes.append(
+                f"{doors[route.door].place}: another door has {method} {route.path}, too; this one is at the host {own}"
+            )
     closed = [door for door in template.doors if door.format in (REST, HTTP)]
     for door in closed:
         if door.name in hosts and (hosts[door.name], DEFAULT, "") not in taken | _keys(found):

@@ -62,13 +62,15 @@ class TemplateSocket:
 class Door:
     """What has a host of its own on AWS: an API, a function URL, a load balancer's listener.
 
-    `format` and `options` are those in which it refuses what no route of it takes; `where` is where it is written.
+    `format` and `options` are those in which it refuses what no route of it takes; `where` tells it from doors of other
+    stacks, and `place` is where it is written, for people.
     """
 
     name: str
     format: str
     options: tuple[tuple[str, str], ...] = ()
     where: str = ""
+    place: str = ""
     #: Which web pages may call.
     cors: Cors | None = None
     #: What is answered instead where something goes wrong.
@@ -106,8 +108,8 @@ class Template:
     handlers: Mapping[str, str] = field(default_factory=dict)
     #: The logical name of each function, which a file of variables may use.
     logical: Mapping[str, str] = field(default_factory=dict)
-    #: Functions that routes name, and the template does not define.
-    elsewhere: frozenset[str] = frozenset()
+    #: Functions that routes name, and the template does not define: where each is named.
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
     sockets: tuple[TemplateSocket, ...] = ()
 
 
@@ -176,7 +178,7 @@ class Found:
         #: Names of functions and doors that are taken, whatever stack they are of.
         self.names: set[str] = set()
         #: Functions that are named, and are not defined here.
-        self.elsewhere: set[str] = set()
+        self.elsewhere: dict[str, str] = {}
         self._taken: set[tuple[str, str | None, str, str]] = set()
 
     def new_name(self, wanted: str, stack: str) -> str:
@@ -189,12 +191,12 @@ class Found:
         self.names.add(name)
         return name
 
-    def add_door(self, name: str, dialect: str, options: tuple[tuple[str, str], ...] = (), where: str = "") -> str:
+    def add_door(self, name: str, dialect: str, options: tuple[tuple[str, str], ...], where: str, place: str) -> str:
         """A door of this name, made with its first route; of two stacks' doors the second is called otherwise."""
         chosen, at = name, 2
         while chosen in self.doors and self.doors[chosen].where != where:
             chosen, at = f"{name}-{at}", at + 1
-        self.doors.setdefault(chosen, Door(chosen, dialect, options, where))
+        self.doors.setdefault(chosen, Door(chosen, dialect, options, where, place))
         return chosen
 
     def add_route(self, route: TemplateRoute) -> str | None:

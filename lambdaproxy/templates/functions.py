@@ -32,7 +32,7 @@ def read_function(stack: Stack, logical: str, resource: Mapping[str, Any]) -> Pr
     name = stack.names[logical]
     properties.get("FunctionName")
     table = _table(stack, logical, properties)
-    stack.found.places[name] = stack.differences.place(("Resources", logical))
+    stack.found.places[name] = stack.place(("Resources", logical))
     about = "Timeout"
     try:
         if isinstance(table["timeout"], str):
@@ -46,11 +46,11 @@ def read_function(stack: Stack, logical: str, resource: Mapping[str, Any]) -> Pr
         table |= {"runtime": runtime, "directory": _code(stack, logical, resource, properties, runtime)}
     except NoCode as reason:
         stack.found.unable[name] = str(reason)
-        stack.found.places[name] = stack.differences.place(properties.where(stack.differences, about))
+        stack.found.places[name] = stack.place(properties.where(stack.differences, about))
         for key in _CODE:
             properties.get(key)
     stack.found.functions[name] = table
-    stack.found.handlers[name] = stack.differences.place(properties.where(stack.differences, "Handler"))
+    stack.found.handlers[name] = stack.place(properties.where(stack.differences, "Handler"))
     stack.found.logical[name] = text(map_of(resource.get("Metadata")).get("lambdaproxy:name", logical))
     return properties
 

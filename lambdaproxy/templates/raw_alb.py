@@ -179,7 +179,7 @@ class _Listener:
         conditions: tuple[Condition, ...] = (),
         priority: int | None = None,
     ) -> None:
-        door = self._stack.found.add_door(self._logical, BALANCER, where=f"{self._stack.path} {self._logical}")
+        door = self._stack.add_door(self._logical, BALANCER)
         route = TemplateRoute(
             DEFAULT, methods, function, BALANCER, False, options, None, host, settings, door, conditions, priority
         )

@@ -74,7 +74,7 @@ def _read(stack: Stack, logical: str, answering: set[str]) -> None:
         stack.add(where, "there is no WebSocket API: none of its routes leads to a function of this template")
         return
     table["routes"] = routes
-    door = stack.found.add_door(logical, "", (), f"{stack.path} {logical}")
+    door = stack.add_door(logical, "")
     stack.found.sockets.append(TemplateSocket(door, table, settings))
 
 

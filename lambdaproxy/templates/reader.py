@@ -71,7 +71,8 @@ def read_template(
         raise TemplateError("it is nested too deeply") from None
     if not found.functions and not found.elsewhere:
         raise TemplateError(f"it defines no function that can be run here ({'; '.join(notes[:3]) or 'none at all'})")
-    notes += [f"the parameter {one} is given, and the template has none" for one in parameters if one not in declared]
+    given = "the parameter {} is given (--template-parameters, or samconfig.toml), and the template has none"
+    notes += [given.format(one) for one in parameters if one not in declared]
     doors = tuple(found.doors.values())
     return Template(
         found.functions,
@@ -83,7 +84,7 @@ def read_template(
         found.authorizers,
         found.handlers,
         found.logical,
-        frozenset(found.elsewhere),
+        found.elsewhere,
         tuple(found.sockets),
     )
 

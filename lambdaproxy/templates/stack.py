@@ -54,7 +54,7 @@ class Stack:
             document, self.differences = as_template(document, lines, self.folder, given, region)
         elif openapi_file.is_openapi(document):
             document, self.differences, names = openapi_file.as_template(document, lines, arn(region, ""))
-            found.names |= names
+            found.names |= names.keys()
             found.elsewhere |= names
         self.document = document = self._without_wrong_sections(document)
         self.values = Resolver(document, given, region, self.differences, self.folder, name)
@@ -203,6 +203,18 @@ class Stack:
     def add(self, where: Where, instead: str) -> None:
         """List what is not done as it is written."""
         self.differences.add(where, instead)
+
+    def add_door(self, logical: str, dialect: str, options: tuple[tuple[str, str], ...] = ()) -> str:
+        """The door that a resource is, made with its first route; its name."""
+        place = self.place(("Resources", logical))
+        return self.found.add_door(logical, dialect, options, f"{self.path} {logical}", place)
+
+    def place(self, path: Where) -> str:
+        """Where something is written, for people; within another stack with the name of our file."""
+        place = self.differences.place(path)
+        if len(self._parents) == 1:
+            return place
+        return f"{os.path.relpath(self._parents[-1], os.path.dirname(self._parents[0]))}: {place}"
 
     # -- nested stacks -------------------------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ def read_urls(stack: Stack) -> None:
 
 
 def _add(stack: Stack, logical: str, function: str, streamed: bool, where: Where, cors: Any, kind: str) -> None:
-    door = stack.found.add_door(logical, URL, where=f"{stack.path} {logical}")
+    door = stack.add_door(logical, URL)
     open_to_pages(stack, door, (*where, "Cors"), cors)
     settings: tuple[tuple[str, Any], ...] = ()
     if kind != "NONE":

@@ -157,7 +157,7 @@ def test_aliases_and_versions_of_functions(tmp_path):
         "ANY $default -> F:live apigateway-v2",
         "ANY url.localhost$default -> F:live function-url",
     ]
-    assert notes(path) == ["Url: another door has ANY $default, too; this one is at the host url.localhost"]
+    assert notes(path) == ["line 1: Url: another door has ANY $default, too; this one is at the host url.localhost"]
 
 
 def test_each_of_several_urls_has_a_host(tmp_path):

@@ -28,7 +28,9 @@ def test_parameters(tmp_path):
     path = written(tmp_path, TEMPLATE)
     given = ("Table=t=1", "Other=2")
     assert environment(path, "users", template_parameters=given)["TABLE"] == "t=1"
-    assert notes(path, template_parameters=given) == ["the parameter Other is given, and the template has none"]
+    assert notes(path, template_parameters=given) == [
+        "the parameter Other is given (--template-parameters, or samconfig.toml), and the template has none"
+    ]
     (note,) = notes(path)
     assert "--template-parameters Table=VALUE" in note
 
@@ -145,6 +147,7 @@ def test_nested_stacks(tmp_path):
             "F": a_function(Environment={"Variables": {"OUTER": {"Ref": "Name"}}}),
             "Api": resource("AWS::ApiGatewayV2::Api", ProtocolType="HTTP", RouteKey="GET /in", Target={"Ref": "F"}),
             "Odd": resource("AWS::Serverless::StateMachine"),
+            "J": a_function(Runtime="java21"),
         },
         "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["F", "Arn"]}}},
     }
@@ -161,7 +164,7 @@ def test_nested_stacks(tmp_path):
         }
     }
     path = written(tmp_path, outer)
-    assert set(of_template(path).functions) == {"F", "Child-F", "App-F"}
+    assert set(of_template(path).functions) == {"F", "Child-F", "App-F", "J", "App-J"}
     assert environment(path)["IN"].endswith(":function:Child-F")
     assert environment(path, "Child-F")["OUTER"].endswith(":function:F")
     assert "GET api.localhost/in -> Child-F apigateway-v2" in routes(path)
@@ -172,6 +175,7 @@ def test_nested_stacks(tmp_path):
         "Away.TemplateURL: nowhere.json is left out: No such file",
         "in/inner.json: line 1: Odd: AWS::Serverless::StateMachine is not done here",
         "loop.json: line 1: Loop.TemplateURL: a stack within itself is left out",
-        "another door has GET /in, too; this one is at the host api-2.localhost",
+        "in/inner.json: line 1: Api: another door has GET /in, too; this one is at the host api-2.localhost",
+        "in/inner.json: line 1: J.Runtime: ",
     ):
         assert any(says in one for one in found), says
