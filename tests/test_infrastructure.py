@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -22,7 +23,9 @@ def code(folder: Path) -> str:
     """The text of `main.tf` without comments and, but for what they refer to, without strings."""
     text = re.sub(r"(?m)^\s*#.*$", "", (folder / "main.tf").read_text())
     return re.sub(
-        r'"((?:[^"\\$]|\$\{[^}]*\}|\\.)*)"', lambda found: " ".join(re.findall(r"\$\{([^}]*)\}", found[1])), text
+        r'"((?:[^"\\$]|\$\{[^}]*\}|\$(?!\{)|\\.)*)"',
+        lambda found: " ".join(re.findall(r"\$\{([^}]*)\}", found[1])),
+        text,
     )
 
 
@@ -136,5 +139,52 @@ def test_the_unit_says_what_ours_says():
         assert own[key] == ours[key], key
 
 
+def test_wheels_are_named_as_pip_wants_them():
+    """A wheel of another name is copied to the instances, and refused there by pip."""
+    named = [name for path in (*EXAMPLES.glob("terraform-*/main.tf"), EXAMPLES / "cdk/app.py") for name in wheels(path)]
+    assert len(named) > 1
+    for name in named:
+        assert re.fullmatch(r"lambdaproxy(-[\w.]+){4}\.whl", name), name
+
+
+def wheels(path: Path) -> list[str]:
+    return re.findall(r"s3://my-bucket/(\S+\.whl)", path.read_text())
+
+
+def test_the_cdk_knows_what_to_run():
+    app = json.loads((EXAMPLES / "cdk/cdk.json").read_text())["app"].split()
+    assert app[0] == "python3" and (EXAMPLES / "cdk" / app[1]).is_file()
+
+
+def synthesized(tmp_path: Path, context: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    env = {**CLEAN, "CDK_CONTEXT_JSON": json.dumps(context), "CDK_OUTDIR": str(tmp_path)}
+    done = [sys.executable, "-W", "ignore", str(EXAMPLES / "cdk/app.py")]
+    return subprocess.run(done, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=4 * WAIT)
+
+
+def test_the_cdk_makes_a_template(tmp_path):
+    pytest.importorskip("aws_cdk", reason="needs aws-cdk-lib, which is 200 MB with Node's part")
+    context = {"certificate": "arn:aws:acm:eu-west-1:123456789012:certificate/1", "function": "web:prod", "host": "a.b"}
+    done = synthesized(tmp_path, context)
+    assert done.returncode == 1 and "cdk: -c wheel=... is missing" in done.stderr and "Traceback" not in done.stderr
+    done = synthesized(tmp_path, {**context, "wheel": "s3://bucket/lambdaproxy.whl"})
+    assert done.returncode == 1 and "no s3://BUCKET/KEY that ends in the name" in done.stderr
+    done = synthesized(tmp_path, {**context, "wheel": "s3://bucket/lambdaproxy-0.2.0-py3-none-any.whl"})
+    assert done.returncode == 0, done.stderr
+    made = json.loads((tmp_path / "lambdaproxy.template.json").read_text())["Resources"].values()
+    kinds = {each["Type"] for each in made}
+    assert "AWS::EC2::LaunchTemplate" in kinds and "AWS::AutoScaling::LaunchConfiguration" not in kinds
+    [group] = [each for each in made if each["Type"] == "AWS::AutoScaling::AutoScalingGroup"]
+    assert group["UpdatePolicy"]["AutoScalingRollingUpdate"]["PauseTime"] == "PT5M"  # until the new one is healthy
+    assert group["Properties"]["HealthCheckType"] == "ELB"
+
+
 def test_the_cdk_is_python():
-    compile((EXAMPLES / "cdk/app.py").read_text(), "app.py", "exec")
+    tree = ast.parse((EXAMPLES / "cdk/app.py").read_text())
+    groups = [
+        {word.arg for word in node.keywords}
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "autoscaling.AutoScalingGroup"
+    ]
+    # Anything else makes a launch configuration, which new accounts cannot have.
+    assert [("launch_template" in words, "machine_image" in words) for words in groups] == [(True, False)]

@@ -1,10 +1,12 @@
 """The same as ../terraform-nlb with the AWS CDK: lambdaproxy on EC2 behind a network load balancer that ends TLS.
 
-pip install aws-cdk-lib constructs
-cdk deploy -c wheel=s3://my-bucket/lambdaproxy.whl -c certificate=arn:aws:acm:... \\
+pip install -r requirements.txt
+cdk deploy -c wheel=s3://my-bucket/lambdaproxy-0.2.0-py3-none-any.whl -c certificate=arn:aws:acm:... \\
     -c function=web:prod -c host=api.example.com
 """
 
+import re
+import sys
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -58,19 +60,32 @@ class Front(cdk.Stack):
         configuration = CONFIGURATION.format(region=self.region, host=host, function=function)
         script = Path(__file__).parent.parent / "terraform-nlb" / "install.sh.tftpl"
         text = script.read_text().replace("${wheel}", wheel).replace("${configuration}", configuration)
-        instances = autoscaling.AutoScalingGroup(
+        # A template, and no launch configuration: new accounts cannot make those any more.
+        template = ec2.LaunchTemplate(
             self,
-            "Group",
-            vpc=network,
+            "Template",
             role=role,
             security_group=instance_group,
             instance_type=ec2.InstanceType("t4g.small"),
             machine_image=ec2.MachineImage.from_ssm_parameter("/aws/service/debian/release/12/latest/arm64"),
             user_data=ec2.UserData.custom(text),
             require_imdsv2=True,
+            http_put_response_hop_limit=1,
+        )
+        # One at a time, and the next one when this one has had time to install itself and become healthy.
+        instances = autoscaling.AutoScalingGroup(
+            self,
+            "Group",
+            vpc=network,
+            launch_template=template,
             min_capacity=2,
             max_capacity=6,
-            update_policy=autoscaling.UpdatePolicy.rolling_update(min_instances_in_service=2),
+            health_checks=autoscaling.HealthChecks.with_additional_checks(
+                additional_types=[autoscaling.AdditionalHealthCheckType.ELB], grace_period=cdk.Duration.minutes(3)
+            ),
+            update_policy=autoscaling.UpdatePolicy.rolling_update(
+                min_instances_in_service=2, max_batch_size=1, pause_time=cdk.Duration.minutes(5)
+            ),
         )
         instances.scale_on_cpu_utilization("Cpu", target_utilization_percent=60)
 
@@ -97,6 +112,13 @@ class Front(cdk.Stack):
 
 if __name__ == "__main__":
     app = cdk.App()
-    names = ("wheel", "certificate", "function", "host")
-    Front(app, "lambdaproxy", **{name: app.node.get_context(name) for name in names})
+    given = {name: app.node.try_get_context(name) for name in ("wheel", "certificate", "function", "host")}
+    missing = [f"-c {name}=..." for name, value in given.items() if not value]
+    if missing:
+        sys.exit(f"cdk: {' '.join(missing)} is missing; see the top of app.py")
+    if not re.search(r"^s3://[^/]+/(.+/)?lambdaproxy(-[^-/]+){4}\.whl$", given["wheel"]):  # pip refuses another name
+        sys.exit(
+            f"cdk: wheel={given['wheel']} is no s3://BUCKET/KEY that ends in the name that the wheel was built with"
+        )
+    Front(app, "lambdaproxy", **given)
     app.synth()

@@ -25,6 +25,12 @@ variable "name" {
 variable "wheel" {
   description = "Where the instances get lambdaproxy from: the wheel that `make build` made, in a bucket, as s3://BUCKET/KEY"
   type        = string
+
+  # pip refuses a wheel whose name does not say what it is, and the instances would find that out.
+  validation {
+    condition     = can(regex("^s3://[^/]+/([^/]+/)*lambdaproxy-[^-/]+-[^-/]+-[^-/]+-[^-/]+[.]whl$", var.wheel))
+    error_message = "wheel: s3://BUCKET/KEY, where KEY ends in the name that the wheel was built with, as lambdaproxy-0.2.0-py3-none-any.whl."
+  }
 }
 
 variable "functions" {

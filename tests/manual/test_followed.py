@@ -114,7 +114,7 @@ def test_an_operator_on_a_server(reader, aws, tmp_path):
             "/opt/lambdaproxy/bin": str(BIN),
             "/etc/lambdaproxy": str(tmp_path / "etc"),
             "/etc/nginx": str(tmp_path / "nginx"),
-            "/run/lambdaproxy/control": str(tmp_path / "control"),
+            "/run/lambdaproxy": str(tmp_path / "run"),
             "nginx -t": f"{started} -t",
             "systemctl reload nginx": f"{started} >/dev/null 2>&1",
             "listen 443 ssl": f"listen 127.0.0.1:{tls} ssl",
