@@ -161,9 +161,13 @@ def test_streams(reader):
     needs()
     page = (DOCS / "streaming.md").read_text()
     events, _, tools = page.partition("## An MCP server")
+    tools, _, older = tools.partition("### The older transport")
     reader.follow(events)
     wants("mcp.server.mcpserver" if importlib.util.find_spec("mcp") else "mcp")
     reader.follow(tools)
+    needs("node")
+    reader.follow(older)
+    assert reader.done[-1].endswith("sse.py")
 
 
 def test_websockets(reader):
