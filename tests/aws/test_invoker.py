@@ -595,6 +595,31 @@ def test_a_result_without_a_length_counts_as_the_largest() -> None:
     world.clean()
 
 
+def test_a_result_that_does_not_end_is_not_read_for_ever() -> None:
+    world = World()
+    outcome = world.invoke()
+    wire = world.wires[0]
+    wire.reply(b"HTTP/1.1 200 OK\r\n\r\n")
+    piece = b"x" * 1_000_000
+    for _ in range(MOST_RESULT // len(piece) + 2):
+        if not outcome.times:
+            wire.reply(piece)
+    assert type(outcome.error) is errors.ConnectionLost and f"over {MOST_RESULT} bytes" in outcome.error.detail
+    assert wire.aborted
+    world.clean()
+
+
+def test_a_result_that_lambda_found_too_large_is_explained() -> None:
+    world = World()
+    outcome = world.invoke()
+    document = b'{"errorMessage": "Response payload size exceeded", "errorType": "Function.ResponseSizeTooLarge"}'
+    with capturedLogs() as logs:
+        world.wires[0].reply(response(200, document, X_Amz_Function_Error="Unhandled"))
+    assert outcome.result.function_error == "Unhandled"
+    assert any("larger than 6 MB" in str(formatEvent(event)) and "hello" in str(formatEvent(event)) for event in logs)
+    world.clean()
+
+
 def test_whoever_is_told_of_a_time_out_may_stop_the_invoker() -> None:
     world = World()
     outcome = world.invoke(seconds=1)

@@ -121,6 +121,74 @@ def test_pressure_reaches_the_socket() -> None:
     world.clean()
 
 
+def test_a_reader_that_is_full_from_the_start_is_waited_for() -> None:
+    class Full(Reader):
+        def registerProducer(self, producer: Any, streaming: bool) -> None:
+            super().registerProducer(producer, streaming)
+            producer.pauseProducing()
+
+    world = World()
+    outcome, wire = _begin(world)
+    reader = Full().read(outcome.result.payload)
+    assert wire.paused
+    reader.producer.resumeProducing()
+    assert not wire.paused
+    wire.reply(chunk(DONE) + LAST)
+    assert reader.outcome.done and reader.outcome.error is None
+    world.clean()
+
+
+def test_a_reader_may_be_full_when_all_is_here() -> None:
+    world = World()
+    outcome, wire = _begin(world)
+    wire.reply(chunk(payload_chunk(b"two") + DONE) + LAST)
+    reader = Reader(pause_after=1)
+    reader.read(outcome.result.payload)
+    assert (reader.data, reader.outcome.times, reader.outcome.error) == (b"onetwo", 1, None)
+    assert not wire.paused and not world.invoke().times and len(world.wires) == 1, "the connection serves on"
+    outcome.result.payload.resumeProducing()
+    outcome.result.payload.stopProducing()
+    assert reader.outcome.times == 1
+    world.clean()
+
+
+def test_a_reader_whose_transport_is_lost_is_one_that_leaves() -> None:
+    world = World()
+    outcome, wire = _begin(world)
+    outcome.result.payload.stopProducing()
+    assert world.invoker.limiter.in_flight == 1, "nobody reads yet"
+    reader = Reader().read(outcome.result.payload)
+    reader.producer.stopProducing()
+    assert isinstance(reader.outcome.error, CancelledError) and reader.producer is None
+    assert wire.aborted and world.invoker.limiter.in_flight == 0
+    world.clean()
+
+
+def test_messages_that_say_nothing_are_passed_over() -> None:
+    world = World()
+    outcome = world.invoke(mode="stream")
+    wire = world.wires[0]
+    other = encode(((":message-type", "event"), (":event-type", "Later")), b"{}")
+    wire.reply(HEAD + chunk(payload_chunk(b"")) + chunk(other))
+    assert not outcome.times, "no byte has come"
+    wire.reply(chunk(payload_chunk(b"one") + DONE) + LAST)
+    assert Reader().read(outcome.result.payload).data == b"one"
+    world.clean()
+
+
+def test_a_stream_may_end_with_its_connection() -> None:
+    world = World()
+    outcome = world.invoke(mode="stream")
+    wire = world.wires[0]
+    wire.reply(b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\n\r\n" + payload_chunk(b"one"))
+    reader = Reader().read(outcome.result.payload)
+    wire.reply(DONE)
+    wire.end()
+    world.reactor.turn()
+    assert (reader.data, reader.outcome.times, reader.outcome.error) == (b"one", 1, None)
+    world.clean()
+
+
 def test_a_function_that_fails_before_its_first_byte_is_answered_properly() -> None:
     world = World()
     outcome = world.invoke(mode="stream")
