@@ -110,7 +110,21 @@ FOREIGN = {
 OWN = {option.lstrip("-") for option in (*event.options(), *invoke._OWN)}
 OWN |= {option.lstrip("-") for words in (logs.words(), mcp.words()) for option in words.options()}
 #: Those of `lambdaproxy-conformance`.
-OWN |= {"option", "report", "stage", "host-header"}
+OWN |= {
+    "option",
+    "report",
+    "stage",
+    "host-header",
+    "list",
+    "case",
+    "grade",
+    "jobs",
+    "anyway",
+    "echo",
+    "ca",
+    "insecure",
+    "name",
+}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -2,3 +2,5 @@
 
 It stands on the standard library alone, and knows no proxy: a door is a URL with the echo function behind it.
 """
+
+__version__ = "0.2.0"

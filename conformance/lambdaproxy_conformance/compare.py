@@ -24,22 +24,29 @@ SERVERS_OWN = frozenset({"content-length", "date", "connection"})
 Pairs = Iterable[tuple[str, str]]
 
 
+def brief(value: Any) -> str:
+    """A value as Python writes it, or its beginning: what a door says may be megabytes."""
+    text = repr(value)
+    return text if len(text) <= 500 else f"{text[:500]}... ({len(text)} characters)"
+
+
 def compare(expected: Any, actual: Any, where: str) -> list[str]:
     """The differences of two JSON values, key presence included; placeholders of `expected`, and compiled patterns,
     stand for values."""
     if isinstance(expected, re.Pattern):
         like = isinstance(actual, str) and bool(expected.fullmatch(actual))
-        return [] if like else [f"{where}: {actual!r} is not like {expected.pattern}"]
+        return [] if like else [f"{where}: {brief(actual)} is not like {expected.pattern}"]
     if isinstance(expected, str) and expected in PLACEHOLDERS:
         fits = isinstance(actual, str) if expected not in ("<any>", "<epoch-ms>") else True
-        return [] if fits and PLACEHOLDERS[expected](actual) else [f"{where}: {actual!r} is no {expected}"]
+        return [] if fits and PLACEHOLDERS[expected](actual) else [f"{where}: {brief(actual)} is no {expected}"]
     if isinstance(expected, dict) and isinstance(actual, dict):
         found = []
         for key in sorted(expected.keys() | actual.keys()):
             if key not in actual:
                 found.append(f"{where}.{key} is missing")
             elif key not in expected:
-                found.append(f"{where}.{key} should be absent, is {actual[key]!r}")
+                name = key if key.isprintable() and len(key) < 100 else brief(key)
+                found.append(f"{where}.{name} should be absent, is {brief(actual[key])}")
             else:
                 found += compare(expected[key], actual[key], f"{where}.{key}")
         return found
@@ -51,7 +58,7 @@ def compare(expected: Any, actual: Any, where: str) -> list[str]:
         ]
     if type(expected) is type(actual) and expected == actual:
         return []
-    return [f"{where}: expected {expected!r}, is {actual!r}"]
+    return [f"{where}: expected {expected!r}, is {brief(actual)}"]
 
 
 def compare_part(expected: Any, actual: Any, where: str) -> list[str]:
@@ -61,7 +68,7 @@ def compare_part(expected: Any, actual: Any, where: str) -> list[str]:
     found = []
     for key, value in expected.items():
         if value == "<absent>":
-            found += [f"{where}.{key} should be absent, is {actual[key]!r}"] if key in actual else []
+            found += [f"{where}.{key} should be absent, is {brief(actual[key])}"] if key in actual else []
         elif key not in actual:
             found.append(f"{where}.{key} is missing")
         elif value == "<empty>":
@@ -96,7 +103,7 @@ def compare_headers(expected: Pairs, present: Pairs, any_case: bool) -> list[str
                 break
         else:
             found.append(f"header {name}: {value!r} is missing")
-    return found + [f"header {name}: {value!r} should be absent" for name, value in there]
+    return found + [f"header {name}: {brief(value)} should be absent" for name, value in there]
 
 
 def prune(value: Any) -> Any:
