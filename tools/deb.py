@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
+from email.utils import formatdate
 from pathlib import Path
 
 from tools import builds
@@ -43,6 +44,14 @@ Description: front door to AWS Lambda that you run yourself
  and turns its result into the HTTP response that the service would have given.
 """
 
+CHANGES = """\
+lambdaproxy ({version}) stable; urgency=medium
+
+  * What this version changes is in CHANGELOG.md.gz, beside this file.
+
+ -- {maintainer}  {date}
+"""
+
 
 def maintainer(environment: Mapping[str, str] = os.environ) -> str:
     """Who answers for the package, told as Debian's own tools are told; raises `builds.Failed`."""
@@ -59,10 +68,10 @@ def build(out: Path, number: str, architecture: str, packing: str) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder, "tree")
-        environment(tree)
-        system(tree, number)
-        control(tree, number, architecture)
         epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or builds.run("git", "log", "-1", "--format=%ct", cwd=ROOT))
+        environment(tree)
+        system(tree, number, epoch)
+        control(tree, number, architecture)
         for path in sorted(tree.rglob("*")):
             os.utime(path, (epoch, epoch), follow_symlinks=False)
         made = out / f"lambdaproxy_{number}_{architecture}.deb"
@@ -91,7 +100,7 @@ def environment(tree: Path) -> None:
     builds.run(PYTHON, *compiling, home / "lib", cwd=tree)
 
 
-def system(tree: Path, number: str) -> None:
+def system(tree: Path, number: str, epoch: int) -> None:
     """What stands outside of the environment."""
     link(tree / "usr/bin/lambdaproxy", "../lib/lambdaproxy/bin/lambdaproxy")
     for unit in ("lambdaproxy.service", "lambdaproxy.socket"):
@@ -107,7 +116,10 @@ def system(tree: Path, number: str) -> None:
     documents = tree / "usr/share/doc/lambdaproxy"
     write(documents / "copyright", (ROOT / "LICENSE").read_text(encoding="utf-8"))
     write(documents / "examples/nginx.conf", (ROOT / "examples" / "nginx.conf").read_text(encoding="utf-8"))
-    write(documents / "changelog.gz", packed((ROOT / "CHANGELOG.md").read_text(encoding="utf-8")))
+    write(documents / "CHANGELOG.md.gz", packed((ROOT / "CHANGELOG.md").read_text(encoding="utf-8")))
+    # Debian's programs read a form of their own under the other name.
+    when = formatdate(epoch, localtime=False)
+    write(documents / "changelog.gz", packed(CHANGES.format(version=number, maintainer=maintainer(), date=when)))
     python = tree / HOME / "bin" / "python"
     for section in ("1", "5"):
         name = {"1": "lambdaproxy.1", "5": "lambdaproxy.toml.5"}[section]

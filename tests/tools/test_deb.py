@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import os
+import re
 import shutil
 import subprocess
 import time
+from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
 
 import pytest
@@ -160,6 +163,7 @@ def test_what_the_package_says(package):
         "./usr/bin/lambdaproxy -> ../lib/lambdaproxy/bin/lambdaproxy",
         "./usr/lib/systemd/system/lambdaproxy.service",
         "./usr/lib/systemd/system/lambdaproxy.socket",
+        "./usr/share/doc/lambdaproxy/CHANGELOG.md.gz",
         "./usr/share/man/man1/lambdaproxy.1.gz",
         "./usr/share/man/man5/lambdaproxy.toml.5.gz",
         "./usr/share/bash-completion/completions/lambdaproxy",
@@ -167,6 +171,17 @@ def test_what_the_package_says(package):
         assert f"{name}\n" in names, name
     assert "dropin.cache" not in names
     assert "direct_url.json" not in names
+
+
+def test_what_changed_as_debian_reads_of_it(package, tmp_path):
+    """And as of a commit's time, so that the package is the same each time."""
+    builds.run("dpkg-deb", "--extract", package, tmp_path, cwd=tmp_path)
+    lines = gzip.decompress((tmp_path / "usr/share/doc/lambdaproxy/changelog.gz").read_bytes()).decode().splitlines()
+    assert lines[0] == f"lambdaproxy ({our_version(ROOT)}) stable; urgency=medium"
+    last = re.fullmatch(r" -- [^<>]+ <[^<> ]+@[^<> ]+>  (\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [-+]0000)", lines[-1])
+    assert last is not None
+    made = int((tmp_path / "usr/share/doc/lambdaproxy/changelog.gz").stat().st_mtime)
+    assert parsedate_to_datetime(last[1]).timestamp() == made
 
 
 def test_no_path_of_where_it_was_built(package, tmp_path):
