@@ -75,7 +75,9 @@ class StreamBody:
     def error_document(self) -> bytes:
         """The function's error as a buffered invocation would give it."""
         details = (self.outcome or {}).get("ErrorDetails")
-        return orjson.dumps({"errorType": self.function_error, "errorMessage": details if details else ""})
+        # AWS sends text; what nests may nest too deeply to be written.
+        message = details if isinstance(details, str) else ""
+        return orjson.dumps({"errorType": self.function_error, "errorMessage": message})
 
     def end(self, error: LambdaProxyError | None = None) -> None:
         """The connection has nothing more; `error` says why if it should have."""

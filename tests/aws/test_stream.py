@@ -198,6 +198,16 @@ def test_a_function_that_fails_before_its_first_byte_is_answered_properly() -> N
     world.clean()
 
 
+@pytest.mark.parametrize("details", [b"null", b"7", b"[" * 300 + b"]" * 300])
+def test_details_that_are_no_text_are_none(details: bytes) -> None:
+    world = World()
+    outcome = world.invoke(mode="stream")
+    failed = invoke_complete(b'{"ErrorCode":"Runtime.ExitError","ErrorDetails":%b}' % details)
+    world.wires[0].reply(HEAD + chunk(failed) + LAST)
+    assert outcome.result.payload == b'{"errorType":"Runtime.ExitError","errorMessage":""}'
+    world.clean()
+
+
 def test_a_function_that_fails_in_the_middle() -> None:
     world = World()
     outcome, wire = _begin(world)
