@@ -105,6 +105,14 @@ def test_the_instances_would_start(name, tmp_path):
     assert "web:prod on aws, as apigateway-v2" in done.stdout
 
 
+def test_what_takes_everything_takes_the_first_page_too():
+    """`/{proxy+}` is not `/`, as in an HTTP API: who opens the site would get 404."""
+    pages = [*(ROOT / "docs/tutorials").glob("*.md"), *EXAMPLES.rglob("*.toml*"), *EXAMPLES.rglob("*.yaml")]
+    read = {path: path.read_text() for path in [*pages, EXAMPLES / "cdk/app.py"] if path.is_file()}
+    assert sum('path = "$default"' in text for text in read.values()) > 5
+    assert [path.name for path, text in read.items() if re.search(r'path = "/\{+proxy\+\}+"', text)] == []
+
+
 def test_times_and_ports_agree():
     source = (EXAMPLES / "terraform-nlb/main.tf").read_text()
     stops = re.search(r"TimeoutStopSec=(\d+)", SCRIPT)
@@ -116,6 +124,24 @@ def test_times_and_ports_agree():
         assert 'port = "haproxy:tcp:8011:' in text and 'metrics-listen = "haproxy:tcp:9100:' in text
     assert re.search(r"proxy_protocol_v2\s*= true", source) and re.search(r"port\s*= 9100", source)
     assert '"/readyz"' in source
+
+
+def test_what_a_core_carries_follows_from_what_a_request_costs():
+    """The table for planning is made of the measured one, and nobody has to remember it when that changes."""
+    cost = (ROOT / "docs/cost.md").read_text()
+    table = (ROOT / "docs/operations/sizing.md").read_text().partition("## One core")[2].partition("\n## ")[0]
+    rows = [[float(cell.replace(",", "")) for cell in row] for row in re.findall(_ROW, table)]
+    assert len(rows) == 5
+    for microseconds, carried, at_most in rows:
+        assert any(abs(microseconds - int(one)) <= 100 for one in re.findall(r"(?m)^\|[^|]*\| (\d+) \|", cost))
+        assert carried == pytest.approx(1e6 / microseconds, rel=0.04)
+        assert at_most == pytest.approx(0.7 * carried, rel=0.04)
+    small = f"{int(rows[0][2]):,} small"
+    for page in ("tutorials/kubernetes.md", "operations/containers.md"):
+        assert small in (ROOT / "docs" / page).read_text(), page
+
+
+_ROW = r"(?m)^\|[^|]*\| ([\d,]+) \| about ([\d,]+) \| ([\d,]+) \|$"
 
 
 def test_the_script_has_no_mistakes(tmp_path):

@@ -26,7 +26,7 @@ format = "apigateway-v2"
 
 [[route]]
 host = "{host}"
-path = "/{{proxy+}}"
+path = "$default"
 function = "{function}"
 """
 
