@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.charts import everything, loaded, rendered
-from tests.processes import CLEAN, ROOT, WAIT
+from tests.processes import CLEAN, ROOT, WAIT, Server, reserved_port, until
 
 CONTAINER, CLUSTER = ROOT / "examples" / "container", ROOT / "examples" / "kubernetes"
 COMMAND = (sys.executable, "-c", "import sys; from lambdaproxy.command.main import main; sys.exit(main())")
@@ -129,6 +129,40 @@ def follows_its_schema(validated, path):
     else:
         assert validated.returncode == 0, validated
         assert told and all(line.startswith(f"INFO {path} passed") for line in told), validated
+
+
+def test_what_compose_starts_answers(tmp_path):
+    """Both services with the words of the file; only folders, ports and the other one's name are of this machine."""
+    services = yaml.safe_load((CONTAINER / "compose.yaml").read_text())["services"]
+    with reserved_port() as port:
+        here = {
+            "/etc/lambdaproxy": str(CONTAINER),
+            "/functions/": f"{CONTAINER}/functions/",
+            "/keys": str(tmp_path),
+            "${AWS_API:-http://functions:4566}": f"http://127.0.0.1:{port}",
+            "tcp:4566:interface=0.0.0.0": f"tcp:{port}:interface=127.0.0.1",
+            "9011": "0",
+        }
+
+        def words(service):
+            found = []
+            for word in services[service]["command"]:
+                for there, ours in here.items():
+                    word = word.replace(there, ours)
+                found.append(word)
+            return found
+
+        front = {
+            name: value.replace("/keys", str(tmp_path))
+            for name, value in services["lambdaproxy"]["environment"].items()
+        }
+        with (
+            Server(*words("functions")),
+            Server(*words("lambdaproxy"), "--host", "127.0.0.1", "--metrics-listen", "0", env=front) as server,
+        ):
+            until(lambda: server.request("GET", "/users/7")[0] == 200, "there are credentials")
+            assert server.request("GET", "/users/7")[2] == b"users was asked for /users/7\n"
+            assert server.request("GET", "/")[2] == b"web was asked for /\n"
 
 
 def test_the_containerfile_passes_the_linter():

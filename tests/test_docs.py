@@ -99,6 +99,7 @@ FOREIGN = {
     "auth-type",
     "runtime",
     "quiet",
+    "build",
     "user-group",
     "wait",
     "wait-for-client",
