@@ -72,3 +72,11 @@ def test_the_commands_of_the_unit_take_its_options(tmp_path):
         done = run_program(program, "check", *options, *more)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert "FileDescriptorName=http\n" in (FOLDER / "lambdaproxy.socket").read_text()
+
+
+def test_who_gives_a_capability_is_told_of_the_users_of_its_own():
+    """A capability within a user namespace is none for the machine's ports: bind says EACCES all the same."""
+    page = (FOLDER.parent / "docs/operations/tls.md").read_text()
+    assert "PrivateUsers=yes" in UNIT.read_text()
+    [line] = [line for line in page.splitlines() if "CAP_NET_BIND_SERVICE" in line]
+    assert "`PrivateUsers=no`" in line
