@@ -205,6 +205,7 @@ class Tally:
         """Give back what nobody used lately, and look again later if there is more."""
         self._call = None
         self._stay()
+        self._look_again()
         unused = [name for name, ahead in self._ahead.items() if not ahead.lately]
         self._give_back(unused[:MOST_GIVEN_BACK])
         if len(unused) > MOST_GIVEN_BACK and self._later is not None:
@@ -214,6 +215,17 @@ class Tally:
             ahead.lately = False
         if self._ahead and self._later is not None:
             self._call = self._later(PAUSE, self._settle)
+
+    def _look_again(self) -> None:
+        """Forget what was counted ahead in a file that somebody has emptied: nobody else counts it any more."""
+        locked = bool(self._ahead) and lock_soon(self._file)
+        if locked:
+            try:
+                self._follow(b"")
+            except OSError as error:
+                self._cannot(error)
+            finally:
+                unlock(self._file)
 
     def _give_back(self, names: list[str]) -> None:
         """What was counted ahead for these names is not counted any more, if the file can be had now."""

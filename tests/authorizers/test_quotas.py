@@ -455,3 +455,16 @@ def test_what_was_counted_ahead_in_a_file_that_was_begun_anew_is_forgotten(tmp_p
     clock.pump([1, 1])
     assert one.seen("a", 7) == two.seen("a", 7) == (0, 1)
     assert one.take("a", 7, 9000) and two.seen("a", 7)[1] == 65
+
+
+def test_who_comes_all_the_time_lives_by_an_emptied_file_for_a_second_at_most(tmp_path):
+    path = tmp_path / "q"
+    clock, (one, two) = counted_ahead(str(path))
+    assert one.take("a", 7, 9000)
+    os.truncate(path, 0)
+    assert all(one.take("a", 7, 9000) for _ in range(5)), "counted ahead before"
+    clock.advance(1)
+    assert one.take("a", 7, 9000) and two.seen("a", 7) == (0, 64)
+    one.close()
+    assert two.seen("a", 7) == (0, 1)
+    two.close()
