@@ -46,6 +46,7 @@ _identifier = _matching(r"[A-Za-z0-9-]{1,64}", "identifier (letters, digits and 
 _stage = _matching(r"[A-Za-z0-9_-]{1,128}", "stage name (letters, digits, hyphens and underscores)")
 _http_stage = _matching(r"\$default|[A-Za-z0-9_-]{1,128}", "stage name (`$default`, or letters, digits, - and _)")
 _domain = _matching(r"[A-Za-z0-9.-]{1,253}", "domain name")
+_place = _matching(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?", "domain name, with or without a port")
 _media_type = _matching(r"[!-~]+/[!-~]+", "media type such as image/png, image/* or */*")
 _word = _matching(r"[!-~]{1,64}", "name without spaces")
 
@@ -270,7 +271,7 @@ class WebSocketMaker:
     options = (
         Option("account", _account, "123456789012", "account number of the API"),
         Option("api_id", _identifier, "lambdaprox", "API identifier in the event"),
-        Option("domain", _domain, None, "domain name in the event (default: the handshake's host)"),
+        Option("domain", _place, None, "domain name in the event (default: the handshake's host)"),
         Option("stage", _stage, "prod", "name of the stage"),
         Option("stage_variables", _variable, (), "NAME=VALUE, repeatable", multiple=True),
         Option(

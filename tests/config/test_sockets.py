@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("wsproto", reason="wsproto is not installed")
 
+from lambdaproxy import registry
 from lambdaproxy.config.cli import configure
 from lambdaproxy.errors import ConfigError
 from lambdaproxy.gate.socket_api import AWS, SocketLimits
@@ -128,6 +129,7 @@ def test_settings_for_http_are_not_inherited(tmp_path):
         ('[websocket.chat]\nfunction = "f"\norigins = ["https://example.com:443"]\n', 5, "leave out :443"),
         ('[websocket.chat]\nfunction = "f"\norigins = ["HTTP://*.example.com:80"]\n', 5, "leave out :80"),
         ('[websocket.chat]\nfunction = "f"\norigins = ["wss://example.com"]\n', 5, "the scheme https wherever"),
+        ('[websocket.chat]\nfunction = "f"\ndomain = "localhost:x"\n', 5, "is no domain name, with or without a port"),
         ('[websocket.chat]\nfunction = "f"\ncompression = "maybe"\n', 5, "neither yes nor no"),
         ('[websocket.chat]\nfunction = "f"\nauthorizer = "who"\n', 5, "unknown authorizer"),
         ('[websocket.chat]\nfunction = "f"\ncors = "*"\n', 5, "unknown key of a WebSocket API"),
@@ -154,3 +156,10 @@ def test_mistakes_are_named_with_their_line(tmp_path, text, line, words):
     with pytest.raises(ConfigError, match=words) as caught:
         assembled(tmp_path, text)
     assert f"proxy.toml:{line}: " in str(caught.value), str(caught.value)
+
+
+def test_the_domain_in_events_may_have_a_port():
+    """By it functions make the URL of `@connections`, where no name without a port leads here."""
+    maker = registry.codec_makers()["apigateway-websocket"]
+    given = (("domain", "localhost:8443"),)
+    assert registry.parse_options(maker.name, maker.options, given)["domain"] == "localhost:8443"
