@@ -205,11 +205,14 @@ def _secrets(document: Any) -> Iterator[bytes]:
 
 
 def shortened(value: Any) -> Any:
-    """A JSON value whose long texts end with how much was left out."""
-    if isinstance(value, str) and len(value) > MOST_TEXT:
-        return f"{value[:MOST_TEXT]} ... and {len(value) - MOST_TEXT} characters more"
+    """A JSON value whose long texts end with how much was left out, and whose texts can be sent: JSON may hold halves
+    of characters, and an agent that is told of an error instead of a result would run the function again."""
+    if isinstance(value, str):
+        if len(value) > MOST_TEXT:
+            value = f"{value[:MOST_TEXT]} ... and {len(value) - MOST_TEXT} characters more"
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, list):
         return [shortened(each) for each in value]
     if isinstance(value, dict):
-        return {key: shortened(each) for key, each in value.items()}
+        return {shortened(key): shortened(each) for key, each in value.items()}
     return value

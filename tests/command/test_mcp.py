@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import sys
+from typing import Any
 
 import pytest
 
@@ -126,3 +127,28 @@ def test_what_is_needed_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "mcp.server.mcpserver", None)
     with pytest.raises(Refused, match=re.escape("pip install 'lambdaproxy[mcp]'")):
         tools.server({})
+
+
+class Ran:
+    """An Invoke API whose function gives this result."""
+
+    def __init__(self, result):
+        self.result = result
+
+    def name(self, function):
+        return function or "f"
+
+    def invoke(self, *_):
+        return self.result, None, b"log"
+
+
+@pytest.mark.parametrize(
+    "result", [b'"\\ud800"', b'{"\\udc00": ["\\ud83d"]}', b"[" * 5000 + b"]" * 5000, b"\xff\xed\xa0\x80"]
+)
+def test_a_function_that_ran_is_no_error_whatever_it_gives(result):
+    nobody: Any = None
+    api: Any = Ran(result)
+    run = tools.tools(tools.Places(nobody, None, api), True)["run_event"]
+    shown = run({"a": 1})
+    assert (shown["function"], shown["log"]) == ("f", "log")
+    json.dumps(shown, ensure_ascii=False).encode()
