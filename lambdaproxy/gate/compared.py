@@ -7,7 +7,7 @@ loop of its own, and what would take longer than a turn is not looked at (`Unrea
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, TypeAlias
@@ -34,6 +34,11 @@ MOST_PATHS, MOST_NAMES, MOST_VALUES = 5, 20, 1000
 
 _LEFT_OUT = frozenset((b"date", b"set-cookie", b"content-length", b"connection", b"apigw-requestid", b"x-request-id"))
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
+_DIGIT = re.compile(r"[0-9]")
+MOST_PLAIN = 16
+"""Characters of a key with digits that is shown: a longer one may be somebody's id, or a secret."""
+_LONG = re.compile(rb"[0-9]{17,}")
+"""Digits of which a double has no more; integers of 64 bits are compared whole."""
 _MISSING = object()
 
 _Name: TypeAlias = str | int | None
@@ -48,10 +53,10 @@ class Unread(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Status, the header fields that are not other each time, and the body or, of a large one, its digest."""
+    """Status, the values of header fields that are not other each time, and the body or, of a large one, its digest."""
 
     status: int
-    fields: frozenset[tuple[bytes, bytes]]
+    fields: Mapping[bytes, tuple[bytes, ...]]
     size: int
     body: bytes | None
     digest: bytes
@@ -88,8 +93,12 @@ async def read(
 async def summary(response: Response, turn: weight.Turn) -> Summary:
     """What is kept of an answer."""
     body = response.body if isinstance(response.body, bytes) else b""
-    fields = [(name.lower(), value) for name, value in response.headers]
-    kept = frozenset(pair for pair in fields if pair[0] not in _LEFT_OUT and not pair[0].startswith(b"x-amz"))
+    kept: dict[bytes, tuple[bytes, ...]] = {}
+    for name, value in response.headers:
+        name = name.lower()
+        if name not in _LEFT_OUT and not name.startswith(b"x-amz"):
+            # The order of the values of one field means something, and so does a value that stands twice.
+            kept[name] = (*kept.get(name, ()), value)
     if len(body) <= weight.SMALL:
         return Summary(response.status, kept, len(body), body, b"")
     digest = sha256()
@@ -105,9 +114,9 @@ async def differences(ours: Summary, theirs: Summary, turn: weight.Turn) -> list
     found = []
     if ours.status != theirs.status:
         found.append(f"status {theirs.status}, not {ours.status}")
-    names = sorted({name.decode("latin-1") for name, _ in ours.fields ^ theirs.fields})
+    names = sorted(name for name in {*ours.fields, *theirs.fields} if ours.fields.get(name) != theirs.fields.get(name))
     if names:
-        found.append(f"headers {', '.join(names[:10])}")
+        found.append(f"headers {', '.join(name.decode('latin-1') for name in names[:10])}")
     if (ours.size, ours.body, ours.digest) != (theirs.size, theirs.body, theirs.digest):
         body = await _of_bodies(ours, theirs, turn)
         if body:
@@ -134,7 +143,14 @@ async def _of_bodies(ours: Summary, theirs: Summary, turn: weight.Turn) -> str:
             found.append(path)
             if len(found) == MOST_PATHS:
                 break
+    if not found and _LONG.findall(ours.body) != _LONG.findall(theirs.body) and _longs(ours) != _longs(theirs):
+        found.append("has numbers of more digits than are compared, which differ")
     return f"body {', '.join(found)}" if found else ""
+
+
+def _longs(answer: Summary) -> list[bytes]:
+    """Whatever the order of keys is."""
+    return sorted(_LONG.findall(answer.body or b""))
 
 
 async def _parsed(body: bytes, turn: weight.Turn) -> Any:
@@ -197,4 +213,6 @@ def _path(names: list[_Name], last: _Name) -> str:
 def _written(name: _Name) -> str:
     if name is None:
         return "$"
-    return str(name) if isinstance(name, int) or _KEY.fullmatch(name) else "*"
+    if isinstance(name, int):
+        return str(name)
+    return name if _KEY.fullmatch(name) and not (len(name) > MOST_PLAIN and _DIGIT.search(name)) else "*"

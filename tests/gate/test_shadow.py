@@ -22,9 +22,10 @@ from lambdaproxy.errors import (
     Unavailable,
     did_not_run,
 )
+from lambdaproxy.gate import compared
 from lambdaproxy.gate.compared import MOST_PATHS, paths
 from lambdaproxy.gate.shadow import LATE, MOST_HELD, MOST_LARGE, PAUSE
-from lambdaproxy.messages import InvocationResult
+from lambdaproxy.messages import InvocationResult, Response
 from lambdaproxy.proxy import Proxy
 from lambdaproxy.start.assembly import assemble
 from lambdaproxy.watch.accounts import Accounts
@@ -230,6 +231,12 @@ def test_an_answer_that_failed_has_no_shadow(tmp_path):
         ({"a": {"b": 1}}, {"a": {"b": 2}}, ["$.a.b"]),
         ({"a": 1}, {"b": 1}, ["$.a is missing", "$.b is new"]),
         ({"secret value": 1}, {"secret value": 2}, ["$.*"]),
+        (
+            {"address2": 1, "anOrdinaryKeyThatIsLong": 1},
+            {},
+            ["$.address2 is missing", "$.anOrdinaryKeyThatIsLong is missing"],
+        ),
+        ({"sk_live_4f9aa31c0b7d2e86": 1}, {"u-3f2504e0-4f89-11d3": 1}, ["$.* is missing", "$.* is new"]),
         ([1, 2], [1], ["$ has 1 members, not 2"]),
         ([1, 2], [1, 3], ["$.1"]),
         (1, True, ["$"]),
@@ -360,3 +367,43 @@ def test_no_other_invoker_is_asked_where_it_may_have_run(tmp_path, error: Lambda
 def test_mistakes(tmp_path, more, said):
     with pytest.raises(Exception, match=said):
         Served(tmp_path, more)
+
+
+def differing(ours, theirs):
+    """In what two answers differ, each of header fields and a body."""
+    found: list[Any] = []
+
+    async def turn() -> None: ...
+
+    async def compare() -> list[str]:
+        one, other = [await compared.summary(Response(200, *answer), turn) for answer in (ours, theirs)]
+        return await compared.differences(one, other, turn)
+
+    Deferred.fromCoroutine(compare()).addBoth(found.append)
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "found"),
+    [
+        ([(b"Vary", b"a"), (b"vary", b"a")], [(b"Vary", b"a")], ["headers vary"]),
+        ([(b"X", b"1"), (b"X", b"2")], [(b"X", b"2"), (b"X", b"1")], ["headers x"]),
+        ([(b"X", b"1"), (b"Y", b"2")], [(b"y", b"2"), (b"x", b"1")], []),
+        ([(b"Set-Cookie", b"1"), (b"X-Amz-Id", b"1")], [], []),
+    ],
+)
+def test_values_of_a_field_are_compared_in_their_order_and_number(ours, theirs, found):
+    assert differing((tuple(ours), b""), (tuple(theirs), b"")) == found
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "same"),
+    [
+        (b"[123456789012345678901]", b"[123456789012345678902]", False),
+        (b'{"a": 123456789012345678901, "b": 1}', b'{"b": 1, "a": 123456789012345678901}', True),
+        (b"[9007199254740993]", b"[9007199254740992]", False),
+        (b"[1e2]", b"[100.0]", True),
+    ],
+)
+def test_numbers_that_no_double_holds_are_not_taken_for_equal(ours, theirs, same):
+    assert (differing(((), ours), ((), theirs)) == []) is same
