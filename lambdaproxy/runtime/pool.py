@@ -103,7 +103,7 @@ class FunctionPool:
         if self._most == 0:
             raise Throttled("its concurrency is 0", reason="ReservedFunctionConcurrentInvocationLimitExceeded")
         if self._watch is not None:
-            self._watch.look()
+            self._watch.look(self._has_others)
         remaining = job.invocation.deadline - self._clock.seconds()
         if self._idle:
             worker = self._next_idle()
@@ -130,6 +130,9 @@ class FunctionPool:
         job.withdrawn = self._withdraw
         job.wait(remaining)
         self._spawn()
+
+    def _has_others(self) -> bool:
+        return bool(self._waiting) or any(worker.busy for worker in self.workers)
 
     def _next_idle(self) -> Worker:
         worker = self._idle.pop()

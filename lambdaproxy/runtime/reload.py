@@ -33,8 +33,8 @@ MOST_FILES_THREAD = 1_000_000
 THREAD_SECONDS = 1.0
 
 OFTEN, OFTEN_WITHIN, REST = 40, 10.0, 1.0
-"""After so many changes in so many seconds, code is looked at once in `REST` seconds until a look finds nothing new: a
-function that writes its own code would be started anew for each request."""
+"""After so many changes in so many seconds, each while other requests were in progress, it is looked at once in `REST`
+seconds until a look finds nothing new: a function that writes its own code would be started anew for each request."""
 
 Snapshot = frozenset[tuple[str, int, int, int]]
 
@@ -112,12 +112,18 @@ class Watch:
         self._times: deque[float] = deque(maxlen=OFTEN)
         self._rest = 0.0
         self._seen = 0
+        self._others: Callable[[], bool] = lambda: False
 
-    def look(self) -> None:
-        """Call `changed` if the files are others than at the last look."""
+    def look(self, others: Callable[[], bool] = lambda: False) -> None:
+        """Call `changed` if the files are others than at the last look.
+
+        `others` says whether other requests are in progress: what changes while nobody else is there was saved by
+        somebody who asks in between, and each of his requests finds what he saved.
+        """
         if self._files:
             self._look_at_files()
-        if not self._rest:
+        self._others = others
+        if not self._rest or not others():
             self._look_at_code()
             return
         now = self._clock.seconds()
@@ -131,8 +137,11 @@ class Watch:
 
     def _tell(self, path: str) -> None:
         """Code has changed; see whether it does all the time."""
-        now = self._clock.seconds()
         self._seen += 1
+        if not self._others():
+            self._changed(path)
+            return
+        now = self._clock.seconds()
         self._times.append(now)
         if not self._rest and len(self._times) == OFTEN and now - self._times[0] < OFTEN_WITHIN:
             self._rest = now + REST

@@ -33,7 +33,7 @@ class Changes:
     def close(self) -> None:
         pass
 
-    def look(self) -> None:
+    def look(self, others: Any = None) -> None:
         self.looks += 1
         if self.pending:
             self.pending = False
