@@ -62,6 +62,8 @@ class Call(Answer):
         self._id = ""
         self._passing: Stream | None = None
         self._whole: Whole | None = None
+        #: Bytes of its body that somebody looks at.
+        self._most = MOST_RESULT
         #: Its answer is an event, which may take for ever to come.
         self._parked = False
         #: Where it waits for an event of another kind.
@@ -89,8 +91,7 @@ class Call(Answer):
             self._finish = _OTHERS.get((head.method, path.partition(b"?")[0]), self._finish)
         if (size is None or size > SMALL) and self.sink is None and self.decided is None:
             # A body of any size is read to its end, but what is too large is not kept.
-            most = self._worker.most_result(self._id) if self._finish is Call._do_response else MOST_RESULT
-            self._whole = whole = Whole(site.incoming, self.pause, self.resume, most)
+            self._whole = whole = Whole(site.incoming, self.pause, self.resume, self._most)
             self.sink = whole.data
 
     @property
@@ -110,6 +111,8 @@ class Call(Answer):
                 self.sink, self._finish = self._passing.data, Call._do_streamed
         elif mode is not None and mode.lower() != b"buffered":
             self._finish = Call._do_bad_mode
+        if self._passing is None:
+            self._most = self._worker.most_result(self._id)
 
     def handle(self, body: bytes) -> None:
         if self.decided is not None:
