@@ -175,12 +175,11 @@ def test_the_containerfile_passes_the_linter():
 
 def test_everything_that_is_copied_is_there():
     """`COPY . .` takes the tree; what pip reads of it must not be left out by an ignore file."""
-    if (ROOT / ".git").exists():  # an sdist has no such file
-        left_out = (ROOT / ".dockerignore").read_text().splitlines()
-        # A clone in which somebody works has an environment of hundreds of megabytes.
-        assert {".git", ".venv"} <= set(left_out)
-        for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "lambdaproxy", "twisted"):
-            assert name not in left_out and (ROOT / name).exists()
+    left_out = (ROOT / ".dockerignore").read_text().splitlines()
+    # A clone in which somebody works has an environment of hundreds of megabytes.
+    assert {".git", ".venv"} <= set(left_out)
+    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "lambdaproxy", "twisted"):
+        assert name not in left_out and (ROOT / name).exists()
     found = json.loads(json.dumps(yaml.safe_load((CONTAINER / "compose.yaml").read_text())))
     build = found["services"]["lambdaproxy"]["build"]
     assert (CONTAINER / build["context"] / build["dockerfile"]).is_file()
