@@ -32,6 +32,8 @@ _NUMBERS = struct.Struct("<QQQ")
 _AT = 32
 MOST = 100_000
 """Names: 6.4 MB."""
+MOST_SIZE = (MOST + 1) * _RECORD
+"""Of a longer file, which is not our doing, the rest is left alone: to read gigabytes would keep everybody waiting."""
 
 MOST_AHEAD, AHEAD_OF = 64, 100
 """Counted ahead are one in so many of what a name has left, and so many at most."""
@@ -94,7 +96,7 @@ class Tally:
 
     def _read_on(self) -> None:
         """Map the file as long as it is now, and find the names that others have added."""
-        size = os.fstat(self._file).st_size // _RECORD * _RECORD
+        size = min(os.fstat(self._file).st_size // _RECORD * _RECORD, MOST_SIZE)
         known = 0 if self._map is None else len(self._map)
         if size <= known:
             return
@@ -157,6 +159,8 @@ class Tally:
             at = self._of.get(digest)
         if at is None and locked and len(self._of) < MOST:
             size = os.fstat(self._file).st_size // _RECORD * _RECORD
+            if size >= MOST_SIZE:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
             _write(self._file, digest + bytes(_RECORD - _AT), size)
             self._read_on()
             at = self._of.get(digest)

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
+from lambdaproxy.authorizers import tally
 from lambdaproxy.authorizers.quotas import SECONDS, Plan, Quota, calendar, quota
 from lambdaproxy.authorizers.tally import MOST_GIVEN_BACK, PAUSE, Tally
 from lambdaproxy.base.board import COMMON, STATE, Board, create
@@ -400,8 +402,8 @@ def test_what_is_counted_ahead_lets_in_nobody_more_and_is_given_back(tmp_path_fa
     assert {name: tallies[0].seen(name, 7)[1] for name in let_in} == let_in
     # Nothing is counted ahead any more, so the rest of the limit is there for anybody.
     assert sum(tallies[1].take("a", 7, limit) for _ in range(limit - let_in["a"] + 5)) == limit - let_in["a"]
-    for tally in tallies:
-        tally.close()
+    for each in tallies:
+        each.close()
     assert not clock.getDelayedCalls()
 
 
@@ -467,4 +469,21 @@ def test_who_comes_all_the_time_lives_by_an_emptied_file_for_a_second_at_most(tm
     assert one.take("a", 7, 9000) and two.seen("a", 7) == (0, 64)
     one.close()
     assert two.seen("a", 7) == (0, 1)
+    two.close()
+
+
+def test_a_file_that_somebody_made_huge_is_read_as_far_as_names_may_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(tally, "MOST_SIZE", 64 * 101)
+    monkeypatch.setattr(tally, "MOST", 100)
+    path = tmp_path / "q"
+    one = Tally(str(path))
+    assert one.take("old", 7, 9)
+    os.truncate(path, 1 << 36)  # a hole: no disc has it
+    with capturedLogs() as told:
+        assert [one.take("new", 7, 2) for _ in range(3)] == [True, True, False], "counted here"
+        assert one.take("old", 7, 9)
+        two = Tally(str(path))
+    assert one.seen("old", 7) == two.seen("old", 7) == (0, 2)
+    assert [each.get("event") for each in told] == ["quota-file-unwritable"]
+    one.close()
     two.close()
