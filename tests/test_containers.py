@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -163,6 +164,26 @@ def test_what_compose_starts_answers(tmp_path):
             until(lambda: server.request("GET", "/users/7")[0] == 200, "there are credentials")
             assert server.request("GET", "/users/7")[2] == b"users was asked for /users/7\n"
             assert server.request("GET", "/")[2] == b"web was asked for /\n"
+
+
+def test_what_pages_run_in_the_image_is_a_command():
+    """The image's entry point is `lambdaproxy serve`: whatever follows the image's name is behind that."""
+    file = (CONTAINER / "Containerfile").read_text()
+    entry = json.loads(re.findall(r"(?m)^ENTRYPOINT (.*)$", file)[0])
+    command = json.loads(re.findall(r"(?m)^CMD (.*)$", file)[0])
+    pages = "\n".join(path.read_text() for path in (ROOT / "docs").rglob("*.md")).replace("\\\n", " ")
+    found = re.findall(r"(?:podman|docker) run ([^`\n]*)", pages)
+    assert len(found) > 2
+    for words in map(shlex.split, found):
+        image = next(
+            at
+            for at, word in enumerate(words)
+            if re.fullmatch(r"(.*/)?lambdaproxy(:\w+)?", word) and at and words[at - 1] != "--entrypoint"
+        )
+        own = [words[words.index("--entrypoint") + 1]] if "--entrypoint" in words[:image] else entry
+        program, *rest = own + (words[image + 1 :] or ([] if "--entrypoint" in words[:image] else command))
+        assert program == "lambdaproxy" and rest[0] in ("serve", "check", "plugins"), words
+        assert rest[0] != "serve" or rest[1].startswith("--"), words
 
 
 def test_the_containerfile_passes_the_linter():

@@ -26,6 +26,7 @@ OPTIONS = set(SETTINGS) | {option.split()[0].removeprefix("--") for option, _ in
 #: Options of other programs that the pages mention: twistd, pip, useradd, curl, the AWS CLI, Node, our own benchmarks.
 FOREIGN = {
     "create-namespace",
+    "entrypoint",
     "install",
     "namespace",
     "raw",
