@@ -93,6 +93,7 @@ FOREIGN = {
     "tlsv",
     "unix-socket",
     "upgrade",
+    "use",
     "cacert",
     "resolve",
     "zip-file",

@@ -126,6 +126,8 @@ def unseen(case: Case, door: Door, setup: Setup) -> str:
         return "needs a function that streams"
     if case.get("error", "FunctionError") != "FunctionError":
         return f"needs the Lambda API to say {case['error']}"
+    if _whole_fraction(case.get("result")):
+        return "needs a function that writes 200.0, which Node does not"
     if "normalise" in case:
         return "is a recording whose recorder changed it"
     if "result_text" in case:
@@ -136,6 +138,11 @@ def unseen(case: Case, door: Door, setup: Setup) -> str:
         if json.dumps(value) != case["result_text"]:
             return "needs a function that chooses the bytes of its result"
     return ""
+
+
+def _whole_fraction(result: Any) -> bool:
+    values = result.values() if isinstance(result, dict) else ()
+    return any(isinstance(value, float) and value.is_integer() for value in values)
 
 
 def _chosen(options: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -198,12 +205,13 @@ def _ask_by_socket(case: Case, door: Door, setup: Setup) -> list[str]:
             talk.say('{"conformance": "CONNECT"}')
             event = event_of(talk.hear())
         if "ends" in asked:
-            connection = (event.get("requestContext") or {}).get("connectionId", "")
             talk.end(*asked["ends"])
-            event = _told_of(door, target, connection)
-        if not event:
-            end = "end" if "ends" in asked else "begin"
-            return [f"the function that answers was not told of the connection's {end}, or another process of it was"]
+    if "ends" in asked:
+        # Some doors say so only when the connection itself is closed.
+        event = _told_of(door, target, (event.get("requestContext") or {}).get("connectionId", ""))
+    if not event:
+        end = "end" if "ends" in asked else "begin"
+        return [f"the function that answers was not told of the connection's {end}, or another process of it was"]
     found: list[str] = []
     for key, check in (("event", compare), ("event_includes", compare_part)):
         if key in case:
@@ -262,7 +270,7 @@ def _differences(case: Case, answer: Answer, method: str) -> list[str]:
         found.append(f"status: expected {expected['status']}, is {answer.status}")
     if ("body" in expected or "body_base64" in expected) and method != "HEAD":
         wanted = body_of(expected)
-        if answer.body != wanted and not _says_the_same(case, wanted, answer.body):
+        if answer.body != wanted:
             found.append(f"body: expected {wanted[:200]!r}, is {answer.body[:200]!r}")
     if "body_json" in expected:
         try:
@@ -277,19 +285,6 @@ def _differences(case: Case, answer: Answer, method: str) -> list[str]:
     if "headers" in expected:
         found += _too_many(case, {name.lower() for name, _ in fields}, answer.headers)
     return found
-
-
-def _says_the_same(case: Case, wanted: bytes, body: bytes) -> bool:
-    """Whether a body is the JSON that is wanted with other spaces, where the case's result is that JSON itself: its
-    bytes are the runtime's of the function, not the door's."""
-    result = case.get("result")
-    document = result.get("body") if isinstance(result, dict) and "statusCode" in result else result
-    if not isinstance(document, (dict, list)) or wanted.strip()[:1] not in (b"{", b"["):
-        return False
-    try:
-        return bool(json.loads(body) == document)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _too_many(case: Case, expected: set[str], present: Iterable[tuple[str, str]]) -> list[str]:
