@@ -137,6 +137,13 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
+def test_the_site_has_the_pages_that_its_pages_lead_to(page):
+    """What is no page is handed out as a file; a page that is not under docs/ can be neither."""
+    for target in re.findall(r"\]\(([^)#\s:]+\.md)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).resolve().is_relative_to(ROOT / "docs"), target
+
+
 def headings(page):
     """The anchors of a page, as GitHub and the site make them."""
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)

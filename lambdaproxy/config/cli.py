@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -105,7 +106,18 @@ def configure(given: dict[str, list[str]], flags: dict[str, bool], config: str |
     settings = Settings(**values)
     routes = tuple(each.over(settings) for each in file.routes)
     tables = file.invokers, file.functions, file.authorizers
-    return Configuration(settings, routes, *tables, origins, file.notes, None if "local" in given else file.folder)
+    notes = (*file.notes, *_not_read(given, config))
+    return Configuration(settings, routes, *tables, origins, notes, None if "local" in given else file.folder)
+
+
+_SAY_WHAT = {"sam-template", "local", "function", "allow"}
+"""Options whose writer has said what is to be served."""
+
+
+def _not_read(given: Iterable[str], config: str | None) -> Iterator[str]:
+    """A file of this folder that one would think is read, as `lambdaproxy invoke` does."""
+    if config is None and not _SAY_WHAT & set(given) and os.path.isfile("lambdaproxy.toml"):
+        yield "lambdaproxy.toml: it is in this folder and not read; write --config lambdaproxy.toml"
 
 
 def _parse(setting: Setting, texts: list[str]) -> Any:

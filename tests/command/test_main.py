@@ -236,3 +236,13 @@ def test_the_events_that_pages_print(capsys, monkeypatch):
             assert isinstance(json.loads(out), dict)
             ran += 1
     assert ran >= 9
+
+
+def test_a_file_that_nobody_named_is_not_read_in_silence(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "not read" not in run(capsys, "check")[1]
+    (tmp_path / "lambdaproxy.toml").write_text('function-header = "none"\n')
+    said = "lambdaproxy.toml: it is in this folder and not read; write --config lambdaproxy.toml"
+    assert said in run(capsys, "check")[1]
+    assert "not read" not in run(capsys, "check", "--config", "lambdaproxy.toml")[1]
+    assert "not read" not in run(capsys, "check", "--function", "a")[1]
