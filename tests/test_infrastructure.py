@@ -107,7 +107,7 @@ def test_the_instances_would_start(name, tmp_path):
 
 def test_what_takes_everything_takes_the_first_page_too():
     """`/{proxy+}` is not `/`, as in an HTTP API: who opens the site would get 404."""
-    pages = [*(ROOT / "docs/tutorials").glob("*.md"), *EXAMPLES.rglob("*.toml*"), *EXAMPLES.rglob("*.yaml")]
+    pages = [*(ROOT / "docs").rglob("*.md"), *EXAMPLES.rglob("*.toml*"), *EXAMPLES.rglob("*.yaml")]
     read = {path: path.read_text() for path in [*pages, EXAMPLES / "cdk/app.py"] if path.is_file()}
     assert sum('path = "$default"' in text for text in read.values()) > 5
     assert [path.name for path, text in read.items() if re.search(r'path = "/\{+proxy\+\}+"', text)] == []
