@@ -106,7 +106,8 @@ def _licence(entry: dict[str, Any]) -> str:
     if "expression" in entry:
         return str(entry["expression"])
     named = entry["license"]
-    return str(named.get("id") or named["name"].strip().splitlines()[0][:80])
+    text = named.get("id") or named["name"].strip().splitlines()[0]
+    return str(text).removeprefix("License :: OSI Approved :: ")[:80]
 
 
 def main(folder: Path) -> None:

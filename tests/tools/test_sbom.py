@@ -51,6 +51,9 @@ def test_licences_of_all_parts():
     document: dict[str, Any] = copy.deepcopy(DOCUMENT)
     document["components"].append({"type": "library", "name": "protobuf", "version": "7"})
     assert "protobuf  7   BSD-3-Clause\n" in sbom.licences(sbom.ours_first(document))
+    classified = {"license": {"name": "License :: OSI Approved :: Apache Software License"}}
+    document["components"][-1]["licenses"] = [classified]
+    assert "protobuf  7   Apache Software License\n" in sbom.licences(document)
     made = sbom.ours_first(copy.deepcopy(DOCUMENT))
     assert sbom.licences(made) == "A  10  MIT OR Apache-2.0\nb  2   MIT\n"
     del made["components"][0]["licenses"]
