@@ -32,7 +32,7 @@ class Fetcher:
 
     def __call__(self, url: str) -> Deferred[bytes]:
         fetching = Deferred.fromCoroutine(self._fetch(url))
-        return fetching.addTimeout(MOST_SECONDS, self._reactor)
+        return fetching.addTimeout(MOST_SECONDS, self._reactor, _late)
 
     async def _fetch(self, url: str) -> bytes:
         parts = urlsplit(url)
@@ -44,15 +44,21 @@ class Fetcher:
         body = _Bounded()
         response.deliverBody(body)
         if response.code != 200:
-            body.end(ValueError(f"{url[:200]} answered {response.code}"))
+            # Its body may have ended already, if there is none.
+            body.leave()
+            raise ValueError(f"{url[:200]} answered {response.code}")
         return await body.whole
+
+
+def _late(_: object, seconds: float) -> bytes:
+    raise TimeoutError(f"no whole answer within {seconds:g} s")
 
 
 class _Bounded(Protocol):
     """Collects a body, and no more of it than `MOST_BYTES`."""
 
     def __init__(self) -> None:
-        self.whole: Deferred[bytes] = Deferred(lambda _: self._abort())
+        self.whole: Deferred[bytes] = Deferred(lambda _: self.leave())
         self._parts: list[bytes] = []
         self._size = 0
         self._ended = False
@@ -62,18 +68,13 @@ class _Bounded(Protocol):
             return
         self._size += len(data)
         if self._size > MOST_BYTES:
-            self.end(ValueError(f"the answer has more than {MOST_BYTES} bytes"))
+            self.leave()
+            self.whole.errback(ValueError(f"the answer has more than {MOST_BYTES} bytes"))
         else:
             self._parts.append(data)
 
-    def end(self, error: Exception) -> None:
-        """Give up."""
-        if not self._ended:
-            self._ended = True
-            self._abort()
-            self.whole.errback(error)
-
-    def _abort(self) -> None:
+    def leave(self) -> None:
+        """Take no more of it."""
         self._ended = True
         if self.transport is not None:
             self.transport.loseConnection()
