@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.processes import ROOT
+from tests.processes import ROOT, WAIT
 
 CHART = ROOT / "examples" / "helm" / "lambdaproxy"
 ROLE = "arn:aws:iam::123456789012:role/lambdaproxy"
@@ -17,16 +21,59 @@ WITH_ALL = {
 }
 
 
-def loaded() -> Any:
-    """The chart, as a context manager."""
-    helm = pytest.importorskip("helm_python", reason="needs helm-python-sdk (extra `ci`)")
-    return helm.Chart.load(str(CHART))
+class Chart:
+    """The chart in a process of its own, which does what it is told line by line; a context manager.
+
+    Helm is a library of Go, whose threads and signal handlers have no place beside other tests.
+    """
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _HELM, str(CHART)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> Chart:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=WAIT)  # the end of its input ends it
+
+    def asked(self, do: str, **words: Any) -> Any:
+        """What Helm says; what it refuses is a `ValueError` with its words."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(json.dumps([do, words]), file=self._process.stdin, flush=True)
+        refused, answer = json.loads(self._process.stdout.readline())
+        if refused:
+            raise ValueError(refused)
+        return answer
 
 
-def rendered(chart, values, name="lambdaproxy") -> dict[str, Any]:
+_HELM = """
+import json, sys
+import helm_python
+with helm_python.Chart.load(sys.argv[1]) as chart:
+    tasks = {"render": chart.render, "validate": chart.validate_schema, "lint": lambda: helm_python.lint(sys.argv[1])}
+    for line in sys.stdin:
+        do, words = json.loads(line)
+        try:
+            told = ["", tasks[do](**words)]
+        except helm_python.HelmError as error:
+            told = [str(error), None]
+        print(json.dumps(told), flush=True)
+"""
+
+
+def loaded() -> Chart:
+    """The chart; the test is skipped where there is no Helm."""
+    if importlib.util.find_spec("helm_python") is None:
+        pytest.skip("needs helm-python-sdk (extra `ci`)")
+    return Chart()
+
+
+def rendered(chart: Chart, values: dict[str, Any], name: str = "lambdaproxy") -> dict[str, Any]:
     """The documents by their kinds."""
-    chart.validate_schema(values)
-    made = chart.render(values, name=name, namespace="front")
+    chart.asked("validate", values=values)
+    made = chart.asked("render", values=values, name=name, namespace="front")
     documents = [yaml.safe_load(text) for path, text in made.items() if path.endswith(".yaml")]
     return {document["kind"]: document for document in documents if document}
 
