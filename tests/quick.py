@@ -127,19 +127,8 @@ def is_in(part: str, path: Path) -> bool:
 def main(*arguments: str) -> int:
     """Run all parts at once, with these arguments for pytest; what all but the first say is shown when it is over."""
     parts, codes = processors(), set()
-    command = (
-        sys.executable,
-        "-m",
-        "pytest",
-        "--quick",
-        "--few",
-        "-q",
-        "-p",
-        "no:xdist",
-        "-p",
-        "no:cacheprovider",
-        *arguments,
-    )
+    options = ["--quick", "--few", "--quiet", "--capture=sys", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    command = (sys.executable, "-m", "pytest", *options, *arguments)
     with ExitStack() as stack:
         running = []
         for number in range(1, parts + 1):

@@ -257,6 +257,7 @@ def test_what_is_looked_at_does_not_grow_with_the_routes(path, headers):
     assert looked[0] == looked[1] <= 2
 
 
+@pytest.mark.slow
 def test_what_is_tried_one_by_one_is_bounded():
     routes = [route("/a", priority=n + 1, http_header={"x": f"{n}*"}) for n in range(MOST_TRIED)]
     Router(routes, DEFAULT)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lambdaproxy.codecs._implements import (
@@ -23,6 +23,7 @@ from lambdaproxy.errors import AmbiguousPath, BadRequest, LambdaProxyError
 from lambdaproxy.interfaces import IPathReader
 from lambdaproxy.routing import Route, RouteConflict, Router
 from tests.codecs.dialects import request
+from tests.examples import examples
 
 FORMATS: dict[str, Any] = {
     "alb": AlbCodec(),
@@ -116,7 +117,7 @@ _segments = st.sampled_from(
 @example(parts=["%61dmin", "%2F"])
 @example(parts=["admin", "%2F"])
 @example(parts=["", "admin", "%2f", "%2F%2f"])
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_no_spelling_at_all(name, parts):
     test_no_spelling_passes_by_a_route(name, "/" + "/".join(parts))
 

@@ -8,6 +8,8 @@ import shlex
 import sys
 from pathlib import Path
 
+import pytest
+
 import lambdaproxy
 from lambdaproxy.base.extras import install
 
@@ -22,6 +24,7 @@ def test_the_command_is_for_the_environment_that_runs_us(monkeypatch):
     assert install("sam").startswith("python3 -m pip ")
 
 
+@pytest.mark.slow
 def test_everybody_who_wants_an_extra_says_so_by_this_command():
     asked, others = set(), []
     for path in ROOT.rglob("*.py"):

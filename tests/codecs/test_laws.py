@@ -6,18 +6,19 @@ import json
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdaproxy.errors import BadRequest, MalformedResult
 from lambdaproxy.messages import InvocationResult, Match, Response
 from tests.codecs.dialects import CODECS, FRAMING, fields, left_of_request, request
 from tests.codecs.strategies import documents, requests, responses, results
+from tests.examples import examples
 
 pytestmark = pytest.mark.slow
 
 ALL = pytest.mark.parametrize("name", CODECS)
-_quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_quick = examples(40)
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*\Z")
@@ -88,7 +89,7 @@ def test_a_result_keeps_the_response(name, response):
 
 @ALL
 @given(document=st.one_of(results, documents))
-@settings(parent=_quick, max_examples=100)
+@examples(100)
 def test_any_document_is_a_response_or_malformed(name, document):
     try:
         response = CODECS[name].decode_result(InvocationResult(json.dumps(document).encode()), request(), Match())

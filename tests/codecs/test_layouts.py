@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdaproxy.base import shapes
@@ -19,6 +19,7 @@ from lambdaproxy.codecs.function_url import FunctionUrlCodec
 from lambdaproxy.errors import BadRequest
 from lambdaproxy.messages import Match, Tls
 from tests.codecs.dialects import TRACE, request
+from tests.examples import examples
 
 MODES = ("append", "preserve", "remove", "replace")
 _NO_BODY = {"apigateway-v2": "content-length", "payload1": "Content-Length"}
@@ -190,7 +191,7 @@ _requests = st.builds(
 
 @pytest.mark.parametrize("name", DIALECTS)
 @given(message=_requests, xff=st.sampled_from(MODES))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_the_headers_of_an_event(name, message, xff):
     check(name, xff, message)
 

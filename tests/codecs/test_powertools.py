@@ -8,7 +8,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from lambdaproxy.codecs.alb import AlbCodec
 from lambdaproxy.codecs.apigateway_v1 import RestApiCodec
@@ -20,6 +20,7 @@ from lambdaproxy.errors import BadRequest
 from lambdaproxy.messages import Match
 from tests.codecs.dialects import event, request
 from tests.codecs.strategies import requests
+from tests.examples import examples
 
 models = pytest.importorskip(
     "aws_lambda_powertools.utilities.parser.models", reason="needs aws-lambda-powertools and pydantic"
@@ -40,7 +41,7 @@ ALL = pytest.mark.parametrize("name", EVENTS)
 
 @ALL
 @given(message=requests)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(30)
 def test_any_event(name, message):
     codec, model = EVENTS[name]
     for match in (Match(), routed):

@@ -1,7 +1,7 @@
 """The request and response grammar, over one table of cases and over every way to cut them."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdaproxy.http1 import shape
@@ -9,6 +9,7 @@ from lambdaproxy.http1.body import ChunkedReader, LengthReader
 from lambdaproxy.http1.grammar import FIELDS, HeadLimits, Malformed, header
 from lambdaproxy.http1.head import RequestHead, parse_request, parse_response
 from lambdaproxy.http1.reader import HeadReader
+from tests.examples import examples
 from tests.http1.cases import BAD, GOOD, H, get
 
 MOST = 1 << 20
@@ -68,7 +69,7 @@ def test_byte_by_byte(data):
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.data())
 def test_every_split_is_the_same(data):
     rows = data.draw(st.lists(st.sampled_from(GOOD), max_size=2))

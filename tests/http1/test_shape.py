@@ -1,12 +1,13 @@
 """Heads whose names came often are read by an expression of their own, and mean what they meant before."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdaproxy.http1 import shape
 from lambdaproxy.http1.grammar import HeadLimits, Malformed
 from lambdaproxy.http1.head import RequestParser, ResponseParser, parse_request, parse_response
+from tests.examples import examples
 from tests.http1.cases import BAD, GOOD
 
 REQUEST = (
@@ -78,7 +79,7 @@ def test_all_cases_mean_the_same_to_whoever_expects_them_or_something_else(data)
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, deadline=None)
+@examples(1500)
 @given(
     st.sampled_from([(RequestParser, parse_request, REQUEST), (ResponseParser, parse_response, RESPONSE)]),
     st.lists(st.tuples(st.integers(0, 300), st.integers(0, 12), st.sampled_from(PIECES)), min_size=1, max_size=3),

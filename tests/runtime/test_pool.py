@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdaproxy.base.held import Held
@@ -19,6 +19,7 @@ from lambdaproxy.runtime.logs import WorkerLog
 from lambdaproxy.runtime.pool import FunctionPool
 from lambdaproxy.runtime.runtimes import Command
 from lambdaproxy.runtime.worker import State, Worker
+from tests.examples import examples
 from tests.runtime.fakes import SETTINGS, FakeCaller, FakePair, FakeProcess, FakeReactor, JobProbe, probe
 
 
@@ -620,7 +621,7 @@ class Walk:
                 assert len(ends) == 1
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.lists(ACTIONS, max_size=60))
 def test_laws_hold_whatever_happens(actions):
     walk = Walk()

@@ -13,10 +13,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdaproxy.runtime import python_runtime
+from tests.examples import examples
 
 Pair = namedtuple("Pair", "first second")
 
@@ -83,7 +84,7 @@ def ours(value: Any) -> Any:
 
 
 @needs_ric
-@settings(max_examples=300)
+@examples(300)
 @given(VALUES)
 @pytest.mark.slow
 def test_results_are_written_as_aws_writes_them(value):

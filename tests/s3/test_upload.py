@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
@@ -15,6 +15,7 @@ from lambdaproxy.s3.share import Share
 from lambdaproxy.s3.upload import MOST_PARTS, PART, Upload, part_size
 from lambdaproxy.wire.sigv4 import Keys
 from tests.aws.memory import Outcome, Source
+from tests.examples import examples
 from tests.s3.scripted import NoKeys, ScriptedS3, crc, error
 
 SIZE = 1000
@@ -76,7 +77,7 @@ def test_a_body_becomes_an_object(length):
     s3.clean()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.binary(min_size=1, max_size=4000),
     st.integers(1, 2500),

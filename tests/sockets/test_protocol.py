@@ -9,10 +9,11 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdaproxy.gate.socket_api import AWS, SocketLimits
+from tests.examples import examples
 from tests.sockets.serving import DEFLATE, World
 
 CONTINUE, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -331,7 +332,7 @@ def test_compression_can_be_off():
 # -- whatever the bytes are cut into -------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.data())
 def test_any_cut_of_the_bytes_is_the_same_messages(data):
     texts = data.draw(st.lists(st.text(max_size=300), max_size=5))

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdaproxy.base import platform
@@ -14,6 +14,7 @@ from lambdaproxy.messages import Response
 from lambdaproxy.watch.trail import Trails
 from lambdaproxy.web.limits import Limits
 from lambdaproxy.web.writing import Stream
+from tests.examples import examples
 from tests.http1.cases import BAD, CHUNKED, GOOD, HELLO, NEXT, get, post
 from tests.web.serving import GONE, EchoProxy, MemoryBody, Served, Transport, replies
 
@@ -44,7 +45,7 @@ def test_bad(data, status):
     assert sum(served.rejected().values()) == 1
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.data())
 def test_every_split_is_the_same(data):
     rows = data.draw(st.lists(st.sampled_from(GOOD), max_size=2))
