@@ -238,7 +238,7 @@ def check(release: Release, steps: Sequence[str]) -> None:
     """Go through the steps; raises `Stop` at the first that fails."""
     for name in steps:
         began = time.monotonic()
-        print(f"{name:10}", end="", flush=True)
+        print(f"{name:12}", end="", flush=True)
         try:
             said = STEPS[name](release)
         except builds.Failed as error:
