@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 import time
 from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -51,7 +52,9 @@ set -e
 export DEBIAN_FRONTEND=noninteractive
 say() { echo "SAID $*"; }
 as_user() { setpriv --reuid=lambdaproxy --regid=lambdaproxy --init-groups "$@"; }
-dpkg -i /packages/old.deb
+# What somebody has configured on this machine is not there in the copy, and nobody can be asked about it.
+rm -rf /etc/lambdaproxy /var/lib/lambdaproxy
+dpkg -i /packages/old.deb </dev/null
 say user "$(getent passwd lambdaproxy | cut -d: -f6,7)"
 cd /etc/lambdaproxy
 say modes "$(stat -c '%a:%U:%G' . lambdaproxy.toml lambdaproxy.env | tr '\\n' ' ')"
@@ -82,7 +85,7 @@ read go
 say stopping
 kill $served && wait $served || true
 
-dpkg --force-confold -i /packages/new.deb
+dpkg --force-confold -i /packages/new.deb </dev/null
 say upgraded "$(dpkg-query -W -f '${Version}' lambdaproxy)"
 cd /etc/lambdaproxy
 say kept "$(cmp /packages/lambdaproxy.toml lambdaproxy.toml && stat -c '%a:%U:%G' lambdaproxy.toml)"
@@ -223,6 +226,8 @@ def test_installed_started_upgraded_removed(package, tmp_path):
     ) as system:
         assert system.stdin is not None and system.stdout is not None
         said, output = {}, []
+        bound = threading.Timer(10 * WAIT, system.kill)
+        bound.start()
         try:
             for line in system.stdout:
                 output.append(line)
@@ -234,6 +239,7 @@ def test_installed_started_upgraded_removed(package, tmp_path):
                         system.stdin.write("go\n")
                         system.stdin.flush()
         finally:
+            bound.cancel()
             system.kill()
     shown = "".join(output)
     assert "done" in said, shown
