@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import weakref
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Literal
 
@@ -151,6 +152,9 @@ class _Server:
             if taking_part:
                 self._life = life
                 atexit.register(life.stop)
+                return loop
+        # What nobody has closed is closed as Python ends, whose first versions of 3.11 may fail at it, and say so.
+        weakref.finalize(self, loop.close)
         return loop
 
 
