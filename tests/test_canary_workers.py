@@ -44,9 +44,9 @@ def test_a_decision_is_the_whole_s_and_outlives_a_reload(tmp_path):
         assert "goes back to 0 %" in whole.process.output, whole.process.output
         # One process needs three or four failures; what a second brings to the other comes on top.
         assert 3 <= seen <= 40
+        # A worker that few connections come to may not have been told when many requests in a row have not failed.
+        until(lambda: "went back to 0 %" in whole.ctl("canary")[1], "the workers know of it")
         until(lambda: failed(whole, 120) == 0, "all workers have left it")
-        said = whole.ctl("canary")
-        assert said[0] == 0 and "0 %" in said[1], said
         # Both may find out for themselves before one hears of the other: it is counted, and told, once all the same.
         backs = sum(value for name, value in whole.metrics().items() if name.startswith("lambdaproxy_canary_back"))
         assert backs == 1
