@@ -58,7 +58,11 @@ class Forked:
     def __init__(self, pid: int, report: int) -> None:
         self.pid = pid
         self.returncode: int | None = None
-        self._report = report
+        self._report = open(report, "rb", buffering=0)  # noqa: SIM115  (closed with us)
+        self._lock = threading.Lock()
+
+    def __del__(self) -> None:
+        self._report.close()
 
     def poll(self) -> int | None:
         """How it ended; None while it runs."""
@@ -74,10 +78,11 @@ class Forked:
 
     def _wait(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self._report], [], [], timeout)[0]:
-            status = os.read(self._report, 4)
-            os.close(self._report)
-            assert status, "what forks our programs has gone"
-            self.returncode = os.waitstatus_to_exitcode(struct.unpack("i", status)[0])
+            with self._lock:  # Two threads may wait, and only one is told.
+                if self.returncode is None:
+                    status = self._report.read(4)
+                    assert status, "what forks our programs has gone"
+                    self.returncode = os.waitstatus_to_exitcode(struct.unpack("i", status)[0])
         return self.returncode
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -182,22 +183,23 @@ def test_a_file_that_we_were_born_with_is_kept_from_functions():
     """One above the limit could not be closed by `posix_spawn`: no function started."""
     reading, writing = os.pipe()
     try:
-        for number in (100, 150):
-            os.dup2(writing, number)
+        # Numbers that nobody else has here: who has one would close ours.
+        given = [fcntl.fcntl(writing, fcntl.F_DUPFD, least) for least in (100, 150)]
+        names = {str(number) for number in given}
         # The shell of the test hands them on.
-        process = limited(128, *HELLO, "--access-log", "off", pass_fds=(100, 150))
+        process = limited(128, *HELLO, "--access-log", "off", pass_fds=tuple(given))
         try:
             port = int(process.wait_for(r"serves on http://\S+:(\d+)")[1])
             assert request(port, "GET", "/")[0] == 200
             ours = Path(f"/proc/{process.pid}/fd")
-            assert {"100", "150"} <= {each.name for each in ours.iterdir()}
+            assert names <= {each.name for each in ours.iterdir()}
             worker = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
-            assert not {"100", "150"} & {each.name for each in Path(f"/proc/{worker}/fd").iterdir()}
+            assert not names & {each.name for each in Path(f"/proc/{worker}/fd").iterdir()}
         finally:
             process.stop()
             process.kill()
     finally:
-        for number in (reading, writing, 100, 150):
+        for number in (reading, writing, *given):
             os.close(number)
 
 
