@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from tests.charts import everything, loaded, rendered
-from tests.processes import CLEAN, ROOT, WAIT, Server, reserved_port, until
+from tests.processes import CLEAN, ROOT, WAIT, Process, Server, reserved_port, until
 
 CONTAINER, CLUSTER = ROOT / "examples" / "container", ROOT / "examples" / "kubernetes"
 COMMAND = (sys.executable, "-c", "import sys; from lambdaproxy.command.main import main; sys.exit(main())")
@@ -225,27 +225,12 @@ def test_it_serves_as_nobody_in_a_file_system_that_cannot_be_written_to(tmp_path
     if readable.returncode:
         pytest.skip("nobody may not read this environment")
     command = [*COMMAND, "serve", "--port", "0", "--function-header", "none"]
-    process = subprocess.Popen(
-        [*probe, *command],
-        cwd="/",
-        env={**CLEAN, "AWS_REGION": "eu-west-1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    env = {"AWS_REGION": "eu-west-1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT)}
+    process = Process(*probe, *command, env=env, cwd=Path("/"))
     try:
-        lines = []
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line)
-            if "serves on" in line:
-                break
-        assert lines and "serves on" in lines[-1], "".join(lines)
+        process.wait_for("serves on")
         status = Path(f"/proc/{process.pid}/status").read_text()
         assert "Uid:\t65534\t65534" in status and "CapEff:\t0000000000000000" in status
-        process.terminate()
-        assert process.wait(WAIT) in (0, -signal.SIGTERM)  # Twisted ends by the signal that it got
+        assert process.stop() in (0, -signal.SIGTERM)  # Twisted ends by the signal that it got
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        process.kill()
